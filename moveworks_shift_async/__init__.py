@@ -1,0 +1,1 @@
+"""Async client for the Moveworks API and the SHIFT messages API."""

@@ -1,0 +1,175 @@
+"""Every exception this package raises, and the question each one answers: did it go out?
+
+::
+
+    MoveworksError
+    ├── NotSent                 no byte of the request left this machine: nobody was told
+    │   ├── InvalidInput        an argument breaks a documented rule
+    │   ├── ConfigurationError  settings, credentials or environment are wrong or missing
+    │   ├── ClientClosed        the client is closed, or belongs to another event loop
+    │   ├── DeadlineExceeded    the wait would have outlasted the deadline
+    │   ├── TokenUnavailable    no token could be had; `cause` says why
+    │   └── ConnectionFailed    DNS, refused, TLS, proxy or connect timeout
+    ├── OutcomeUnknown          sent, and no usable answer came: told or not told
+    ├── RefusedByServer         an answer that is not a success
+    │   ├── BadRequest          400 and its kin
+    │   ├── NotAuthenticated    401, or a 403 that blames the token
+    │   ├── NotAllowed          403
+    │   ├── NotFound            404
+    │   ├── RateLimited         429
+    │   └── ServerFailed        5xx; to a POST this is unknown, not rejected
+    └── BadResponse             a success whose body is not what the API documents
+
+No error carries a recipient, a message body, a token, a secret or a URL with its query.
+All of them pickle.
+"""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Callable
+from typing import Any, ClassVar
+
+
+class Outcome(enum.StrEnum):
+    """What is known about one request, and so about each of its recipients."""
+
+    #: The server said yes. For Moveworks this means scheduled, not read.
+    ACCEPTED = "accepted"
+    #: The server said no. Nobody was told.
+    REJECTED = "rejected"
+    #: It was sent and no usable answer came. They may or may not have been told.
+    UNKNOWN = "unknown"
+    #: It never left this machine. Nobody was told.
+    NOT_SENT = "not_sent"
+
+
+class MoveworksError(Exception):
+    """The root of every error of this package, SHIFT's included."""
+
+    #: What this error says about the recipients of the request.
+    outcome: ClassVar[Outcome] = Outcome.NOT_SENT
+    #: HTTP requests made for the call until it ended with this error.
+    attempts: int
+
+    def __init__(self, message: str, *, attempts: int = 0) -> None:
+        super().__init__(message)
+        self.attempts = attempts
+
+    def __reduce__(self) -> tuple[Callable[..., MoveworksError], tuple[Any, ...]]:
+        return _rebuild, (type(self), self.args, self.__dict__.copy())
+
+
+def _rebuild(
+    cls: type[MoveworksError], args: tuple[Any, ...], attributes: dict[str, Any]
+) -> MoveworksError:
+    """Unpickle without calling `__init__`, whose keyword arguments pickle cannot pass."""
+    error = cls.__new__(cls, *args)
+    error.__dict__.update(attributes)
+    return error
+
+
+class NotSent(MoveworksError):
+    """No byte of the request left this machine. Sending it again is safe."""
+
+
+class InvalidInput(NotSent, ValueError):
+    """An argument breaks a rule that the vendor documents. The message names the rule."""
+
+
+class ConfigurationError(NotSent):
+    """Settings, credentials or environment variables are missing or contradict each other."""
+
+
+class ClientClosed(NotSent):
+    """The client is closed, was closed during the wait, or belongs to another event loop."""
+
+
+class DeadlineExceeded(NotSent):
+    """The next wait would have ended after the deadline, so the call ended before it."""
+
+
+class ConnectionFailed(NotSent):
+    """No connection came about: DNS, refused, TLS, proxy or connect timeout."""
+
+
+class TokenUnavailable(NotSent):
+    """No token could be had, so the call was not sent. `cause` is the token request's error."""
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        attempts: int = 0,
+        cause: MoveworksError | None = None,
+        retry_after: float | None = None,
+    ) -> None:
+        super().__init__(message, attempts=attempts)
+        #: Why the token request failed; None where no request would help.
+        self.cause = cause
+        #: Seconds until another token request makes sense; None: it never will.
+        self.retry_after = retry_after
+
+
+class OutcomeUnknown(MoveworksError):
+    """The request was sent and no usable answer came: reset, timeout, half an answer, cancelled.
+
+    It is never sent again unless the caller said `on_unknown="resend"`.
+    """
+
+    outcome = Outcome.UNKNOWN
+
+
+class RefusedByServer(MoveworksError):
+    """The server answered, and the answer is not a success."""
+
+    outcome = Outcome.REJECTED
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        status: int,
+        code: str | int | None = None,
+        attempts: int = 0,
+        retry_after: float | None = None,
+    ) -> None:
+        super().__init__(message, attempts=attempts)
+        #: HTTP status of the answer.
+        self.status = status
+        #: The vendor's own code, as it came; an open set.
+        self.code = code
+        #: Seconds the server asked to wait; None where it did not say.
+        self.retry_after = retry_after
+
+
+class BadRequest(RefusedByServer):
+    """The server found fault with the request (400 and its kin)."""
+
+
+class NotAuthenticated(RefusedByServer):
+    """The credential was refused: 401, or a 403 that blames the token."""
+
+
+class NotAllowed(RefusedByServer):
+    """The credential is known and may not do this (403)."""
+
+
+class NotFound(RefusedByServer):
+    """The event, the object or the address does not exist (404)."""
+
+
+class RateLimited(RefusedByServer):
+    """The organisation's quota is spent (429). Nothing was processed."""
+
+
+class ServerFailed(RefusedByServer):
+    """The server broke (5xx). A POST may have been processed, so its outcome is unknown."""
+
+    outcome = Outcome.UNKNOWN
+
+
+class BadResponse(MoveworksError):
+    """A success whose body is not what the API documents. It may have been processed."""
+
+    outcome = Outcome.UNKNOWN
