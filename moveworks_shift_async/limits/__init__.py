@@ -1,0 +1,1 @@
+"""May I send now? Pure arithmetic in `window`; the gate of this process in `process`."""

@@ -1,0 +1,188 @@
+"""One HTTP request and one HTTP response as values, and what a status means by itself."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from datetime import datetime
+from email.utils import parsedate_to_datetime
+from typing import Any
+
+from attrs import evolve, field, frozen
+
+from ..errors import (
+    BadRequest,
+    NotAllowed,
+    NotAuthenticated,
+    NotFound,
+    RateLimited,
+    RefusedByServer,
+    ServerFailed,
+)
+
+# The vendor's error page names the wrong data centre as the first cause of a 401.
+_CREDENTIAL_ADVICE = (
+    "base_url may be another region's host than the credential's,"
+    " or the credential is missing, expired or revoked"
+)
+# Enough for the vendor's sentence, too little for a page of HTML.
+_QUOTED = 300
+_BY_STATUS: Mapping[int, type[RefusedByServer]] = {
+    401: NotAuthenticated,
+    403: NotAllowed,
+    404: NotFound,
+    429: RateLimited,
+    # 408 and 425: the server says that it did not process the request (RFC 9110, RFC 8470).
+    **dict.fromkeys((400, 408, 409, 410, 411, 413, 414, 415, 422, 425, 431), BadRequest),
+}
+
+
+@frozen(kw_only=True)
+class Request:
+    """What the transport sends. Everything that may hold personal data stays out of the repr."""
+
+    method: str
+    #: Below the base URL, with its first slash.
+    path: str
+    query: Mapping[str, str] = field(factory=dict, repr=False)
+    headers: Mapping[str, str] = field(factory=dict, repr=False)
+    body: bytes | None = field(default=None, repr=False)
+
+    def with_auth(self, *, headers: Mapping[str, str], query: Mapping[str, str]) -> Request:
+        """The same request with the credential in its headers or its query."""
+        return evolve(self, headers={**self.headers, **headers}, query={**self.query, **query})
+
+
+def _lower_names(headers: Mapping[str, str]) -> Mapping[str, str]:
+    return {name.lower(): value for name, value in headers.items()}
+
+
+@frozen(kw_only=True)
+class Response:
+    """What the transport received, whole."""
+
+    status: int
+    #: Names in lower case.
+    headers: Mapping[str, str] = field(factory=dict, repr=False, converter=_lower_names)
+    body: bytes = field(default=b"", repr=False)
+    #: When it came, aware; for a `Retry-After` date in an answer that has no `Date` of its own.
+    received: datetime | None = None
+
+    def json(self) -> Any:
+        """The body as JSON, or None where it is empty, HTML or broken."""
+        try:
+            return json.loads(self.body)
+        except (ValueError, RecursionError):
+            return None
+
+    def text(self) -> str | None:
+        """The body where it is plain text: neither JSON nor HTML nor empty."""
+        text = self.body.decode("utf-8", "replace").strip()
+        return text if text != "null" and not text.startswith(("<", "{", "[")) else None
+
+    @property
+    def succeeded(self) -> bool:
+        """Status 200, 201, 202 or 204: the ones that mean done or scheduled."""
+        return self.status in (200, 201, 202, 204)
+
+    @property
+    def unclear(self) -> bool:
+        """Another 2xx, or 303: the request may have been processed, and the API never says so."""
+        return (200 <= self.status < 300 and not self.succeeded) or self.status == 303
+
+
+def json_request(path: str, content: Any) -> Request:
+    """A POST of `content` as JSON."""
+    return Request(
+        method="POST",
+        path=path,
+        headers={"Content-Type": "application/json"},
+        body=json.dumps(content, allow_nan=False, separators=(",", ":")).encode(),
+    )
+
+
+def refusal(
+    response: Response,
+    *,
+    code: str | int | None,
+    message: str | None,
+    kind: type[RefusedByServer] | None = None,
+) -> RefusedByServer:
+    """The typed error of an answer that is not a success. `kind` wins over the status."""
+    words = f"HTTP {response.status}{f' {redact(str(code))}' if code is not None else ''}"
+    text = f"{words}: {redact(message)}" if message else words
+    kind = kind or kind_of(response.status)
+    return kind(
+        _with_advice(kind, text, response),
+        status=response.status,
+        code=code,
+        retry_after=retry_after_seconds(response),
+    )
+
+
+def kind_of(status: int) -> type[RefusedByServer]:
+    """The class of a status that is not a success, by the number alone."""
+    if status >= 500:
+        return ServerFailed
+    return _BY_STATUS.get(status, RefusedByServer)
+
+
+def _with_advice(kind: type[RefusedByServer], text: str, response: Response) -> str:
+    if 300 <= response.status < 400:
+        return f"{text}: a redirect, which is never followed; check base_url"
+    if kind is NotAuthenticated:
+        return f"{text}; {_CREDENTIAL_ADVICE}"
+    if kind is ServerFailed:
+        return f"{text}; the request may have been processed or not"
+    return text
+
+
+# Printed secrets and tokens of the vendor start so; e-mail addresses may be quoted back at us.
+_SECRET = re.compile(r"mw[st]_\w+|bearer\s+\S+", re.IGNORECASE)
+# The look-behind and the possessive quantifier keep it linear: a body may be one long word.
+_ADDRESS = re.compile(r"(?<![^\s\"<>,;:@])[^\s\"<>,;:@]++@[^\s\"'<>,;:]+")
+
+
+def redact(message: str) -> str:
+    """The vendor's sentence on one line, short, without addresses, tokens and secrets."""
+    printable = "".join(c if c.isprintable() else " " for c in message)
+    line = _SECRET.sub("[removed]", " ".join(printable.split()))
+    return _ADDRESS.sub("[removed]", line)[:_QUOTED]
+
+
+def retry_after_seconds(response: Response) -> float | None:
+    """`Retry-After` in seconds, whether it came as a number or as a date; None if unusable.
+
+    A date is counted from the answer's own `Date`, so a wrong clock on either side is harmless.
+    """
+    text = response.headers.get("retry-after")
+    if text is None:
+        return None
+    if re.fullmatch(r"\s*\d{1,9}(\.\d+)?\s*", text):
+        return float(text)
+    until = _http_date(text)
+    sent = _http_date(response.headers.get("date")) or response.received
+    if until is None or sent is None:
+        return None
+    return max(0.0, (until - sent).total_seconds())
+
+
+def _http_date(text: str | None) -> datetime | None:
+    try:
+        date = parsedate_to_datetime(text or "")
+    except (ValueError, OverflowError):
+        return None
+    # RFC 9110 dates are GMT; "-0000" parses as naive.
+    return date if date.tzinfo else None
+
+
+def request_id(response: Response) -> str | None:
+    """The server's id of the request, under any of the names seen in the wild."""
+    names = ("x-moveworks-root-uuid", "x-request-id", "x-correlation-id")
+    return next((value for name in names if (value := response.headers.get(name))), None)
+
+
+def text_of(value: object) -> str | None:
+    """`value` if it is text with something in it."""
+    return value if isinstance(value, str) and value.strip() else None

@@ -1,0 +1,208 @@
+"""The SHIFT API's rules: POST /v1/messages, its envelope, its error codes, its token endpoint.
+
+Source: the vendor's messages page and the public record of 2012 and 2013. Its documents contradict
+each other on `addressed_users` (a list, or an object of ids and emails); both can be sent.
+`mentions` is sent as a list, as in every example.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from functools import cache
+from typing import TYPE_CHECKING, Any, Literal
+from urllib.parse import urlencode
+
+from attrs import fields
+
+from ..addresses import first_fault
+from ..errors import (
+    BadRequest,
+    BadResponse,
+    InvalidInput,
+    NotAuthenticated,
+    NotFound,
+    RefusedByServer,
+)
+from ..models import AppObject, ShiftMessage
+from ..settings import OAuthTokens
+from .http import Request, Response, json_request, kind_of, refusal, text_of
+from .token import Token
+
+if TYPE_CHECKING:
+    from cattrs import Converter
+
+# Every code that is public. 4001 says "Unknown error" and is permanent all the same.
+_BY_CODE: Mapping[int, type[RefusedByServer]] = {
+    4001: BadRequest,
+    4004: BadRequest,
+    4010: NotAuthenticated,
+    4012: NotAuthenticated,
+    4040: NotFound,
+}
+
+#: How `addressed_users` is written: `{"ids": [...], "emails": [...]}`, or a plain list of ids.
+AddressedUsers = Literal["object", "list"]
+
+
+def message_request(
+    *,
+    text: str | None,
+    team: str | uuid.UUID | None,
+    users: Sequence[str | uuid.UUID],
+    emails: Sequence[str],
+    mention: AppObject | None,
+    attachments: object,
+    addressed_users: AddressedUsers,
+) -> Request:
+    """The POST that creates a message; raises `InvalidInput` for what the vendor would refuse."""
+    team_id = None if team is None else _id(team, "team")
+    user_ids = [_id(user, f"users[{i}]") for i, user in enumerate(_sequence(users, "users"))]
+    _check_addressees(team_id, user_ids, _sequence(emails, "emails"), addressed_users)
+    _check_content(text, mention, attachments)
+    content: dict[str, Any] = {"addressed_teams": [] if team_id is None else [team_id]}
+    ids_and_emails = {"ids": user_ids, "emails": list(emails)}
+    content["addressed_users"] = user_ids if addressed_users == "list" else ids_and_emails
+    content |= {"text": text} if text else {}
+    content |= {"attachments": attachments} if attachments else {}
+    if mention is not None:
+        content["mentions"] = [{"type": "appobject", "id": mention.id, "name": mention.name}]
+    try:
+        return json_request("/v1/messages", content)
+    except (TypeError, ValueError, RecursionError):
+        raise InvalidInput("attachments hold a value that JSON cannot express") from None
+
+
+def _id(value: str | uuid.UUID, name: str) -> str:
+    try:
+        return str(uuid.UUID(str(value)))
+    except ValueError:
+        raise InvalidInput(f"{name} must be a UUID") from None
+
+
+def _sequence(value: Sequence[Any], name: str) -> Sequence[Any]:
+    if isinstance(value, (str, bytes)):
+        raise InvalidInput(f"{name} must be a list, not one text")
+    return value
+
+
+def _check_addressees(
+    team: str | None, users: Sequence[str], emails: Sequence[str], form: AddressedUsers
+) -> None:
+    if team is None and not users and not emails:
+        raise InvalidInput("address somebody: give a team, users or emails")
+    if team is not None and (users or emails):
+        raise InvalidInput("a message to a team cannot address users as well")
+    if emails and form == "list":
+        raise InvalidInput('emails need addressed_users="object": a plain list holds ids only')
+    if (found := first_fault(emails)) is not None:
+        raise InvalidInput(f"emails[{found[0]}] is no address: {found[1]}")
+
+
+def _check_content(text: str | None, mention: AppObject | None, attachments: object) -> None:
+    if text is not None and not isinstance(text, str):
+        raise InvalidInput(f"text must be text, not {type(text).__name__}")
+    if not text and not attachments:
+        raise InvalidInput("text or attachments cannot both be empty")
+    if mention is not None and not all(isinstance(t, str) for t in (mention.id, mention.name)):
+        raise InvalidInput("a mention needs an id and a name, both text")
+    if ("{0}" in (text or "")) != (mention is not None):
+        raise InvalidInput(
+            "write {0} in the text where the mention goes"
+            if mention is not None
+            else "the text holds {0}, so it needs a mention"
+        )
+
+
+def refresh_request(credentials: OAuthTokens, refresh_token: str) -> Request:
+    """The POST that trades the refresh token for a new pair. It must not be repeated blindly."""
+    content = {
+        "grant_type": "refresh_token",
+        "client_id": credentials.client_id,
+        "client_secret": credentials.client_secret,
+        "refresh_token": refresh_token,
+    }
+    return Request(
+        method="POST",
+        path="/v1/oauth2/token",
+        headers={"Content-Type": "application/x-www-form-urlencoded"},
+        body=urlencode(content).encode(),
+    )
+
+
+def parse_message(response: Response) -> ShiftMessage:
+    """The created message, or the typed error that the answer stands for."""
+    body = _raise_for_errors(response)
+    data = body.get("data") if isinstance(body, Mapping) else None
+    first = data[0] if isinstance(data, list) and data else None
+    try:
+        return _structure(first)
+    except (KeyError, TypeError, ValueError, AttributeError, OverflowError, OSError):
+        raise BadResponse(
+            f"HTTP {response.status} without a message in `data`; it may have been created or not"
+        ) from None
+
+
+def parse_tokens(response: Response) -> Token:
+    """The new pair of a refresh. This endpoint has no envelope and its own error body."""
+    body = _raise_for_errors(response)
+    token = Token.from_wire(body if isinstance(body, Mapping) else {})
+    if token.refresh_token is None:
+        raise BadResponse("the answer to the refresh holds no refresh_token")
+    return token
+
+
+def _raise_for_errors(response: Response) -> Any:
+    """Return the JSON body of a success; `errors` is an error whatever the status."""
+    body = response.json()
+    errors = body.get("errors") if isinstance(body, Mapping) else None
+    if not errors and response.unclear:
+        raise BadResponse(f"HTTP {response.status}, which the API does not document")
+    if errors or not response.succeeded:
+        raise error_of(response, errors, body)
+    return body
+
+
+def error_of(response: Response, errors: object, body: object) -> RefusedByServer:
+    """The typed error of an answer, by its code if that is public, else by its status."""
+    first = errors[0] if isinstance(errors, list) and errors else errors
+    fields_of = first if isinstance(first, Mapping) else {}
+    code, message = fields_of.get("code"), text_of(fields_of.get("message")) or text_of(first)
+    if isinstance(body, Mapping) and isinstance(body.get("error"), str):
+        code = body["error"]  # the token endpoint's {"error": "invalid_grant"}
+    code = code if isinstance(code, (int, str)) else None
+    kind = _BY_CODE.get(code) if isinstance(code, int) else _TOKEN_ERRORS.get(code or "")
+    return refusal(response, code=code, message=message, kind=kind or kind_of(response.status))
+
+
+# RFC 6749, section 5.2: the credential or the refresh token itself is refused. HTTP 400 here.
+_TOKEN_ERRORS = {"invalid_client": NotAuthenticated, "invalid_grant": NotAuthenticated}
+
+
+def _structure(content: object) -> ShiftMessage:
+    """Known keys typed, unknown keys kept in `extra`; only `id` must be there."""
+    if not isinstance(content, Mapping):
+        raise TypeError("no object")
+    known = {key: value for key, value in content.items() if key in _KNOWN and value is not None}
+    extra = {key: value for key, value in content.items() if key not in _KNOWN}
+    return _converter().structure({**known, "extra": extra}, ShiftMessage)
+
+
+def _time(value: object, _: object) -> datetime:
+    """Epoch seconds, int or float, in UTC."""
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        raise TypeError("no epoch seconds")
+    return datetime.fromtimestamp(value, UTC)
+
+
+@cache
+def _converter() -> Converter:
+    from cattrs import Converter  # noqa: PLC0415 - most users never send to SHIFT
+
+    converter = Converter(detailed_validation=False)
+    converter.register_structure_hook(datetime, _time)
+    return converter
+
+
+_KNOWN = {attribute.name for attribute in fields(ShiftMessage)} - {"extra"}

@@ -1,0 +1,346 @@
+"""What a status, a header and a vendor's sentence mean by themselves."""
+
+from __future__ import annotations
+
+import json
+import time
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from moveworks_shift_async.addresses import address_fault
+from moveworks_shift_async.errors import (
+    BadRequest,
+    NotAllowed,
+    NotAuthenticated,
+    NotFound,
+    RateLimited,
+    RefusedByServer,
+    ServerFailed,
+)
+from moveworks_shift_async.wire.http import (
+    Request,
+    Response,
+    json_request,
+    kind_of,
+    redact,
+    refusal,
+    request_id,
+    retry_after_seconds,
+    text_of,
+)
+
+NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
+
+
+def date(moment: datetime) -> str:
+    """An HTTP date."""
+    return format_datetime(moment, usegmt=True)
+
+
+def asked(value: str, *, sent: str | None = None, received: datetime | None = None) -> float | None:
+    """Seconds of an answer with this `Retry-After`."""
+    headers = {"retry-AFTER": value} | ({} if sent is None else {"Date": sent})
+    return retry_after_seconds(Response(status=429, headers=headers, received=received))
+
+
+@pytest.mark.parametrize(
+    ("value", "seconds"),
+    [
+        ("0", 0.0),
+        ("60", 60.0),
+        (" 7 ", 7.0),
+        ("1.5", 1.5),
+        ("007", 7.0),
+        ("999999999", 999_999_999.0),
+        ("9999999999", None),
+        ("9" * 5000, None),
+        ("-5", None),
+        ("+5", None),
+        ("1e5", None),
+        (".5", None),
+        ("soon", None),
+        ("", None),
+        ("NaN", None),
+        ("Infinity", None),
+        ("60 s", None),
+        ("Thu, 32 Jan 2026 12:00:30 GMT", None),
+        ("Thu, 01 Jan 2026 12:00:30 -0000", None),
+        ("Thu, 01 Jan 2026 12:00:30", None),
+        ("Thu, 01 Jan 2026 12:00:30 +9999", None),
+        ("Thu, 01 Jan 2026 12:00:30 +" + "9" * 30, None),
+        ("Thu, 01 Jan 2026 99999999999:00:00 GMT", None),
+        ("Thu, 01 Jan 99999999999 12:00:00 GMT", None),
+    ],
+)
+def test_retry_after_in_seconds_or_unusable(value: str, seconds: float | None) -> None:
+    """Plain numbers of up to nine digits are seconds; anything else that is no date is nothing."""
+    assert asked(value, sent=date(NOON)) == seconds
+
+
+@pytest.mark.parametrize(
+    ("after", "seconds"),
+    [(timedelta(seconds=30), 30.0), (timedelta(0), 0.0), (timedelta(hours=-1), 0.0)],
+)
+def test_a_date_counts_from_the_answers_own_date(after: timedelta, seconds: float) -> None:
+    """The server's two dates are compared, whatever this machine's clock says."""
+    wrong = NOON - timedelta(days=400)
+    assert asked(date(NOON + after), sent=date(NOON), received=wrong) == seconds
+
+
+@pytest.mark.parametrize("sent", [None, "yesterday", "Thu, 01 Jan 2026 12:00:00"])
+def test_a_date_without_a_date_counts_from_when_it_came(sent: str | None) -> None:
+    """Without a usable `Date`, the moment of the answer stands in; without both there is none."""
+    until = date(NOON + timedelta(seconds=45))
+    assert asked(until, sent=sent, received=NOON) == 45.0
+    assert asked(until, sent=sent) is None
+
+
+def test_other_zones_are_understood() -> None:
+    """A date with an offset is the moment that it names."""
+    assert asked("Thu, 01 Jan 2026 13:00:30 +0100", sent=date(NOON)) == 30.0
+
+
+def test_no_header_is_no_wait() -> None:
+    """Without `Retry-After` the server asked for nothing."""
+    assert retry_after_seconds(Response(status=429)) is None
+
+
+@given(
+    st.text() | st.from_regex(r"\w{3}, \d+ (Jan|Feb) \d+ \d+:\d+:\d+ ([+-]\d+|GMT)?"),
+    st.none() | st.text() | st.just(date(NOON)),
+    st.none() | st.just(NOON),
+)
+@example("Thu, 01 Jan 2026 12:00:30 +" + "9" * 30, None, NOON)
+def test_any_header_is_a_wait_or_none(
+    value: str, sent: str | None, received: datetime | None
+) -> None:
+    """Arbitrary header values give None or a number of seconds that is not negative."""
+    seconds = asked(value, sent=sent, received=received)
+    assert seconds is None or 0 <= seconds < float("inf")
+
+
+@pytest.mark.parametrize(
+    ("status", "kind"),
+    [
+        (100, RefusedByServer),
+        (302, RefusedByServer),
+        (400, BadRequest),
+        (401, NotAuthenticated),
+        (402, RefusedByServer),
+        (403, NotAllowed),
+        (404, NotFound),
+        (405, RefusedByServer),
+        (408, BadRequest),
+        (409, BadRequest),
+        (410, BadRequest),
+        (413, BadRequest),
+        (415, BadRequest),
+        (422, BadRequest),
+        (425, BadRequest),
+        (429, RateLimited),
+        (431, BadRequest),
+        (500, ServerFailed),
+        (502, ServerFailed),
+        (503, ServerFailed),
+        (504, ServerFailed),
+        (599, ServerFailed),
+    ],
+)
+def test_a_status_has_its_class(status: int, kind: type[RefusedByServer]) -> None:
+    """The number alone says which error it is."""
+    assert kind_of(status) is kind
+
+
+@pytest.mark.parametrize("status", range(100, 600))
+def test_a_status_is_a_success_or_unclear_or_neither(status: int) -> None:
+    """200, 201, 202 and 204 succeed; another 2xx and 303 are unclear; nothing is both."""
+    response = Response(status=status)
+    assert response.succeeded == (status in {200, 201, 202, 204})
+    assert response.unclear == (status in {*range(200, 300), 303} - {200, 201, 202, 204})
+
+
+@pytest.mark.parametrize(
+    ("status", "words"),
+    [
+        (301, "redirect, which is never followed"),
+        (307, "check base_url"),
+        (401, "another region's host"),
+        (500, "may have been processed or not"),
+    ],
+)
+def test_a_refusal_says_what_to_do(status: int, words: str) -> None:
+    """Where the status has a usual cause, the message names it."""
+    error = refusal(Response(status=status), code=None, message=None)
+    assert words in str(error)
+    assert str(error).startswith(f"HTTP {status}")
+
+
+def test_a_refusal_keeps_status_code_and_wait() -> None:
+    """The words are one line, and the attributes hold what came."""
+    response = Response(status=429, headers={"Retry-After": "7"})
+    error = refusal(response, code="RATE", message="too\n  many")
+    assert str(error) == "HTTP 429 RATE: too many"
+    assert (error.status, error.code, error.retry_after) == (429, "RATE", 7.0)
+    assert type(error) is RateLimited
+
+
+def test_the_kind_that_is_given_wins() -> None:
+    """A caller who knows better than the status decides the class."""
+    error = refusal(Response(status=403), code=0, message=None, kind=NotAuthenticated)
+    assert type(error) is NotAuthenticated
+    assert str(error).startswith("HTTP 403 0; base_url may be")
+
+
+#: Things that no error may show.
+SENSITIVE = st.one_of(
+    st.emails(),
+    st.from_regex(r"[a-z'+.]{0,8}[a-z']@[a-z]{1,9}\.(com|org)", fullmatch=True).filter(
+        lambda text: address_fault(text) is None
+    ),
+    st.from_regex(r"mw[st]_[A-Za-z0-9]{8,40}", fullmatch=True),
+    st.from_regex(r"([Bb]earer|BEARER) [A-Za-z0-9._~+/=-]{8,40}", fullmatch=True),
+)
+AROUND = st.text(st.sampled_from(" \t\n\"'<>()[]{},;:=.é\u2028"), max_size=4)
+WORDS = st.text(max_size=12)
+
+
+@given(st.lists(st.tuples(WORDS, AROUND, SENSITIVE, AROUND), max_size=4), WORDS)
+@example([("", "", "o'@example.com", "")], "")
+@example([("", "", "BEARER abcdefgh12345678", "")], "")
+@example([("", "'", "Bearer abcdefgh12345678", "'")], "")
+def test_nothing_sensitive_is_let_through(
+    parts: list[tuple[str, str, str, str]], tail: str
+) -> None:
+    """Addresses, secrets and tokens are removed wherever they stand in the vendor's sentence."""
+    message = "".join(f"{words} {before}{thing}{after} " for words, before, thing, after in parts)
+    shown = redact(message + tail)
+    for _, _, thing, _ in parts:
+        assert thing not in shown
+        assert thing.split(" ")[-1] not in shown
+    assert len(shown) <= 300
+    assert shown == " ".join(shown.split()) or len(shown) == 300
+
+
+@pytest.mark.parametrize(
+    ("message", "shown"),
+    [
+        ("Token mwt_abcDEF123 expired", "Token [removed] expired"),
+        ("secret=mws_abcDEF123", "secret=[removed]"),
+        ('unknown "ann@example.com", sorry', 'unknown "[removed]", sorry'),
+        ("<bob@example.com>", "<[removed]>"),
+        ("sent Authorization: Bearer abc.def", "sent Authorization: [removed]"),
+        ("two\n lines\t here", "two lines here"),
+        ("x" * 400, "x" * 300),
+    ],
+)
+def test_the_rest_of_the_sentence_stays(message: str, shown: str) -> None:
+    """What is not sensitive is kept, on one line of at most 300 characters."""
+    assert redact(message) == shown
+
+
+@pytest.mark.parametrize("message", ["a" * 50_000, "a@" * 25_000, "bearer " * 8_000])
+def test_a_long_answer_is_read_at_once(message: str) -> None:
+    """A body of 50 kB costs no noticeable time, or one odd answer would hold up every task."""
+    began = time.thread_time()
+    redact(message)
+    assert time.thread_time() - began < 0.5
+
+
+@pytest.mark.parametrize("text", ["no address: ann@example.com", "mwt_abc", "Bearer abc"])
+def test_a_code_is_redacted_as_well(text: str) -> None:
+    """A vendor's code is any text, so the message cleans it too."""
+    error = refusal(Response(status=400), code=text, message=None)
+    assert text not in str(error)
+    assert text.rsplit(" ", maxsplit=1)[-1] not in str(error)
+
+
+@given(st.binary() | st.text().map(str.encode))
+@example(b"[" * 100_000)
+@example(b"1" * 5000)
+@example(b"\xff\xfe")
+def test_any_body_is_json_or_nothing(body: bytes) -> None:
+    """Reading the body never fails."""
+    Response(status=200, body=body).json()
+
+
+@pytest.mark.parametrize("body", [b"", b"<html>Bad Gateway</html>", b'{"half": ', b"null"])
+def test_what_is_no_json_is_nothing(body: bytes) -> None:
+    """Empty, HTML and broken bodies read like null."""
+    assert Response(status=200, body=body).json() is None
+
+
+JSON = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | st.text(),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(), inner, max_size=4),
+    max_leaves=8,
+)
+
+
+@given(JSON)
+def test_a_json_request_decodes_to_what_went_in(content: object) -> None:
+    """The body holds exactly the content, as ASCII JSON without spare spaces."""
+    request = json_request("/path", content)
+    assert (request.method, request.path) == ("POST", "/path")
+    assert request.headers == {"Content-Type": "application/json"}
+    assert request.body is not None
+    assert request.body.isascii()
+    assert json.loads(request.body) == content
+
+
+def test_credentials_are_added_to_a_request() -> None:
+    """A grant's headers and query are added; the request itself is left as it was."""
+    request = Request(method="GET", path="/p", query={"a": "1"}, headers={"H": "x"})
+    ready = request.with_auth(headers={"Authorization": "Bearer t"}, query={"client_id": "c"})
+    assert ready.headers == {"H": "x", "Authorization": "Bearer t"}
+    assert ready.query == {"a": "1", "client_id": "c"}
+    assert (request.headers, request.query) == ({"H": "x"}, {"a": "1"})
+
+
+def test_no_repr_shows_what_travels() -> None:
+    """Headers, queries and bodies are in no repr; method, path and status are."""
+    secret = "s3cr3t"
+    request = Request(
+        method="POST",
+        path="/p",
+        query={"client_secret": secret},
+        headers={"Authorization": secret},
+        body=secret.encode(),
+    )
+    response = Response(status=200, headers={"Set-Cookie": secret}, body=secret.encode())
+    assert secret not in repr(request) + repr(response)
+    assert "'/p'" in repr(request)
+    assert "200" in repr(response)
+
+
+@pytest.mark.parametrize(
+    ("headers", "found"),
+    [
+        ({}, None),
+        ({"X-Request-Id": "r1"}, "r1"),
+        ({"X-REQUEST-ID": "r1", "x-moveworks-root-uuid": "m1"}, "m1"),
+        ({"X-Correlation-ID": "c1"}, "c1"),
+        ({"X-Request-Id": "", "X-Correlation-ID": "c1"}, "c1"),
+    ],
+)
+def test_a_request_id_is_found_under_any_name(headers: dict[str, str], found: str | None) -> None:
+    """The vendor's own header first, then the usual ones, in any case; empty ones do not count."""
+    assert request_id(Response(status=200, headers=headers)) == found
+
+
+def test_headers_are_known_by_lower_case() -> None:
+    """Header names have no case, so an answer keeps them in one."""
+    assert Response(status=200, headers={"X-Name": "Value"}).headers == {"x-name": "Value"}
+
+
+def test_text_is_text_with_something_in_it() -> None:
+    """Blank text and everything else is none."""
+    assert text_of("a ") == "a "
+    assert [text_of(value) for value in ("", " \n", None, 5, ["a"], {"a": 1})] == [None] * 6

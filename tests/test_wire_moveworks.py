@@ -1,0 +1,466 @@
+"""The Moveworks API's rules, and every variant that its documents contradict each other in."""
+
+from __future__ import annotations
+
+import json
+import types
+import uuid
+from collections.abc import Callable, Mapping
+from typing import Any
+from urllib.parse import parse_qs
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from moveworks_shift_async.errors import (
+    BadRequest,
+    BadResponse,
+    InvalidInput,
+    MoveworksError,
+    NotAllowed,
+    NotAuthenticated,
+    NotFound,
+    RateLimited,
+    RefusedByServer,
+    ServerFailed,
+)
+from moveworks_shift_async.settings import ClientCredentials
+from moveworks_shift_async.wire.http import Request, Response
+from moveworks_shift_async.wire.moveworks import (
+    auth_test_request,
+    check_message,
+    check_recipients,
+    error_of,
+    parse_auth_test,
+    parse_receipt,
+    parse_token,
+    raise_for_status,
+    send_path,
+    send_request,
+    token_request,
+)
+
+EVENT = uuid.UUID("15d8db87-9a06-4d5d-8e22-0b4e6c6c30a7")
+PEOPLE = ["ann@example.com", "bob@example.com"]
+SUCCESSES = (200, 201, 202, 204)
+HTML = b"<html><body>Bad Gateway</body></html>"
+WRAPPED = b'{"data": {"status": "RECEIVED"}}'
+
+SCALARS = st.none() | st.booleans() | st.integers() | st.floats() | st.text()
+JSON = st.recursive(
+    SCALARS, lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner), max_leaves=8
+)
+#: JSON objects with the keys that the vendor uses, holding anything.
+KEYS = ("code", "message", "Message", "status", "access_token", "expires_in", "error", "data")
+OBJECTS = st.recursive(
+    JSON, lambda inner: st.dictionaries(st.sampled_from(KEYS), inner), max_leaves=10
+)
+BODIES = st.one_of(st.binary(), OBJECTS.map(lambda value: json.dumps(value).encode()))
+
+
+def answer(status: int, body: object = b"", **headers: str) -> Response:
+    """A response with these bytes, or with this value as JSON."""
+    content = body if isinstance(body, bytes) else json.dumps(body).encode()
+    return Response(status=status, headers=headers, body=content)
+
+
+def body_of(request: Request) -> Any:
+    """What a request's JSON says."""
+    assert request.body is not None
+    return json.loads(request.body)
+
+
+# Requests
+
+
+@pytest.mark.parametrize("event_id", [EVENT, str(EVENT), str(EVENT).upper(), EVENT.hex])
+def test_an_event_is_named_in_the_path(event_id: str | uuid.UUID) -> None:
+    """An event id is a UUID in any spelling; it is sent in the usual one."""
+    request = send_request(event_id, "Hello", PEOPLE, {"slots": {"name": "x"}})
+    assert request.method == "POST"
+    assert request.path == f"/rest/v1/events/{EVENT}/messages/send"
+    assert request.headers == {"Content-Type": "application/json"}
+    assert body_of(request) == {
+        "message": "Hello",
+        "recipients": PEOPLE,
+        "context": {"slots": {"name": "x"}},
+    }
+
+
+def test_without_an_event_it_is_the_legacy_endpoint() -> None:
+    """No event id, the legacy path; no context, no such key."""
+    request = send_request(None, "Hello", PEOPLE, None)
+    assert request.path == "/rest/v1/messages/send"
+    assert body_of(request) == {"message": "Hello", "recipients": PEOPLE}
+
+
+@given(
+    st.text(min_size=1, max_size=50),
+    st.lists(st.just("ann@example.com") | st.just("böb@example.com"), min_size=1, max_size=5),
+    st.none() | st.dictionaries(st.text(), st.text() | st.integers() | st.none()),
+)
+def test_what_is_encoded_decodes_to_the_same(
+    message: str, people: list[str], context: dict[str, Any] | None
+) -> None:
+    """Texts, people and slots arrive as they were given."""
+    expected = {"message": message, "recipients": people}
+    if context is not None:
+        expected["context"] = context  # type: ignore[assignment]
+    assert body_of(send_request(EVENT, message, people, context)) == expected
+
+
+@pytest.mark.parametrize("event_id", ["", "event", "15d8db87", "../auth/test", str(EVENT) + "/x"])
+def test_an_event_id_is_a_uuid(event_id: str) -> None:
+    """Anything else is refused before it gets into a path."""
+    with pytest.raises(InvalidInput, match="event_id must be a UUID"):
+        send_path(event_id)
+
+
+@pytest.mark.parametrize("length", [1, 20_000])
+def test_messages_of_the_documented_length_pass(length: int) -> None:
+    """1 to 20000 characters, counted as code points."""
+    check_message("x" * length)
+    check_message("💸" * length)
+
+
+@pytest.mark.parametrize("length", [0, 20_001])
+def test_other_lengths_are_refused_by_number(length: int) -> None:
+    """The error names the length and the vendor's limits, and not the message."""
+    with pytest.raises(InvalidInput, match=rf"{length} characters; .* 1 to 20000") as caught:
+        check_message("x" * length)
+    assert "xx" not in str(caught.value)
+
+
+@pytest.mark.parametrize("message", [None, b"bytes", 5])
+def test_a_message_is_text(message: object) -> None:
+    """Other types are refused by name."""
+    with pytest.raises(InvalidInput, match=f"not {type(message).__name__}"):
+        check_message(message)
+
+
+@pytest.mark.parametrize("context", ["slots", ["slots"], 5])
+def test_a_context_is_a_mapping(context: object) -> None:
+    """The error shows the form that the API takes."""
+    with pytest.raises(InvalidInput, match="slots"):
+        check_message("x", context)
+
+
+def circle() -> dict[str, Any]:
+    """A mapping that holds itself."""
+    inner: dict[str, Any] = {}
+    inner["slots"] = inner
+    return inner
+
+
+def deep() -> dict[str, Any]:
+    """A mapping too deep to be written."""
+    inner: dict[str, Any] = {}
+    for _ in range(100_000):
+        inner = {"a": inner}
+    return inner
+
+
+@pytest.mark.parametrize("context", [{"a": {1, 2}}, {"a": float("nan")}, {("a",): 1}, circle()])
+def test_a_context_is_json(context: object) -> None:
+    """What JSON cannot express is refused before the network."""
+    with pytest.raises(InvalidInput, match="JSON cannot express"):
+        check_message("x", context)
+
+
+def test_a_context_too_deep_is_refused() -> None:
+    """The depth of a context raises no bare error."""
+    with pytest.raises(InvalidInput, match="JSON cannot express"):
+        check_message("x", deep())
+
+
+def test_any_mapping_is_a_context() -> None:
+    """A mapping that is no dict is sent like one."""
+    context: Mapping[str, Any] = types.MappingProxyType({"slots": {"a": "b"}})
+    assert body_of(send_request(None, "x", PEOPLE, context))["context"] == {"slots": {"a": "b"}}
+
+
+@pytest.mark.parametrize("count", [1, 500])
+def test_requests_of_the_documented_size_pass(count: int) -> None:
+    """1 to 500 recipients."""
+    check_recipients([f"p{i}@example.com" for i in range(count)])
+
+
+@pytest.mark.parametrize("count", [0, 501])
+def test_other_sizes_point_to_send_bulk(count: int) -> None:
+    """The error names the number, the limits and the way to send to more."""
+    with pytest.raises(InvalidInput, match=rf"^{count} recipients; .* 1 to 500: use send_bulk"):
+        check_recipients([f"p{i}@example.com" for i in range(count)])
+
+
+@pytest.mark.parametrize("text", ["ann@example.com", b"ann@example.com"])
+def test_one_text_is_no_list(text: Any) -> None:
+    """A single text would be read letter by letter."""
+    with pytest.raises(InvalidInput, match="list of addresses"):
+        check_recipients(text)
+
+
+def test_a_bad_address_is_named_by_its_position() -> None:
+    """The error says where and why, and does not quote the address."""
+    with pytest.raises(InvalidInput, match=r"recipients\[2\] is no address: more than one @") as e:
+        check_recipients([*PEOPLE, "jane@doe@example.com", "nobody"])
+    assert "jane" not in str(e.value)
+    assert "doe" not in str(e.value)
+
+
+def test_the_auth_test_is_a_get() -> None:
+    """It has no body, so it changes nothing."""
+    request = auth_test_request()
+    assert (request.method, request.path, request.body) == ("GET", "/rest/v1/auth/test", None)
+
+
+CONTENT = {"client_id": "an-id", "client_secret": "a&b=c %", "grant_type": "client_credentials"}
+
+
+def test_the_token_request_as_a_form() -> None:
+    """By default the credentials go as a form, percent-encoded."""
+    request = token_request(ClientCredentials("an-id", "a&b=c %"))
+    assert (request.method, request.path) == ("POST", "/oauth/v1/token")
+    assert request.headers == {"Content-Type": "application/x-www-form-urlencoded"}
+    assert request.body is not None
+    assert parse_qs(request.body.decode()) == {key: [value] for key, value in CONTENT.items()}
+    assert "a&b" not in repr(request)
+
+
+def test_the_token_request_as_json() -> None:
+    """On request they go as JSON, the other documented form."""
+    request = token_request(ClientCredentials("an-id", "a&b=c %", token_request="json"))
+    assert (request.method, request.path) == ("POST", "/oauth/v1/token")
+    assert request.headers == {"Content-Type": "application/json"}
+    assert body_of(request) == CONTENT
+
+
+# Answers: successes
+
+
+@pytest.mark.parametrize("status", SUCCESSES)
+@pytest.mark.parametrize(
+    ("body", "state"),
+    [
+        (b"", None),
+        (b"null", None),
+        (b"{}", None),
+        (b'{"data": null}', None),
+        (b'{"data": {}}', None),
+        (WRAPPED, "RECEIVED"),
+        (b'{"status": "RECEIVED"}', "RECEIVED"),
+        (b'{"data": {"status": null}}', None),
+        (b'{"data": {"status": 1}}', None),
+        (HTML, None),
+        (b'"RECEIVED"', None),
+        (b"[]", None),
+        (b"OK", None),
+    ],
+)
+def test_any_documented_success_is_a_receipt(status: int, body: bytes, state: str | None) -> None:
+    """200, 201, 202 and 204 with any body mean scheduled; the state is kept if there is one."""
+    receipt = parse_receipt(answer(status, body, **{"X-Request-ID": "r1"}), recipients=2)
+    assert (receipt.status, receipt.state, receipt.recipients) == (status, state, 2)
+    assert (receipt.attempts, receipt.request_id) == (1, "r1")
+
+
+@pytest.mark.parametrize("status", [203, 205, 206, 207, 226, 299, 303])
+@pytest.mark.parametrize("parse", [parse_token, parse_auth_test, raise_for_status])
+def test_an_undocumented_success_is_unclear(
+    status: int, parse: Callable[[Response], object]
+) -> None:
+    """Another 2xx, or 303, may have been processed, so it is neither accepted nor refused."""
+    with pytest.raises(BadResponse, match=f"HTTP {status}"):
+        parse(answer(status, WRAPPED))
+    with pytest.raises(BadResponse):
+        parse_receipt(answer(status, WRAPPED), recipients=1)
+
+
+@pytest.mark.parametrize(
+    ("body", "text"),
+    [
+        (b'{"Message": "Auth tested successfully"}', "Auth tested successfully"),
+        (b'{"message": "Auth tested successfully"}', "Auth tested successfully"),
+        (b'{"data": {"Message": "fine"}}', "fine"),
+        (b'{"Message": " ", "message": "fine"}', "fine"),
+        (b"fine\n", "fine"),
+        (b"\xff", "\ufffd"),
+        (b"", ""),
+    ],
+)
+def test_the_auth_test_gives_the_vendors_text(body: bytes, text: str) -> None:
+    """Whatever the case of its key; a body that is no JSON is the text itself."""
+    assert parse_auth_test(answer(200, body)) == text
+
+
+@pytest.mark.parametrize("wrap", [lambda body: body, lambda body: {"data": body}])
+@pytest.mark.parametrize(("life", "seconds"), [(3600, 3600.0), (60, 60.0), (0, 0.0), ("60", 60.0)])
+def test_tokens_come_flat_or_wrapped(
+    wrap: Callable[[object], object], life: object, seconds: float
+) -> None:
+    """Both documented shapes, and whatever life they name."""
+    body = {"access_token": "mwt_abc", "expires_in": life, "token_type": "Bearer"}
+    token = parse_token(answer(200, wrap(body)))
+    assert (token.access_token, token.expires_in) == ("mwt_abc", seconds)
+
+
+@pytest.mark.parametrize("body", [b"", b"null", b"{}", b'{"data": {}}', HTML, b'"mwt_abc"', b"[]"])
+def test_a_success_without_a_token_is_a_bad_response(body: bytes) -> None:
+    """A token endpoint that says yes and gives nothing is not what the API documents."""
+    with pytest.raises(BadResponse, match="no access_token"):
+        parse_token(answer(200, body))
+
+
+# Answers: refusals
+
+
+@pytest.mark.parametrize(
+    ("body", "code", "words"),
+    [
+        ({"code": "BAD", "message": "so bad"}, "BAD", "HTTP 400 BAD: so bad"),
+        ({"error": {"code": "BAD", "message": "so bad"}}, "BAD", "HTTP 400 BAD: so bad"),
+        ({"code": "BAD", "Message": "so bad"}, "BAD", "HTTP 400 BAD: so bad"),
+        ({"error": {"code": 7, "Message": "so bad"}}, 7, "HTTP 400 7: so bad"),
+        ({"message": "so bad"}, None, "HTTP 400: so bad"),
+        ({"code": "BAD"}, "BAD", "HTTP 400 BAD"),
+        ({"code": ["BAD"], "message": {"a": 1}}, None, "HTTP 400"),
+        ({"error": "invalid_grant"}, "invalid_grant", "HTTP 400 invalid_grant"),
+        ({"error": None}, None, "HTTP 400"),
+        ("so bad", None, "HTTP 400: so bad"),
+        (["so bad"], None, "HTTP 400"),
+        (None, None, "HTTP 400"),
+        (HTML, None, "HTTP 400"),
+        (b"", None, "HTTP 400"),
+        (b'{"code": "BA', None, "HTTP 400"),
+    ],
+)
+def test_error_bodies_of_every_shape(body: object, code: str | int | None, words: str) -> None:
+    """Flat, nested, a bare text, HTML or empty: a typed error with the raw code if there is one."""
+    error = error_of(answer(400, body))
+    assert type(error) is BadRequest
+    assert (error.status, error.code) == (400, code)
+    assert str(error) == words
+
+
+@pytest.mark.parametrize(
+    ("status", "kind"),
+    [
+        (400, BadRequest),
+        (401, NotAuthenticated),
+        (403, NotAllowed),
+        (404, NotFound),
+        (429, RateLimited),
+        (500, ServerFailed),
+        (503, ServerFailed),
+        (302, RefusedByServer),
+        (418, RefusedByServer),
+    ],
+)
+@pytest.mark.parametrize(
+    "parse",
+    [
+        parse_token,
+        parse_auth_test,
+        raise_for_status,
+        lambda response: parse_receipt(response, recipients=1),
+    ],
+    ids=["token", "auth", "status", "receipt"],
+)
+def test_every_endpoint_raises_the_typed_error(
+    status: int, kind: type[RefusedByServer], parse: Callable[[Response], object]
+) -> None:
+    """Whichever call it was, the status decides the class."""
+    with pytest.raises(kind) as caught:
+        parse(answer(status, {"code": "A_CODE", "message": "words"}, **{"Retry-After": "9"}))
+    assert type(caught.value) is kind
+    assert (caught.value.status, caught.value.code) == (status, "A_CODE")
+    assert caught.value.retry_after == 9.0
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"code": "OauthErrorAuthenticationInvalidToken", "message": "no"},
+        {"code": "OauthErrorAuthenticationExpiredToken", "message": "no"},
+        {"code": "Unauthorized", "message": "Token validation failed"},
+        {"error": {"code": "FORBIDDEN", "message": "The access token has EXPIRED"}},
+        {"error": "invalid_token"},
+        {"Message": "Invalid token"},
+        "expired token",
+    ],
+)
+def test_a_403_that_blames_the_token_is_a_401(body: object) -> None:
+    """The legacy endpoint documents dead tokens under 403; they can be replaced like any other."""
+    error = error_of(answer(403, body))
+    assert type(error) is NotAuthenticated
+    assert error.status == 403
+    assert "another region's host" in str(error)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"code": "FORBIDDEN", "message": "this key may not send"},
+        {"code": "FORBIDDEN", "message": "your account expired"},
+        {"code": "FORBIDDEN", "message": "this token may not send"},
+        "no",
+        HTML,
+        b"",
+    ],
+)
+def test_any_other_403_is_not_allowed(body: object) -> None:
+    """A new token would not help, so none is asked for."""
+    assert type(error_of(answer(403, body))) is NotAllowed
+
+
+def test_only_a_403_is_read_for_blame() -> None:
+    """The same words under another status change nothing."""
+    assert type(error_of(answer(400, {"message": "invalid token"}))) is BadRequest
+    assert type(error_of(answer(500, {"message": "expired token"}))) is ServerFailed
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"code": "BAD_REQUEST", "message": "no such person: ann@example.com (mwt_abc)"},
+        {"error": "no such person: ann@example.com (mwt_abc)"},
+        {"code": "ann@example.com mwt_abc"},
+        "no such person: ann@example.com (mwt_abc)",
+    ],
+)
+def test_no_error_quotes_an_address_or_a_token(body: object) -> None:
+    """What the vendor quotes back at us is removed, in whichever key it stands."""
+    error = error_of(answer(400, body))
+    assert "ann@" not in str(error) + repr(error)
+    assert "mwt_abc" not in str(error) + repr(error)
+
+
+PARSERS: list[Callable[[Response], object]] = [
+    lambda response: parse_receipt(response, recipients=1),
+    parse_auth_test,
+    parse_token,
+]
+
+
+@given(st.integers(100, 599), BODIES, st.sampled_from(PARSERS))
+def test_any_answer_is_a_value_or_our_error(
+    status: int, body: bytes, parse: Callable[[Response], object]
+) -> None:
+    """Arbitrary bytes and JSON under any status never raise anything but a `MoveworksError`."""
+    try:
+        parse(Response(status=status, body=body))
+    except MoveworksError as error:
+        words = str(error)
+    else:
+        assert status in SUCCESSES
+        return
+    assert len(words) < 1000
+    assert "\n" not in words
+
+
+@given(st.integers(100, 599), BODIES)
+def test_any_refusal_has_its_typed_error(status: int, body: bytes) -> None:
+    """`error_of` answers with an error of that status, whatever came."""
+    error = error_of(Response(status=status, body=body))
+    assert error.status == status
+    assert error.code is None or isinstance(error.code, (str, int))
