@@ -1,0 +1,30 @@
+"""A Moveworks and a SHIFT on your desk: real HTTP, documented rules, faults on request."""
+
+from .answers import SUCCESS_BODIES, SUCCESS_STATUSES, Variants
+from .faults import FAULTS, NO_FAULT, Fault, FaultPlan
+from .front import FaultOptions
+from .ledger import Received, RequestRecord, Stats
+from .limiters import LIMITER_NAMES, LimiterName
+from .routes import FAMILIES, Family
+from .rules import digest
+from .server import Sandbox
+
+__all__ = [
+    "FAMILIES",
+    "FAULTS",
+    "LIMITER_NAMES",
+    "NO_FAULT",
+    "SUCCESS_BODIES",
+    "SUCCESS_STATUSES",
+    "Family",
+    "Fault",
+    "FaultOptions",
+    "FaultPlan",
+    "LimiterName",
+    "Received",
+    "RequestRecord",
+    "Sandbox",
+    "Stats",
+    "Variants",
+    "digest",
+]

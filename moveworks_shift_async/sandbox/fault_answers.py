@@ -1,0 +1,70 @@
+"""The answers that faults and the limit give, for either vendor. Pure."""
+
+from __future__ import annotations
+
+import math
+from datetime import datetime, timedelta
+from email.utils import format_datetime
+from http import HTTPStatus
+from typing import Literal
+
+from .answers import Answer, Variants, json_answer, moveworks_error
+
+RetryAfter = Literal["seconds", "date"]
+Headers = tuple[tuple[str, str], ...]
+
+
+def server_error(variants: Variants, status: int, form: str, *, shift: bool) -> Answer:
+    """A 5xx with a body of JSON, HTML (as gateways send it), or nothing."""
+    reason = HTTPStatus(status).phrase
+    if form == "html":
+        page = f"<html><head><title>{status} {reason}</title></head><body></body></html>"
+        return Answer(status=status, body=page.encode(), content_type="text/html")
+    if form == "empty":
+        return Answer(status=status, content_type="text/plain")
+    if shift:
+        return _shift(status, reason)
+    return moveworks_error(variants, status, "INTERNAL_ERROR", reason)
+
+
+def throttled(variants: Variants, headers: Headers, *, shift: bool) -> Answer:
+    """A 429."""
+    if shift:
+        return _shift(429, "Too Many Requests", headers)
+    return moveworks_error(
+        variants, 429, "RATE_LIMIT_EXCEEDED", "Rate limit exceeded", headers=headers
+    )
+
+
+def forbidden(variants: Variants, *, shift: bool) -> Answer:
+    """A 403 that says nothing of the token."""
+    if shift:
+        return _shift(403, "Forbidden")
+    return moveworks_error(variants, 403, "FORBIDDEN", "Not allowed to do this")
+
+
+def redirect(status: int, location: str) -> Answer:
+    """An answer that points somewhere else."""
+    return Answer(status=status, content_type="text/plain", headers=(("Location", location),))
+
+
+def malformed() -> Answer:
+    """A success that breaks off inside its JSON, though all announced bytes are there."""
+    return Answer(status=200, body=b'{"data": {"status": ')
+
+
+def retry_after(style: RetryAfter | None, wait: float, today: datetime) -> Headers:
+    """The header for a wait in seconds, rounded up to whole seconds; none without a style."""
+    if style is None:
+        return ()
+    if style == "seconds":
+        return (("Retry-After", str(max(1, math.ceil(wait)))),)
+    # An HTTP date has no fractions: the next whole second keeps the promise.
+    end = today + timedelta(seconds=wait + 1, microseconds=-1)
+    return (("Retry-After", format_datetime(end.replace(microsecond=0), usegmt=True)),)
+
+
+def _shift(status: int, message: str, headers: Headers = ()) -> Answer:
+    # Not one of the vendor's codes: they follow the pattern status * 10.
+    error = {"message": message, "code": status * 10}
+    return json_answer(status, {"errors": [error]}, headers=headers)

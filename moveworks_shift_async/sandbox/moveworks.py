@@ -1,0 +1,149 @@
+"""The Moveworks side: credentials, tokens and the three API endpoints. Pure."""
+
+from __future__ import annotations
+
+import re
+import secrets
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import parse_qsl
+
+from attrs import define, field
+
+from .answers import Answer, Variants, json_answer, moveworks_error, plain_number, scheduled
+from .routes import Incoming
+from .rules import (
+    BAD_REQUEST,
+    INVALID_EVENT,
+    UNAUTHORIZED,
+    Refusal,
+    check_message,
+    parse_object,
+)
+from .verdict import Verdict
+
+_UUID = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
+
+
+def is_uuid(text: str) -> bool:
+    """True for the usual written form of a UUID."""
+    return _UUID.fullmatch(text) is not None
+
+
+@define(eq=False, kw_only=True)
+class MoveworksDesk:
+    """One organisation with one API key, one OAuth client and one event."""
+
+    client_id: str
+    client_secret: str = field(repr=False)
+    api_key: str = field(repr=False)
+    event_id: str
+    #: Accept every UUID as an event.
+    any_event: bool = False
+    #: Seconds a token works.
+    token_lifetime: float = 3600.0
+    #: What the token answer says instead; None: the truth.
+    expires_in: float | None = None
+    variants: Variants = field(factory=Variants)
+    #: Token -> the time at which it dies.
+    _tokens: dict[str, float] = field(factory=dict, init=False, repr=False)
+
+    def handle(self, request: Incoming) -> Verdict:
+        """Decide about one request and do what it asks for."""
+        if request.route.family == "token":
+            return self._issue(request)
+        refusal = self._refuse_credential(request)
+        if refusal is not None:
+            return Verdict(answer=refusal)
+        caller = "api-key" if request.bearer() == self.api_key else self.client_id
+        if request.route.family == "auth":
+            text = {self.variants.auth_key: "Auth tested successfully"}
+            return Verdict(answer=json_answer(200, text), processed=True, credential=caller)
+        return self._send(request, caller)
+
+    def issue_token(self, now: float) -> str:
+        """Make a token that works from now on for its lifetime."""
+        token = "mwt_" + secrets.token_hex(32)
+        self._tokens[token] = now + self.token_lifetime
+        return token
+
+    def expire_tokens(self, now: float) -> None:
+        """End every token that lives; they answer as expired from now on."""
+        self._tokens = {token: min(end, now) for token, end in self._tokens.items()}
+
+    def expired(self) -> Answer:
+        """The answer to an expired token."""
+        status = self.variants.expired_status
+        code = UNAUTHORIZED if status == 401 else "EXPIRED_TOKEN"
+        return moveworks_error(self.variants, status, code, "The access token is expired")
+
+    def _refuse_credential(self, request: Incoming) -> Answer | None:
+        token = request.bearer()
+        if token == self.api_key:
+            return None
+        end = self._tokens.get(token or "")
+        if end is None:
+            return moveworks_error(self.variants, 401, UNAUTHORIZED, "Token validation failed")
+        return None if request.now < end else self.expired()
+
+    def _send(self, request: Incoming, caller: str) -> Verdict:
+        event_id = request.route.event_id
+        if event_id is not None and not self._knows(event_id):
+            answer = moveworks_error(self.variants, 404, INVALID_EVENT, "Event not found")
+            return Verdict(answer=answer, credential=caller)
+        try:
+            told = check_message(request.body)
+        except Refusal as refusal:
+            return self._refuse(400, refusal.code, refusal.message, caller)
+        answer = scheduled(self.variants, legacy=event_id is None)
+        return Verdict(answer=answer, processed=True, credential=caller, told=told)
+
+    def _knows(self, event_id: str) -> bool:
+        return event_id == self.event_id or (self.any_event and is_uuid(event_id))
+
+    def _issue(self, request: Incoming) -> Verdict:
+        try:
+            fields = _token_fields(request)
+        except Refusal as refusal:
+            return self._refuse(400, refusal.code, refusal.message)
+        if not all(fields.get(name) for name in ("grant_type", "client_id", "client_secret")):
+            return self._refuse(400, "INVALID_REQUEST", "A required field is missing")
+        if fields["grant_type"] != "client_credentials":
+            return self._refuse(400, "UNSUPPORTED_GRANT_TYPE", "Unknown grant type")
+        if (fields["client_id"], fields["client_secret"]) != (self.client_id, self.client_secret):
+            return self._refuse(401, "INVALID_CLIENT", "Client authentication failed")
+        answer = json_answer(200, self._token_body(self.issue_token(request.now)))
+        return Verdict(answer=answer, processed=True, credential=self.client_id)
+
+    def _token_body(self, token: str) -> dict[str, Any]:
+        seconds = self.token_lifetime if self.expires_in is None else self.expires_in
+        body = {
+            "access_token": token,
+            "expires_in": plain_number(seconds),
+            "token_type": "Bearer",
+        }
+        wrapped = self.variants.token_body == "wrapped"  # noqa: S105 - a shape
+        return {"data": body} if wrapped else body
+
+    def _refuse(self, status: int, code: str, message: str, caller: str | None = None) -> Verdict:
+        answer = moveworks_error(self.variants, status, code, message)
+        return Verdict(answer=answer, credential=caller)
+
+
+def _token_fields(request: Incoming) -> Mapping[str, Any]:
+    """The fields of a token request, form or JSON by its content type."""
+    if "json" in request.content_type:
+        return parse_object(request.body)
+    return read_form(request.body)
+
+
+def read_form(body: bytes) -> dict[str, str]:
+    """The fields of a form body.
+
+    Raises:
+        Refusal: it is not text.
+    """
+    try:
+        return dict(parse_qsl(body.decode()))
+    except ValueError:
+        raise Refusal(BAD_REQUEST, "The form cannot be read") from None

@@ -1,0 +1,201 @@
+"""The SHIFT side: messages, and OAuth tokens whose refresh token works once. Pure."""
+
+from __future__ import annotations
+
+import secrets
+import string
+import uuid
+from typing import Any
+
+from attrs import define, field
+
+from .answers import Answer, Variants, json_answer, plain_number, shift_error
+from .moveworks import read_form
+from .routes import Incoming
+from .rules import Refusal
+from .shift_rules import NOT_FOUND, UNKNOWN, ShiftPost, ShiftRefusal, check_post
+from .verdict import Verdict
+
+#: Characters of a token, a refresh token and a code, as the vendor's samples show.
+_TOKEN_LENGTH = 40
+#: Seconds a code waits for its exchange.
+_CODE_LIFETIME = 60.0
+_NO_STORE = (("Cache-Control", "no-store"), ("Pragma", "no-cache"))
+_USER = "shift-user"
+
+
+def _new_token() -> str:
+    letters = string.ascii_letters + string.digits
+    return "".join(secrets.choice(letters) for _ in range(_TOKEN_LENGTH))
+
+
+@define(eq=False, kw_only=True)
+class ShiftDesk:
+    """One application and one user who has let it in."""
+
+    client_id: str
+    client_secret: str = field(repr=False)
+    #: Seconds an access token works.
+    token_lifetime: float = 3600.0
+    #: What the token answer says instead; None: the truth.
+    expires_in: float | None = None
+    #: Ids of teams and users that do not exist.
+    unknown_ids: frozenset[str] = frozenset()
+    variants: Variants = field(factory=Variants)
+    #: Access token -> the time at which it dies.
+    _access: dict[str, float] = field(factory=dict, init=False, repr=False)
+    _refresh: set[str] = field(factory=set, init=False, repr=False)
+    #: Code -> redirect URI and the time at which it dies.
+    _codes: dict[str, tuple[str, float]] = field(factory=dict, init=False, repr=False)
+
+    def handle(self, request: Incoming) -> Verdict:
+        """Decide about one request and do what it asks for."""
+        if request.route.family == "shift-token":
+            return self._token(request)
+        refusal = self._refuse_credential(request)
+        if refusal is not None:
+            return Verdict(answer=refusal)
+        return self._post(request, self.client_id if request.bearer() is None else _USER)
+
+    def issue_tokens(self, now: float) -> tuple[str, str]:
+        """Make an access token and the refresh token that goes with it."""
+        access, refresh = _new_token(), _new_token()
+        self._access[access] = now + self.token_lifetime
+        self._refresh.add(refresh)
+        return access, refresh
+
+    def issue_code(self, redirect_uri: str, now: float) -> str:
+        """Make an authorization code, as the browser would bring it back."""
+        code = _new_token()
+        self._codes[code] = (redirect_uri, now + _CODE_LIFETIME)
+        return code
+
+    def expire_tokens(self, now: float) -> None:
+        """End every access token that lives; refresh tokens go on."""
+        self._access = {token: min(end, now) for token, end in self._access.items()}
+
+    def expired(self) -> Answer:
+        """The answer to an expired or unknown access token."""
+        return shift_error(
+            self.variants, 401, 4012, "OAuth authorization error.", reason="access_denied"
+        )
+
+    def _refuse_credential(self, request: Incoming) -> Answer | None:
+        token = request.bearer()
+        if token is not None:
+            return None if request.now < self._access.get(token, request.now) else self.expired()
+        query = request.query
+        if self._is_app(query.get("client_id"), query.get("client_secret")):
+            return None
+        return shift_error(self.variants, 401, 4010, "Not authorized")
+
+    def _is_app(self, client_id: str | None, client_secret: str | None) -> bool:
+        return (client_id, client_secret) == (self.client_id, self.client_secret)
+
+    def _post(self, request: Incoming, caller: str) -> Verdict:
+        try:
+            post = check_post(request.body)
+            self._look_up(post)
+        except ShiftRefusal as refusal:
+            answer = shift_error(self.variants, refusal.status, refusal.code, refusal.message)
+            return Verdict(answer=answer, credential=caller)
+        message = _message(post, caller, request.epoch)
+        answer = json_answer(200, {"meta": {}, "data": [message], "time": 0.001})
+        return Verdict(answer=answer, processed=True, credential=caller, told=post.told())
+
+    def _look_up(self, post: ShiftPost) -> None:
+        if self.unknown_ids.intersection(post.teams):
+            raise ShiftRefusal(NOT_FOUND, "Not found")
+        if self.unknown_ids.intersection(post.ids):
+            raise ShiftRefusal(UNKNOWN, "Unknown error")
+
+    def _token(self, request: Incoming) -> Verdict:
+        try:
+            fields = read_form(request.body)
+        except Refusal:
+            fields = {}
+        error = self._refuse_token(fields, request.now)
+        if error is not None:
+            return Verdict(answer=json_answer(400, {"error": error}, headers=_NO_STORE))
+        # The old refresh token dies before the answer goes out, lost or not.
+        self._refresh.discard(fields.get("refresh_token", ""))
+        body = self._token_body(*self.issue_tokens(request.now))
+        answer = json_answer(200, body, headers=_NO_STORE)
+        return Verdict(answer=answer, processed=True, credential=self.client_id)
+
+    def _refuse_token(self, fields: dict[str, str], now: float) -> str | None:
+        """The OAuth error code, or None; a code is spent by the first look at it."""
+        grant = fields.get("grant_type")
+        if grant is None:
+            return "invalid_request"
+        if grant not in ("refresh_token", "authorization_code"):
+            return "unsupported_grant_type"
+        if not self._is_app(fields.get("client_id"), fields.get("client_secret")):
+            return "invalid_client"
+        if grant == "refresh_token":
+            known = fields.get("refresh_token") in self._refresh
+        else:
+            uri, end = self._codes.pop(fields.get("code", ""), ("", now))
+            known = now < end and fields.get("redirect_uri") == uri
+        return None if known else "invalid_grant"
+
+    def _token_body(self, access: str, refresh: str) -> dict[str, Any]:
+        seconds = self.token_lifetime if self.expires_in is None else self.expires_in
+        return {
+            "access_token": access,
+            "token_type": "Bearer",
+            "expires_in": plain_number(seconds),
+            "refresh_token": refresh,
+        }
+
+
+#: Fields of a new message that this sandbox never fills; the vendor's answer has them all.
+_BLANK: dict[str, Any] = {
+    "subject": None,
+    "resurface_html": False,
+    "unread_sidebar": False,
+    "unread_reply": False,
+    "unread_since": None,
+    "muted": False,
+    "is_muted": False,
+    "user_high_fived": False,
+    "num_high_fives": 0,
+    "user_replied": False,
+    "user_replied_to_sidebar": False,
+    "num_replies": 0,
+    "sidebars": [],
+    "events": [],
+    "tags": ["_inbox", "_sent"],
+    "read": True,
+    "subscribed_to": True,
+}
+_AUTHOR: dict[str, Any] = {
+    "id": "5b1c1a52-6f0e-4f6b-9f3c-2f0d6a7f0c11",
+    "first_name": "Sandy",
+    "last_name": "Box",
+    "email": "sandy.box@example.com",
+    "title": "",
+    "relationship": 0,
+    "active": True,
+    "online": False,
+    "images": [],
+}
+
+
+def _message(post: ShiftPost, caller: str, epoch: float) -> dict[str, Any]:
+    """The message as SHIFT returns it; the times are milliseconds exact."""
+    by_user = caller == _USER
+    return {
+        **_BLANK,
+        "id": str(uuid.uuid4()),
+        "text": post.shown_text(),
+        "author": _AUTHOR if by_user else None,
+        "author_type": "user" if by_user else "application",
+        "via_app": None if by_user else caller,
+        "addressed_teams": post.teams,
+        "addressed_users": post.ids + post.emails,
+        "attachments": post.attachments,
+        "mentions": post.mentions,
+        "created_at": round(epoch, 3),
+        "updated_at": round(epoch, 3),
+    }

@@ -1,0 +1,124 @@
+"""What SHIFT accepts in a message: the rules of its documentation's prose. Pure.
+
+The vendor publishes a code for one broken rule only (4004). The others answer 4001, its code
+for an error without a name.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from attrs import frozen
+
+from .moveworks import is_uuid
+from .rules import Told, digest, is_address
+
+UNKNOWN = (400, 4001)
+EMPTY = (400, 4004)
+NOT_FOUND = (404, 4040)
+
+
+class ShiftRefusal(Exception):
+    """A request that breaks a rule."""
+
+    def __init__(self, kind: tuple[int, int], message: str) -> None:
+        super().__init__(message)
+        self.status, self.code = kind
+        self.message = message
+
+
+@frozen(kw_only=True)
+class ShiftPost:
+    """A message that keeps the rules."""
+
+    text: str
+    teams: list[str]
+    ids: list[str]
+    emails: list[str]
+    attachments: list[Any]
+    mentions: list[dict[str, Any]]
+
+    def told(self) -> Told:
+        """The form in which it is recorded: `team:` and the id, user ids, addresses."""
+        to = [f"team:{team}" for team in self.teams] + self.ids + self.emails
+        return Told(addresses="\n".join(to), count=len(to), message=digest(self.text))
+
+    def shown_text(self) -> str:
+        """The text as the answer shows it: the mention in place of `{0}`."""
+        if not self.mentions:
+            return self.text
+        return self.text.replace("{0}", f"<a>{self.mentions[0]['name']}</a>")
+
+
+def check_post(body: bytes) -> ShiftPost:
+    """Read and check the body of a message.
+
+    Raises:
+        ShiftRefusal: with the code that fits best.
+    """
+    payload = _parse(body)
+    text = payload.get("text") or ""
+    attachments = payload.get("attachments") or []
+    if not text and not attachments:
+        raise ShiftRefusal(EMPTY, "text or attachments cannot be empty")
+    _need(isinstance(text, str), "text is not a string")
+    teams, ids, emails = _addressed(payload)
+    mentions = _mentions(payload.get("mentions"), text)
+    files = attachments if isinstance(attachments, list) else [attachments]
+    return ShiftPost(
+        text=text, teams=teams, ids=ids, emails=emails, attachments=files, mentions=mentions
+    )
+
+
+def _parse(body: bytes) -> dict[str, Any]:
+    try:
+        value = json.loads(body)
+    except (ValueError, RecursionError):
+        value = None
+    _need(isinstance(value, dict), "the body is not a json object")
+    assert isinstance(value, dict)  # noqa: S101 - tells the type checker what was just checked
+    return value
+
+
+def _addressed(payload: dict[str, Any]) -> tuple[list[str], list[str], list[str]]:
+    users = payload.get("addressed_users") or []
+    parts = users if isinstance(users, dict) else {"ids": users}
+    ids = _strings(parts.get("ids"), "user ids")
+    emails = _strings(parts.get("emails"), "emails")
+    teams = _strings(payload.get("addressed_teams"), "teams")
+    _need(all(map(is_uuid, ids + teams)), "an id is not a uuid")
+    _need(all(map(is_address, emails)), "an email is not an address")
+    _need(bool(teams or ids or emails), "nobody is addressed")
+    _need(len(teams) <= 1, "more than one team is addressed")
+    _need(not teams or not (ids or emails), "a team and users are addressed")
+    return teams, ids, emails
+
+
+def _strings(value: object, what: str) -> list[str]:
+    items = value or []
+    if not isinstance(items, list) or not all(isinstance(item, str) for item in items):
+        raise ShiftRefusal(UNKNOWN, f"{what} are not a list of strings")
+    return items
+
+
+def _mentions(value: object, text: str) -> list[dict[str, Any]]:
+    mentions = value or []
+    if not isinstance(mentions, list) or not all(map(_is_mention, mentions)):
+        raise ShiftRefusal(UNKNOWN, "mentions are not a list of app objects")
+    _need(len(mentions) <= 1, "more than one object is mentioned")
+    _need(bool(mentions) == ("{0}" in text), "a mention and {0} in the text come together")
+    return mentions
+
+
+def _is_mention(value: object) -> bool:
+    return (
+        isinstance(value, dict)
+        and value.get("type") == "appobject"
+        and all(isinstance(value.get(key), str) and value[key] for key in ("id", "name"))
+    )
+
+
+def _need(holds: bool, message: str) -> None:
+    if not holds:
+        raise ShiftRefusal(UNKNOWN, message)

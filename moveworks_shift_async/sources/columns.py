@@ -1,0 +1,113 @@
+"""Which column holds the addresses: by name, then by content, and never by chance."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from attrs import field, frozen
+
+from ..errors import InvalidInput
+from .document import Document, listed, looks_like_address, quoted, refuse
+
+#: Names that mean the person's own address and nothing else; compared as `plain` leaves them.
+_STANDARD = frozenset({"email", "emailaddress", "mail", "mailaddress"})
+#: Names that an address column may have on its own, beside every name with "mail" in it.
+_OTHERS = frozenset({"userprincipalname", "upn", "recipient", "recipients"})
+
+
+@frozen(kw_only=True)
+class Columns:
+    """The first rows of a table, seen as columns."""
+
+    #: None where the file has no header.
+    header: Sequence[str] | None
+    #: Data rows only.
+    rows: Sequence[Sequence[str]] = field(repr=False)
+    #: The line to name when the columns are at fault.
+    line: int | None
+
+
+def plain(name: str) -> str:
+    """Reduce a column's name to its letters and digits, in one case."""
+    return "".join(filter(str.isalnum, name)).casefold()
+
+
+def names_an_address(name: str) -> bool:
+    """Tell whether a column of this name should hold addresses."""
+    return "mail" in (short := plain(name)) or short in _OTHERS
+
+
+def find_column(columns: Columns, document: Document) -> int:
+    """Return the zero-based place of the e-mail column, or raise an error that lists them all."""
+    if document.wanted is not None:
+        return _wanted(columns, document, document.wanted)
+    names = columns.header or ()
+    good, some = _by_content(columns.rows)
+    mailish = [at for at, name in enumerate(names) if names_an_address(name)]
+    # A column named for mail is never passed over for a full one: that may be the manager's.
+    tier = [at for at in mailish if at in good] or sorted({*mailish, *good}) or some
+    found = _standard(tier, names)
+    if len(found) == 1:
+        return found[0]
+    raise _ambiguous(columns, document, found) if found else _missing(columns, document)
+
+
+def _by_content(rows: Sequence[Sequence[str]]) -> tuple[list[int], list[int]]:
+    """Return the columns that are mostly addresses, and the ones that hold the most of them."""
+    filled: dict[int, int] = {}
+    hits: dict[int, int] = {}
+    for row in rows:
+        for at, cell in enumerate(row):
+            if cell.strip():
+                filled[at] = filled.get(at, 0) + 1
+                hits[at] = hits.get(at, 0) + looks_like_address(cell)
+    good = sorted(at for at in filled if 2 * hits[at] >= filled[at])
+    most = max(hits.values(), default=0)
+    return good, sorted(at for at in hits if hits[at] == most > 0)
+
+
+def _standard(tier: list[int], names: Sequence[str]) -> list[int]:
+    """Narrow several columns to the one with the standard name, if just one has it."""
+    if not names or len(tier) == 1:
+        return tier
+    for wanted in (frozenset({"email"}), _STANDARD):
+        exact = [at for at in tier if at < len(names) and plain(names[at]) in wanted]
+        if exact:
+            return exact
+    return tier
+
+
+def _wanted(columns: Columns, document: Document, wanted: str) -> int:
+    names = [name.strip() for name in columns.header or ()]
+    for same in (wanted.strip().__eq__, lambda name: name.casefold() == wanted.strip().casefold()):
+        found = [at for at, name in enumerate(names) if same(name)]
+        if len(found) == 1:
+            return found[0]
+        if found:
+            raise _ambiguous(columns, document, found)
+    numbers = [str(at + 1) for at in range(max([len(names), *map(len, columns.rows)]))]
+    if wanted.strip() in numbers:
+        return numbers.index(wanted.strip())
+    what = f"there is no column {quoted(wanted)}; {_there_are(columns)}"
+    raise refuse(document.name, columns.line, what)
+
+
+def _ambiguous(columns: Columns, document: Document, found: list[int]) -> InvalidInput:
+    names = columns.header or ()
+    labels = [f"column {at + 1}" + (f" ({quoted(names[at])})" if at < len(names) else "")
+              for at in found]  # fmt: skip
+    what = f"{' and '.join(labels)} could all be the address; choose one with --column"
+    distinct = len({names[at] for at in found if at < len(names)}) == len(found)
+    return refuse(document.name, columns.line, f"{what} {'NAME' if distinct else 'NUMBER'}")
+
+
+def _missing(columns: Columns, document: Document) -> InvalidInput:
+    what = f"no column holds e-mail addresses; {_there_are(columns)}"
+    return refuse(document.name, columns.line, what)
+
+
+def _there_are(columns: Columns) -> str:
+    if columns.header is None:
+        width = max(map(len, columns.rows))
+        return f"there is no header; the rows have up to {width} columns: use --column NUMBER"
+    return f"the columns are {listed(columns.header)}: choose one with --column NAME"

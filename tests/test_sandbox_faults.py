@@ -1,0 +1,202 @@
+"""The fault plan and the book of records, without a server."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from moveworks_shift_async.errors import InvalidInput
+from moveworks_shift_async.sandbox import FAMILIES, FAULTS, FaultPlan
+from moveworks_shift_async.sandbox.answers import Answer
+from moveworks_shift_async.sandbox.ledger import Ledger, as_json
+from moveworks_shift_async.sandbox.rules import Told
+from moveworks_shift_async.sandbox.verdict import Verdict
+
+
+def drawn(plan: FaultPlan, family: str, times: int) -> list[str | None]:
+    """The kinds that the next requests of a family meet."""
+    faults = [plan.draw(family) for _ in range(times)]
+    return [fault.kind if fault else None for fault in faults]
+
+
+def test_without_orders_nothing_goes_wrong() -> None:
+    """A new plan has no faults."""
+    assert drawn(FaultPlan(), "send", 5) == [None] * 5
+
+
+def test_a_script_is_a_queue_per_family() -> None:
+    """Scripted faults come in order, once, and to their own family only."""
+    plan = FaultPlan()
+    plan.script("send", "none", "reset-after-body")
+    plan.script("send", "silence", times=2)
+    assert drawn(plan, "token", 1) == [None]
+    assert drawn(plan, "send", 5) == [None, "reset-after-body", "silence", "silence", None]
+
+
+def test_a_storm_goes_on_and_then_the_script() -> None:
+    """A storm refuses as many requests as the plan says, before what is queued behind it."""
+    plan = FaultPlan(storm=3)
+    plan.script("send", "throttle-storm", "silence")
+    assert drawn(plan, "send", 5) == ["throttle-storm"] * 3 + ["silence", None]
+
+
+def test_rates_are_probabilities() -> None:
+    """Over many requests each kind comes about as often as its rate, the same for one seed."""
+    plan = FaultPlan(seed=7)
+    plan.rate("send", "silence", 0.1)
+    plan.rate("send", "half-answer", 0.3)
+    counts = Counter(drawn(plan, "send", 10_000))
+    assert 900 < counts["silence"] < 1100
+    assert 2800 < counts["half-answer"] < 3200
+    again = FaultPlan(seed=7)
+    again.load({"rates": {"send": {"silence": 0.1, "half-answer": 0.3}}})
+    assert Counter(drawn(again, "send", 10_000)) == counts
+    plan.rate("send", "half-answer", 0)
+    assert "half-answer" not in drawn(plan, "send", 1000)
+
+
+def test_orders_go_in_and_out_as_data() -> None:
+    """`pending` gives back what `load` takes, and `clear` forgets it."""
+    orders = {"script": {"auth": ["silence", "none"]}, "rates": {"shift": {"half-answer": 0.5}}}
+    plan = FaultPlan()
+    plan.load(orders)
+    assert plan.pending() == orders
+    plan.load({"clear": True})
+    assert plan.pending() == {"script": {}, "rates": {}}
+
+
+@pytest.mark.parametrize(
+    "orders",
+    [
+        {"script": {"nowhere": ["silence"]}},
+        {"script": {"send": ["nothing-known"]}},
+        {"script": {"send": 5}},
+        {"script": {"send": [["silence"]]}},
+        {"script": []},
+        {"rates": {"send": {"silence": "often"}}},
+        {"rates": {"send": {"silence": 1.1}}},
+        {"rates": {"send": {"silence": -0.1}}},
+        {"rates": {"send": {"silence": 0.6, "half-answer": 0.6}}},
+        {"rates": {"send": ["silence"]}},
+    ],
+)
+def test_orders_that_make_no_sense(orders: dict[str, Any]) -> None:
+    """Orders with an unknown name, an impossible rate or another shape are an error."""
+    with pytest.raises(InvalidInput):
+        FaultPlan().load(orders)
+
+
+def test_ten_tenths_are_one() -> None:
+    """Rates that add up to 1 but for rounding are allowed, and then every request meets one."""
+    plan = FaultPlan()
+    for kind in list(FAULTS)[:10]:
+        plan.rate("send", kind, 0.1)
+    assert None not in drawn(plan, "send", 100)
+
+
+def test_kinds_and_families_are_listed() -> None:
+    """The names that users type are these."""
+    assert FAMILIES == ("send", "auth", "token", "shift", "shift-token")
+    assert len(FAULTS) == 33
+    processed = {kind for kind, fault in FAULTS.items() if fault.processed}
+    assert processed == {
+        *(f"processed-then-{s}-{f}" for s in (500, 502, 503) for f in ("json", "html", "empty")),
+        "processed-then-reset",
+        "processed-then-silence",
+        "half-answer",
+        "slow-answer",
+        "malformed-json",
+    }
+
+
+# The book
+
+
+def told(*addresses: str) -> Verdict:
+    """A verdict that these were told."""
+    message = Told(addresses="\n".join(addresses), count=len(addresses), message="m")
+    return Verdict(answer=Answer(status=200), processed=True, credential="c", told=message)
+
+
+def test_the_book_counts_people() -> None:
+    """Told addresses are counted as they came; people are counted without regard to case."""
+    ledger = Ledger(window=1.0, start=100.0)
+    for verdict in (told("a@x.io", "b@x.io"), told("A@x.io"), Verdict(answer=Answer(status=400))):
+        ledger.open("events.send", "e", 101.0).settle(verdict)
+        ledger.close()
+    ledger.open("shift.messages", None, 102.0).settle(told("team:1"))
+    received = ledger.received()
+    assert received.people == {"a@x.io": 1, "b@x.io": 1, "A@x.io": 1}
+    assert received.shift == {"team:1": 1}
+    assert [r.recipients for r in received.requests] == [
+        ("a@x.io", "b@x.io"),
+        ("A@x.io",),
+        (),
+        ("team:1",),
+    ]
+    assert [r.number for r in received.requests] == [1, 2, 3, 4]
+    assert received.requests[3].at == 2.0
+    stats = ledger.stats()
+    assert (stats.people, stats.people_told_again, stats.accepted) == (2, 1, 3)
+    assert stats.max_concurrent == 1
+    assert "x.io" not in repr(received)
+
+
+def test_the_book_as_json() -> None:
+    """Both summaries survive a round trip through JSON."""
+    ledger = Ledger(window=1.0)
+    entry = ledger.open("events.send", "e", 0.5)
+    entry.settle(told("a@x.io"))
+    entry.fault, entry.status, entry.admitted = "slow-answer", 200, True
+    received = json.loads(json.dumps(as_json(ledger.received())))
+    assert received["people"] == {"a@x.io": 1}
+    assert received["requests"] == [
+        {
+            "number": 1,
+            "at": 0.5,
+            "route": "events.send",
+            "event_id": "e",
+            "recipients": ["a@x.io"],
+            "message": "m",
+            "context": None,
+            "credential": "c",
+            "admitted": True,
+            "status": 200,
+            "fault": "slow-answer",
+            "processed": True,
+        }
+    ]
+    assert json.loads(json.dumps(as_json(ledger.stats())))["faults"] == {"slow-answer": 1}
+
+
+@given(st.lists(st.floats(0, 10), max_size=60), st.integers(0, 2**60))
+def test_the_fullest_window(times: list[float], bits: int) -> None:
+    """The two window numbers are what counting every window by hand gives."""
+    ledger = Ledger(window=1.0)
+    for place, at in enumerate(sorted(times)):
+        entry = ledger.open("auth.test", None, at)
+        entry.counted, entry.admitted = True, bool(bits >> place & 1)
+    admitted = [r.at for r in ledger.received().requests if r.admitted]
+    stats = ledger.stats()
+    for value, log in (
+        (stats.max_arrived_in_window, sorted(times)),
+        (stats.max_admitted_in_window, admitted),
+    ):
+        by_hand = [sum(0 <= at - start < 1.0 for at in log) for start in log]
+        assert value == max(by_hand, default=0)
+
+
+def test_a_reset_book_knows_what_is_in_hand() -> None:
+    """After a reset the records are gone, and requests in hand still count as concurrent."""
+    ledger = Ledger(window=1.0)
+    ledger.open("token", None, 0.0)
+    ledger.open("token", None, 0.0)
+    ledger.close()
+    ledger.reset()
+    assert ledger.received().requests == ()
+    assert ledger.stats().max_concurrent == 1

@@ -1,0 +1,160 @@
+"""The Moveworks side of the sandbox: credentials, tokens and endpoints, without a server."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from moveworks_shift_async.sandbox import Variants, rules
+from moveworks_shift_async.sandbox.answers import SUCCESS_BODIES
+from moveworks_shift_async.sandbox.moveworks import MoveworksDesk
+from moveworks_shift_async.sandbox.routes import Incoming, Route
+
+EVENT = "7d9f7a54-3f9e-4c37-8a57-3b1a8f0f6a21"
+USER = "09dadecb-edbc-44c0-a187-1150e98e6df8"
+
+
+def body(**fields: Any) -> bytes:
+    """A message body, good but for the given fields; None leaves a field out."""
+    payload = {"message": "Hello", "recipients": ["a@example.com"]} | fields
+    return json.dumps({k: v for k, v in payload.items() if v is not None}).encode()
+
+
+def desk(**changes: Any) -> MoveworksDesk:
+    """A desk with known credentials."""
+    known = {"client_id": "id", "client_secret": "secret", "api_key": "key", "event_id": EVENT}
+    return MoveworksDesk(**known | changes)
+
+
+def ask(name: str, *, now: float = 0.0, bearer: str = "key", **more: Any) -> Incoming:
+    """A request to an endpoint, with a bearer header."""
+    family: Any = {"events.send": "send", "messages.send": "send", "auth.test": "auth"}
+    event_id = more.pop("event_id", EVENT if name == "events.send" else None)
+    route = Route(family=family.get(name, name), name=name, event_id=event_id)
+    return Incoming(route=route, authorization=f"Bearer {bearer}", now=now, **more)
+
+
+def form(**changes: str) -> bytes:
+    """A token request as a form."""
+    fields = {"client_id": "id", "client_secret": "secret", "grant_type": "client_credentials"}
+    return "&".join(f"{k}={v}" for k, v in (fields | changes).items()).encode()
+
+
+def test_a_token_from_a_form_works_until_its_end() -> None:
+    """A token works for its lifetime and not at its end."""
+    moveworks = desk(token_lifetime=60)
+    verdict = moveworks.handle(ask("token", now=100.0, body=form()))
+    token = json.loads(verdict.answer.body)
+    assert token["expires_in"] == 60
+    assert token["token_type"] == "Bearer"
+    assert verdict.processed
+    assert verdict.credential == "id"
+    value = token["access_token"]
+    assert moveworks.handle(ask("auth.test", now=159.9, bearer=value)).processed
+    late = moveworks.handle(ask("auth.test", now=160.0, bearer=value))
+    assert (late.answer.status, late.processed, late.credential) == (401, False, None)
+
+
+def test_a_token_from_json_and_wrapped() -> None:
+    """The token request may be JSON, and its answer may be inside `data`."""
+    moveworks = desk(variants=Variants(token_body="wrapped"), expires_in=0.5)
+    fields = {"client_id": "id", "client_secret": "secret", "grant_type": "client_credentials"}
+    request = ask("token", body=json.dumps(fields).encode(), content_type="application/json")
+    answer = json.loads(moveworks.handle(request).answer.body)
+    assert answer["data"]["expires_in"] == 0.5
+    assert answer["data"]["access_token"].startswith("mwt_")
+
+
+@pytest.mark.parametrize(
+    ("payload", "kind", "status", "code"),
+    [
+        (form(grant_type="password"), "", 400, "UNSUPPORTED_GRANT_TYPE"),
+        (form(grant_type=""), "", 400, "INVALID_REQUEST"),
+        (form(client_secret="wrong"), "", 401, "INVALID_CLIENT"),
+        (form(client_id="wrong"), "", 401, "INVALID_CLIENT"),
+        (b"", "", 400, "INVALID_REQUEST"),
+        (b"\xff", "", 400, rules.BAD_REQUEST),
+        (b"[]", "application/json", 400, rules.BAD_REQUEST),
+    ],
+)
+def test_bad_token_requests(payload: bytes, kind: str, status: int, code: str) -> None:
+    """A token request without the right fields gets an error and no token."""
+    verdict = desk().handle(ask("token", body=payload, content_type=kind))
+    assert verdict.answer.status == status
+    assert json.loads(verdict.answer.body)["code"] == code
+    assert not verdict.processed
+
+
+@pytest.mark.parametrize("header", ["", "key", "bearer key", "Basic key", "Bearer", "Bearer no"])
+def test_bad_credentials(header: str) -> None:
+    """Anything but `Bearer` and a known key or token is a 401 without a caller."""
+    request = Incoming(route=Route(family="auth", name="auth.test"), authorization=header, now=0.0)
+    verdict = desk().handle(request)
+    assert verdict.answer.status == 401
+    assert json.loads(verdict.answer.body)["code"] == "Unauthorized"
+    assert verdict.credential is None
+
+
+def test_tokens_end_on_demand() -> None:
+    """After `expire_tokens` a token answers 401 or 403, by the variant, and the key goes on."""
+    moveworks = desk(variants=Variants(expired_status=403, error_body="nested"))
+    token = moveworks.issue_token(0.0)
+    assert moveworks.handle(ask("auth.test", bearer=token)).processed
+    moveworks.expire_tokens(1.0)
+    verdict = moveworks.handle(ask("auth.test", now=1.0, bearer=token))
+    assert verdict.answer.status == 403
+    assert json.loads(verdict.answer.body)["error"]["code"] == "EXPIRED_TOKEN"
+    assert moveworks.handle(ask("auth.test", now=1.0)).processed
+
+
+def test_the_auth_test_says_so() -> None:
+    """The key of the auth test's text is a variant."""
+    for key in ("Message", "message"):
+        variants = Variants(auth_key=key)
+        verdict = desk(variants=variants).handle(ask("auth.test"))
+        assert list(json.loads(verdict.answer.body)) == [key]
+        assert verdict.credential == "api-key"
+
+
+def test_messages_go_out() -> None:
+    """A good message is processed at either endpoint and answered as the variant says."""
+    event = desk().handle(ask("events.send", body=body()))
+    assert (event.answer.status, event.answer.body) == (200, SUCCESS_BODIES["received"])
+    legacy = desk().handle(ask("messages.send", body=body()))
+    assert (legacy.answer.status, legacy.answer.body) == (204, b"")
+    for verdict in (event, legacy):
+        assert verdict.processed
+        assert verdict.told is not None
+        assert verdict.told.addresses == "a@example.com"
+
+
+def test_a_bad_message_does_not_go_out() -> None:
+    """A refused message is not processed, and the caller is known."""
+    verdict = desk().handle(ask("events.send", body=body(message="")))
+    assert (verdict.answer.status, verdict.processed, verdict.told) == (400, False, None)
+    assert verdict.credential == "api-key"
+
+
+@pytest.mark.parametrize(
+    ("event_id", "any_event", "status"),
+    [
+        (EVENT, False, 200),
+        (USER, False, 404),
+        (USER, True, 200),
+        ("nonsense", True, 404),
+        ("", True, 404),
+    ],
+)
+def test_events(event_id: str, any_event: bool, status: int) -> None:
+    """One event exists, or every UUID where the option says so."""
+    request = ask("events.send", event_id=event_id, body=body())
+    assert desk(any_event=any_event).handle(request).answer.status == status
+
+
+def test_no_secret_in_a_repr() -> None:
+    """The desk hides its secrets in its repr."""
+    moveworks = MoveworksDesk(client_id="id", client_secret="s3", api_key="k3", event_id=EVENT)
+    assert "s3" not in repr(moveworks)
+    assert "k3" not in repr(moveworks)
