@@ -1,0 +1,228 @@
+"""The two clients: they build the parts, open and close them, and hold the endpoints."""
+
+from __future__ import annotations
+
+from functools import partial
+from types import TracebackType
+from typing import Self
+
+import aiohttp
+
+from . import settings
+from .clock import SYSTEM_CLOCK, Clock
+from .endpoints.auth import AuthEndpoint
+from .endpoints.events import EventsEndpoint
+from .endpoints.messages import MessagesEndpoint
+from .endpoints.sending import Sender
+from .endpoints.shift import ShiftMessagesEndpoint
+from .errors import ConfigurationError
+from .limits.process import join_gate, leave_gate
+from .retry import RetryPolicy
+from .session import Gate, SessionManager
+from .settings import (
+    ApiKey,
+    AppCredentials,
+    BearerToken,
+    ClientCredentials,
+    OAuthTokens,
+    RateLimit,
+    Region,
+    Timeouts,
+)
+from .tokens import Authorizer, Grant, Rotation, StaticAuthorizer, TokenManager, bearer
+from .transport import AiohttpTransport, Transport
+from .wire import moveworks, shift
+from .wire.shift import AddressedUsers
+from .wire.token import Token
+
+# SHIFT documents no limit, so this one never binds; a 429 still pauses everybody for its window.
+_UNLIMITED = RateLimit(requests=1_000_000, per=60.0)
+
+
+class MoveworksClient:
+    """The Moveworks API: `auth`, `events` and the legacy `messages`. One event loop's own.
+
+    Use it as `async with`, or `close` it. Clients of one process with the same base URL and
+    credential share one rate limit, which belongs to the whole organisation.
+
+    `base_url` is a `Region` or any https URL. `rate_limit` is what this process may use.
+    `max_in_flight` bounds the requests on their way at once. `http` is an aiohttp session of
+    yours, used and never closed. Raises `ConfigurationError` for what cannot work.
+    """
+
+    def __init__(
+        self,
+        credentials: settings.MoveworksCredentials,
+        *,
+        base_url: str = Region.US,
+        rate_limit: RateLimit = RateLimit(),  # noqa: B008 - frozen
+        retry: RetryPolicy = RetryPolicy(),  # noqa: B008 - frozen
+        timeout: Timeouts = Timeouts(),  # noqa: B008 - frozen
+        max_in_flight: int = 32,
+        http: aiohttp.ClientSession | None = None,
+        gate: Gate | None = None,
+        clock: Clock = SYSTEM_CLOCK,
+    ) -> None:
+        self._session = _session(
+            credentials, base_url, rate_limit, retry, timeout, max_in_flight, http, gate, clock
+        )
+        sender = Sender(self._session, max_in_flight)
+        self.auth = AuthEndpoint(self._session)
+        self.events = EventsEndpoint(sender)
+        self.messages = MessagesEndpoint(sender)
+
+    @classmethod
+    def from_env(cls) -> Self:
+        """A client from the `MOVEWORKS_` variables; `ConfigurationError` names what is missing."""
+        found = settings.moveworks_from_env()
+        return cls(found.credentials, base_url=found.base_url, rate_limit=found.rate_limit)
+
+    @property
+    def gate(self) -> Gate:
+        """The rate limit: `gate.snapshot()` says what is used and what the callers wait for."""
+        return self._session.gate
+
+    async def __aenter__(self) -> Self:
+        self._session.open()
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        await self.close()
+
+    async def close(self) -> None:
+        """Refuse new calls, wait up to `timeout.close` seconds for those in flight, cut the rest.
+
+        A call that is cut raises `OutcomeUnknown` if its request was out, else `ClientClosed`.
+        Closing twice is harmless.
+        """
+        await self._session.close()
+
+    def __repr__(self) -> str:
+        return f"<MoveworksClient {self._session.transport.base_url} {self.gate!r}>"
+
+
+class ShiftClient:
+    """The SHIFT API: `messages`. One event loop's own. There is no default host.
+
+    Use it as `async with`, or `close` it. `addressed_users` is the form in which users are
+    addressed, `"object"` or `"list"`; the vendor documents both. The other arguments are those of
+    `MoveworksClient`; SHIFT documents no rate limit.
+    """
+
+    def __init__(
+        self,
+        credentials: settings.ShiftCredentials,
+        *,
+        base_url: str,
+        addressed_users: AddressedUsers = "object",
+        rate_limit: RateLimit = _UNLIMITED,
+        retry: RetryPolicy = RetryPolicy(),  # noqa: B008 - frozen
+        timeout: Timeouts = Timeouts(),  # noqa: B008 - frozen
+        max_in_flight: int = 32,
+        http: aiohttp.ClientSession | None = None,
+        gate: Gate | None = None,
+        clock: Clock = SYSTEM_CLOCK,
+    ) -> None:
+        self._session = _session(
+            credentials, base_url, rate_limit, retry, timeout, max_in_flight, http, gate, clock
+        )
+        self.messages = ShiftMessagesEndpoint(self._session, addressed_users)
+
+    @classmethod
+    def from_env(cls) -> Self:
+        """A client from the `SHIFT_` variables; `ConfigurationError` names what is missing."""
+        found = settings.shift_from_env()
+        return cls(found.credentials, base_url=found.base_url)
+
+    @property
+    def gate(self) -> Gate:
+        """The rate limit: `gate.snapshot()` says what is used and what the callers wait for."""
+        return self._session.gate
+
+    async def __aenter__(self) -> Self:
+        self._session.open()
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        await self.close()
+
+    async def close(self) -> None:
+        """As `MoveworksClient.close`."""
+        await self._session.close()
+
+    def __repr__(self) -> str:
+        return f"<ShiftClient {self._session.transport.base_url} {self.gate!r}>"
+
+
+def _session(
+    credentials: settings.MoveworksCredentials | settings.ShiftCredentials,
+    base_url: str,
+    rate_limit: RateLimit,
+    retry: RetryPolicy,
+    timeout: Timeouts,
+    max_in_flight: int,
+    http: aiohttp.ClientSession | None,
+    gate: Gate | None,
+    clock: Clock,
+) -> SessionManager:
+    """The parts of either client, put together."""
+    if max_in_flight < 1:
+        raise ConfigurationError("max_in_flight must be at least 1")
+    url = settings.check_base_url(base_url)
+    proxy = None if http is not None else settings.proxy_from_env(url)
+    transport = AiohttpTransport(url, timeout, http=http, proxy=proxy, clock=clock)
+    key = (url, credentials)
+    return SessionManager(
+        transport,
+        _authorizer(credentials, transport, rate_limit.per, clock),
+        gate or join_gate(key, transport, rate_limit, max_in_flight, clock),
+        throttle_pause=rate_limit.per,
+        retry=retry,
+        timeouts=timeout,
+        clock=clock,
+        on_closed=lambda: leave_gate(key, transport),
+    )
+
+
+def _authorizer(
+    credentials: settings.MoveworksCredentials | settings.ShiftCredentials,
+    transport: Transport,
+    throttle_pause: float,
+    clock: Clock,
+) -> Authorizer:
+    match credentials:
+        case ApiKey(token) | BearerToken(token):
+            return StaticAuthorizer(bearer(token))
+        case AppCredentials(client_id, client_secret):
+            query = {"client_id": client_id, "client_secret": client_secret}
+            return StaticAuthorizer(Grant(query=query))
+        case ClientCredentials():
+            return TokenManager(partial(_fetch, credentials, transport), throttle_pause, clock)
+        case OAuthTokens():
+            rotation = Rotation(credentials, partial(_refresh, credentials, transport))
+            manager = TokenManager(rotation.fetch, throttle_pause, clock)
+            if credentials.access_token is not None:
+                life = credentials.expires_in
+                manager.start_with(Token(access_token=credentials.access_token, expires_in=life))
+            return manager
+        case _:
+            raise ConfigurationError(f"not credentials: {type(credentials).__name__}")
+
+
+async def _fetch(credentials: ClientCredentials, transport: Transport) -> Token:
+    return moveworks.parse_token(await transport.exchange(moveworks.token_request(credentials)))
+
+
+async def _refresh(credentials: OAuthTokens, transport: Transport, refresh_token: str) -> Token:
+    request = shift.refresh_request(credentials, refresh_token)
+    return shift.parse_tokens(await transport.exchange(request))

@@ -1,0 +1,1 @@
+"""Thin, one file per resource: build a request, call the session, read the answer."""

@@ -1,0 +1,49 @@
+"""POST /v1/messages of SHIFT."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Sequence
+
+from attrs import define
+
+from ..models import AppObject, ShiftMessage
+from ..session import SessionManager
+from ..wire import shift
+
+
+@define(eq=False, repr=False)
+class ShiftMessagesEndpoint:
+    """`shift.messages`."""
+
+    _session: SessionManager
+    _addressed_users: shift.AddressedUsers
+
+    async def create(
+        self,
+        *,
+        text: str | None = None,
+        team: str | uuid.UUID | None = None,
+        users: Sequence[str | uuid.UUID] = (),
+        emails: Sequence[str] = (),
+        mention: AppObject | None = None,
+        attachments: object = None,
+    ) -> ShiftMessage:
+        """Create one message to a team, or to users by id or e-mail address, and return it.
+
+        The text holds `{0}` exactly when there is a mention. `attachments` is passed on as it is;
+        the vendor never shows one.
+
+        Raises `InvalidInput` before anything is sent, and otherwise a `MoveworksError` whose
+        `outcome` says whether the message may exist.
+        """
+        request = shift.message_request(
+            text=text,
+            team=team,
+            users=users,
+            emails=emails,
+            mention=mention,
+            attachments=attachments,
+            addressed_users=self._addressed_users,
+        )
+        return await self._session.call(request, lambda response, _: shift.parse_message(response))

@@ -1,0 +1,262 @@
+"""One call as short steps: limit -> token -> transport -> wire -> retry. Owns what they share.
+
+Every call remembers whether an earlier request of it may have been processed. Whatever happens
+later, such a call never ends as "not sent" or "rejected": it ends as accepted or unknown.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import math
+from collections.abc import Callable
+from typing import Protocol, TypeVar
+
+from attrs import define, field
+
+from .clock import SYSTEM_CLOCK, Clock
+from .errors import (
+    ClientClosed,
+    ConnectionFailed,
+    DeadlineExceeded,
+    MoveworksError,
+    NotAuthenticated,
+    NotSent,
+    Outcome,
+    OutcomeUnknown,
+    RateLimited,
+)
+from .limits.window import GateSnapshot
+from .retry import RetryPolicy, repeat
+from .settings import Timeouts
+from .tokens import Authorizer
+from .transport import Transport
+from .wire.http import Request, Response
+
+logger = logging.getLogger(__name__)
+T = TypeVar("T")
+
+# A server that says "Retry-After: 0" to everybody would get a storm back; a second is no loss.
+LEAST_PAUSE = 1.0
+
+
+class Gate(Protocol):
+    """What a session asks of a rate limit, wherever it lives."""
+
+    async def acquire(self, deadline: float) -> None:
+        """Wait for a slot; `DeadlineExceeded` rather than a wait beyond `deadline`."""
+
+    def release(self, *, counted: bool) -> None:
+        """Give the slot back; `counted` if the server may have seen the request."""
+
+    def pause(self, seconds: float) -> None:
+        """Let nobody start for `seconds`."""
+
+    def snapshot(self) -> GateSnapshot:
+        """What the gate knows now."""
+
+
+@define(eq=False, repr=False)
+class Call:
+    """One call while it runs, for whoever watches it."""
+
+    #: HTTP requests made so far.
+    attempts: int = 0
+    #: Answers 429 so far.
+    throttled: int = 0
+    #: A request of it is on its way: cancelling now makes the outcome unknown.
+    in_flight: bool = False
+    #: An earlier request of it may have been processed.
+    maybe_told: bool = False
+    #: Why no further request of it may start; set by whoever watches it.
+    withdrawn: str | None = None
+    #: Time of the clock after which it does not wait any more.
+    deadline: float = math.inf
+    last_error: MoveworksError | None = field(default=None, repr=False)
+
+    def check_withdrawn(self) -> None:
+        """Raise `NotSent` if no further request may start."""
+        if self.withdrawn is not None:
+            raise NotSent(f"not sent: {self.withdrawn}")
+
+    def failed(self, error: MoveworksError) -> None:
+        """Remember how one request ended."""
+        self.last_error = error
+        self.throttled += isinstance(error, RateLimited)
+        self.maybe_told = self.maybe_told or error.outcome is Outcome.UNKNOWN
+
+    def settle(self, error: MoveworksError) -> MoveworksError:
+        """The error to raise: never one that denies what an earlier request may have done."""
+        error.attempts = self.attempts
+        if not self.maybe_told or error.outcome is Outcome.UNKNOWN:
+            return error
+        return OutcomeUnknown(
+            f"an earlier request may have been processed; the last step: {error}",
+            attempts=self.attempts,
+        )
+
+
+@define(eq=False, repr=False)
+class SessionManager:
+    """Sends calls through one pool, one token and one gate, and closes them in good order."""
+
+    transport: Transport
+    authorizer: Authorizer
+    gate: Gate
+    #: Seconds that a 429 without `Retry-After` pauses everybody: the rate limit's window.
+    throttle_pause: float
+    retry: RetryPolicy = field(factory=RetryPolicy)
+    timeouts: Timeouts = field(factory=Timeouts)
+    clock: Clock = SYSTEM_CLOCK
+    #: Called once, when everything is closed.
+    on_closed: Callable[[], None] = lambda: None
+    _loop: asyncio.AbstractEventLoop | None = field(default=None, init=False, repr=False)
+    _closing: bool = field(default=False, init=False)
+    #: One per call in flight; moving its deadline to now cuts the call.
+    _cuts: set[asyncio.Timeout] = field(factory=set, init=False, repr=False)
+    _idle: asyncio.Event = field(factory=asyncio.Event, init=False, repr=False)
+
+    async def call(
+        self,
+        request: Request,
+        parse: Callable[[Response, int], T],
+        *,
+        harmless: bool = False,
+        call: Call | None = None,
+    ) -> T:
+        """Send `request` until it succeeds or the policy gives up; return what `parse` makes of it.
+
+        `parse` gets the answer and the number of attempts. `harmless` says that sending twice
+        tells nobody twice. Raises a `MoveworksError` with the number of attempts. Cancelled while
+        a request was out, it raises `CancelledError` from `OutcomeUnknown`.
+        """
+        self.open()
+        call = call or Call()
+        call.deadline = self.clock.now() + (self.retry.deadline or math.inf)
+        try:
+            async with asyncio.timeout(None) as cut:
+                return await self._repeat(request, parse, harmless, call, cut)
+        except MoveworksError as error:
+            settled = call.settle(error)
+            if settled is error:
+                raise
+            raise settled from error
+        except TimeoutError as ended:  # `close` moved the cut's deadline
+            cancelled = ended.__cause__
+            sent = isinstance(cancelled and cancelled.__cause__, OutcomeUnknown)
+            failure = _cut_off(call, sent=sent)
+        except asyncio.CancelledError as cancelled_by_caller:
+            if call.maybe_told and cancelled_by_caller.__cause__ is None:
+                raise cancelled_by_caller from OutcomeUnknown("cancelled", attempts=call.attempts)
+            raise
+        raise failure
+
+    def open(self) -> None:
+        """Bind to the running loop; raise `ClientClosed` if closed or bound to another one."""
+        self._check_loop()
+        if self._closing:
+            raise ClientClosed("this client is closed; open a new one inside each asyncio.run")
+
+    def _check_loop(self) -> None:
+        loop = asyncio.get_running_loop()
+        self._loop = self._loop or loop
+        if self._loop is not loop:
+            raise ClientClosed(
+                "this client belongs to another event loop; open a new one inside each asyncio.run"
+            )
+
+    async def close(self) -> None:
+        """Refuse new calls, wait for those in flight up to `timeouts.close`, cut the rest.
+
+        A call that is cut raises `OutcomeUnknown` if its request was out, else `ClientClosed`.
+        """
+        self._check_loop()
+        self._closing = True
+        await self._finish_calls()
+        await self.authorizer.close(self.timeouts.close)
+        await self.transport.close()
+        self.on_closed()
+
+    async def _finish_calls(self) -> None:
+        try:
+            async with asyncio.timeout(self.timeouts.close):
+                await self._until_idle()
+        except TimeoutError:
+            for cut in self._cuts:
+                cut.reschedule(asyncio.get_running_loop().time())
+            await self._until_idle()
+
+    async def _until_idle(self) -> None:
+        while self._cuts:
+            self._idle.clear()
+            await self._idle.wait()
+
+    async def _repeat(
+        self,
+        request: Request,
+        parse: Callable[[Response, int], T],
+        harmless: bool,
+        call: Call,
+        cut: asyncio.Timeout,
+    ) -> T:
+        self._cuts.add(cut)
+        try:
+            return await repeat(
+                lambda: self._attempt(request, parse, call),
+                self.retry,
+                sleep=lambda seconds: self._sleep(seconds, call),
+                harmless=harmless,
+            )
+        finally:
+            self._cuts.discard(cut)
+            self._idle.set()
+
+    async def _attempt(
+        self, request: Request, parse: Callable[[Response, int], T], call: Call
+    ) -> T:
+        """One request: wait for a slot, take a token, exchange, read the answer."""
+        call.check_withdrawn()
+        await self.gate.acquire(call.deadline)
+        counted = False
+        try:
+            grant = await self.authorizer.get()
+            call.attempts += 1
+            call.in_flight = counted = True
+            ready = request.with_auth(headers=grant.headers, query=grant.query)
+            return parse(await self.transport.exchange(ready), call.attempts)
+        except MoveworksError as error:
+            call.failed(error)
+            if isinstance(error, ConnectionFailed):
+                counted = False
+            elif isinstance(error, NotAuthenticated) and call.in_flight:
+                self.authorizer.reject(grant)
+            elif isinstance(error, RateLimited):
+                self._pause(error)
+            raise
+        finally:
+            call.in_flight = False
+            self.gate.release(counted=counted)
+
+    def _pause(self, error: RateLimited) -> None:
+        """One 429 is everybody's: the limit belongs to the organisation."""
+        asked = error.retry_after
+        seconds = self.throttle_pause if asked is None else max(asked, LEAST_PAUSE)
+        logger.warning("HTTP 429: all calls wait for %.1f s", seconds)
+        self.gate.pause(seconds)
+
+    async def _sleep(self, seconds: float, call: Call) -> None:
+        call.check_withdrawn()
+        if self.clock.now() + seconds > call.deadline:
+            raise DeadlineExceeded(
+                f"waiting {seconds:.1f} s more would outlast the deadline;"
+                f" the last request: {call.last_error}"
+            )
+        await self.clock.sleep(seconds)
+
+
+def _cut_off(call: Call, *, sent: bool) -> MoveworksError:
+    if sent or call.maybe_told:
+        return OutcomeUnknown(
+            "the client was closed before the answer came", attempts=call.attempts
+        )
+    return ClientClosed("the client was closed during the wait; not sent", attempts=call.attempts)

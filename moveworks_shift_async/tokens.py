@@ -1,0 +1,259 @@
+"""Always a valid token; refreshed in the background.
+
+Theory of operation. A token has three ages. While it is fresh it is handed out. In the advisory
+window, near its end, it is still handed out, and one background task fetches the next. In the
+mandatory window it is not handed out any more, and callers wait for that task. There is never
+more than one task; callers wait beside it, not inside it, so cancelling a caller leaves it alone.
+A failed fetch is told to everybody who waited, and for a short while to everybody who asks.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import copy
+import inspect
+import logging
+import math
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Protocol
+
+from attrs import define, field, frozen
+
+from .clock import SYSTEM_CLOCK, Clock
+from .errors import (
+    ClientClosed,
+    ConnectionFailed,
+    MoveworksError,
+    Outcome,
+    RateLimited,
+    TokenUnavailable,
+)
+from .settings import OAuthTokens
+from .wire.token import Token
+
+logger = logging.getLogger(__name__)
+
+# The advisory window: 5 minutes leave time for many tries before anybody has to wait; at most a
+# quarter of the life, or a token of 60 s would be refreshed at every call.
+ADVISORY, ADVISORY_PART = 300.0, 0.25
+# The mandatory window: half of what one request may take, so a token seldom dies on its way.
+MANDATORY, MANDATORY_PART = 30.0, 0.05
+# After a failed fetch nobody asks again for a second.
+FAILURE_PAUSE = 1.0
+
+
+@frozen
+class Grant:
+    """What one request carries to be let in: a header or, for a SHIFT application, a query."""
+
+    headers: Mapping[str, str] = field(factory=dict, repr=False)
+    query: Mapping[str, str] = field(factory=dict, repr=False)
+
+
+def bearer(token: str) -> Grant:
+    """The `Authorization: Bearer` header."""
+    return Grant(headers={"Authorization": f"Bearer {token}"})
+
+
+class Authorizer(Protocol):
+    """Where a session gets its grants."""
+
+    async def get(self) -> Grant:
+        """A grant that should be valid now."""
+
+    def reject(self, grant: Grant) -> None:
+        """The server refused `grant`; do not hand it out again if another can be had."""
+
+    async def close(self, timeout: float) -> None:
+        """End what runs in the background, after at most `timeout` seconds."""
+
+
+@frozen
+class StaticAuthorizer:
+    """A key or a token that somebody else keeps valid."""
+
+    grant: Grant
+
+    async def get(self) -> Grant:
+        """The same grant every time."""
+        return self.grant
+
+    def reject(self, grant: Grant) -> None:
+        """Nothing to do: there is no other."""
+
+    async def close(self, timeout: float) -> None:
+        """Nothing to do: nothing runs."""
+
+
+@define(eq=False, repr=False)
+class _Held:
+    """A token with its ages as times of the clock."""
+
+    grant: Grant
+    advisory: float
+    mandatory: float
+
+    @classmethod
+    def of(cls, token: Token, asked_at: float) -> _Held:
+        # From the moment it was asked for: the answer's travel is part of its life.
+        life = math.inf if token.expires_in is None else token.expires_in
+        ends = asked_at + life
+        return cls(
+            grant=bearer(token.access_token),
+            advisory=ends - min(ADVISORY, life * ADVISORY_PART),
+            mandatory=ends - min(MANDATORY, life * MANDATORY_PART),
+        )
+
+
+@define(eq=False, repr=False)
+class TokenManager:
+    """Hands out one shared token and fetches the next before it is needed."""
+
+    #: Asks the vendor for a token; single flight is this class's business.
+    fetch: Callable[[], Awaitable[Token]] = field(repr=False)
+    #: Seconds that a 429 without `Retry-After` keeps everybody from asking: the rate window.
+    throttle_pause: float = 60.0
+    clock: Clock = SYSTEM_CLOCK
+    _held: _Held | None = field(default=None, repr=False)
+    _task: asyncio.Task[Grant] | None = field(default=None, repr=False)
+    _failure: MoveworksError | None = field(default=None, repr=False)
+    _quiet_until: float = -math.inf
+
+    def start_with(self, token: Token) -> None:
+        """Use a token that the caller has already."""
+        self._held = _Held.of(token, self.clock.now())
+
+    async def get(self) -> Grant:
+        """A valid grant. Waits for the one fetch under way only if there is no usable token.
+
+        Raises what the fetch raised: a refusal as it came, anything else as `TokenUnavailable` or
+        `ConnectionFailed`, for the call itself was not sent.
+        """
+        held = self._usable()
+        if held is not None:
+            return held
+        task = self._task or self._start()
+        await asyncio.wait({task})
+        if task.cancelled():
+            raise ClientClosed("the client was closed while the token was fetched; not sent")
+        if (error := task.exception()) is not None:
+            raise copy.copy(error)  # each caller its own: they add attempts and tracebacks
+        return task.result()
+
+    def reject(self, grant: Grant) -> None:
+        """Drop the token that was refused; a newer one stays."""
+        if self._held is not None and self._held.grant is grant:
+            self._held = None
+
+    async def close(self, timeout: float) -> None:
+        """Let a fetch under way end, for a refresh token may hang on it; then cancel it."""
+        if self._task is not None:
+            await asyncio.wait({self._task}, timeout=timeout)
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.wait({self._task})
+
+    def _usable(self) -> Grant | None:
+        """The token to use now, if any; starts a fetch in the background if its end is near."""
+        now = self.clock.now()
+        held = self._held if self._held and now < self._held.mandatory else None
+        if held is None:
+            if self._failure is not None and now < self._quiet_until:
+                raise copy.copy(self._failure)
+            return None
+        if now >= held.advisory and self._task is None and now >= self._quiet_until:
+            self._start()
+        return held.grant
+
+    def _start(self) -> asyncio.Task[Grant]:
+        self._task = asyncio.create_task(self._run(), name="moveworks token refresh")
+        self._task.add_done_callback(self._ended)
+        return self._task
+
+    def _ended(self, task: asyncio.Task[Grant]) -> None:
+        self._task = None
+        if not task.cancelled():
+            task.exception()  # seen: a background refresh has nobody else to look
+
+    async def _run(self) -> Grant:
+        asked_at = self.clock.now()
+        try:
+            token = await self.fetch()
+        except MoveworksError as error:
+            failure = self._failed(error)
+        else:
+            self._held, self._failure = _Held.of(token, asked_at), None
+            return self._held.grant
+        raise failure
+
+    def _failed(self, error: MoveworksError) -> MoveworksError:
+        """Remember the failure for everybody, with the pause that follows it."""
+        pause = FAILURE_PAUSE
+        if isinstance(error, RateLimited):
+            pause = self.throttle_pause if error.retry_after is None else error.retry_after
+        self._quiet_until = self.clock.now() + pause
+        self._failure = _as_not_sent(error, pause)
+        logger.warning("no token: %s; asking again in %.0f s at the earliest", error, pause)
+        return self._failure
+
+
+def _as_not_sent(error: MoveworksError, pause: float) -> MoveworksError:
+    """The error of a call that found no token: whatever it is, the call was not sent."""
+    refused = error.outcome is Outcome.REJECTED and not isinstance(error, RateLimited)
+    if refused or isinstance(error, (ConnectionFailed, TokenUnavailable)):
+        return error
+    return TokenUnavailable(f"no token: {error}", cause=error, retry_after=pause)
+
+
+@define(eq=False, repr=False)
+class Rotation:
+    """Refreshes a SHIFT pair, where each refresh ends the old refresh token.
+
+    A new pair is handed to `on_refresh` before it is used. A refresh whose answer was lost is not
+    repeated: the server may have ended the old token already, and only the user can say.
+    """
+
+    credentials: OAuthTokens
+    #: Trades a refresh token for a new pair, one request.
+    exchange: Callable[[str], Awaitable[Token]] = field(repr=False)
+    _pending: Token | None = field(default=None, repr=False)
+    _current: str | None = field(default=None, repr=False)
+    _lost: bool = False
+
+    async def fetch(self) -> Token:
+        """The next token. Raises `TokenUnavailable` for good once an answer was lost."""
+        if self._lost:
+            raise TokenUnavailable(
+                "the answer to a token refresh was lost, so the refresh token may be used up;"
+                " authorise again and pass the new pair"
+            )
+        if self._pending is None:
+            self._pending = await self._refresh()
+        await self._hand_over(self._pending)
+        token, self._pending = self._pending, None
+        self._current = token.refresh_token
+        return token
+
+    async def _refresh(self) -> Token:
+        self._lost = True  # until an answer says otherwise, whatever ends the wait
+        try:
+            token = await self.exchange(self._current or self.credentials.refresh_token)
+        except MoveworksError as error:
+            self._lost = error.outcome is Outcome.UNKNOWN
+            raise
+        self._lost = False
+        return token
+
+    async def _hand_over(self, token: Token) -> None:
+        callback = self.credentials.on_refresh
+        if callback is None:
+            return
+        try:
+            result = callback(token.access_token, token.refresh_token or "", token.expires_in)
+            if inspect.isawaitable(result):
+                await result
+        except Exception as error:
+            raise TokenUnavailable(
+                f"on_refresh raised {type(error).__name__}; the new pair is kept and offered again",
+                retry_after=FAILURE_PAUSE,
+            ) from error

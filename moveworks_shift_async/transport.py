@@ -1,0 +1,180 @@
+"""One request out, one response in. The only client-side importer of aiohttp.
+
+The answer to "did it go out?" is made here, from two witnesses that must agree before a request
+counts as never sent: the body has not begun to be written (we own the payload that aiohttp
+writes), and the error is one of those that aiohttp raises before it has a connection. aiohttp's
+other classes can mean either, so they mean unknown.
+
+aiohttp's own exceptions carry URLs, and a SHIFT URL carries a secret in its query. So they are
+never chained to ours: each is translated and dropped.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections.abc import Awaitable, Callable
+from typing import Protocol
+
+import aiohttp
+from aiohttp.abc import AbstractStreamWriter
+from attrs import define, field
+
+from .clock import SYSTEM_CLOCK, Clock
+from .errors import ClientClosed, ConnectionFailed, MoveworksError, OutcomeUnknown
+from .settings import Timeouts
+from .wire.http import Request, Response
+
+# Servers close idle connections after 5 s (Node, uvicorn), 60 s (AWS load balancers) or later. A
+# POST that meets the closing ends unknown for 500 people, so ours are dropped first.
+KEEPALIVE = 4.0
+
+_NEVER_CONNECTED = (
+    aiohttp.ClientConnectorError,
+    aiohttp.ConnectionTimeoutError,
+    aiohttp.ClientHttpProxyError,
+    aiohttp.InvalidURL,
+)
+
+
+class Transport(Protocol):
+    """The seam between the session and the network."""
+
+    base_url: str
+
+    async def exchange(self, request: Request) -> Response:
+        """Send it once and return the whole answer.
+
+        Raises `ConnectionFailed` or `OutcomeUnknown`. Cancelled after the body began to leave, it
+        raises `CancelledError` from `OutcomeUnknown`.
+        """
+
+    async def close(self) -> None:
+        """Close what this transport opened."""
+
+
+class _Body(aiohttp.BytesPayload):
+    """A request body that remembers whether aiohttp has begun to write it."""
+
+    started = False
+
+    async def write(self, writer: AbstractStreamWriter) -> None:
+        self.started = True
+        await super().write(writer)
+
+    async def write_with_length(
+        self, writer: AbstractStreamWriter, content_length: int | None
+    ) -> None:
+        self.started = True
+        await super().write_with_length(writer, content_length)
+
+
+@define(eq=False)
+class AiohttpTransport:
+    """Sends through one pool, opened at the first request, or through the caller's own session."""
+
+    base_url: str
+    timeouts: Timeouts
+    #: The caller's session: used, never closed.
+    http: aiohttp.ClientSession | None = field(default=None, repr=False)
+    proxy: str | None = field(default=None, repr=False)
+    clock: Clock = SYSTEM_CLOCK
+    _own: aiohttp.ClientSession | None = field(default=None, init=False, repr=False)
+
+    async def exchange(self, request: Request) -> Response:
+        """Send it once and return the whole answer; no redirect is followed."""
+        body = None if request.body is None else _Body(request.body)
+        try:
+            return await self._send(request, body)
+        except asyncio.CancelledError as cancelled:
+            if body is None or not body.started:
+                raise
+            raise cancelled from OutcomeUnknown("cancelled after the request was sent")
+        except (aiohttp.ClientError, OSError) as error:
+            failure = _translate(error, started=body is not None and body.started)
+        raise failure
+
+    async def close(self) -> None:
+        """Close the pool, if this transport opened one."""
+        if self._own is not None:
+            await self._own.close()
+
+    async def _send(self, request: Request, body: _Body | None) -> Response:
+        async with self._session().request(
+            request.method,
+            self.base_url + request.path,
+            params=request.query,
+            headers={"User-Agent": _USER_AGENT, "Accept": "application/json", **request.headers},
+            data=body,
+            allow_redirects=False,
+            timeout=self._timeout(),
+            proxy=self.proxy,
+            middlewares=(_once,) if body is None else None,
+        ) as answer:
+            content = await answer.read()
+            return Response(
+                status=answer.status,
+                headers=answer.headers,
+                body=content,
+                received=self.clock.utcnow(),
+            )
+
+    def _session(self) -> aiohttp.ClientSession:
+        if self.http is not None:
+            if self.http.closed:
+                raise ClientClosed("the session given as `http` is closed; nothing was sent")
+            return self.http
+        if self._own is None:
+            # limit=0: the gate is the queue, the pool never is.
+            connector = aiohttp.TCPConnector(limit=0, keepalive_timeout=KEEPALIVE)
+            self._own = aiohttp.ClientSession(
+                connector=connector, cookie_jar=aiohttp.DummyCookieJar()
+            )
+        return self._own
+
+    def _timeout(self) -> aiohttp.ClientTimeout:
+        return aiohttp.ClientTimeout(total=self.timeouts.total, connect=self.timeouts.connect)
+
+
+_USER_AGENT = "moveworks-shift-async"
+
+
+async def _once(
+    request: aiohttp.ClientRequest,
+    handler: Callable[[aiohttp.ClientRequest], Awaitable[aiohttp.ClientResponse]],
+) -> aiohttp.ClientResponse:
+    """Hide a reset from aiohttp, which would send a GET again by itself, past gate and policy."""
+    try:
+        return await handler(request)
+    except (aiohttp.ClientOSError, aiohttp.ServerDisconnectedError) as error:
+        if isinstance(error, _NEVER_CONNECTED):
+            raise
+        raise aiohttp.ClientPayloadError("reset") from None
+
+
+def _translate(error: Exception, *, started: bool) -> MoveworksError:
+    """Our error for aiohttp's, in words that hold no URL."""
+    # The bare class is what aiohttp raises when its connector is closed under a request.
+    never = isinstance(error, _NEVER_CONNECTED) or type(error) is aiohttp.ClientConnectionError
+    if never and not started:
+        return ConnectionFailed(f"no connection: {_cause(error)}; nothing was sent")
+    return OutcomeUnknown(f"sent, but no usable answer: {_cause(error)}; told or not told")
+
+
+def _cause(error: Exception) -> str:
+    """What went wrong, without the URL that aiohttp puts into its texts."""
+    if isinstance(error, (aiohttp.ClientConnectorDNSError, socket.gaierror)):
+        return "the host name does not resolve"
+    if isinstance(error, aiohttp.ClientSSLError):
+        return "TLS failed (certificate or protocol)"
+    if isinstance(error, aiohttp.ConnectionTimeoutError):
+        return "connect timeout"
+    if isinstance(error, aiohttp.ClientHttpProxyError):
+        return f"the proxy answered HTTP {error.status}"
+    if isinstance(error, TimeoutError):
+        return "no whole answer within the timeout"
+    if isinstance(error, aiohttp.ClientPayloadError):
+        return "the connection ended in the middle"
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror
+    return "the connection was lost"

@@ -1,0 +1,59 @@
+"""Fixtures that several test modules share."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterator
+from functools import partial
+from typing import Any
+from unittest.mock import Mock
+
+import aiohttp
+import pytest
+from aioresponses import aioresponses
+
+from moveworks_shift_async.limits import process
+from moveworks_shift_async.sandbox import Sandbox
+
+from .fakes import FakeClock
+
+
+@pytest.fixture
+def clock() -> FakeClock:
+    """A clock that the test sets."""
+    return FakeClock()
+
+
+@pytest.fixture
+async def sandbox() -> AsyncIterator[Sandbox]:
+    """Both vendors on a loopback port, with a limit that does not bind."""
+    async with Sandbox(limit=100_000, window=1.0) as running:
+        yield running
+
+
+@pytest.fixture(autouse=True)
+def own_gates() -> Iterator[None]:
+    """Each test starts with no gate of another test in the process."""
+    process._gates.clear()
+    yield
+    process._gates.clear()
+
+
+class _ClientResponse(aiohttp.ClientResponse):
+    """aioresponses 0.7.9 does not pass the `stream_writer` that aiohttp 3.14 asks for."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        kwargs.setdefault("stream_writer", Mock())
+        try:
+            super().__init__(*args, **kwargs)
+        except TypeError:  # aiohttp before 3.14 does not know it
+            kwargs.pop("stream_writer")
+            super().__init__(*args, **kwargs)
+
+
+@pytest.fixture
+def mocked_http(monkeypatch: pytest.MonkeyPatch) -> Iterator[aioresponses]:
+    """aioresponses, with answers that today's aiohttp accepts."""
+    with aioresponses() as mocked:
+        add = partial(mocked.add, response_class=_ClientResponse)
+        monkeypatch.setattr(mocked, "add", add)
+        yield mocked

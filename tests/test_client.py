@@ -1,0 +1,272 @@
+"""The clients as a whole, over real sockets: concurrency, cancellation, closing, configuration."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+import time
+
+import aiohttp
+import pytest
+
+from moveworks_shift_async import (
+    ApiKey,
+    AppCredentials,
+    BearerToken,
+    ClientClosed,
+    ClientCredentials,
+    ConfigurationError,
+    MoveworksClient,
+    NotAuthenticated,
+    OAuthTokens,
+    OutcomeUnknown,
+    RateLimit,
+    ShiftClient,
+    Timeouts,
+)
+from moveworks_shift_async.sandbox import Sandbox, Variants
+
+
+def client_of(sandbox: Sandbox, **options: object) -> MoveworksClient:
+    """A client with the sandbox's OAuth client and its limit."""
+    return MoveworksClient(
+        ClientCredentials(sandbox.client_id, sandbox.client_secret),
+        base_url=sandbox.url,
+        rate_limit=RateLimit(requests=sandbox.limit, per=sandbox.window),
+        **options,  # type: ignore[arg-type]
+    )
+
+
+async def test_a_thousand_tasks_share_one_token_and_one_budget() -> None:
+    """1,000 sends at once: one token request, no 429, never over the limit, none lost."""
+    async with Sandbox(limit=100, window=0.2, jitter=0.01) as sandbox, client_of(sandbox) as client:
+        async with asyncio.TaskGroup() as tasks:
+            for number in range(1000):
+                tasks.create_task(
+                    client.events.send(sandbox.event_id, "hi", [f"p{number}@example.com"])
+                )
+        stats = sandbox.stats()
+    assert (stats.token_requests, stats.throttled, stats.accepted) == (1, 0, 1000)
+    assert (stats.people, stats.people_told_again) == (1000, 0)
+    assert stats.max_admitted_in_window <= 100
+
+
+async def test_cancelling_any_of_them_leaves_the_rest_healthy() -> None:
+    """Cancelled at random moments, tasks leave gate, token and pool to the others."""
+    chance = random.Random(5)  # noqa: S311 - repeatable, not secret
+    async with (
+        Sandbox(limit=40, window=0.1, latency=0.005) as sandbox,
+        client_of(sandbox) as client,
+    ):
+        tasks = [
+            asyncio.create_task(
+                client.events.send(sandbox.event_id, "hi", [f"p{number}@example.com"])
+            )
+            for number in range(600)
+        ]
+        for task in chance.sample(tasks, 200):
+            await asyncio.sleep(chance.random() * 0.004)
+            task.cancel()
+        await asyncio.wait(tasks)
+        await client.auth.test()
+        ended = [task for task in tasks if not task.cancelled()]
+        assert all(task.exception() is None for task in ended)
+        assert (client.gate.snapshot().in_flight, client.gate.snapshot().waiting) == (0, 0)
+        stats = sandbox.stats()
+    assert stats.token_requests == 1
+    assert stats.throttled == 0
+    assert stats.people_told_again == 0
+    assert len(ended) <= stats.people <= 600
+
+
+async def test_two_clients_of_one_organisation_share_the_budget() -> None:
+    """Sending through two clients at once causes no 429; another key has a gate of its own."""
+    async with (
+        Sandbox(limit=10, window=0.2) as sandbox,
+        client_of(sandbox) as one,
+        client_of(sandbox) as two,
+    ):
+        await asyncio.gather(
+            *(
+                client.events.send(sandbox.event_id, "hi", [f"{i}{name}@example.com"])
+                for i in range(20)
+                for name, client in (("a", one), ("b", two))
+            )
+        )
+        assert one.gate is two.gate
+        assert sandbox.stats().throttled == 0
+
+
+def test_the_budget_outlives_a_client_and_its_event_loop() -> None:
+    """A second `asyncio.run` with a new client goes on where the first one stopped."""
+    sandbox = Sandbox(limit=5, window=0.5)
+
+    async def run() -> None:
+        async with sandbox, client_of(sandbox) as client:
+            for number in range(5):
+                await client.events.send(sandbox.event_id, "hi", [f"p{number}@example.com"])
+
+    asyncio.run(run())
+    asyncio.run(run())
+    assert (sandbox.stats().accepted, sandbox.stats().throttled) == (10, 0)
+
+
+def test_one_client_in_a_second_event_loop_is_told_so() -> None:
+    """The error names `asyncio.run`, not a closed event loop."""
+    client = MoveworksClient(ApiKey("key"), base_url="http://127.0.0.1:9")
+
+    async def use() -> None:
+        async with client:
+            pass
+
+    asyncio.run(use())
+    with pytest.raises(ClientClosed, match=r"asyncio\.run"):
+        asyncio.run(use())
+
+
+async def test_closing_cuts_a_silent_request_after_its_bound() -> None:
+    """A call still out at the bound ends as unknown, and closing takes no longer than that."""
+    async with Sandbox() as sandbox:
+        client = client_of(sandbox, timeout=Timeouts(close=0.2))
+        sandbox.faults.script("send", "silence")
+        async with client:
+            task = asyncio.create_task(client.messages.send("hi", ["a@example.com"]))
+            await asyncio.sleep(0.1)
+            assert sandbox.stats().requests == 2
+            began = time.monotonic()
+        assert time.monotonic() - began < 2
+        with pytest.raises(OutcomeUnknown, match="closed"):
+            await task
+        with pytest.raises(ClientClosed):
+            await client.auth.test()
+
+
+async def test_the_callers_session_is_used_and_not_closed(sandbox: Sandbox) -> None:
+    """`http=` carries all requests, the token's included, and stays open."""
+    seen: list[str] = []
+    trace = aiohttp.TraceConfig()
+
+    async def note(_: object, __: object, params: aiohttp.TraceRequestStartParams) -> None:
+        seen.append(params.url.path)
+
+    trace.on_request_start.append(note)
+    async with aiohttp.ClientSession(trace_configs=[trace]) as http:
+        async with client_of(sandbox, http=http) as client:
+            await client.auth.test()
+        assert not http.closed
+    assert seen == ["/oauth/v1/token", "/rest/v1/auth/test"]
+
+
+@pytest.mark.parametrize("status", [401, 403])
+async def test_an_expired_token_is_replaced_without_telling_anybody_twice(status: int) -> None:
+    """A token that died early costs one repeat, whether the server says 401 or 403."""
+    async with (
+        Sandbox(variants=Variants(expired_status=status)) as sandbox,
+        client_of(sandbox) as client,
+    ):
+        await client.messages.send("hi", ["a@example.com"])
+        sandbox.expire_tokens()
+        receipt = await client.messages.send("hi", ["b@example.com"])
+        assert receipt.attempts == 2
+        assert sandbox.received().people == {"a@example.com": 1, "b@example.com": 1}
+
+
+@pytest.mark.parametrize("expires_in", [0.0, 60.0, 3600.0])
+async def test_every_documented_lifetime_works(expires_in: float) -> None:
+    """Tokens that say 0, 60 or 3600 seconds all serve a burst of calls."""
+    async with Sandbox(expires_in=expires_in) as sandbox, client_of(sandbox) as client:
+        await asyncio.gather(*(client.auth.test() for _ in range(20)))
+        tokens = sandbox.stats().token_requests
+    assert tokens == 1 if expires_in else tokens >= 1
+
+
+async def test_wrong_credentials_say_so(sandbox: Sandbox) -> None:
+    """A refused OAuth client is a refused credential, and nothing was sent."""
+    async with MoveworksClient(ClientCredentials("id", "wrong"), base_url=sandbox.url) as client:
+        with pytest.raises(NotAuthenticated):
+            await client.messages.send("hi", ["a@example.com"])
+    assert sandbox.received().people == {}
+
+
+async def test_shift_tokens_rotate_over_real_http() -> None:
+    """An expired pair is refreshed once for many callers, and each pair is stored first."""
+    async with Sandbox(token_lifetime=3600) as sandbox:
+        access, refresh = sandbox.issue_shift_tokens()
+        stored: list[str] = []
+        credentials = OAuthTokens(
+            client_id=sandbox.shift_client_id,
+            client_secret=sandbox.shift_client_secret,
+            access_token=access,
+            refresh_token=refresh,
+            on_refresh=lambda _, pair, __: stored.append(pair),
+        )
+        sandbox.expire_tokens()
+        async with ShiftClient(credentials, base_url=sandbox.url) as client:
+            await asyncio.gather(
+                *(client.messages.create(text=str(i), emails=["a@example.com"]) for i in range(20))
+            )
+        assert len(stored) == 1
+        assert sandbox.received().shift == {"a@example.com": 20}
+
+
+async def test_nothing_secret_is_logged_or_shown(
+    sandbox: Sandbox, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Neither logs nor reprs nor errors hold a secret, a token, a recipient or a message."""
+    caplog.set_level(logging.DEBUG)
+    shown: list[str] = []
+    for kind in ("server-500-json", "throttle", "processed-then-reset", "forbidden", "none"):
+        client = MoveworksClient(
+            ClientCredentials(sandbox.client_id, sandbox.client_secret),
+            base_url=sandbox.url,
+            rate_limit=RateLimit(requests=100, per=0.05),
+        )
+        sandbox.faults.script("send", kind)
+        async with client:
+            bulk = client.messages.send_bulk("private words", ["ann@example.com", "n0-address"])
+            report = await bulk
+            shown += [repr(client), repr(bulk), repr(report), repr(report.failures)]
+            shown += [f"{failure.error!r} {failure.error}" for failure in report.failures]
+    text = caplog.text + "".join(shown)
+    for secret in (sandbox.client_secret, "mwt_", "ann@example.com", "private words", "n0-address"):
+        assert secret not in text
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: MoveworksClient(ApiKey("k"), max_in_flight=0),
+        lambda: MoveworksClient(ApiKey("k"), base_url="http://example.com"),
+        lambda: MoveworksClient("key"),  # type: ignore[arg-type]
+        lambda: ShiftClient(AppCredentials("i", "s"), base_url=""),
+    ],
+)
+def test_what_cannot_work_is_refused_at_once(make: object) -> None:
+    """Bad settings are a `ConfigurationError` when the client is made."""
+    with pytest.raises(ConfigurationError):
+        make()  # type: ignore[operator]
+
+
+async def test_clients_come_from_the_environment(
+    sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`from_env` reads the documented variables, for both vendors."""
+    monkeypatch.setenv("MOVEWORKS_API_KEY", sandbox.api_key)
+    monkeypatch.setenv("MOVEWORKS_BASE_URL", sandbox.url)
+    monkeypatch.setenv("MOVEWORKS_SHARE", "0.5")
+    async with MoveworksClient.from_env() as client:
+        assert await client.auth.test()
+        assert client.gate.snapshot().budget == 60
+        assert sandbox.url in repr(client)
+    monkeypatch.setenv("SHIFT_BASE_URL", sandbox.url)
+    monkeypatch.setenv("SHIFT_ACCESS_TOKEN", sandbox.issue_shift_tokens()[0])
+    async with ShiftClient.from_env() as shift:
+        assert (await shift.messages.create(text="hi", emails=["a@example.com"])).id
+        assert sandbox.url in repr(shift)
+
+
+async def test_a_shift_host_has_no_default() -> None:
+    """A secret in a query must never go to a host that the caller did not name."""
+    with pytest.raises(TypeError):
+        ShiftClient(BearerToken("t"))  # type: ignore[call-arg]

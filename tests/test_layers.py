@@ -1,0 +1,220 @@
+"""The import rule: a module imports only from the rows below its own, and each outside thing has
+one owner.
+
+The files are read, not imported, so an import inside a function or for the type checker counts too.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import moveworks_shift_async
+
+PACKAGE = "moveworks_shift_async"
+ROOT = Path(moveworks_shift_async.__file__).parent
+
+#: Top to bottom. Names in one row never import each other; files of one package may.
+#: The face, `__init__`, gathers the public names; it stands above what it gathers.
+ROWS = (
+    ("__main__",),
+    ("cli", "testing"),
+    ("__init__",),
+    ("client",),
+    ("endpoints",),
+    ("bulk",),
+    ("session",),
+    ("tokens", "transport", "limits"),
+    ("wire", "batcher", "retry", "sandbox", "sources"),
+    ("models", "settings", "addresses"),
+    ("errors", "clock"),
+)
+ROW_OF = {room: number for number, row in enumerate(ROWS) for room in row}
+
+#: Who may import what of the outside. A name with a slash is a folder and all that is in it.
+OWNERS = {
+    "aiohttp": ("transport.py", "client.py", "sandbox/"),
+    "cattrs": ("wire/",),
+    "tenacity": ("retry.py",),
+    "random": ("retry.py", "sandbox/"),
+    "time": ("clock.py",),
+    "click": ("cli/",),
+    "rich": ("cli/",),
+    "charset_normalizer": ("sources/",),
+    "csv": ("sources/",),
+}
+#: Who may use these parts of a module that others use otherwise.
+PART_OWNERS = {
+    "os.environ": ("settings.py",),
+    "os.getenv": ("settings.py",),
+    "datetime.now": ("clock.py",),
+    "datetime.utcnow": ("clock.py",),
+    "datetime.today": ("clock.py",),
+    "date.today": ("clock.py",),
+    "asyncio.sleep": ("clock.py",),
+}
+PURE = (
+    "errors.py",
+    "models.py",
+    "addresses.py",
+    "batcher.py",
+    "wire/",
+    "limits/window.py",
+    "sandbox/rules.py",
+    "sandbox/shift_rules.py",
+    "sandbox/limiters.py",
+)
+#: What a pure file never imports: whatever waits, connects or reads a clock.
+IMPURE = {"asyncio", "threading", "time", "socket", "aiohttp", f"{PACKAGE}.clock"}
+
+FILES = sorted(str(path.relative_to(ROOT)) for path in ROOT.rglob("*.py"))
+
+
+def tree_of(file: str) -> ast.Module:
+    """The syntax tree of one file of the package."""
+    return ast.parse((ROOT / file).read_text(encoding="utf-8"), filename=file)
+
+
+def imports_of(file: str) -> Iterator[tuple[int, str]]:
+    """Line and full name of all that a file imports, wherever in it the import stands."""
+    for node in ast.walk(tree_of(file)):
+        if isinstance(node, ast.Import):
+            yield from ((node.lineno, alias.name) for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            base = absolute(file, node.level, node.module)
+            yield from ((node.lineno, f"{base}.{alias.name}") for alias in node.names)
+
+
+def absolute(file: str, level: int, module: str | None) -> str:
+    """The full name of the module that `from ... import` names in this file."""
+    if not level:
+        return module or ""
+    here = [PACKAGE, *Path(file).parts]
+    return ".".join([*here[: len(here) - level], *([module] if module else [])])
+
+
+def room_of(file: str) -> str:
+    """The room of a file: its package, or its own name."""
+    first = Path(file).parts[0]
+    return first.removesuffix(".py")
+
+
+def room_imported(name: str) -> str | None:
+    """The room that a full name leads to; None if it is none of ours."""
+    parts = name.split(".")
+    if parts[0] != PACKAGE:
+        return None
+    # `from package import name` imports a room if there is one of that name, else the face.
+    return parts[1] if len(parts) > 1 and parts[1] in ROW_OF else "__init__"
+
+
+def owned(file: str, owners: tuple[str, ...]) -> bool:
+    """Is the file one of the owners, or in a folder of theirs?"""
+    return any(file == owner or (owner[-1] == "/" and file.startswith(owner)) for owner in owners)
+
+
+def is_or_is_in(name: str, module: str) -> bool:
+    """Is a full name this module, or something in it?"""
+    return name == module or name.startswith(f"{module}.")
+
+
+def parts_used(file: str) -> Iterator[tuple[int, str]]:
+    """Line and dotted name of each attribute used, and of each name imported from a module."""
+    for node in ast.walk(tree_of(file)):
+        if isinstance(node, ast.Attribute):
+            owner = node.value
+            last = owner.attr if isinstance(owner, ast.Attribute) else getattr(owner, "id", "")
+            yield node.lineno, f"{last}.{node.attr}"
+        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+            yield from ((node.lineno, f"{node.module}.{alias.name}") for alias in node.names)
+
+
+def test_every_file_has_a_row() -> None:
+    """A new file or folder at the top level must be given its place."""
+    assert {room_of(file) for file in FILES} <= ROW_OF.keys()
+
+
+@pytest.mark.parametrize("file", FILES)
+def test_a_module_imports_only_from_below(file: str) -> None:
+    """Nothing is imported from a higher row, nor from another room of the same row."""
+    room = room_of(file)
+    wrong = [
+        (line, name)
+        for line, name in imports_of(file)
+        if (other := room_imported(name)) is not None
+        and other != room
+        and ROW_OF[other] <= ROW_OF[room]
+    ]
+    assert wrong == []
+
+
+@pytest.mark.parametrize("file", [file for file in FILES if room_of(file) == "sandbox"])
+def test_the_sandbox_shares_nothing_with_the_client(file: str) -> None:
+    """It uses errors, models and the clock: a server with the client's mistakes proves nothing."""
+    allowed = {"errors", "models", "clock", "sandbox", None}
+    assert {room_imported(name) for _, name in imports_of(file)} <= allowed
+
+
+@pytest.mark.parametrize("module", OWNERS)
+def test_an_outside_thing_has_one_owner(module: str) -> None:
+    """To know how it is used, one opens its owner."""
+    users = {
+        f"{file}:{line}"
+        for file in FILES
+        for line, name in imports_of(file)
+        if is_or_is_in(name, module) and not owned(file, OWNERS[module])
+    }
+    assert users == set()
+
+
+@pytest.mark.parametrize("part", PART_OWNERS)
+def test_a_part_has_one_owner(part: str) -> None:
+    """The environment and the clock are read, and waits are made, in one file each."""
+    users = {
+        f"{file}:{line}"
+        for file in FILES
+        for line, name in parts_used(file)
+        if name in (part, f"datetime.{part}") and not owned(file, PART_OWNERS[part])
+    }
+    assert users == set()
+
+
+def test_the_client_names_aiohttp_as_a_type_only() -> None:
+    """The caller's session is a type in `client.py`, and nothing else of aiohttp is used there."""
+    uses = {name for _, name in parts_used("client.py") if name.startswith("aiohttp.")}
+    assert uses == {"aiohttp.ClientSession"}
+    calls = [node.func for node in ast.walk(tree_of("client.py")) if isinstance(node, ast.Call)]
+    called = [ast.unparse(function) for function in calls]
+    assert not [name for name in called if name.startswith("aiohttp")]
+
+
+@pytest.mark.parametrize("file", [file for file in FILES if owned(file, PURE)])
+def test_pure_files_neither_wait_nor_read_a_clock(file: str) -> None:
+    """Time comes in as `now`, and nothing is awaited."""
+    names = {name for _, name in imports_of(file)}
+    assert not [name for name in names for bad in IMPURE if is_or_is_in(name, bad)]
+    waiting = (ast.Await, ast.AsyncFor, ast.AsyncWith, ast.AsyncFunctionDef)
+    assert not [node for node in ast.walk(tree_of(file)) if isinstance(node, waiting)]
+
+
+def test_the_pure_files_are_there() -> None:
+    """Each name in the list of pure files means at least one file."""
+    assert [name for name in PURE if not any(owned(file, (name,)) for file in FILES)] == []
+
+
+def test_the_rule_sees_every_kind_of_import() -> None:
+    """Relative, absolute and nested imports lead to the same room."""
+    assert absolute("wire/http.py", 2, "errors") == f"{PACKAGE}.errors"
+    assert absolute("wire/http.py", 1, "token") == f"{PACKAGE}.wire.token"
+    assert absolute("wire/__init__.py", 1, "http") == f"{PACKAGE}.wire.http"
+    assert absolute("client.py", 1, None) == PACKAGE
+    assert room_imported(f"{PACKAGE}.wire.token.Token") == "wire"
+    assert room_imported(f"{PACKAGE}.settings") == "settings"
+    assert room_imported(f"{PACKAGE}.MoveworksClient") == "__init__"
+    assert room_imported("aiohttp.web") is None
+    late = [name for _, name in imports_of("retry.py")]
+    assert "tenacity" in late
+    assert "tenacity.wait.wait_base" in late

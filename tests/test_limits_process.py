@@ -1,0 +1,283 @@
+"""The gate of this process: order, one timer, pauses, cancellation, threads, sharing."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import threading
+from math import inf
+
+import pytest
+from attrs import define
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from moveworks_shift_async.errors import ConfigurationError, DeadlineExceeded
+from moveworks_shift_async.limits import process
+from moveworks_shift_async.limits.process import ProcessGate, join_gate, leave_gate
+from moveworks_shift_async.limits.window import CLOCK_SLACK, SlidingWindow
+from moveworks_shift_async.settings import RateLimit
+
+from .fakes import FakeClock, settle
+
+WINDOW = 10.0
+FULL_WINDOW = WINDOW * (1 + CLOCK_SLACK)
+
+
+def make_gate(clock: FakeClock, budget: int = 2, max_in_flight: int = 32) -> ProcessGate:
+    """A gate of `budget` slots in 10 s."""
+    return ProcessGate(SlidingWindow(budget, WINDOW, max_in_flight), clock)
+
+
+async def take(gate: ProcessGate, name: str, log: list[str]) -> None:
+    """Acquire, note it, and answer at once."""
+    await gate.acquire()
+    log.append(name)
+    gate.release(counted=True)
+
+
+async def test_slots_are_free_until_the_budget_is_used(clock: FakeClock) -> None:
+    """The first `budget` calls start at once, the next one window after the first answer."""
+    gate, log = make_gate(clock), list[str]()
+    async with asyncio.TaskGroup() as tasks:
+        for name in "abc":
+            tasks.create_task(take(gate, name, log))
+        await settle()
+        assert log == ["a", "b"]
+        await clock.advance(WINDOW)
+        assert log == ["a", "b"]
+        await clock.advance(FULL_WINDOW - WINDOW)
+        assert log == ["a", "b", "c"]
+
+
+async def test_waiters_are_served_in_order_by_one_timer(clock: FakeClock) -> None:
+    """10,000 waiters arm one timer and are served first come first served."""
+    gate, log = make_gate(clock), list[str]()
+    tasks = [asyncio.create_task(take(gate, str(i), log)) for i in range(10_000)]
+    await settle()
+    assert (clock.armed, gate.snapshot().waiting) == (1, 9_998)
+    await clock.advance(FULL_WINDOW)
+    assert log == ["0", "1", "2", "3"]
+    assert clock.armed == 2
+    for task in tasks:
+        task.cancel()
+    await asyncio.wait(tasks)
+    assert gate.snapshot().waiting == 0
+
+
+async def test_a_cancelled_waiter_loses_no_slot(clock: FakeClock) -> None:
+    """Cancelling a waiter, before or just after its slot was granted, leaves the slot to others."""
+    gate, log = make_gate(clock, budget=1), list[str]()
+    await gate.acquire()
+    first = asyncio.create_task(take(gate, "first", log))
+    second = asyncio.create_task(take(gate, "second", log))
+    third = asyncio.create_task(take(gate, "third", log))
+    await settle()
+    first.cancel()
+    await settle()
+    gate.release(counted=False)  # grants the second, which has not run yet
+    second.cancel()
+    await settle()
+    assert first.cancelled()
+    assert second.cancelled()
+    assert log == ["third"]
+    assert gate.snapshot().in_flight == 0
+    await third
+
+
+async def test_a_request_that_never_went_out_gives_its_slot_back(clock: FakeClock) -> None:
+    """A release that does not count frees the slot at once."""
+    gate, log = make_gate(clock, budget=1), list[str]()
+    await gate.acquire()
+    waiting = asyncio.create_task(take(gate, "next", log))
+    await settle()
+    gate.release(counted=False)
+    await waiting
+    assert log == ["next"]
+
+
+async def test_everybody_waits_for_a_pause(clock: FakeClock) -> None:
+    """A pause holds back free slots until its deadline, and a shorter one does not shorten it."""
+    gate, log = make_gate(clock), list[str]()
+    gate.pause(5.0)
+    gate.pause(1.0)
+    waiting = asyncio.create_task(take(gate, "a", log))
+    await clock.advance(4.9)
+    assert log == []
+    assert gate.snapshot().paused_for == pytest.approx(0.1)
+    assert "paused for 0.1 s" in repr(gate)
+    await clock.advance(0.1)
+    assert log == ["a"]
+    await waiting
+
+
+async def test_max_in_flight_bounds_what_is_under_way(clock: FakeClock) -> None:
+    """With `max_in_flight` requests out the next waits for an answer, and no timer runs."""
+    gate, log = make_gate(clock, budget=10, max_in_flight=1), list[str]()
+    await gate.acquire()
+    waiting = asyncio.create_task(take(gate, "next", log))
+    await settle()
+    assert (clock.armed, gate.snapshot().next_in) == (0, inf)
+    gate.release(counted=True)
+    await waiting
+    assert log == ["next"]
+
+
+async def test_a_wait_known_to_outlast_the_deadline_is_not_begun(clock: FakeClock) -> None:
+    """The caller is told at once that the slot would come too late."""
+    gate = make_gate(clock, budget=1)
+    await gate.acquire()
+    gate.release(counted=True)
+    with pytest.raises(DeadlineExceeded):
+        await gate.acquire(deadline=clock.now() + 5)
+    assert gate.snapshot().waiting == 0
+
+
+async def test_a_pause_fails_those_whose_deadline_comes_before(clock: FakeClock) -> None:
+    """When a pause makes a wait hopeless, it ends; the others wait on."""
+    gate = make_gate(clock, budget=1)
+    await gate.acquire()
+    hurried = asyncio.create_task(gate.acquire(clock.now() + 20))
+    patient = asyncio.create_task(gate.acquire())
+    await settle()
+    gate.pause(30.0)
+    with pytest.raises(DeadlineExceeded):
+        await hurried
+    assert gate.snapshot().waiting == 1
+    gate.release(counted=False)
+    await clock.advance(30.0)
+    await patient
+
+
+async def test_a_deadline_ends_the_wait_for_an_answer_that_does_not_come() -> None:
+    """Where nobody can know the wait, it ends at the deadline itself."""
+    gate = ProcessGate(SlidingWindow(1, WINDOW, 1))
+    await gate.acquire()
+    with pytest.raises(DeadlineExceeded):
+        # An answer now would free the slot one window from now, so this is refused at once ...
+        await gate.acquire(gate.clock.now() + 0.01)
+    gate = ProcessGate(SlidingWindow(2, WINDOW, 1))
+    await gate.acquire()
+    with pytest.raises(DeadlineExceeded):
+        # ... and here it would free a slot at once, so only waiting can tell.
+        await gate.acquire(gate.clock.now() + 0.01)
+    assert gate.snapshot().waiting == 0
+
+
+def test_threads_with_loops_of_their_own_share_one_gate() -> None:
+    """Calls from several event loops in several threads never exceed the budget, none is lost."""
+    gate = ProcessGate(SlidingWindow(10, 0.05, 32))
+    starts: list[float] = []
+
+    async def work() -> None:
+        for _ in range(10):
+            await gate.acquire()
+            starts.append(gate.clock.now())
+            await asyncio.sleep(0)
+            gate.release(counted=True)
+
+    threads = [threading.Thread(target=lambda: asyncio.run(work())) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(timeout=20)
+    starts.sort()
+    assert len(starts) == 40
+    assert all(late - early >= 0.05 for early, late in zip(starts, starts[10:], strict=False))
+
+
+def test_a_loop_that_dies_with_waiters_blocks_nobody() -> None:
+    """A loop closed without cancelling its waiters leaves the gate usable for another loop."""
+    gate = ProcessGate(SlidingWindow(1, 0.05, 32))
+    dead = asyncio.new_event_loop()
+    dead.run_until_complete(gate.acquire())
+    waiter = dead.create_task(gate.acquire())
+    dead.run_until_complete(asyncio.sleep(0))
+    gate.release(counted=True)
+    dead.close()
+    asyncio.run(asyncio.wait_for(gate.acquire(), 5))
+    assert gate.snapshot().in_flight == 1
+    with contextlib.suppress(Exception):
+        waiter.get_coro().close()
+    waiter._log_destroy_pending = False  # type: ignore[attr-defined]
+
+
+@define(eq=False)
+class User:
+    """Somebody who joins a gate."""
+
+
+def test_clients_of_one_organisation_share_a_gate() -> None:
+    """The same key gives the same gate, another key another; what was spent outlives its user."""
+    clock, limit = FakeClock(), RateLimit(requests=1, per=WINDOW)
+    ann, bob = User(), User()
+    gate = join_gate("org", ann, limit, 32, clock)
+    assert join_gate("org", bob, limit, 32, clock) is gate
+    assert join_gate("other", bob, limit, 32, clock) is not gate
+    asyncio.run(gate.acquire())
+    gate.release(counted=True)
+    leave_gate("org", ann)
+    leave_gate("org", bob)
+    carol = User()
+    assert join_gate("org", carol, limit, 32, clock).snapshot().used == 1
+    leave_gate("org", carol)
+    clock.time += FULL_WINDOW
+    leave_gate("nobody", carol)
+    assert "org" not in process._gates
+
+
+def test_two_limits_for_one_organisation_are_refused_while_both_are_open() -> None:
+    """A second client with another limit is told so; once the first has left it sets its own."""
+    ann, bob = User(), User()
+    join_gate("org", ann, RateLimit(requests=5), 32)
+    with pytest.raises(ConfigurationError, match="share one gate"):
+        join_gate("org", bob, RateLimit(requests=6), 32)
+    leave_gate("org", ann)
+    assert join_gate("org", bob, RateLimit(requests=6), 32).snapshot().budget == 6
+
+
+def test_a_user_that_was_forgotten_leaves_by_itself() -> None:
+    """A client that was dropped without closing does not hold the limit for ever."""
+    ann = User()
+    join_gate("org", ann, RateLimit(requests=5), 32)
+    del ann
+    assert join_gate("org", User(), RateLimit(requests=6), 32).snapshot().budget == 6
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(st.sampled_from(["take", "cancel", "answer", "unsent", "pause", "wait"])))
+def test_no_interleaving_loses_or_makes_up_a_slot(steps: list[str]) -> None:
+    """Whatever happens in whatever order, every waiter is served in the end and no slot leaks."""
+    asyncio.run(_interleave(steps))
+
+
+async def _interleave(steps: list[str]) -> None:
+    clock = FakeClock()
+    gate = make_gate(clock, budget=3, max_in_flight=2)
+    tasks: list[asyncio.Task[None]] = []
+    for step in steps:
+        held = [task for task in tasks if task.done() and not task.cancelled()]
+        match step:
+            case "take":
+                tasks.append(asyncio.create_task(gate.acquire()))
+            case "cancel" if tasks:
+                tasks[-1].cancel()
+            case "answer" | "unsent" if held:
+                tasks.remove(held[0])
+                gate.release(counted=step == "answer")
+            case "pause":
+                gate.pause(3.0)
+            case "wait":
+                await clock.advance(4.0)
+        await settle()
+        assert 0 <= gate.snapshot().used <= 3
+        assert gate.snapshot().in_flight <= 2
+    while tasks:
+        ended = [task for task in tasks if task.done()]
+        for task in ended:
+            tasks.remove(task)
+            if not task.cancelled():
+                gate.release(counted=True)
+        await clock.advance(FULL_WINDOW)
+    await clock.advance(FULL_WINDOW)
+    assert gate.snapshot() == make_gate(clock, budget=3, max_in_flight=2).snapshot()

@@ -1,0 +1,137 @@
+"""The public face: its names, and what importing it costs."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import moveworks_shift_async
+
+PACKAGE = "moveworks_shift_async"
+#: The names that the documented examples and users rely on.
+PROMISED = {
+    "ApiKey",
+    "AppCredentials",
+    "AppObject",
+    "BearerToken",
+    "BulkReport",
+    "ChunkOutcome",
+    "ClientCredentials",
+    "MoveworksClient",
+    "MoveworksError",
+    "OAuthTokens",
+    "Outcome",
+    "RateLimit",
+    "Receipt",
+    "Region",
+    "RetryPolicy",
+    "ShiftClient",
+    "ShiftMessage",
+    "Timeouts",
+}
+ERRORS = {
+    "BadRequest",
+    "BadResponse",
+    "ClientClosed",
+    "ConfigurationError",
+    "ConnectionFailed",
+    "DeadlineExceeded",
+    "InvalidInput",
+    "NotAllowed",
+    "NotAuthenticated",
+    "NotFound",
+    "NotSent",
+    "OutcomeUnknown",
+    "RateLimited",
+    "RefusedByServer",
+    "ServerFailed",
+    "TokenUnavailable",
+}
+#: What only some users need is imported when it is used.
+LAZY = ("click", "rich", "tenacity", "cattrs", "charset_normalizer", "csv", "aiohttp.web_app")
+#: Importing the package may cost this many times what importing aiohttp costs.
+COST = 1.15
+
+
+def python(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    """Run this Python, with the package on its path, and return what it printed."""
+    path = str(Path(moveworks_shift_async.__file__).parents[1])
+    inherited = {k: v for k, v in os.environ.items() if not k.startswith(("PYTHON", "COV"))}
+    return subprocess.run(
+        [sys.executable, *arguments],
+        env={**inherited, "PYTHONPATH": path, **environment},
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=120,
+    )
+
+
+def test_all_is_sorted_and_has_no_name_twice() -> None:
+    """`__all__` reads like an index."""
+    names = moveworks_shift_async.__all__
+    assert names == sorted(set(names))
+
+
+@pytest.mark.parametrize("name", moveworks_shift_async.__all__)
+def test_every_public_name_exists(name: str) -> None:
+    """What `__all__` names can be imported, and is public."""
+    assert getattr(moveworks_shift_async, name) is not None
+    assert not name.startswith("_")
+
+
+def test_promised_names_are_public() -> None:
+    """The names of the documented examples and every error are there."""
+    assert set(moveworks_shift_async.__all__) >= PROMISED | ERRORS
+
+
+def test_nothing_else_is_public() -> None:
+    """Besides `__all__`, the package shows its own modules and nothing that came along."""
+    found = python(
+        "-c",
+        f"import {PACKAGE} as p, sys\n"
+        "print(*(n for n in vars(p) if not n.startswith('_') and n not in p.__all__"
+        f" and sys.modules.get('{PACKAGE}.' + n) is not vars(p)[n]))",
+    )
+    assert found.stdout.split() == []
+
+
+def test_what_few_need_is_imported_late() -> None:
+    """Importing the package imports no CLI library, no retry library, no converter, no server."""
+    found = python("-c", f"import {PACKAGE}, sys; print(*sys.modules)")
+    modules = found.stdout.split()
+    assert "aiohttp" in modules
+    assert [name for name in LAZY if name in modules] == []
+
+
+def test_importing_prints_and_warns_nothing() -> None:
+    """An import is silent, also with every warning an error."""
+    found = python("-W", "error", "-c", f"import {PACKAGE}")
+    assert found.stdout == found.stderr == ""
+
+
+def test_importing_costs_little_more_than_aiohttp(tmp_path: Path) -> None:
+    """Importing the package costs at most 1.15 of importing aiohttp, which it imports.
+
+    Both are measured in each of several processes, aiohttp first, so the package's figure is what
+    it adds. The least figures count: the others are the machine's other work.
+    """
+    compiled = {"PYTHONPYCACHEPREFIX": str(tmp_path / "compiled")}
+    imports = f"import aiohttp, {PACKAGE}"
+    python("-c", imports, **compiled)  # compiles everything once
+    alone, added = [], []
+    for _ in range(12):
+        shown = python("-X", "importtime", "-c", imports, **compiled).stderr
+        alone.append(cumulative(shown, "aiohttp"))
+        added.append(cumulative(shown, PACKAGE))
+    assert min(alone) + min(added) <= COST * min(alone)
+
+
+def cumulative(shown: str, module: str) -> int:
+    """Microseconds that `-X importtime` names for a module with all that it imports."""
+    return int(re.findall(rf"\|\s+(\d+) \| {module}$", shown, re.MULTILINE)[-1])

@@ -1,0 +1,361 @@
+"""One call: limit, token, transport, wire, retry; cancelled, cut or closed at any moment."""
+
+from __future__ import annotations
+
+import asyncio
+import copy
+
+import pytest
+from attrs import define
+
+from moveworks_shift_async.errors import (
+    BadRequest,
+    ClientClosed,
+    ConnectionFailed,
+    DeadlineExceeded,
+    MoveworksError,
+    NotAuthenticated,
+    OutcomeUnknown,
+    RateLimited,
+    ServerFailed,
+    TokenUnavailable,
+)
+from moveworks_shift_async.limits.process import ProcessGate
+from moveworks_shift_async.limits.window import SlidingWindow
+from moveworks_shift_async.retry import RetryPolicy
+from moveworks_shift_async.session import Call, SessionManager
+from moveworks_shift_async.settings import Timeouts
+from moveworks_shift_async.wire.http import Request, Response
+from moveworks_shift_async.wire.moveworks import parse_receipt
+
+from .fakes import Answer, FakeAuthorizer, FakeClock, FakeTransport, answer, settle
+
+REQUEST = Request(method="POST", path="/x", body=b"{}")
+OK = answer(200, {"data": {"status": "RECEIVED"}})
+
+
+@define(eq=False)
+class Parts:
+    """A session with everything around it."""
+
+    session: SessionManager
+    transport: FakeTransport
+    gate: ProcessGate
+    authorizer: FakeAuthorizer
+
+    async def send(self, call: Call | None = None, *, harmless: bool = False) -> int:
+        """One call; the number of attempts."""
+        return await self.session.call(REQUEST, read_attempts, harmless=harmless, call=call)
+
+
+def read_attempts(response: Response, attempts: int) -> int:
+    """The wire's reading of an answer, reduced to the number of attempts."""
+    parse_receipt(response, recipients=1)
+    return attempts
+
+
+def build(clock: FakeClock, *answers: Answer, budget: int = 120, **policy: object) -> Parts:
+    """A session whose vendor gives these answers."""
+    transport, authorizer = FakeTransport(list(answers)), FakeAuthorizer()
+    gate = ProcessGate(SlidingWindow(budget, 60.0, 32), clock)
+    session = SessionManager(
+        transport,
+        authorizer,
+        gate,
+        throttle_pause=60.0,
+        retry=RetryPolicy(**policy),  # type: ignore[arg-type]
+        timeouts=Timeouts(close=0.05),
+        clock=clock,
+    )
+    return Parts(session, transport, gate, authorizer)
+
+
+async def run(clock: FakeClock, parts: Parts, seconds: float = 7200.0) -> int:
+    """Send while the time passes."""
+    task = asyncio.create_task(parts.send())
+    await clock.advance(seconds)
+    return await task
+
+
+def hang() -> tuple[asyncio.Event, Answer]:
+    """An answer that never comes, from a transport that knows that the request was sent."""
+    sent = asyncio.Event()
+
+    async def never(_: Request) -> Response:
+        sent.set()
+        try:
+            await asyncio.Event().wait()
+        except asyncio.CancelledError as cancelled:
+            raise cancelled from OutcomeUnknown("cancelled after it was sent")
+        raise AssertionError
+
+    return sent, never
+
+
+async def test_a_call_carries_the_grant_and_is_answered(clock: FakeClock) -> None:
+    """One request, with the credential, holding one slot for its window."""
+    parts = build(clock, OK)
+    assert await parts.send() == 1
+    assert parts.transport.requests[0].headers["Authorization"] == "Bearer t1"
+    assert (parts.gate.snapshot().used, parts.gate.snapshot().in_flight) == (1, 0)
+
+
+async def test_a_429_pauses_everybody_for_the_window(clock: FakeClock) -> None:
+    """Without Retry-After the pause is the rate limit's window, and the call is then repeated."""
+    parts = build(clock, answer(429), OK)
+    task = asyncio.create_task(parts.send())
+    await clock.advance(59.9)
+    assert len(parts.transport.requests) == 1
+    assert parts.gate.snapshot().paused_for > 0
+    await clock.advance(0.2)
+    assert await task == 2
+
+
+@pytest.mark.parametrize(("header", "pause"), [("7", 7.0), ("0", 1.0)])
+async def test_retry_after_is_obeyed_but_never_below_a_second(
+    clock: FakeClock, header: str, pause: float
+) -> None:
+    """The server's own wait counts; a zero does not turn into a storm."""
+    parts = build(clock, answer(429, retry_after=header), OK)
+    task = asyncio.create_task(parts.send())
+    await settle()
+    assert parts.gate.snapshot().paused_for == pytest.approx(pause)
+    await clock.advance(pause)
+    assert await task == 2
+
+
+async def test_a_dead_token_is_replaced_once(clock: FakeClock) -> None:
+    """A 401 drops the token that was used, and the call is repeated with the next."""
+    parts = build(clock, answer(401, {"code": "Unauthorized"}), OK)
+    assert await run(clock, parts) == 2
+    assert [r.headers["Authorization"] for r in parts.transport.requests] == [
+        "Bearer t1",
+        "Bearer t2",
+    ]
+
+
+async def test_a_401_that_survives_says_what_it_may_mean(clock: FakeClock) -> None:
+    """After one new token the error names the region, the missing and the revoked credential."""
+    parts = build(clock, answer(401, {"code": "Unauthorized", "message": "Token failed"}))
+    with pytest.raises(NotAuthenticated, match=r"region.*revoked") as raised:
+        await run(clock, parts)
+    assert (raised.value.attempts, len(parts.transport.requests)) == (2, 2)
+
+
+async def test_a_failed_connection_is_tried_again_and_frees_its_slot(clock: FakeClock) -> None:
+    """Nothing was sent, so a repeat is safe and no slot stays taken."""
+    parts = build(clock, ConnectionFailed("refused"), ConnectionFailed("refused"), OK)
+    assert await run(clock, parts, 30.0) == 3
+    assert parts.gate.snapshot().used == 1
+    assert len(clock.slept) == 2
+
+
+async def test_attempts_end_and_are_counted(clock: FakeClock) -> None:
+    """The last error is raised with the number of requests made."""
+    parts = build(clock, ConnectionFailed("refused"), attempts=3)
+    with pytest.raises(ConnectionFailed) as raised:
+        await run(clock, parts)
+    assert raised.value.attempts == 3
+
+
+@pytest.mark.parametrize("failure", [OutcomeUnknown("reset"), answer(503), answer(206)])
+async def test_what_may_have_been_processed_is_not_sent_again(
+    clock: FakeClock, failure: Answer
+) -> None:
+    """A reset, a 5xx and an undocumented success are unknown, and reported."""
+    parts = build(clock, failure, OK)
+    with pytest.raises(MoveworksError) as raised:
+        await run(clock, parts)
+    assert raised.value.outcome == "unknown"
+    assert len(parts.transport.requests) == 1
+
+
+async def test_the_caller_may_ask_for_a_resend(clock: FakeClock) -> None:
+    """With `on_unknown="resend"` an unknown outcome is sent again."""
+    parts = build(clock, answer(500), OutcomeUnknown("reset"), OK, on_unknown="resend")
+    assert await run(clock, parts) == 3
+
+
+@pytest.mark.parametrize(
+    "last", [answer(400), ConnectionFailed("refused"), answer(401), answer(404)]
+)
+async def test_a_call_that_may_have_told_people_never_says_it_did_not(
+    clock: FakeClock, last: Answer
+) -> None:
+    """After one unknown request the call ends as accepted or unknown, whatever came last."""
+    parts = build(clock, OutcomeUnknown("reset"), last, on_unknown="resend", attempts=3)
+    with pytest.raises(OutcomeUnknown, match="may have been processed") as raised:
+        await run(clock, parts)
+    assert raised.value.attempts == len(parts.transport.requests)
+
+
+async def test_a_harmless_call_is_repeated_after_a_5xx(clock: FakeClock) -> None:
+    """The auth test tells nobody anything, so it may be sent again."""
+    parts = build(clock, answer(502), OK)
+    task = asyncio.create_task(parts.send(harmless=True))
+    await clock.advance(60.0)
+    assert await task == 2
+
+
+async def test_none_means_one_request(clock: FakeClock) -> None:
+    """`RetryPolicy.none()` repeats nothing, not even a 429 or a 401."""
+    for status, kind in [(429, RateLimited), (401, NotAuthenticated)]:
+        parts = build(clock, answer(status))
+        parts.session.retry = RetryPolicy.none()
+        with pytest.raises(kind):
+            await run(clock, parts)
+        assert len(parts.transport.requests) == 1
+
+
+async def test_a_wait_beyond_the_deadline_is_not_begun(clock: FakeClock) -> None:
+    """The call fails before the wait, and says what the last request met."""
+    parts = build(clock, ConnectionFailed("refused"), deadline=0.001, backoff=1000.0)
+    with pytest.raises(DeadlineExceeded, match="refused"):
+        await parts.send()
+    parts = build(clock, answer(429), OK, deadline=30.0)
+    with pytest.raises(DeadlineExceeded):
+        await parts.send()
+    assert len(parts.transport.requests) == 1
+
+
+async def test_a_refused_token_request_reaches_the_caller(clock: FakeClock) -> None:
+    """The token's error ends the call; no request went out and no slot stays taken."""
+    parts = build(clock, OK)
+    parts.authorizer.failure = TokenUnavailable("lost")
+    with pytest.raises(TokenUnavailable) as raised:
+        await parts.send()
+    assert (raised.value.attempts, parts.gate.snapshot().used) == (0, 0)
+
+
+async def test_a_defect_while_reading_the_answer_frees_the_gate(clock: FakeClock) -> None:
+    """An exception of ours passes as it is, and the slot is given back."""
+    parts = build(clock, OK)
+    with pytest.raises(ZeroDivisionError):
+        await parts.session.call(REQUEST, lambda response, attempts: 1 // 0)
+    assert parts.gate.snapshot().in_flight == 0
+
+
+async def test_cancelling_in_flight_says_that_the_outcome_is_unknown(clock: FakeClock) -> None:
+    """The `CancelledError` comes from an `OutcomeUnknown`; gate and session stay healthy."""
+    sent, never = hang()
+    parts = build(clock, never, OK)
+    causes: list[BaseException | None] = []
+
+    async def caller() -> None:
+        try:
+            await parts.send()
+        except asyncio.CancelledError as cancelled:
+            causes.append(cancelled.__cause__)
+            raise
+
+    task = asyncio.create_task(caller())
+    await sent.wait()
+    task.cancel()
+    await asyncio.wait({task})
+    assert task.cancelled()
+    assert isinstance(causes[0], OutcomeUnknown)
+    assert parts.gate.snapshot().in_flight == 0
+    assert await parts.send() == 1
+
+
+async def test_cancelling_between_two_requests_keeps_what_the_first_may_have_done(
+    clock: FakeClock,
+) -> None:
+    """Cancelled while it waits to resend, the call is unknown, not unsent."""
+    parts = build(clock, OutcomeUnknown("reset"), OK, on_unknown="resend", backoff=1000.0)
+    causes: list[BaseException | None] = []
+
+    async def caller() -> None:
+        try:
+            await parts.send()
+        except asyncio.CancelledError as cancelled:
+            causes.append(cancelled.__cause__)
+
+    task = asyncio.create_task(caller())
+    await settle()
+    task.cancel()
+    await task
+    assert isinstance(causes[0], OutcomeUnknown)
+
+
+async def test_cancelling_a_wait_says_nothing_was_sent(clock: FakeClock) -> None:
+    """Cancelled at the gate, the call leaves no trace."""
+    parts = build(clock, OK, budget=1)
+    await parts.send()
+    task = asyncio.create_task(parts.send())
+    await settle()
+    task.cancel()
+    await asyncio.wait({task})
+    assert parts.gate.snapshot().waiting == 0
+    assert len(parts.transport.requests) == 1
+
+
+async def test_closing_waits_for_calls_in_flight(clock: FakeClock) -> None:
+    """A call that ends in time ends as if nothing had happened; new ones are refused."""
+    go = asyncio.Event()
+
+    async def slow(_: Request) -> Response:
+        await go.wait()
+        return OK
+
+    parts = build(clock, slow)
+    task = asyncio.create_task(parts.send())
+    await settle()
+    closing = asyncio.create_task(parts.session.close())
+    await settle()
+    with pytest.raises(ClientClosed, match="closed"):
+        await parts.send()
+    go.set()
+    assert await task == 1
+    await closing
+    assert parts.transport.closed
+    assert parts.authorizer.closed
+    await parts.session.close()
+
+
+async def test_closing_cuts_what_does_not_end_and_says_what_is_known(clock: FakeClock) -> None:
+    """Past the bound a call in flight is unknown and a waiting one was not sent."""
+    sent, never = hang()
+    parts = build(clock, never, budget=1)
+    flying = asyncio.create_task(parts.send())
+    await sent.wait()
+    waiting = asyncio.create_task(parts.send())
+    await settle()
+    await parts.session.close()
+    with pytest.raises(OutcomeUnknown, match="closed before the answer"):
+        await flying
+    with pytest.raises(ClientClosed, match="not sent"):
+        await waiting
+    assert parts.gate.snapshot().in_flight == 0
+
+
+async def test_a_callers_own_timeout_stays_a_timeout(clock: FakeClock) -> None:
+    """`asyncio.timeout` around a call raises TimeoutError, with the outcome in its chain."""
+    _, never = hang()
+    parts = build(clock, never)
+    with pytest.raises(TimeoutError) as raised:
+        async with asyncio.timeout(0.01):
+            await parts.send()
+    cancelled = raised.value.__cause__
+    assert isinstance(cancelled, asyncio.CancelledError)
+    assert isinstance(cancelled.__cause__, OutcomeUnknown)
+
+
+def test_a_second_event_loop_gets_a_clear_error(clock: FakeClock) -> None:
+    """A session belongs to the loop that used it first, for calls and for closing."""
+    parts = build(clock, OK)
+    asyncio.run(parts.send())
+    with pytest.raises(ClientClosed, match=r"asyncio\.run"):
+        asyncio.run(parts.send())
+    with pytest.raises(ClientClosed, match=r"asyncio\.run"):
+        asyncio.run(parts.session.close())
+
+
+async def test_settling_keeps_an_error_that_says_enough() -> None:
+    """Only errors that would deny an earlier request are replaced."""
+    call = Call(attempts=2)
+    refused = BadRequest("no", status=400)
+    assert call.settle(refused) is refused
+    call.failed(ServerFailed("boom", status=500))
+    assert isinstance(call.settle(copy.copy(refused)), OutcomeUnknown)
+    assert refused.attempts == 2
