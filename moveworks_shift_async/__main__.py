@@ -1,0 +1,32 @@
+"""`python -m moveworks_shift_async` and the command `moveworks-shift`."""
+
+from __future__ import annotations
+
+import sys
+
+_EXTRA = ("click", "rich")
+
+
+def main() -> None:
+    """Run the command line and exit; without the extra `cli`, say how to install it."""
+    try:
+        from .cli.main import run  # noqa: PLC0415 - what it needs may not be installed
+    except ModuleNotFoundError as error:
+        if (error.name or "").partition(".")[0] not in _EXTRA:
+            raise
+        sys.exit(_missing(error.name))
+    except KeyboardInterrupt:
+        sys.exit(130)
+    sys.exit(run())
+
+
+def _missing(name: str | None) -> int:
+    sys.stderr.write(
+        f"Error: the command line needs {name}, which is not installed. Nothing was sent."
+        ' Run: pip install "moveworks-shift-async[cli]"\n'
+    )
+    return 2
+
+
+if __name__ == "__main__":
+    main()

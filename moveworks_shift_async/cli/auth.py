@@ -1,0 +1,39 @@
+"""`moveworks-shift auth test`."""
+
+from __future__ import annotations
+
+import asyncio
+
+import click
+
+from ..client import MoveworksClient
+from ..errors import MoveworksError
+from ..settings import MoveworksSettings
+from .failures import ExitCode, error_line, exit_code
+from .options import MOVEWORKS_EPILOG, moveworks_settings, server_options
+from .terminal import note, plain, say
+
+
+@click.group()
+def auth() -> None:
+    """The credential."""
+
+
+@auth.command("test", epilog=MOVEWORKS_EPILOG)
+@server_options
+@click.pass_context
+def auth_test(context: click.Context, base_url: str | None, region: str | None) -> int:
+    """Check the credential and print the server's text. Nobody is told anything."""
+    settings = moveworks_settings(context, base_url=base_url, region=region)
+    try:
+        text = asyncio.run(_test(settings))
+    except MoveworksError as error:
+        note(error_line(error, went_out="This test tells nobody anything"))
+        return exit_code(error)
+    say(plain(text) or "The credential was accepted.")
+    return ExitCode.OK
+
+
+async def _test(settings: MoveworksSettings) -> str:
+    async with MoveworksClient(settings.credentials, base_url=settings.base_url) as client:
+        return await client.auth.test()

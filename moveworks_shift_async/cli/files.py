@@ -1,0 +1,63 @@
+"""The files that a command reads. Every fault in one is an `InvalidInput` that names it."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from ..errors import InvalidInput
+
+STDIN = "-"
+
+
+def file_name(path: str) -> str:
+    """The name for messages."""
+    return "standard input" if path == STDIN else path
+
+
+def read_bytes(path: str) -> bytes:
+    """The content of a file, or of standard input for `-`."""
+    if path == STDIN and sys.stdin is None:  # started with it closed
+        raise InvalidInput(f"{file_name(path)} cannot be read: it is closed")
+    try:
+        if path == STDIN:
+            return sys.stdin.buffer.read()
+        return Path(path).read_bytes()
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) else str(error)
+        raise InvalidInput(f"{file_name(path)} cannot be read: {reason}") from None
+
+
+def read_text(path: str) -> str:
+    """The content of a UTF-8 file, without a byte order mark."""
+    try:
+        return read_bytes(path).decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = error.object[: error.start].count(b"\n") + 1
+        raise InvalidInput(f"{path}, line {line}: not UTF-8; save the file as UTF-8") from None
+
+
+def read_json(path: str) -> Any:
+    """The value of a JSON file."""
+    try:
+        return json.loads(read_text(path))
+    except json.JSONDecodeError as error:
+        where = f"{path}, line {error.lineno}, column {error.colno}"
+        raise InvalidInput(f"{where}: not JSON: {error.msg}") from None
+    except (RecursionError, ValueError) as error:
+        if isinstance(error, InvalidInput):
+            raise
+        raise InvalidInput(f"{path}: a number is too long or it is nested too deep") from None
+
+
+def read_object(path: str) -> Mapping[str, Any]:
+    """The object of a JSON file."""
+    value = read_json(path)
+    if not isinstance(value, dict):
+        raise InvalidInput(
+            f'{path}, line 1, column 1: must be a JSON object like {{"slots": {{...}}}}'
+        )
+    return value

@@ -1,0 +1,127 @@
+"""Options that several commands have, and the settings that they and the environment make."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from functools import reduce
+from typing import Any, TypeVar
+
+import click
+from click.core import ParameterSource
+
+from ..settings import (
+    MoveworksSettings,
+    Region,
+    ShiftSettings,
+    moveworks_from_env,
+    shift_from_env,
+)
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+MOVEWORKS_SECRETS = ("MOVEWORKS_API_KEY", "MOVEWORKS_CLIENT_ID", "MOVEWORKS_CLIENT_SECRET")
+SHIFT_SECRETS = (
+    "SHIFT_CLIENT_ID",
+    "SHIFT_CLIENT_SECRET",
+    "SHIFT_ACCESS_TOKEN",
+    "SHIFT_REFRESH_TOKEN",
+)
+MOVEWORKS_EPILOG = (
+    "The credential comes from the environment: MOVEWORKS_API_KEY, or MOVEWORKS_CLIENT_ID and"
+    " MOVEWORKS_CLIENT_SECRET."
+)
+SHIFT_EPILOG = (
+    "The credential comes from the environment: SHIFT_CLIENT_ID and SHIFT_CLIENT_SECRET, or"
+    " SHIFT_ACCESS_TOKEN; with SHIFT_REFRESH_TOKEN, all that there are."
+)
+
+
+class Number(click.FloatRange):
+    """A number that is one: `nan` and `inf` pass every range of click's."""
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> float:
+        """Return the number, or fail as click does."""
+        number = float(super().convert(value, param, ctx))
+        if not math.isfinite(number):
+            self.fail(f"{value} is not a number.", param, ctx)
+        return number
+
+
+def option(*names: str, **settings: Any) -> Callable[[F], F]:
+    """An option whose help shows its environment variable."""
+    return click.option(*names, show_envvar=True, **settings)
+
+
+def server_options(command: F) -> F:
+    """`--base-url` and `--region` of Moveworks."""
+    regions = click.Choice([*Region.__members__], case_sensitive=False)
+    return _apply(
+        command,
+        option("--base-url", envvar="MOVEWORKS_BASE_URL", metavar="URL",
+               help="The server, where --region does not name it."),
+        option("--region", envvar="MOVEWORKS_REGION", type=regions, metavar="NAME",
+               help=f"The data centre: {', '.join(Region.__members__)}. Default: US."),
+    )  # fmt: skip
+
+
+def rate_options(command: F) -> F:
+    """`--requests-per-minute` and `--share`."""
+    return _apply(
+        command,
+        option("--requests-per-minute", envvar="MOVEWORKS_REQUESTS_PER_MINUTE", default=120,
+               type=click.IntRange(min=1), show_default=True, metavar="N",
+               help="What the whole organisation may send."),
+        option("--share", envvar="MOVEWORKS_SHARE", default=1.0,
+               type=Number(min=0, min_open=True, max=1), show_default=True,
+               metavar="PART",
+               help="The part of it that this command may use."),
+    )  # fmt: skip
+
+
+def json_option(command: str) -> Callable[[F], F]:
+    """`--json` of that command."""
+    return option(
+        "--json",
+        "as_json",
+        is_flag=True,
+        envvar=f"MOVEWORKS_SHIFT_{command}_JSON",
+        help="Print one JSON object on stdout, everything else on stderr.",
+    )
+
+
+def _apply(command: F, *decorators: Callable[[F], F]) -> F:
+    return reduce(lambda decorated, decorator: decorator(decorated), reversed(decorators), command)
+
+
+def moveworks_settings(
+    context: click.Context,
+    *,
+    base_url: str | None,
+    region: str | None,
+    requests_per_minute: int = 120,
+    share: float = 1.0,
+) -> MoveworksSettings:
+    """What the options and the variables say; `ConfigurationError` names what is missing."""
+    if base_url and region and _given(context, "base_url") != _given(context, "region"):
+        # One of them was typed, the other is the environment's: what was typed wins.
+        base_url, region = (base_url, None) if _given(context, "base_url") else (None, region)
+    return moveworks_from_env(
+        instead={
+            "MOVEWORKS_BASE_URL": base_url or "",
+            "MOVEWORKS_REGION": region or "",
+            "MOVEWORKS_REQUESTS_PER_MINUTE": str(requests_per_minute),
+            "MOVEWORKS_SHARE": str(share),
+        }
+    )
+
+
+def shift_settings(*, base_url: str | None) -> ShiftSettings:
+    """What the option and the variables say; `ConfigurationError` names what is missing."""
+    return shift_from_env(instead={"SHIFT_BASE_URL": base_url or ""})
+
+
+def _given(context: click.Context, name: str) -> bool:
+    return context.get_parameter_source(name) is ParameterSource.COMMANDLINE

@@ -1,0 +1,114 @@
+"""The recipients: read, cleaned, and shown to the user before anything goes out."""
+
+from __future__ import annotations
+
+import sys
+
+from attrs import field, frozen
+
+from ..addresses import address_fault
+from ..batcher import Batcher, chunks
+from ..errors import InvalidInput
+from ..limits.window import least_time
+from ..settings import RateLimit
+from ..sources import RecipientFile, read_recipients
+from .files import STDIN, file_name, read_bytes
+from .terminal import ask, duration, people, plain, plural
+
+# Invalid rows that are listed before the rest is only counted.
+_LISTED = 10
+# One request of the vendor's. More people than this are asked about first.
+_ASK_ABOVE = 500
+
+
+@frozen(kw_only=True)
+class InvalidRow:
+    """A row without a usable address; the text of it is nobody's business."""
+
+    line: int
+    reason: str
+
+
+@frozen(kw_only=True)
+class Mailing:
+    """Whom a send is for."""
+
+    #: What the file was taken for, in one line.
+    description: str
+    #: As the file has them; the send cleans them again, in the same way.
+    entries: tuple[str, ...] = field(repr=False)
+    people: int
+    duplicates: int
+    invalid: tuple[InvalidRow, ...]
+    requests: int
+
+
+def load(path: str, column: str | None) -> Mailing:
+    """Read and clean the recipients of a file, or of standard input for `-`."""
+    return clean(read_recipients(read_bytes(path), name=file_name(path), column=column))
+
+
+def clean(found: RecipientFile) -> Mailing:
+    """Clean the entries of a file; `InvalidInput` where nobody is left."""
+    batcher = Batcher()
+    requests = sum(1 for _ in chunks(batcher, found.entries))
+    rows = [InvalidRow(line=found.lines[i.position], reason=i.reason) for i in batcher.invalid]
+    if not requests:
+        where = f"{found.name}, line {rows[0].line}" if rows else found.name
+        raise InvalidInput(f"{where}: nobody valid, all of {plural(len(rows), 'entry', 'entries')}")
+    return Mailing(
+        description=found.describe(),
+        entries=found.entries,
+        people=batcher.taken - batcher.duplicates - len(rows),
+        duplicates=batcher.duplicates,
+        invalid=tuple(rows),
+        requests=requests,
+    )
+
+
+def only(address: str) -> Mailing:
+    """A mailing to one address."""
+    fault = address_fault(address.strip())
+    if fault is not None:
+        raise InvalidInput(f"--test-to is no address: {fault}")
+    return Mailing(
+        description="the address of --test-to",
+        entries=(address,),
+        people=1,
+        duplicates=0,
+        invalid=(),
+        requests=1,
+    )
+
+
+def preview(mailing: Mailing, limit: RateLimit) -> list[str]:
+    """What to show before a send, line by line."""
+    rows = [f"  line {row.line}: {plain(row.reason)}" for row in mailing.invalid[:_LISTED]]
+    more = len(mailing.invalid) - _LISTED
+    least = least_time(mailing.requests, limit.budget, limit.per)
+    return [
+        plain(mailing.description),
+        f"{people(mailing.people)}; left out: {plural(mailing.duplicates, 'duplicate')},"
+        f" {plural(len(mailing.invalid), 'invalid row')}",
+        *rows,
+        *([f"  and {more:,} more"] if more > 0 else []),
+        f"{plural(mailing.requests, 'request')}; least time {duration(least)} at {rate(limit)}",
+    ]
+
+
+def rate(limit: RateLimit) -> str:
+    """The rate in words."""
+    per = "a minute" if limit.per == 60 else f"every {limit.per:g} s"
+    return f"{plural(limit.budget, 'request')} {per}"
+
+
+def confirm(mailing: Mailing, *, yes: bool, source: str | None) -> bool:
+    """Ask before a large send; say whether to go on. `InvalidInput` if nobody can be asked."""
+    if yes or mailing.people <= _ASK_ABOVE:
+        return True
+    if source == STDIN or not sys.stdin or not sys.stdin.isatty():
+        raise InvalidInput(
+            f"{mailing.people:,} people are more than {_ASK_ABOVE}, and standard input is no"
+            " terminal to confirm from; add --yes"
+        )
+    return ask(f"Tell {people(mailing.people)}?")

@@ -1,0 +1,505 @@
+"""The command line as a user runs it: real processes against a real sandbox."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import pty
+import signal
+import sys
+from collections.abc import AsyncIterator, Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import pytest
+from attrs import frozen
+
+import moveworks_shift_async
+from moveworks_shift_async.sandbox import Sandbox
+
+PACKAGE = Path(moveworks_shift_async.__file__).parent
+SAMPLE = str(PACKAGE / "sandbox" / "people.csv")
+COMMAND = (sys.executable, "-m", "moveworks_shift_async")
+
+
+@frozen
+class Ended:
+    """What a command left behind."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def last(self) -> str:
+        """The last line on stderr."""
+        return self.err.splitlines()[-1]
+
+    def json(self) -> Any:
+        """The one object on stdout."""
+        assert self.out.count("\n") == 1
+        return json.loads(self.out)
+
+
+def environment(sandbox: Sandbox | None = None, **more: str) -> dict[str, str]:
+    """The variables of a user who works with that sandbox, or who has set none."""
+    mine = {k: v for k, v in os.environ.items() if not k.startswith(("MOVEWORKS_", "SHIFT_"))}
+    mine["PYTHONPATH"] = str(PACKAGE.parent)
+    if sandbox is not None:
+        mine |= {"MOVEWORKS_BASE_URL": sandbox.url, "MOVEWORKS_API_KEY": sandbox.api_key}
+        mine |= {"SHIFT_BASE_URL": sandbox.url, "SHIFT_CLIENT_ID": sandbox.shift_client_id}
+        mine |= {"SHIFT_CLIENT_SECRET": sandbox.shift_client_secret}
+    return mine | more
+
+
+async def start(*args: str, env: dict[str, str], **more: Any) -> asyncio.subprocess.Process:
+    """Start a command."""
+    pipe = asyncio.subprocess.PIPE
+    streams: dict[str, Any] = {"stdin": pipe, "stdout": pipe, "stderr": pipe} | more
+    return await asyncio.create_subprocess_exec(*COMMAND, *args, env=env, **streams)
+
+
+async def end(process: asyncio.subprocess.Process, stdin: bytes = b"") -> Ended:
+    """Wait for a command; none ever shows a traceback or a secret."""
+    out, err = await asyncio.wait_for(process.communicate(stdin), 30)
+    assert process.returncode is not None
+    for secret in (b"sandbox_api_key", b"mws_", b"b8f5a1c6-7d43", b"Traceback"):
+        assert secret not in out + err
+    return Ended(process.returncode, out.decode(), err.decode())
+
+
+async def run(*args: str, env: dict[str, str], stdin: bytes = b"") -> Ended:
+    """Run a command to its end."""
+    return await end(await start(*args, env=env), stdin)
+
+
+@pytest.fixture
+async def slow() -> AsyncIterator[Sandbox]:
+    """A sandbox that takes its time: there is always a request in flight to interrupt."""
+    async with Sandbox(limit=1_000, window=1.0, latency=1.5) as running:
+        yield running
+
+
+@pytest.fixture
+def people(tmp_path: Path) -> Callable[[int], str]:
+    """A file of that many people."""
+
+    def write(count: int) -> str:
+        path = tmp_path / f"{count}.csv"
+        rows = "".join(f"Person {number},p{number}@example.com\n" for number in range(count))
+        path.write_text("Name,Email\n" + rows)
+        return str(path)
+
+    return write
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    """Wait until something is true."""
+    async with asyncio.timeout(20):
+        while not condition():  # noqa: ASYNC110 - another process makes it true
+            await asyncio.sleep(0.02)
+
+
+def adds_up(account: dict[str, Any]) -> int:
+    """The people of an account, all outcomes together."""
+    return int(sum(account[key] for key in ("accepted", "rejected", "unknown", "not_sent")))
+
+
+LEGACY = ("send", "--legacy", "--message", "The office is closed on Friday.")
+
+
+# --- the demo -----------------------------------------------------------------------------
+
+
+async def test_the_demo_sends_to_the_sample_and_its_report_adds_up() -> None:
+    """The main job of the README ends well, as text and as JSON, and the sandbox agrees."""
+    text, machine = await asyncio.gather(
+        run("demo", env=environment()), run("demo", "--json", env=environment())
+    )
+    assert (text.code, machine.code) == (0, 0)
+    table = {line.rsplit(maxsplit=1)[0].strip(): line.split()[-1] for line in text.out.splitlines()
+             if line.startswith("  ")}  # fmt: skip
+    assert table == {
+        "accepted": "2,535", "rejected": "0", "unknown": "0", "not sent": "0",
+        "people": "2,535", "duplicates": "90", "invalid": "25", "entries read": "2,650",
+    }  # fmt: skip
+    assert "6 requests, 0 answered 429" in text.out
+    assert text.out.endswith("The sandbox was told 2,535 people, each once.\n")
+    assert 'column "E-Mail Address"' in text.err
+    assert "  line 139: more than one @\n" in text.err
+    assert "  and 15 more\n" in text.err
+    assert "s for the rate limit" in text.err
+    account = machine.json()
+    assert account["accepted"] == adds_up(account) == account["sandbox"]["people"] == 2535
+    assert account["invalid"] == len(account["invalid_rows"]) == 25
+    assert account["sandbox"]["told_again"] == 0
+    assert 4 < account["seconds"] < 8
+    assert "example." not in text.out + text.err + machine.err
+
+
+# --- send: the exit codes -----------------------------------------------------------------
+
+
+async def test_a_send_that_all_accept_ends_with_0(
+    sandbox: Sandbox, people: Callable[[int], str]
+) -> None:
+    """Everybody is told once, and the account says so."""
+    args = ("send", "--event", sandbox.event_id, "--message", "Hi", "--yes", "--json")
+    ended = await run(*args, "--recipients", people(1200), env=environment(sandbox))
+    account = ended.json()
+    assert ended.code == 0
+    assert account["accepted"] == adds_up(account) == 1200
+    assert account["requests"] == 3
+    assert account["failures"] == []
+    assert set(sandbox.received().people.values()) == {1}
+    assert len(sandbox.received().people) == 1200
+
+
+async def test_invalid_rows_end_with_3_and_the_rest_is_told(
+    sandbox: Sandbox, tmp_path: Path
+) -> None:
+    """Line numbers and reasons are shown, the texts of the rows are not."""
+    path = tmp_path / "people.csv"
+    path.write_text("Email\na@example.com\nsecret-person\nA@Example.com\n")
+    ended = await run(*LEGACY, "--recipients", str(path), env=environment(sandbox))
+    assert ended.code == 3
+    assert "1 person; left out: 1 duplicate, 1 invalid row" in ended.err
+    assert "  line 3: no @\n" in ended.err
+    assert "secret-person" not in ended.err + ended.out
+    assert dict(sandbox.received().people) == {"a@example.com": 1}
+
+
+async def test_a_rejected_send_ends_with_3_and_one_line_for_all(
+    sandbox: Sandbox, people: Callable[[int], str]
+) -> None:
+    """The line says what happened, that nobody was told, and what to do."""
+    wrong = sandbox.event_id[:-1] + "f"
+    args = ("send", "--event", wrong, "--message", "Hi", "--yes", "--recipients", people(600))
+    ended = await run(*args, env=environment(sandbox))
+    assert ended.code == 3
+    line = next(line for line in ended.err.splitlines() if line.startswith("rejected: "))
+    assert line == (
+        "rejected: 600 people: HTTP 404 INVALID_EVENT_ID: Event not found. They were not told."
+        " Check the ids and the base URL, then try again."
+    )
+    assert "example.com" not in ended.err + ended.out
+    assert ended.last == "not told: 600 people. Run with --json for the addresses."
+
+
+async def test_a_lost_answer_ends_with_4_and_names_the_people(
+    sandbox: Sandbox, people: Callable[[int], str]
+) -> None:
+    """Whoever may have been told is in the machine-readable account, and is not told again."""
+    sandbox.faults.script("send", "processed-then-reset")
+    path = people(1000)
+    ended = await run(
+        *LEGACY, "--yes", "--json", "--recipients", path, "--share", "1",
+        env=environment(sandbox, MOVEWORKS_SHARE="0.5"),
+    )  # fmt: skip
+    account = ended.json()
+    assert ended.code == 4
+    assert (account["accepted"], account["unknown"], adds_up(account)) == (500, 500, 1000)
+    (failure,) = account["failures"]
+    assert failure["outcome"] == "unknown"
+    assert failure["error"] == "OutcomeUnknown"
+    assert failure["attempts"] == 1
+    told = sandbox.received().people
+    assert set(failure["recipients"]) <= told.keys()
+    assert set(told.values()) == {1}
+    assert "Find out whether it arrived before you send it again." in ended.err
+
+
+async def test_a_refused_credential_ends_with_5(
+    sandbox: Sandbox, people: Callable[[int], str]
+) -> None:
+    """Nobody was told; the line says what a 401 may mean."""
+    env = environment(sandbox, MOVEWORKS_API_KEY="wrong_key_of_mine")
+    sent, tested = await asyncio.gather(
+        run(*LEGACY, "--yes", "--recipients", people(1200), env=env), run("auth", "test", env=env)
+    )
+    assert (sent.code, tested.code) == (5, 5)
+    assert "another region's host" in sent.err
+    assert tested.err.count("\n") == 1
+    assert "This test tells nobody anything." in tested.err
+    assert "wrong_key_of_mine" not in sent.err + sent.out + tested.err
+    assert not sandbox.received().people
+
+
+async def test_no_connection_ends_with_5(
+    sandbox: Sandbox, people: Callable[[int], str], tmp_path: Path
+) -> None:
+    """Without a network each command says in one line that nothing was sent."""
+    env = environment(sandbox)
+    await sandbox.stop_listening()
+    sent, tested, posted = await asyncio.gather(
+        run(*LEGACY, "--json", "--recipients", people(2), env=env),
+        run("auth", "test", env=env),
+        run("shift", "send", "--text", "Hi", "--email", "a@example.com", env=env),
+    )
+    assert (sent.code, tested.code, posted.code) == (5, 5, 5)
+    account = sent.json()
+    assert account["not_sent"] == adds_up(account) == 2
+    assert account["failures"][0]["error"] == "ConnectionFailed"
+    assert tested.err.count("\n") == posted.err.count("\n") == 1
+    assert "Nothing was sent. Check the network" in posted.err
+
+
+# --- send: Ctrl-C -------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+async def test_the_first_ctrl_c_lets_the_requests_in_flight_end(
+    slow: Sandbox, number: signal.Signals
+) -> None:
+    """Accepted and not sent add up, and the sandbox was told exactly the accepted."""
+    args = (*LEGACY, "--recipients", SAMPLE, "--yes", "--json", "--requests-per-minute", "3")
+    process = await start(*args, env=environment(slow))
+    await until(lambda: slow.stats().requests == 3)
+    process.send_signal(number)
+    ended = await end(process)
+    account = ended.json()
+    assert ended.code == 130
+    assert (account["accepted"], account["not_sent"], adds_up(account)) == (1500, 1035, 2535)
+    assert "stopping: waiting for 3 requests in flight; press Ctrl-C again" in ended.err
+    untold = {person for failure in account["failures"] for person in failure["recipients"]}
+    assert len(untold) == 1035
+    assert len(slow.received().people) == 1500
+    assert not untold & slow.received().people.keys()
+
+
+async def test_the_second_ctrl_c_cuts_them_and_they_are_unknown(slow: Sandbox) -> None:
+    """The cut is at once, and who was in flight is neither told nor not told."""
+    args = (*LEGACY, "--recipients", SAMPLE, "--yes", "--json", "--requests-per-minute", "2")
+    process = await start(*args, env=environment(slow))
+    await until(lambda: slow.stats().requests == 2)
+    process.send_signal(signal.SIGINT)
+    await asyncio.sleep(0.2)
+    process.send_signal(signal.SIGINT)
+    ended = await end(process)
+    account = ended.json()
+    assert ended.code == 130
+    assert (account["unknown"], account["not_sent"], adds_up(account)) == (1000, 1535, 2535)
+    assert account["seconds"] < 1.4
+
+
+async def test_ctrl_c_in_a_shift_message_says_what_is_known(slow: Sandbox) -> None:
+    """A request that was out may have been processed."""
+    args = ("shift", "send", "--text", "Hi", "--email", "a@example.com")
+    process = await start(*args, env=environment(slow))
+    await until(lambda: slow.stats().requests == 1)
+    process.send_signal(signal.SIGINT)
+    ended = await end(process)
+    assert ended.code == 130
+    assert "may have been created or not" in ended.last
+
+
+# --- send: before it starts ---------------------------------------------------------------
+
+
+async def test_a_dry_run_needs_no_credential_and_sends_nothing(
+    sandbox: Sandbox, people: Callable[[int], str]
+) -> None:
+    """It shows the plan and ends with 0, or with 3 where rows are invalid."""
+    base = environment(MOVEWORKS_BASE_URL=sandbox.url)
+    good, bad = await asyncio.gather(
+        run(*LEGACY, "--dry-run", "--recipients", people(61_000), env=base),
+        run(*LEGACY, "--dry-run", "--json", "--recipients", SAMPLE, env=base),
+    )
+    assert good.code == 0
+    assert "122 requests; least time 1 min at 120 requests a minute\n" in good.err
+    assert good.last == "dry run: nothing was sent"
+    assert bad.code == 3
+    plan = bad.json()
+    assert (plan["people"], plan["requests"], plan["dry_run"]) == (2535, 6, True)
+    assert plan["invalid_rows"][0] == {"line": 139, "reason": "more than one @"}
+    assert not sandbox.received().requests
+
+
+async def test_many_people_need_a_yes_where_nobody_can_be_asked(
+    sandbox: Sandbox, people: Callable[[int], str]
+) -> None:
+    """With standard input taken or no terminal, more than 500 people are a usage error."""
+    env = environment(sandbox)
+    many = b"".join(b"p%d@example.com\n" % number for number in range(501))
+    asked, piped, few, told = await asyncio.gather(
+        run(*LEGACY, "--recipients", people(501), env=env),
+        run(*LEGACY, "--recipients", "-", env=env, stdin=many),
+        run(*LEGACY, "--recipients", "-", env=env, stdin=b"few@example.com\n"),
+        run(*LEGACY, "--recipients", "-", "--yes", env=env, stdin=many),
+    )
+    assert (asked.code, piped.code, few.code, told.code) == (2, 2, 0, 0)
+    assert "add --yes. Nothing was sent." in asked.last
+    assert "add --yes. Nothing was sent." in piped.last
+    assert "standard input: plain text" in told.err
+    assert len(sandbox.received().people) == 502
+
+
+async def test_on_a_terminal_it_asks_and_draws_a_bar(
+    slow: Sandbox, people: Callable[[int], str]
+) -> None:
+    """No keeps everybody untold, with the exit code of an interruption; yes sends."""
+    args = (*LEGACY, "--recipients", people(501))
+    refused, _ = await on_terminal(*args, answer=b"n\n", env=environment(slow))
+    assert refused == 130
+    assert not slow.received().people
+    accepted, screen = await on_terminal(*args, answer=b"y\n", env=environment(slow))
+    assert accepted == 0
+    assert "Tell 501 people? [y/N]" in screen
+    assert "━" in screen
+    assert "501 of 501 people" in screen
+    assert "waiting for answers: 2 in flight" in screen
+
+
+async def test_ctrl_c_on_a_terminal_is_answered_above_the_bar(
+    slow: Sandbox, people: Callable[[int], str]
+) -> None:
+    """The first press is answered, the second cuts, a third changes nothing."""
+
+    async def press(process: asyncio.subprocess.Process) -> None:
+        await until(lambda: slow.stats().requests == 2)
+        for _ in range(3):
+            process.send_signal(signal.SIGINT)
+            await asyncio.sleep(0.02)
+
+    args = (*LEGACY, "--recipients", people(501), "--yes")
+    code, screen = await on_terminal(*args, meanwhile=press, env=environment(slow))
+    assert code == 130
+    assert "stopping: waiting for 2 requests in flight; press Ctrl-C again to cut them" in screen
+    assert "unknown: 501 people" in screen
+
+
+async def on_terminal(
+    *args: str,
+    env: dict[str, str],
+    answer: bytes = b"",
+    meanwhile: Callable[[asyncio.subprocess.Process], Awaitable[None]] | None = None,
+) -> tuple[int, str]:
+    """Run a command on a terminal, answer its question; the exit code and what was shown."""
+    ours, theirs = pty.openpty()
+    streams = {"stdin": theirs, "stdout": theirs, "stderr": theirs}
+    process = await start(*args, env=env | {"TERM": "xterm", "COLUMNS": "100"}, **streams)
+    os.close(theirs)
+    os.write(ours, answer)
+    reading = asyncio.create_task(asyncio.to_thread(_read_all, ours))
+    if meanwhile is not None:
+        await meanwhile(process)
+    screen = await reading
+    os.close(ours)
+    return await asyncio.wait_for(process.wait(), 10), screen
+
+
+def _read_all(terminal: int) -> str:
+    shown = b""
+    while True:
+        try:
+            piece = os.read(terminal, 65_536)
+        except OSError:  # Linux's word for: the other side is closed
+            return shown.decode()
+        if not piece:
+            return shown.decode()
+        shown += piece
+
+
+async def test_a_test_address_is_the_only_one_that_is_told(
+    sandbox: Sandbox, people: Callable[[int], str]
+) -> None:
+    """The file is read and shown, and nobody in it is told."""
+    args = (*LEGACY, "--recipients", people(900), "--test-to", "me@example.com")
+    with_file, alone = await asyncio.gather(
+        run(*args, env=environment(sandbox)),
+        run(*LEGACY, "--test-to", "me@example.com", env=environment(sandbox)),
+    )
+    assert (with_file.code, alone.code) == (0, 0)
+    assert "900 people; left out: 0 duplicates" in with_file.err
+    assert "test: to the address of --test-to only; nobody else is told" in with_file.err
+    assert dict(sandbox.received().people) == {"me@example.com": 2}
+
+
+# --- the other commands -------------------------------------------------------------------
+
+
+async def test_the_auth_test_prints_the_servers_text(sandbox: Sandbox) -> None:
+    """With a key and with a client, whose token is fetched."""
+    env = environment(sandbox, MOVEWORKS_API_KEY="", MOVEWORKS_CLIENT_ID=sandbox.client_id)
+    env["MOVEWORKS_CLIENT_SECRET"] = sandbox.client_secret
+    by_key, by_client = await asyncio.gather(
+        run("auth", "test", env=environment(sandbox)), run("auth", "test", env=env)
+    )
+    assert by_key == by_client == Ended(0, "Auth tested successfully\n", "")
+
+
+async def test_a_shift_message_is_sent_and_its_id_printed(sandbox: Sandbox) -> None:
+    """To users by id and address, or to a team with a mention; --json prints one object."""
+    team = "8a7644a3-7393-417c-8180-0328749562a0"
+    to_users = ("--text", "Hi", "--user", team, "--email", "a@example.com")
+    mention = ("--mention-id", "42", "--mention-name", "Ticket")
+    env = environment(sandbox)
+    users, to_team = await asyncio.gather(
+        run("shift", "send", *to_users, env=env),
+        run("shift", "send", "--text", "See {0}", "--team", team, *mention, "--json", env=env),
+    )
+    assert (users.code, to_team.code) == (0, 0)
+    assert len(users.out.strip()) == 36
+    assert to_team.json()["addressed_teams"] == [team]
+    assert dict(sandbox.received().shift) == {team: 1, "a@example.com": 1, f"team:{team}": 1}
+
+
+async def test_the_sandbox_command_serves_until_ctrl_c() -> None:
+    """What it prints is enough to send to it, and its faults are real."""
+    args = ("sandbox", "--fault", "server-500-json=0.5", "--fault", "half-answer=0.5")
+    process = await start(*args, env=environment())
+    assert process.stdout is not None
+    lines = [(await process.stdout.readline()).decode().strip() for _ in range(6)]
+    variables = dict(word.split("=", 1) for word in " ".join(lines[1:3]).split() if "=" in word)
+    event = lines[3].removeprefix("event id: ")
+    sent = await run(
+        "send", "--event", event, "--message", "Hi", "--test-to", "a@example.com",
+        env=environment() | variables,
+    )  # fmt: skip
+    assert sent.code == 4
+    async with aiohttp.ClientSession() as http:
+        async with http.get(lines[4].removeprefix("received: ")) as answer:
+            assert len((await answer.json())["requests"]) == 1
+        async with http.get(lines[5].removeprefix("stats:").strip()) as answer:
+            assert sum((await answer.json())["faults"].values()) == 1
+    taken = await run("sandbox", "--port", variables["SHIFT_BASE_URL"][-5:], env=environment())
+    assert taken.code == 2
+    assert "choose another --port" in taken.last
+    process.send_signal(signal.SIGINT)
+    assert await asyncio.wait_for(process.wait(), 10) == 0
+    await process.communicate()
+
+
+# --- what never happens -------------------------------------------------------------------
+
+
+async def test_a_reader_that_is_gone_is_met_with_silence(
+    sandbox: Sandbox, people: Callable[[int], str]
+) -> None:
+    """A broken pipe changes neither the send nor its exit code."""
+    reading, writing = os.pipe()
+    os.close(reading)
+    args = (*LEGACY, "--recipients", people(3), "--json")
+    process = await start(*args, env=environment(sandbox), stdout=writing)
+    os.close(writing)
+    _, err = await process.communicate()
+    assert process.returncode == 0
+    assert b"rror" not in err
+    assert len(sandbox.received().people) == 3
+
+
+async def test_without_click_it_says_what_to_install() -> None:
+    """One line and exit code 2, for a user who installed the package alone."""
+    code = (
+        "import sys; sys.modules['click'] = None;"
+        "from moveworks_shift_async.__main__ import main; main()"
+    )
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-c", code, env=environment(), stderr=asyncio.subprocess.PIPE
+    )
+    _, err = await process.communicate()
+    assert process.returncode == 2
+    assert err.count(b"\n") == 1
+    assert b'pip install "moveworks-shift-async[cli]"' in err

@@ -1,0 +1,578 @@
+"""The command line's parts: the help, usage errors, what is said of a failure, the exit codes."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+import signal
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import click
+import pytest
+from aiohttp import web
+from click.testing import CliRunner
+
+from moveworks_shift_async import __main__, errors
+from moveworks_shift_async.cli import demo, files, main, options, outcome, terminal
+from moveworks_shift_async.cli.failures import ExitCode, error_line, exit_code
+from moveworks_shift_async.cli.progress import read_progress
+from moveworks_shift_async.cli.recipients import InvalidRow, Mailing, rate
+from moveworks_shift_async.cli.sending import Result
+from moveworks_shift_async.errors import MoveworksError, Outcome
+from moveworks_shift_async.limits.window import GateSnapshot
+from moveworks_shift_async.models import BulkReport, ChunkOutcome, InvalidRecipient
+from moveworks_shift_async.settings import MoveworksSettings, RateLimit, Region
+
+
+@pytest.fixture(autouse=True)
+def no_variables(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A user who has set no variable."""
+    for name in (*options.MOVEWORKS_SECRETS, *options.SHIFT_SECRETS, "MOVEWORKS_BASE_URL",
+                 "MOVEWORKS_REGION", "SHIFT_BASE_URL", "MOVEWORKS_SHIFT_DEBUG"):  # fmt: skip
+        monkeypatch.delenv(name, raising=False)
+
+
+def every_command(
+    command: click.Command = main.commands, parent: click.Context | None = None
+) -> Iterator[click.Context]:
+    """A context of each command and group."""
+    settings = command.context_settings if parent is None else {}
+    context = click.Context(command, parent, command.name if parent else main.PROGRAM, **settings)
+    yield context
+    if isinstance(command, click.Group):
+        for child in command.commands.values():
+            yield from every_command(child, context)
+
+
+# --- the help -----------------------------------------------------------------------------
+
+
+def test_the_help_of_every_option_shows_its_variable() -> None:
+    """`MOVEWORKS_SHIFT_<COMMAND>_<OPTION>`, or the variable that the documents name."""
+    documented = {
+        "--base-url": {"MOVEWORKS_BASE_URL", "SHIFT_BASE_URL"},
+        "--region": {"MOVEWORKS_REGION"},
+        "--requests-per-minute": {"MOVEWORKS_REQUESTS_PER_MINUTE"},
+        "--share": {"MOVEWORKS_SHARE"},
+    }
+    seen = 0
+    for context in every_command():
+        path = context.command_path.removeprefix(main.PROGRAM).upper().split()
+        for name, text in _option_texts(context):
+            own = "_".join(["MOVEWORKS_SHIFT", *path, name[2:].upper().replace("-", "_")])
+            (variable,) = re.findall(r"\[env var: (\w+)", text)
+            assert variable in documented.get(name, {own}), f"{context.command_path} {name}"
+            seen += 1
+    assert seen > 35
+
+
+def _option_texts(context: click.Context) -> Iterator[tuple[str, str]]:
+    for parameter in context.command.get_params(context):
+        record = parameter.get_help_record(context)
+        if record is not None and not {"--help", "--version"} & {*parameter.opts}:
+            yield parameter.opts[-1], record[1]
+
+
+@pytest.mark.parametrize("flag", ["-h", "--help"])
+def test_every_command_has_help(flag: str) -> None:
+    """In both spellings, and without any credential."""
+    for context in every_command():
+        result = CliRunner().invoke(main.commands, [*context.command_path.split()[1:], flag])
+        assert result.exit_code == 0
+        assert "Usage: " in result.output
+
+
+def test_an_option_is_read_from_its_variable(monkeypatch: pytest.MonkeyPatch, capsys: Any) -> None:
+    """The variables that the help names work."""
+    monkeypatch.setenv("MOVEWORKS_SHIFT_SEND_LEGACY", "1")
+    monkeypatch.setenv("MOVEWORKS_SHIFT_SEND_MESSAGE", "Hi")
+    monkeypatch.setenv("MOVEWORKS_SHIFT_SEND_TEST_TO", "a@example.com")
+    monkeypatch.setenv("MOVEWORKS_SHIFT_SEND_DRY_RUN", "1")
+    monkeypatch.setenv("MOVEWORKS_SHIFT_SEND_JSON", "1")
+    assert main.run(["send"]) == 0
+    assert json.loads(capsys.readouterr().out)["people"] == 1
+
+
+# --- usage errors -------------------------------------------------------------------------
+
+SEND = ["send", "--legacy", "--message", "Hi"]
+
+
+@pytest.mark.parametrize(
+    ("args", "said"),
+    [
+        (["nope"], "No such command 'nope'"),
+        (["send", "--nope"], "No such option"),
+        (["send", "--message", "Hi"], "one of --event and --legacy"),
+        ([*SEND, "--event", "x"], "one of --event and --legacy"),
+        (["send", "--legacy"], "one of --message and --message-file"),
+        ([*SEND, "--message-file", "x"], "one of --message and --message-file"),
+        (SEND, "give --recipients FILE"),
+        (["send", "--event", "x", "--message", "Hi"], "event_id must be a UUID"),
+        (["send", "--legacy", "--message", ""], "message has 0 characters"),
+        (["send", "--legacy", "--message", "x" * 20_001], "the API takes 1 to 20000"),
+        ([*SEND, "--recipients", "absent.csv"], "absent.csv cannot be read: No such file"),
+        ([*SEND, "--recipients", "."], ". cannot be read: Is a directory"),
+        ([*SEND, "--recipients", "a\0b"], "cannot be read: embedded null"),
+        ([*SEND, "--test-to", "nobody"], "--test-to is no address: no @"),
+        ([*SEND, "--recipients", "good.csv"], "set MOVEWORKS_API_KEY"),
+        ([*SEND, "--recipients", "good.csv", "--column", "Fax"], 'no column "Fax"'),
+        ([*SEND, "--recipients", "empty.csv"], "empty.csv: the file is empty"),
+        ([*SEND, "--recipients", "binary.csv"], "binary.csv, line 1"),
+        ([*SEND, "--recipients", "bad.csv"], "bad.csv, line 1"),
+        ([*SEND, "--recipients", "dots.csv"], "dots.csv, line 2: nobody valid"),
+        ([*SEND, "--recipients", "good.csv", "--context-file", "absent.json"], "No such file"),
+        ([*SEND, "--recipients", "good.csv", "--context-file", "broken.json"],
+         "broken.json, line 2, column 9: not JSON"),
+        ([*SEND, "--recipients", "good.csv", "--context-file", "list.json"],
+         "list.json, line 1, column 1: must be a JSON object"),
+        ([*SEND, "--recipients", "good.csv", "--context-file", "deep.json"], "nested too deep"),
+        (["send", "--legacy", "--message-file", "latin.txt"], "latin.txt, line 2: not UTF-8"),
+        ([*SEND, "--share", "nan"], "nan is not a number"),
+        ([*SEND, "--share", "0"], "0.0 is not in the range"),
+        (["auth", "test", "--region", "MARS"], "'MARS' is not one of"),
+        (["shift", "send", "--text", "Hi"], "address somebody"),
+        (["shift", "send", "--text", "Hi {0}", "--email", "a@b.co"], "it needs a mention"),
+        (["shift", "send", "--text", "Hi", "--mention-id", "1"], "--mention-name together"),
+        (["shift", "send", "--text", "Hi", "--email", "a@b.co"], "SHIFT_CLIENT_ID is not set"),
+        (["sandbox", "--fault", "throttle"], "--fault must be KIND=RATE"),
+        (["sandbox", "--fault", "fire=1"], "no fault 'fire'"),
+        (["sandbox", "--fault", "throttle=2"], "must lie in 0..1"),
+        (["sandbox", "--window", "0"], "not in the range"),
+    ],
+)  # fmt: skip
+def test_a_usage_error_is_one_line_and_exit_code_2(
+    args: list[str], said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any
+) -> None:
+    """What is wrong, that nothing was sent, and what to do."""
+    monkeypatch.chdir(tmp_path)
+    for name, data in {
+        "good.csv": b"Email\na@example.com\n",
+        "empty.csv": b" \n",
+        "binary.csv": b"\x00\x01\x02\x03",
+        "bad.csv": b"Email\nx\nann@localhost\n",
+        "dots.csv": b"Email\na..b@example.com\n",
+        "broken.json": b'{"slots":\n{"a": 1,}}',
+        "list.json": b"[]",
+        "deep.json": b"[" * 100_000,
+        "latin.txt": b"ok\nM\xfcnchen",
+    }.items():
+        Path(name).write_bytes(data)
+    assert main.run(args) == 2
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    line = captured.err.splitlines()[-1]
+    assert line.startswith("Error: ")
+    assert said in line
+    assert "Nothing was sent." in line
+    assert "a@example.com" not in captured.err
+
+
+def test_an_address_in_the_wrong_place_is_not_repeated(capsys: Any) -> None:
+    """click quotes what was typed; addresses and tokens are taken out."""
+    assert main.run(["send", "ada@example.com"]) == 2
+    assert "ada" not in capsys.readouterr().err
+
+
+def test_without_a_command_the_help_is_shown(capsys: Any) -> None:
+    """A usage error as well, on stderr."""
+    assert main.run([]) == 2
+    assert "Commands:" in capsys.readouterr().err
+
+
+def test_a_defect_is_one_line_and_a_traceback_only_on_demand(
+    monkeypatch: pytest.MonkeyPatch, capsys: Any
+) -> None:
+    """The exception's text may hold anything, so only its type is shown."""
+
+    def broken(*_: object) -> None:
+        raise RuntimeError("a@example.com")
+
+    monkeypatch.setattr("moveworks_shift_async.cli.send.load", broken)
+    args = [*SEND, "--recipients", "-"]
+    assert main.run(args) == 1
+    err = capsys.readouterr().err
+    assert err.count("\n") == 1
+    assert "unexpected RuntimeError: this is a defect, please report it" in err
+    assert "@" not in err
+    monkeypatch.setenv("MOVEWORKS_SHIFT_DEBUG", "1")
+    assert main.run(args) == 1
+    assert "Traceback" in capsys.readouterr().err
+
+
+def test_ctrl_c_before_anything_is_sent_ends_with_130(
+    monkeypatch: pytest.MonkeyPatch, capsys: Any
+) -> None:
+    """While a file is read, or at the question."""
+    monkeypatch.setattr(
+        "moveworks_shift_async.cli.send.load", lambda *_: signal.raise_signal(signal.SIGINT)
+    )
+    assert main.run([*SEND, "--recipients", "-"]) == 130
+    assert "interrupted. Nothing was sent." in capsys.readouterr().err
+
+
+# --- the settings -------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("args", "url"),
+    [
+        ([], "https://env.example"),
+        (["--region", "eu"], Region.EU),
+        (["--base-url", "https://typed.example"], "https://typed.example"),
+    ],
+)
+def test_what_is_typed_wins_over_the_environment(
+    args: list[str], url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A typed region beats the base URL of the environment, and the other way round."""
+    monkeypatch.setenv("MOVEWORKS_BASE_URL", "https://env.example")
+    monkeypatch.setenv("MOVEWORKS_API_KEY", "key")
+    assert _settings(args).base_url == url
+
+
+def test_a_typed_url_wins_over_the_region_of_the_environment(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The credential is still the environment's, and a rate is what was typed."""
+    monkeypatch.setenv("MOVEWORKS_REGION", "EU")
+    monkeypatch.setenv("MOVEWORKS_CLIENT_ID", "id")
+    monkeypatch.setenv("MOVEWORKS_CLIENT_SECRET", "secret")
+    args = ["--base-url", "https://x.example", "--share", "0.5", "--requests-per-minute", "60"]
+    settings = _settings(args)
+    assert settings.base_url == "https://x.example"
+    assert settings.rate_limit == RateLimit(requests=60, share=0.5)
+    assert settings.credentials.client_id == "id"  # type: ignore[union-attr]
+
+
+def _settings(args: list[str]) -> MoveworksSettings:
+    found: list[MoveworksSettings] = []
+
+    @click.command()
+    @options.server_options
+    @options.rate_options
+    @click.pass_context
+    def command(context: click.Context, /, **given: Any) -> None:
+        found.append(options.moveworks_settings(context, **given))
+
+    command.main(args, standalone_mode=False)
+    return found[0]
+
+
+# --- failures -----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [
+        (errors.InvalidInput("x"), 2),
+        (errors.ConfigurationError("x"), 2),
+        (errors.NotAuthenticated("x", status=401), 5),
+        (errors.ConnectionFailed("x"), 5),
+        (errors.TokenUnavailable("x"), 5),
+        (errors.ClientClosed("x"), 5),
+        (errors.BadRequest("x", status=400), 3),
+        (errors.NotAllowed("x", status=403), 3),
+        (errors.NotFound("x", status=404), 3),
+        (errors.RateLimited("x", status=429), 3),
+        (errors.OutcomeUnknown("x"), 4),
+        (errors.ServerFailed("x", status=500), 4),
+        (errors.BadResponse("x"), 4),
+    ],
+)
+def test_every_error_has_its_exit_code_and_its_line(error: MoveworksError, code: int) -> None:
+    """Three sentences: what happened, whether it went out, what to do."""
+    assert exit_code(error) == code
+    assert re.fullmatch(r"Error: x\. [A-Z][^.]+\. [A-Z][^.]+\.", error_line(error))
+
+
+def test_control_sequences_do_not_reach_the_terminal() -> None:
+    """Neither escape sequences nor line ends nor texts that turn around pass."""
+    evil = "\x1b]0;title\x07 red\x1b[31m\r\nnew\u202eline [bold]\x9b2J\udcff"
+    assert terminal.plain(evil) == "?]0;title? red?[31m new?line [bold]?2J?"
+    assert "\x1b" not in error_line(errors.BadRequest(evil, status=400))
+
+
+async def test_a_servers_control_sequences_are_made_harmless(
+    monkeypatch: pytest.MonkeyPatch, capsys: Any
+) -> None:
+    """The text of the auth test and of an error are printed without them, and as they are."""
+    texts = iter([(200, "ok \x1b[2J[red]"), (400, "no \x1b[2J[/red]")])
+
+    async def answer(_: web.BaseRequest) -> web.Response:
+        status, text = next(texts)
+        return web.json_response({"message": text}, status=status)
+
+    server = web.Server(answer)
+    runner = web.ServerRunner(server)
+    await runner.setup()
+    site = web.TCPSite(runner, "127.0.0.1", 0)
+    await site.start()
+    port = runner.addresses[0][1]
+    monkeypatch.setenv("MOVEWORKS_API_KEY", "key")
+    monkeypatch.setenv("MOVEWORKS_BASE_URL", f"http://127.0.0.1:{port}")
+    codes = [await _in_thread(["auth", "test"]) for _ in range(2)]
+    await runner.cleanup()
+    captured = capsys.readouterr()
+    assert codes == [0, 3]
+    assert captured.out == "ok ?[2J[red]\n"
+    assert "no [2J[/red]" in captured.err
+
+
+async def _in_thread(args: list[str]) -> int:
+    import asyncio  # noqa: PLC0415 - a loop of its own runs in that thread
+
+    return await asyncio.to_thread(main.run, args)
+
+
+# --- the end of a send --------------------------------------------------------------------
+
+
+def report(*failures: ChunkOutcome, accepted: int = 0) -> BulkReport:
+    """A report of these failures."""
+
+    def count(outcome: Outcome) -> int:
+        return sum(len(f.recipients) for f in failures if f.outcome is outcome)
+
+    return BulkReport(
+        accepted=accepted,
+        rejected=count(Outcome.REJECTED),
+        unknown=count(Outcome.UNKNOWN),
+        not_sent=count(Outcome.NOT_SENT),
+        requests=3,
+        duplicates=1,
+        invalid=(InvalidRecipient(position=0, text="x", reason="no @"),),
+        throttled=0,
+        elapsed=4.25,
+        failures=failures,
+    )
+
+
+def failure(error: MoveworksError | None, index: int = 0) -> ChunkOutcome:
+    """A chunk of one person that ended with this error."""
+    kind = Outcome.NOT_SENT if error is None else error.outcome
+    address = f"p{index}@example.com"
+    return ChunkOutcome(index=index, recipients=(address,), outcome=kind, error=error)
+
+
+def mailing(*invalid: InvalidRow) -> Mailing:
+    """A mailing with these invalid rows."""
+    return Mailing(
+        description="people.csv", entries=(), people=1, duplicates=0, invalid=invalid, requests=1
+    )
+
+
+REJECTED = failure(errors.BadRequest("bad", status=400))
+UNKNOWN = failure(errors.OutcomeUnknown("sent, but no usable answer; told or not told"), 1)
+REFUSED = failure(errors.NotAuthenticated("HTTP 401", status=401), 2)
+NOT_SENT = failure(None, 3)
+ROW = InvalidRow(line=7, reason="no @")
+
+
+@pytest.mark.parametrize(
+    ("failures", "accepted", "rows", "interrupted", "code"),
+    [
+        ((), 9, (), False, ExitCode.OK),
+        ((), 9, (ROW,), False, ExitCode.REJECTED),
+        ((REJECTED,), 9, (), False, ExitCode.REJECTED),
+        ((REJECTED,), 0, (), False, ExitCode.REJECTED),
+        ((NOT_SENT,), 9, (), False, ExitCode.REJECTED),
+        ((REFUSED, NOT_SENT), 9, (), False, ExitCode.REJECTED),
+        ((UNKNOWN, REJECTED, NOT_SENT), 9, (ROW,), False, ExitCode.UNKNOWN),
+        ((UNKNOWN, REFUSED), 0, (), False, ExitCode.UNKNOWN),
+        ((REFUSED, NOT_SENT), 0, (ROW,), False, ExitCode.NOTHING_SENT),
+        ((UNKNOWN, NOT_SENT), 0, (ROW,), True, ExitCode.INTERRUPTED),
+        ((), 9, (), True, ExitCode.INTERRUPTED),
+    ],
+)
+def test_the_exit_code_is_the_worst_that_is_true(
+    failures: tuple[ChunkOutcome, ...],
+    accepted: int,
+    rows: tuple[InvalidRow, ...],
+    interrupted: bool,
+    code: ExitCode,
+) -> None:
+    """130 before 5 before 4 before 3 before 0."""
+    result = Result(report=report(*failures, accepted=accepted), interrupted=interrupted)
+    assert outcome.exit_code(result, mailing(*rows)) is code
+
+
+def test_the_text_report_has_a_line_for_each_kind_and_no_address(capsys: Any) -> None:
+    """What happened, whether they were told, what to do; then how to get the addresses."""
+    result = Result(report=report(REJECTED, UNKNOWN, NOT_SENT, accepted=2), interrupted=False)
+    assert outcome.conclude(result, mailing(ROW), as_json=False) == 4
+    captured = capsys.readouterr()
+    assert captured.err.splitlines() == [
+        "rejected: 1 person: bad. They were not told. Correct what the server names, then try"
+        " again.",
+        "unknown: 1 person: sent, but no usable answer. They may have been told or not."
+        " Find out whether it arrived before you send it again.",
+        "not sent: 1 person: not sent. They were not told. Send it to them again.",
+        "invalid: 1 row left out. Nobody there was told. Correct and send those rows alone.",
+        "not told: 2 people; told or not told: 1 person. Run with --json for the addresses;"
+        " all over again, it tells 2 people twice.",
+    ]
+    assert "3 requests, 0 answered 429, 4.2 s" in captured.out
+    assert "example.com" not in captured.out + captured.err
+
+
+def test_the_json_report_is_one_object_with_the_addresses(capsys: Any) -> None:
+    """The table goes to stderr, the object is alone on stdout."""
+    result = Result(report=report(UNKNOWN, accepted=2), interrupted=False)
+    outcome.conclude(result, mailing(ROW), as_json=True)
+    captured = capsys.readouterr()
+    assert json.loads(captured.out) == {
+        "accepted": 2, "rejected": 0, "unknown": 1, "not_sent": 0, "duplicates": 1,
+        "invalid": 1, "invalid_rows": [{"line": 7, "reason": "no @"}],
+        "requests": 3, "throttled": 0, "seconds": 4.25,
+        "failures": [{"index": 1, "outcome": "unknown", "recipients": ["p1@example.com"],
+                      "error": "OutcomeUnknown", "attempts": 0,
+                      "message": "sent, but no usable answer; told or not told"}],
+    }  # fmt: skip
+    assert "entries read" in captured.err
+    assert '"failures" in the JSON object' in captured.err
+    assert "example.com" not in captured.err
+
+
+def test_a_result_that_cannot_be_written_is_told(
+    monkeypatch: pytest.MonkeyPatch, capsys: Any
+) -> None:
+    """A full disk under stdout is no silent loss of the account."""
+    with Path("/dev/full").open("w", encoding="utf-8") as full:
+        monkeypatch.setattr(sys, "stdout", full)
+        terminal.say("x" * 100_000)
+        assert sys.stdout is not full
+        monkeypatch.undo()
+    assert "could not be written: No space left on device" in capsys.readouterr().err
+
+
+def test_standard_input_may_be_closed(monkeypatch: pytest.MonkeyPatch, capsys: Any) -> None:
+    """A usage error like any other file that cannot be read."""
+    monkeypatch.setattr(sys, "stdin", None)
+    assert main.run([*SEND, "--recipients", "-"]) == 2
+    assert "standard input cannot be read: it is closed" in capsys.readouterr().err
+
+
+def test_a_stderr_that_is_gone_is_met_with_silence(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Notes are lost, the command goes on."""
+    with Path("/dev/full").open("w", encoding="utf-8") as full:
+        monkeypatch.setattr(sys, "stderr", full)
+        terminal.note("x" * 100_000)
+        terminal.note("again")
+        monkeypatch.undo()
+
+
+def test_only_a_missing_click_or_rich_is_explained(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Another missing module is a defect; Ctrl-C while importing ends with 130."""
+    name = "moveworks_shift_async.cli.main"
+    monkeypatch.setitem(sys.modules, name, None)
+    with pytest.raises(ModuleNotFoundError):
+        __main__.main()
+
+    class Interrupted:
+        def __getattr__(self, name: str) -> None:
+            raise KeyboardInterrupt
+
+    monkeypatch.setitem(sys.modules, name, Interrupted())
+    with pytest.raises(SystemExit, match="130"):
+        __main__.main()
+
+
+def test_the_demo_notices_an_account_that_is_wrong() -> None:
+    """Told twice, or another number than the client's, is said and is a failure."""
+    good = demo._Check(told=2, told_again=0, agrees=True)
+    assert good.line() == "The sandbox was told 2 people, each once."
+    assert "more than once" in demo._Check(told=2, told_again=1, agrees=True).line()
+    bad = demo._Check(told=2, told_again=0, agrees=False)
+    assert "another account" in bad.line()
+    fine = Result(report=report(accepted=2), interrupted=False)
+    assert demo._exit_code(fine, mailing(ROW), bad) is ExitCode.DEFECT
+    assert demo._exit_code(fine, mailing(ROW), good) is ExitCode.OK
+    failed = Result(report=report(REJECTED, accepted=2), interrupted=False)
+    assert demo._exit_code(failed, mailing(ROW), good) is ExitCode.REJECTED
+
+
+# --- progress -----------------------------------------------------------------------------
+
+LIMIT = RateLimit(requests=120, per=60.0)
+
+
+def gate(**changes: Any) -> GateSnapshot:
+    """A gate at rest, but for these."""
+    at_rest = {"budget": 120, "used": 0, "in_flight": 0, "waiting": 0, "next_in": 0.0,
+               "paused_for": 0.0}  # fmt: skip
+    return GateSnapshot(**(at_rest | changes))
+
+
+@pytest.mark.parametrize(
+    ("state", "stopping", "why"),
+    [
+        (gate(paused_for=59.2, waiting=3, next_in=59.2), False, "paused 60 s after a 429"),
+        (gate(waiting=3, used=120, next_in=11.1), False, "waiting 12 s for the rate limit"),
+        (gate(waiting=3, in_flight=32, next_in=math.inf), False,
+         "waiting for answers: 32 in flight"),
+        (gate(in_flight=2), False, "waiting for answers: 2 in flight"),
+        (gate(in_flight=1), True, "stopping: 1 request in flight"),
+        (gate(), False, "waiting to try again after a failure"),
+    ],
+)  # fmt: skip
+def test_progress_says_why_it_waits(state: GateSnapshot, stopping: bool, why: str) -> None:
+    """The gate knows: a pause, the limit, answers; else it is between two attempts."""
+    progress = read_progress(9, report(accepted=2), state, LIMIT, stopping=stopping)
+    assert progress.why == why
+
+
+def test_the_time_left_is_the_gates_where_it_binds() -> None:
+    """130,000 people are 260 requests: 120 are in, 140 wait, and the last 20 a window more."""
+    full = gate(used=120, waiting=32, next_in=10.0)
+    progress = read_progress(130_000, report(accepted=60_000), full, LIMIT, stopping=False)
+    assert progress.left == 70.0
+    assert progress.time_left() == "1 min 10 s left"
+
+
+def test_the_time_left_is_the_pace_where_the_gate_is_open() -> None:
+    """4.25 seconds for 1,000 people are 8.5 for the other 2,000."""
+    progress = read_progress(3_000, report(accepted=1_000), gate(), LIMIT, stopping=False)
+    assert progress.left == 8.5
+    assert progress.counts() == "told 1,000, rejected 0, unknown 0, 14,118 people a minute"
+    ended = read_progress(1_000, report(accepted=1_000), gate(), LIMIT, stopping=False)
+    assert (ended.time_left(), ended.why) == ("", "")
+    nothing = read_progress(1_000, report(), gate(), LIMIT, stopping=False)
+    assert nothing.left is None
+
+
+# --- words --------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"),
+    [(0, "0 s"), (4.25, "4.2 s"), (5.0, "5 s"), (59.7, "1 min"), (125, "2 min 05 s"),
+     (3720, "1 h 02 min")],
+)  # fmt: skip
+def test_durations_read_well(seconds: float, words: str) -> None:
+    """No unit that is too small for its number."""
+    assert terminal.duration(seconds) == words
+
+
+def test_rates_read_well() -> None:
+    """A minute by name, any other window in seconds."""
+    assert rate(RateLimit()) == "120 requests a minute"
+    assert rate(RateLimit(requests=1, per=2.5)) == "1 request every 2.5 s"
+
+
+def test_a_context_file_is_passed_on_as_it_is(tmp_path: Path) -> None:
+    """Any JSON object, as it stands."""
+    path = tmp_path / "context.json"
+    path.write_text('{"slots": {"a": 1}}')
+    assert files.read_object(str(path)) == {"slots": {"a": 1}}
+
+
+def test_a_message_file_may_start_with_a_byte_order_mark(tmp_path: Path) -> None:
+    """The mark is no part of the message."""
+    path = tmp_path / "message.html"
+    path.write_bytes("﻿<b>Grüße</b>".encode())
+    assert files.read_text(str(path)) == "<b>Grüße</b>"

@@ -1,0 +1,81 @@
+"""README is true: its Python prints what it says, its commands exist, CI runs its tests."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import shlex
+import sys
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+import moveworks_shift_async
+from moveworks_shift_async.cli.main import commands
+from moveworks_shift_async.sandbox import Sandbox
+
+ROOT = Path(__file__).parent.parent
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+PYTHON = re.findall(r"```python\n(.*?)```(?:\n\n```text\n(.*?)```)?", README, re.DOTALL)
+SHELL = re.findall(r"```sh\n(.*?)```", README, re.DOTALL)
+COMMANDS = [
+    shlex.split(line)
+    for block in SHELL
+    for line in block.replace("\\\n", " ").splitlines()
+    if line.startswith("moveworks-shift ")
+]
+
+
+@pytest.mark.parametrize(("program", "printed"), PYTHON)
+async def test_each_python_block_prints_what_it_says(program: str, printed: str) -> None:
+    """Run as a program of its own, against the sandbox, with the documented variables."""
+    async with Sandbox(any_event=True) as sandbox:
+        environment = {
+            "MOVEWORKS_API_KEY": sandbox.api_key,
+            "MOVEWORKS_BASE_URL": sandbox.url,
+            "SHIFT_BASE_URL": sandbox.url,
+            "SHIFT_CLIENT_ID": sandbox.shift_client_id,
+            "SHIFT_CLIENT_SECRET": sandbox.shift_client_secret,
+            "PYTHONPATH": str(ROOT),
+        }
+        process = await asyncio.create_subprocess_exec(
+            sys.executable,
+            "-c",
+            program,
+            env=environment,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE,
+        )
+        out, err = await process.communicate()
+    assert err.decode() == ""
+    assert out.decode() == printed
+
+
+@pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
+def test_each_command_exists_with_its_options(command: list[str]) -> None:
+    """Every `moveworks-shift` line of README is understood, up to its options."""
+    words = [word for word in command[1:] if not word.startswith("--")]
+    options = [word for word in command[1:] if word.startswith("--")]
+    names = [word for word in words[:2] if word.isalpha()]
+    result = CliRunner().invoke(commands, [*names, "--help"])
+    assert result.exit_code == 0
+    assert all(option in result.output for option in options)
+
+
+def test_the_quick_start_has_two_commands_and_ci_runs_them() -> None:
+    """The gate takes its commands from README, so people and CI run the same."""
+    start = README.split("## Quick start")[1].split("## ")[0]
+    assert len(re.findall(r"^python3 -m venv .*$", start, re.MULTILINE)) == 2
+    assert README.count("\npython3 -m venv ") == 2
+    gate = (ROOT / ".ci" / "run").read_text(encoding="utf-8")
+    assert 'eval "$(command_of 1)"' in gate
+    assert 'eval "$(command_of 2)"' in gate
+
+
+def test_every_name_in_code_spans_is_public_or_explained() -> None:
+    """Class names that README mentions can be imported from the package."""
+    spans = set(re.findall(r"`([A-Z][A-Za-z]+)(?:\(.*?\))?`", README))
+    known = set(moveworks_shift_async.__all__) | {"Retry", "After", "CancelledError"}
+    regions = {"EU", "US", "CANADA", "AUSTRALIA", "GOV", "JAPAN", "UK", "DEMO"}
+    assert spans - known - regions == set()
