@@ -1,0 +1,210 @@
+"""What `events.send` costs above the HTTP client that it uses.
+
+Four clients post the same 500 recipients to the same server, one after the other, round by
+round: the package, two bare aiohttp loops and httpx. The bare ones post bytes encoded beforehand,
+but for the second loop, which writes its JSON anew for each request, as the package has to.
+
+Two servers, in turn, each in a process of its own. The first reads the request and checks every
+address, as the vendor says it does: the package's own sandbox. The second answers without looking,
+so that nothing but the client takes time.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from functools import partial
+from statistics import median
+
+import aiohttp
+import httpx
+from attrs import frozen
+from rich.console import Console
+from rich.table import Table
+
+from moveworks_shift_async import ApiKey, MoveworksClient, RateLimit
+
+from .machine import describe
+from .server import Server, answer_all, check_all, serving
+
+EVENT = "7d9f7a54-3f9e-4c37-8a57-3b1a8f0f6a21"
+KEY = "sandbox_api_key"
+MESSAGE = "The VPN is down for maintenance tonight from 22:00 to 23:00."
+PEOPLE = [f"first{n}.last{n}@example.com" for n in range(500)]
+PATH = f"/rest/v1/events/{EVENT}/messages/send"
+HEADERS = {
+    "Authorization": f"Bearer {KEY}",
+    "Content-Type": "application/json",
+    "Accept": "application/json",
+}
+# Never reached here: the gate counts, and nobody waits.
+OPEN = RateLimit(requests=10_000_000, per=60.0)
+WORKERS = 16
+WARM_UP = 200
+
+
+def encode() -> bytes:
+    """The body that every client posts."""
+    content = {"message": MESSAGE, "recipients": PEOPLE}
+    return json.dumps(content, separators=(",", ":")).encode()
+
+
+BODY = encode()
+Send = Callable[[], Awaitable[object]]
+Contender = Callable[[str], AbstractAsyncContextManager[Send]]
+
+
+@frozen
+class Round:
+    """One client's round: requests a second, and CPU seconds of this process for one."""
+
+    rate: float
+    cpu: float
+
+
+@asynccontextmanager
+async def ours(url: str) -> AsyncIterator[Send]:
+    """The package's `events.send`."""
+    async with MoveworksClient(ApiKey(KEY), base_url=url, rate_limit=OPEN) as client:
+        yield lambda: client.events.send(EVENT, MESSAGE, PEOPLE)
+
+
+@asynccontextmanager
+async def bare_aiohttp(url: str, body: Callable[[], bytes] = lambda: BODY) -> AsyncIterator[Send]:
+    """A loop over aiohttp with the pool settings that the package uses."""
+    async with aiohttp.ClientSession(
+        connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=4.0),
+        cookie_jar=aiohttp.DummyCookieJar(),
+        timeout=aiohttp.ClientTimeout(total=60.0, connect=10.0),
+        headers=HEADERS,
+    ) as session:
+
+        async def send() -> bytes:
+            async with session.post(url + PATH, data=body(), allow_redirects=False) as answer:
+                answer.raise_for_status()
+                return await answer.read()
+
+        yield send
+
+
+@asynccontextmanager
+async def bare_httpx(url: str) -> AsyncIterator[Send]:
+    """A loop over httpx with as many connections."""
+    async with httpx.AsyncClient(
+        limits=httpx.Limits(max_connections=None, keepalive_expiry=4.0),
+        timeout=httpx.Timeout(60.0, connect=10.0),
+        headers=HEADERS,
+        trust_env=False,
+    ) as session:
+
+        async def send() -> bytes:
+            return (await session.post(url + PATH, content=BODY)).raise_for_status().content
+
+        yield send
+
+
+SERVERS = {
+    "a server that reads and checks every address": check_all,
+    "a server that answers without looking": answer_all,
+}
+CONTENDERS: dict[str, Contender] = {
+    "moveworks_shift_async": ours,
+    "aiohttp, bare": bare_aiohttp,
+    "aiohttp + json.dumps": partial(bare_aiohttp, body=encode),
+    "httpx, bare": bare_httpx,
+}
+OURS, BASE = list(CONTENDERS)[:2]
+
+
+async def send_all(send: Send, requests: int) -> None:
+    """Send `requests` times through `WORKERS` loops."""
+    left = iter(range(requests))
+
+    async def work() -> None:
+        for _ in left:
+            await send()
+
+    async with asyncio.TaskGroup() as group:
+        for _ in range(WORKERS):
+            group.create_task(work())
+
+
+async def measure(contender: Contender, url: str, requests: int) -> Round:
+    """One round with a new client, its connections opened before the clock starts."""
+    async with contender(url) as send:
+        await send_all(send, WARM_UP)
+        wall, cpu = time.perf_counter(), time.process_time()
+        await send_all(send, requests)
+        wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
+    return Round(requests / wall, cpu / requests)
+
+
+def measure_all(server: Server, rounds: int, requests: int) -> dict[str, list[Round]]:
+    """All clients in turn, so that a slow minute of the machine meets all of them."""
+    found: dict[str, list[Round]] = {name: [] for name in CONTENDERS}
+    for _ in range(rounds):
+        for name, contender in CONTENDERS.items():
+            found[name].append(asyncio.run(measure(contender, server.url, requests)))
+            check(server.ask().answered, (WARM_UP + requests) * sum(map(len, found.values())))
+    return found
+
+
+def table(found: dict[str, list[Round]], server: str) -> Table:
+    """Medians, their spread, and the medians of the ratios to the bare loop of the same round."""
+    result = Table(title=f"events.send, 500 recipients, gate open; {server}")
+    result.add_column("client")
+    for heading in ("requests/s", "lowest..highest", "ratio", "CPU µs/request", "CPU ratio"):
+        result.add_column(heading, justify="right")
+    for name, rounds in found.items():
+        result.add_row(name, *_cells(rounds, found[BASE]))
+    return result
+
+
+def _cells(rounds: Sequence[Round], base: Sequence[Round]) -> tuple[str, ...]:
+    rates = [one.rate for one in rounds]
+    pairs = list(zip(rounds, base, strict=True))
+    return (
+        f"{median(rates):,.0f}",
+        f"{min(rates):,.0f}..{max(rates):,.0f}",
+        f"{median(one.rate / other.rate for one, other in pairs):.2f}",
+        f"{median(one.cpu for one in rounds) * 1e6:,.0f}",
+        f"{median(one.cpu / other.cpu for one, other in pairs):.2f}",
+    )
+
+
+def check(answered: int, sent: int) -> None:
+    """Refuse to print figures of requests that did not arrive, or arrived twice."""
+    if answered != sent:
+        raise RuntimeError(f"{sent} requests sent, {answered} answered by the server")
+
+
+def main() -> None:
+    """Run the benchmark and print its table."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.overhead", description=__doc__)
+    parser.add_argument("--rounds", type=int, default=9, help="rounds of each client")
+    parser.add_argument("--requests", type=int, default=3000, help="requests in a round")
+    options = parser.parse_args()
+    console = Console(width=100)
+    for name, target in SERVERS.items():
+        with serving(target) as server:
+            before = server.ask()
+            found = measure_all(server, options.rounds, options.requests)
+            after = server.ask()
+        cost = (after.cpu - before.cpu) / after.answered * 1e6
+        console.print(table(found, name))
+        console.print(f"the server took {cost:.0f} µs CPU a request\n", highlight=False)
+    console.print(
+        f"{options.rounds} rounds of {options.requests} requests each, {WORKERS} at a time,"
+        f" {len(BODY):,} bytes; every request was answered once",
+        highlight=False,
+    )
+    libraries = ("aiohttp", "httpx", "tenacity", "attrs")
+    console.print(describe("python -m benchmarks.overhead", libraries), highlight=False)
+
+
+if __name__ == "__main__":
+    main()
