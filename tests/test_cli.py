@@ -185,7 +185,9 @@ async def test_a_rejected_send_ends_with_3_and_one_line_for_all(
         " Check the ids and the base URL, then try again."
     )
     assert "example.com" not in ended.err + ended.out
-    assert ended.last == "not told: 600 people. Run with --json for the addresses."
+    assert ended.last == (
+        "not told: 600 people, lines 2 to 601. Run with --json for the addresses."
+    )
 
 
 async def test_a_lost_answer_ends_with_4_and_names_the_people(

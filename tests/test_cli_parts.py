@@ -14,13 +14,14 @@ from typing import Any
 import click
 import pytest
 from aiohttp import web
+from attrs import evolve
 from click.testing import CliRunner
 
 from moveworks_shift_async import __main__, errors
 from moveworks_shift_async.cli import demo, files, main, options, outcome, terminal
 from moveworks_shift_async.cli.failures import ExitCode, error_line, exit_code
 from moveworks_shift_async.cli.progress import read_progress
-from moveworks_shift_async.cli.recipients import InvalidRow, Mailing, rate
+from moveworks_shift_async.cli.recipients import InvalidRow, Mailing, lines_of, rate
 from moveworks_shift_async.cli.sending import Result
 from moveworks_shift_async.errors import MoveworksError, Outcome
 from moveworks_shift_async.limits.window import GateSnapshot
@@ -576,3 +577,21 @@ def test_a_message_file_may_start_with_a_byte_order_mark(tmp_path: Path) -> None
     path = tmp_path / "message.html"
     path.write_bytes("﻿<b>Grüße</b>".encode())
     assert files.read_text(str(path)) == "<b>Grüße</b>"
+
+
+def test_failures_are_found_again_by_their_lines() -> None:
+    """Neighbouring chunks are one span; where there is no file there are no lines."""
+    entries = tuple(f" P{number}@Example.com" for number in range(40)) + ("p0@example.com",)
+    staff = evolve(mailing(), entries=entries, lines=tuple(range(2, 43)))
+
+    def chunk(index: int) -> ChunkOutcome:
+        people = tuple(entry.strip() for entry in entries[index * 2 : index * 2 + 2])
+        return ChunkOutcome(index=index, recipients=people, outcome=Outcome.NOT_SENT)
+
+    assert lines_of(staff, [chunk(0), chunk(1), chunk(4)]) == "lines 2 to 5, 10 to 11"
+    assert lines_of(staff, []) == ""
+    assert lines_of(mailing(), [chunk(0)]) == ""
+    entries += tuple(f"q{number}@example.com" for number in range(20))
+    staff = evolve(staff, entries=entries, lines=tuple(range(2, 63)))
+    many = [chunk(index) for index in (0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 22)]
+    assert lines_of(staff, many).endswith("34 to 35, 38 to 39, and more")

@@ -12,7 +12,7 @@ from rich.table import Table
 from ..errors import MoveworksError, NotAuthenticated, NotSent, Outcome
 from ..models import BulkReport, ChunkOutcome
 from .failures import ExitCode, what_happened, what_to_do
-from .recipients import Mailing
+from .recipients import Mailing, lines_of
 from .sending import Result
 from .terminal import duration, note, people, plural, render, say
 
@@ -125,7 +125,7 @@ def _lines(result: Result, mailing: Mailing, *, as_json: bool) -> Iterator[str]:
         rows = plural(len(mailing.invalid), "row")
         yield f"invalid: {rows} left out. Nobody there was told. Correct and send those rows alone."
     if report.failures:
-        yield _who(report, as_json=as_json)
+        yield _who(report, mailing, as_json=as_json)
 
 
 def _kinds(report: BulkReport) -> list[list[ChunkOutcome]]:
@@ -143,13 +143,20 @@ def _kind_line(group: list[ChunkOutcome]) -> str:
     return f"{label}: {count}: {happened}. {told}. {what_to_do(error)}."
 
 
-def _who(report: BulkReport, *, as_json: bool) -> str:
-    untold = report.rejected + report.not_sent
-    counts = [f"not told: {people(untold)}"] if untold else []
-    counts += [f"told or not told: {people(report.unknown)}"] if report.unknown else []
+def _who(report: BulkReport, mailing: Mailing, *, as_json: bool) -> str:
+    untold = [f for f in report.failures if f.outcome is not Outcome.UNKNOWN]
+    unknown = [f for f in report.failures if f.outcome is Outcome.UNKNOWN]
+    parts = [
+        ", ".join(filter(None, (f"{label}: {people(count)}", lines_of(mailing, failures))))
+        for label, count, failures in (
+            ("not told", report.rejected + report.not_sent, untold),
+            ("told or not told", report.unknown, unknown),
+        )
+        if count
+    ]
     where = 'See "failures" in the JSON object' if as_json else "Run with --json"
     again = f"; all over again, it tells {people(report.accepted)} twice"
     return (
-        f"{'; '.join(counts)}. {where} for the addresses"
+        f"{'; '.join(parts)}. {where} for the addresses"
         f"{again if report.accepted and not as_json else ''}."
     )

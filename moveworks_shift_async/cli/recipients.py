@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 
 from attrs import field, frozen
 
@@ -10,6 +11,7 @@ from ..addresses import address_fault
 from ..batcher import Batcher, chunks
 from ..errors import InvalidInput
 from ..limits.window import least_time
+from ..models import ChunkOutcome
 from ..settings import RateLimit
 from ..sources import RecipientFile, read_recipients
 from .files import STDIN, file_name, read_bytes
@@ -37,6 +39,8 @@ class Mailing:
     description: str
     #: As the file has them; the send cleans them again, in the same way.
     entries: tuple[str, ...] = field(repr=False)
+    #: The line of each entry; empty where there is no file.
+    lines: tuple[int, ...] = field(default=(), repr=False)
     people: int
     duplicates: int
     invalid: tuple[InvalidRow, ...]
@@ -59,6 +63,7 @@ def clean(found: RecipientFile) -> Mailing:
     return Mailing(
         description=found.describe(),
         entries=found.entries,
+        lines=found.lines,
         people=batcher.taken - batcher.duplicates - len(rows),
         duplicates=batcher.duplicates,
         invalid=tuple(rows),
@@ -79,6 +84,25 @@ def only(address: str) -> Mailing:
         invalid=(),
         requests=1,
     )
+
+
+def lines_of(mailing: Mailing, failures: Sequence[ChunkOutcome]) -> str:
+    """Where the people of these chunks stand in the file: `lines 2 to 545, 1090 to 1633`.
+
+    A chunk holds neighbours, so its first and its last line are enough.
+    """
+    pairs = zip(mailing.entries, mailing.lines, strict=False)
+    # Of two lines for one person the first counts, so it must come last.
+    lines = {entry.strip().lower(): line for entry, line in reversed([*pairs])}
+    spans: list[tuple[int, int, int]] = []  # index of the last chunk, first line, last line
+    for failure in failures if lines else ():
+        first, last = (lines[failure.recipients[i].lower()] for i in (0, -1))
+        if spans and spans[-1][0] + 1 == failure.index:
+            first = spans.pop()[1]
+        spans.append((failure.index, first, last))
+    shown = [f"{first} to {last}" for _, first, last in spans[:_LISTED]]
+    more = ["and more"] if len(spans) > _LISTED else []
+    return f"lines {', '.join(shown + more)}" if spans else ""
 
 
 def preview(mailing: Mailing, limit: RateLimit) -> list[str]:
