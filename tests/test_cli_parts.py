@@ -581,7 +581,7 @@ def test_a_message_file_may_start_with_a_byte_order_mark(tmp_path: Path) -> None
 
 def test_failures_are_found_again_by_their_lines() -> None:
     """Neighbouring chunks are one span; where there is no file there are no lines."""
-    entries = tuple(f" P{number}@Example.com" for number in range(40)) + ("p0@example.com",)
+    entries = (*tuple(f" P{number}@Example.com" for number in range(40)), "p0@example.com")
     staff = evolve(mailing(), entries=entries, lines=tuple(range(2, 43)))
 
     def chunk(index: int) -> ChunkOutcome:
