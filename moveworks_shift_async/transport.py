@@ -21,7 +21,13 @@ from aiohttp.abc import AbstractStreamWriter
 from attrs import define, field
 
 from .clock import SYSTEM_CLOCK, Clock
-from .errors import ClientClosed, ConnectionFailed, MoveworksError, OutcomeUnknown
+from .errors import (
+    ClientClosed,
+    ConfigurationError,
+    ConnectionFailed,
+    MoveworksError,
+    OutcomeUnknown,
+)
 from .settings import Timeouts
 from .wire.http import Request, Response
 
@@ -92,6 +98,11 @@ class AiohttpTransport:
             raise cancelled from OutcomeUnknown("cancelled after the request was sent")
         except (aiohttp.ClientError, OSError) as error:
             failure = _translate(error, started=body is not None and body.started)
+        except ValueError:  # what aiohttp says of arguments that do not go together
+            failure = ConfigurationError(
+                "the session given as `http` refuses our header; it must not have an `auth` of its"
+                " own; nothing was sent"
+            )
         raise failure
 
     async def close(self) -> None:
@@ -107,9 +118,10 @@ class AiohttpTransport:
             headers={"User-Agent": _USER_AGENT, "Accept": "application/json", **request.headers},
             data=body,
             allow_redirects=False,
+            raise_for_status=False,  # whatever the caller's session does by itself
             timeout=self._timeout(),
             proxy=self.proxy,
-            middlewares=(_once,) if body is None else None,
+            middlewares=(_once,) if body is None and self.http is None else None,
         ) as answer:
             content = await answer.read()
             return Response(

@@ -14,6 +14,7 @@ import pytest
 
 from moveworks_shift_async.errors import (
     ClientClosed,
+    ConfigurationError,
     ConnectionFailed,
     MoveworksError,
     OutcomeUnknown,
@@ -330,6 +331,30 @@ async def test_the_callers_session_is_used_and_left_open() -> None:
         with pytest.raises(ClientClosed, match="`http` is closed"):
             await transport.exchange(POST)
     assert b"X-Mine: yes" in heads[0]
+
+
+async def test_the_callers_session_may_raise_for_status_by_itself() -> None:
+    """A refusal stays an answer, with whatever settings the caller's session has."""
+
+    async def handler(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await read_body(reader)
+        writer.write(b"HTTP/1.1 429 X\r\nContent-Length: 0\r\n\r\n")
+        await writer.drain()
+
+    async with serving(handler) as (url, _), aiohttp.ClientSession(raise_for_status=True) as http:
+        assert (await AiohttpTransport(url, QUICK, http=http).exchange(POST)).status == 429
+
+
+@pytest.mark.filterwarnings("ignore:BasicAuth is deprecated:DeprecationWarning")
+async def test_a_session_with_a_credential_of_its_own_is_refused() -> None:
+    """aiohttp does not send two credentials; the error says which session is at fault."""
+    auth = aiohttp.BasicAuth("somebody", "else")
+    async with serving(silence) as (url, heads), aiohttp.ClientSession(auth=auth) as http:
+        transport = AiohttpTransport(url, QUICK, http=http)
+        request = POST.with_auth(headers={"Authorization": "Bearer t"}, query={})
+        with pytest.raises(ConfigurationError, match="`http`"):
+            await transport.exchange(request)
+    assert heads == []
 
 
 async def test_a_pool_closed_under_a_request_is_told_apart() -> None:
