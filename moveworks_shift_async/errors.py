@@ -77,7 +77,7 @@ class InvalidInput(NotSent, ValueError):
     """An argument breaks a rule that the vendor documents. The message names the rule."""
 
 
-class ConfigurationError(NotSent):
+class ConfigurationError(NotSent, ValueError):
     """Settings, credentials or environment variables are missing or contradict each other."""
 
 

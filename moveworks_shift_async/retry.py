@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Literal, TypeVar
 
 from attrs import define, field, frozen, validators
 
+from .checks import number, one_of
 from .errors import (
     ConnectionFailed,
     MoveworksError,
@@ -44,18 +45,18 @@ class RetryPolicy:
     """How often and how patiently one call is repeated."""
 
     #: Requests for one call that end in a failed connection or, with `"resend"`, unknown.
-    attempts: int = field(default=5, validator=validators.ge(1))
+    attempts: int = field(default=6, validator=number(least=1))
     #: Requests for one call that are answered 429. At one a window this is half an hour.
-    throttled: int = field(default=30, validator=validators.ge(1))
+    throttled: int = field(default=30, validator=number(least=1))
     #: Upper bound of the first wait in seconds; it doubles, and each wait is drawn below it.
-    backoff: float = field(default=1.0, validator=validators.ge(0))
+    backoff: float = field(default=1.0, validator=number(least=0))
     #: Upper bound of every wait in seconds.
-    backoff_max: float = field(default=30.0, validator=validators.ge(0))
+    backoff_max: float = field(default=30.0, validator=number(least=0))
     #: `"report"`: an unknown outcome is told to the caller. `"resend"`: it is sent again, and
     #: people may be told twice.
-    on_unknown: OnUnknown = field(default="report", validator=validators.in_(("report", "resend")))
+    on_unknown: OnUnknown = field(default="report", validator=one_of("report", "resend"))
     #: Seconds a call may take with all its waits; it fails before a wait that would outlast it.
-    deadline: float | None = field(default=None, validator=validators.optional(validators.gt(0)))
+    deadline: float | None = field(default=None, validator=validators.optional(number(above=0)))
     #: Whether a 401 is answered with a new token and one repeat.
     replay_unauthenticated: bool = True
 
@@ -149,5 +150,5 @@ def _wait(state: RetryCallState, backoff: wait_base) -> float:
     if isinstance(error, (RateLimited, NotAuthenticated)):
         return 0.0
     if isinstance(error, TokenUnavailable) and error.retry_after is not None:
-        return error.retry_after
+        return max(error.retry_after, backoff(state))
     return backoff(state)

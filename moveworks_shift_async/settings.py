@@ -3,34 +3,20 @@
 from __future__ import annotations
 
 import enum
-import ipaddress
 import math
 import os
-import re
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Literal
-from urllib.parse import SplitResult, urlsplit
+from urllib.parse import urlsplit
 from urllib.request import getproxies, proxy_bypass
 
-from attrs import Attribute, field, frozen, validators
+from attrs import field, frozen, validators
 
+from .checks import check_base_url, credential, is_loopback, number, one_of
 from .errors import ConfigurationError
 
-_positive = validators.gt(0.0)
-
-
-def _secret(instance: Any, attribute: Attribute[str], value: object) -> None:
-    """Refuse what cannot be a credential, without ever quoting it."""
-    if (
-        not isinstance(value, str)
-        or not value
-        or value != value.strip()
-        or not (value.isascii() and value.isprintable())
-    ):
-        raise ConfigurationError(
-            f"{type(instance).__name__}: {attribute.name} must be a non-empty ASCII string"
-            " without spaces around it"
-        )
+#: Takes (access_token, refresh_token, expires_in) of a new pair, to store it.
+OnRefresh = Callable[[str, str, float | None], Awaitable[None] | None]
 
 
 class Region(enum.StrEnum):
@@ -52,18 +38,18 @@ class Region(enum.StrEnum):
 class ApiKey:
     """A Moveworks API key. It does not expire."""
 
-    key: str = field(repr=False, validator=_secret)
+    key: str = field(repr=False, validator=credential)
 
 
 @frozen
 class ClientCredentials:
     """A Moveworks OAuth 2.0 client. Tokens are fetched and refreshed for you."""
 
-    client_id: str = field(validator=_secret)
-    client_secret: str = field(repr=False, validator=_secret)
+    client_id: str = field(validator=credential)
+    client_secret: str = field(repr=False, validator=credential)
     #: How the token request is written; the vendor documents both.
     token_request: Literal["form", "json"] = field(
-        default="form", kw_only=True, eq=False, validator=validators.in_(("form", "json"))
+        default="form", kw_only=True, eq=False, validator=one_of("form", "json")
     )
 
 
@@ -71,35 +57,33 @@ class ClientCredentials:
 class AppCredentials:
     """A SHIFT application. The API takes both values in the query of each request."""
 
-    client_id: str = field(validator=_secret)
-    client_secret: str = field(repr=False, validator=_secret)
+    client_id: str = field(validator=credential)
+    client_secret: str = field(repr=False, validator=credential)
 
 
 @frozen
 class BearerToken:
     """A SHIFT user's access token that somebody else keeps fresh."""
 
-    token: str = field(repr=False, validator=_secret)
+    token: str = field(repr=False, validator=credential)
 
 
 @frozen(kw_only=True)
 class OAuthTokens:
     """A SHIFT user's token pair, refreshed for you. Each refresh ends the old refresh token."""
 
-    client_id: str = field(validator=_secret)
-    client_secret: str = field(repr=False, validator=_secret)
-    refresh_token: str = field(repr=False, validator=_secret)
+    client_id: str = field(validator=credential)
+    client_secret: str = field(repr=False, validator=credential)
+    refresh_token: str = field(repr=False, validator=credential)
     #: None: a refresh comes before the first call.
     access_token: str | None = field(
-        default=None, repr=False, validator=validators.optional(_secret)
+        default=None, repr=False, validator=validators.optional(credential)
     )
     #: Seconds the access token still lives; None: it is used until the server refuses it.
-    expires_in: float | None = None
-    #: Called with (access_token, refresh_token, expires_in) before the new pair is used, so that
-    #: it can be stored. It may be async. If it raises, the pair is kept and offered again.
-    on_refresh: Callable[[str, str, float | None], Awaitable[None] | None] | None = field(
-        default=None, repr=False
-    )
+    expires_in: float | None = field(default=None, validator=validators.optional(number(least=0)))
+    #: Called before a new pair is used, so that it can be stored. It may be async. If it raises,
+    #: the pair is kept and offered again.
+    on_refresh: OnRefresh | None = field(default=None, repr=False)
 
 
 MoveworksCredentials = ApiKey | ClientCredentials
@@ -111,11 +95,11 @@ class RateLimit:
     """What the organisation may send, and the part of it that this process takes."""
 
     #: Requests in a window. Moveworks documents 120 a minute for a whole organisation.
-    requests: int = field(default=120, validator=[validators.instance_of(int), validators.gt(0)])
+    requests: int = field(default=120, validator=number(least=1))
     #: Length of the window in seconds.
-    per: float = field(default=60.0, validator=[_positive, validators.lt(math.inf)])
+    per: float = field(default=60.0, validator=number(above=0))
     #: The part of `requests` to use, above 0 and at most 1; the rest is left to others.
-    share: float = field(default=1.0, validator=[_positive, validators.le(1)])
+    share: float = field(default=1.0, validator=number(above=0, most=1))
 
     @property
     def budget(self) -> int:
@@ -128,62 +112,19 @@ class Timeouts:
     """Bounds in seconds. Waiting for the rate limit counts against none of them."""
 
     #: To open a connection, TLS included.
-    connect: float = field(default=10.0, validator=_positive)
+    connect: float = field(default=10.0, validator=number(above=0))
     #: One request, from its start to the last byte of its answer.
-    total: float = field(default=60.0, validator=_positive)
+    total: float = field(default=60.0, validator=number(above=0))
     #: How long closing the client waits for calls in flight before it cuts them.
-    close: float = field(default=10.0, validator=validators.ge(0))
-
-
-_HOST = re.compile(r"[\w.:%-]+")
-_DEFAULT_PORT = {"https": ":443", "http": ":80"}
-
-
-def check_base_url(text: str) -> str:
-    """Return the base URL without its last slash, or raise `ConfigurationError`.
-
-    https is required, but for loopback hosts; a query, a fragment or a password is refused.
-    """
-    try:
-        url = urlsplit(str(text).strip())
-        fault = _url_fault(url)
-    except ValueError:
-        raise ConfigurationError("base_url is no URL; give one like https://host") from None
-    if fault:
-        raise ConfigurationError(f"base_url {fault}")
-    # One organisation must not get two gates for the way its host is spelled.
-    return f"{url.scheme}://{url.netloc.lower().removesuffix(_DEFAULT_PORT[url.scheme])}{url.path}".rstrip(
-        "/"
-    )
+    close: float = field(default=10.0, validator=number(least=0))
 
 
 def proxy_from_env(base_url: str) -> str | None:
     """The proxy that `HTTPS_PROXY`, `HTTP_PROXY` and `NO_PROXY` name for this URL, if any."""
     url = urlsplit(base_url)
-    if _is_loopback(url.hostname or "") or proxy_bypass(url.netloc):
+    if is_loopback(url.hostname or "") or proxy_bypass(url.netloc):
         return None
     return getproxies().get(url.scheme)
-
-
-def _url_fault(url: SplitResult) -> str | None:
-    if url.scheme not in _DEFAULT_PORT or not _HOST.fullmatch(url.hostname or "") or url.port == 0:
-        return "must be a full URL like https://api.moveworks.ai"
-    if url.scheme == "http" and not _is_loopback(url.hostname or ""):
-        return f"must use https: http is for loopback only, not for {url.hostname}"
-    if "@" in url.netloc or url.query or url.fragment:
-        return "must not hold a user, a password, a query or a fragment"
-    if url.path.rstrip("/").endswith(("/v1", "/v1beta1")):
-        return "must end before the API's own path: leave /rest/v1 or /v1 out"
-    return None
-
-
-def _is_loopback(host: str) -> bool:
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 @frozen(kw_only=True)
@@ -222,7 +163,10 @@ def moveworks_from_env(
 
 
 def shift_from_env(
-    environ: Mapping[str, str] | None = None, *, instead: Mapping[str, str] | None = None
+    environ: Mapping[str, str] | None = None,
+    *,
+    instead: Mapping[str, str] | None = None,
+    on_refresh: OnRefresh | None = None,
 ) -> ShiftSettings:
     """Read the `SHIFT_` variables; raise `ConfigurationError` naming what is missing.
 
@@ -230,7 +174,7 @@ def shift_from_env(
     """
     env = _environment(environ, instead)
     return ShiftSettings(
-        credentials=_shift_credentials(env),
+        credentials=_shift_credentials(env, on_refresh),
         base_url=check_base_url(env.needed("SHIFT_BASE_URL")),
     )
 
@@ -259,15 +203,24 @@ def _moveworks_base_url(env: _Environment) -> str:
     return check_base_url(url or Region[(region or "US").upper()])
 
 
-def _shift_credentials(env: _Environment) -> ShiftCredentials:
+def _shift_credentials(env: _Environment, on_refresh: OnRefresh | None) -> ShiftCredentials:
     access, refresh = env.get("SHIFT_ACCESS_TOKEN"), env.get("SHIFT_REFRESH_TOKEN")
     if access and not refresh:
         return BearerToken(access)
     client_id, secret = env.needed("SHIFT_CLIENT_ID"), env.needed("SHIFT_CLIENT_SECRET")
     if not refresh:
         return AppCredentials(client_id, secret)
+    if on_refresh is None:
+        raise ConfigurationError(
+            "SHIFT_REFRESH_TOKEN needs on_refresh, which stores the pair that replaces it: pass one"
+            " to ShiftClient.from_env, or unset it and use SHIFT_ACCESS_TOKEN"
+        )
     return OAuthTokens(
-        client_id=client_id, client_secret=secret, refresh_token=refresh, access_token=access
+        client_id=client_id,
+        client_secret=secret,
+        refresh_token=refresh,
+        access_token=access,
+        on_refresh=on_refresh,
     )
 
 

@@ -30,6 +30,7 @@ ROWS = (
     ("tokens", "transport", "limits"),
     ("wire", "batcher", "retry", "sandbox", "sources"),
     ("models", "settings", "addresses"),
+    ("checks",),
     ("errors", "clock"),
 )
 ROW_OF = {room: number for number, row in enumerate(ROWS) for room in row}

@@ -9,7 +9,9 @@ from collections.abc import Callable, Mapping
 import pytest
 
 from moveworks_shift_async import settings
+from moveworks_shift_async.checks import check_base_url
 from moveworks_shift_async.errors import ConfigurationError
+from moveworks_shift_async.retry import RetryPolicy
 from moveworks_shift_async.settings import (
     ApiKey,
     AppCredentials,
@@ -21,7 +23,6 @@ from moveworks_shift_async.settings import (
     Region,
     ShiftSettings,
     Timeouts,
-    check_base_url,
     moveworks_from_env,
     proxy_from_env,
     shift_from_env,
@@ -32,6 +33,12 @@ KEY = {"MOVEWORKS_API_KEY": SECRET}
 CLIENT = {"MOVEWORKS_CLIENT_ID": "an-id", "MOVEWORKS_CLIENT_SECRET": SECRET}
 SHIFT_URL = {"SHIFT_BASE_URL": "https://shift.example"}
 SHIFT_APP = {"SHIFT_CLIENT_ID": "an-id", "SHIFT_CLIENT_SECRET": SECRET}
+
+
+def store(access: str, refresh: str, expires_in: float | None) -> None:
+    """Keep a new pair."""
+
+
 TOKENS = OAuthTokens(
     client_id="an-id",
     client_secret=SECRET,
@@ -301,12 +308,18 @@ def test_moveworks_variables_at_fault_are_named(
         ({**SHIFT_APP, "SHIFT_ACCESS_TOKEN": SECRET}, BearerToken(SECRET)),
         (
             {**SHIFT_APP, "SHIFT_REFRESH_TOKEN": "r"},
-            OAuthTokens(client_id="an-id", client_secret=SECRET, refresh_token="r"),
+            OAuthTokens(
+                client_id="an-id", client_secret=SECRET, refresh_token="r", on_refresh=store
+            ),
         ),
         (
             {**SHIFT_APP, "SHIFT_REFRESH_TOKEN": "r", "SHIFT_ACCESS_TOKEN": "a"},
             OAuthTokens(
-                client_id="an-id", client_secret=SECRET, refresh_token="r", access_token="a"
+                client_id="an-id",
+                client_secret=SECRET,
+                refresh_token="r",
+                access_token="a",
+                on_refresh=store,
             ),
         ),
     ],
@@ -315,7 +328,7 @@ def test_shift_credentials_are_what_is_there(
     environ: Mapping[str, str], credentials: settings.ShiftCredentials
 ) -> None:
     """An application, a token, or a pair that is refreshed, by the variables that are set."""
-    found = shift_from_env({**SHIFT_URL, **environ})
+    found = shift_from_env({**SHIFT_URL, **environ}, on_refresh=store)
     assert found == ShiftSettings(credentials=credentials, base_url="https://shift.example")
 
 
@@ -404,3 +417,32 @@ def test_loopback_is_never_proxied(proxies: Callable[..., None], host: str) -> N
     proxies(HTTPS_PROXY="http://proxy:1", HTTP_PROXY="http://proxy:1")
     assert proxy_from_env(f"http://{host}") is None
     assert proxy_from_env(f"https://{host}") is None
+
+
+def test_a_refresh_token_needs_somebody_who_stores_the_next() -> None:
+    """The first refresh would end the token in the variable and lose the new one."""
+    environ = {**SHIFT_URL, **SHIFT_APP, "SHIFT_REFRESH_TOKEN": "r"}
+    with pytest.raises(ConfigurationError, match=r"SHIFT_REFRESH_TOKEN.*on_refresh"):
+        shift_from_env(environ)
+
+
+@pytest.mark.parametrize(
+    ("make", "words"),
+    [
+        (lambda: RateLimit(requests=0), "RateLimit: requests must be a whole number at least 1"),
+        (lambda: RateLimit(requests=1.5), "whole number"),  # type: ignore[arg-type]
+        (lambda: RateLimit(share=2), "above 0 and at most 1, not 2"),
+        (lambda: RateLimit(per=math.inf), "per must be a number above 0"),
+        (lambda: RateLimit(per=True), "per must be a number"),
+        (lambda: Timeouts(total=None), "Timeouts: total"),  # type: ignore[arg-type]
+        (lambda: RetryPolicy(attempts=0), "RetryPolicy: attempts"),
+        (lambda: RetryPolicy(on_unknown="maybe"), "one of report, resend"),  # type: ignore[arg-type]
+        (lambda: ClientCredentials("i", "s", token_request="xml"), "one of form, json"),  # type: ignore[arg-type]
+    ],
+)
+def test_settings_that_cannot_work_say_what_and_where(
+    make: Callable[[], object], words: str
+) -> None:
+    """One typed error that names the setting, the bound and the value."""
+    with pytest.raises(ConfigurationError, match=words):
+        make()

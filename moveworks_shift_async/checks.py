@@ -1,0 +1,107 @@
+"""Checks of settings: each raises `ConfigurationError` that names what is wrong, and where."""
+
+from __future__ import annotations
+
+import ipaddress
+import math
+import re
+from collections.abc import Callable
+from typing import Any
+from urllib.parse import SplitResult, urlsplit
+
+from attrs import Attribute
+
+from .errors import ConfigurationError
+
+Validator = Callable[[Any, "Attribute[Any]", Any], None]
+
+
+def number(
+    *, above: float = -math.inf, least: float = -math.inf, most: float = math.inf
+) -> Validator:
+    """A validator: a finite number above `above`, at least `least`, at most `most`."""
+
+    def check(instance: Any, attribute: Attribute[Any], value: Any) -> None:
+        real = isinstance(value, (int, float)) and not isinstance(value, bool)
+        whole = attribute.type not in ("int", int) or isinstance(value, int)
+        if not (real and whole and above < value and least <= value <= most and value < math.inf):
+            kind = "a whole number" if attribute.type in ("int", int) else "a number"
+            bounds = [f"above {above:g}"] if above > -math.inf else []
+            bounds += [f"at least {least:g}"] if least > -math.inf else []
+            bounds += [f"at most {most:g}"] if most < math.inf else []
+            raise ConfigurationError(
+                f"{type(instance).__name__}: {attribute.name} must be {kind}"
+                f" {' and '.join(bounds)}, not {value!r}"
+            )
+
+    return check
+
+
+def one_of(*choices: str) -> Validator:
+    """A validator: one of these words."""
+
+    def check(instance: Any, attribute: Attribute[Any], value: Any) -> None:
+        if value not in choices:
+            raise ConfigurationError(
+                f"{type(instance).__name__}: {attribute.name} must be one of {', '.join(choices)}"
+            )
+
+    return check
+
+
+def credential(instance: Any, attribute: Attribute[Any], value: object) -> None:
+    """Refuse what cannot be a credential, without ever quoting it."""
+    if (
+        not isinstance(value, str)
+        or not value
+        or value != value.strip()
+        or not (value.isascii() and value.isprintable())
+    ):
+        raise ConfigurationError(
+            f"{type(instance).__name__}: {attribute.name} must be a non-empty ASCII string"
+            " without spaces around it"
+        )
+
+
+_HOST = re.compile(r"[\w.:%-]+")
+_DEFAULT_PORT = {"https": ":443", "http": ":80"}
+
+
+def check_base_url(text: str) -> str:
+    """Return the base URL without its last slash, or raise `ConfigurationError`.
+
+    https is required, but for loopback hosts; a query, a fragment or a password is refused.
+    """
+    try:
+        url = urlsplit(str(text).strip())
+        fault = _url_fault(url)
+    except ValueError:
+        raise ConfigurationError("base_url is no URL; give one like https://host") from None
+    if fault:
+        raise ConfigurationError(f"base_url {fault}")
+    # One organisation must not get two gates for the way its host is spelled.
+    return f"{url.scheme}://{url.netloc.lower().removesuffix(_DEFAULT_PORT[url.scheme])}{url.path}".rstrip(
+        "/"
+    )
+
+
+def _url_fault(url: SplitResult) -> str | None:
+    if url.scheme not in _DEFAULT_PORT or not _HOST.fullmatch(url.hostname or "") or url.port == 0:
+        return "must be a full URL like https://api.moveworks.ai"
+    if url.scheme == "http" and not is_loopback(url.hostname or ""):
+        return f"must use https: http is for loopback only, not for {url.hostname}"
+    if "@" in url.netloc or url.query or url.fragment:
+        return "must not hold a user, a password, a query or a fragment"
+    if url.path.rstrip("/").endswith(("/v1", "/v1beta1")):
+        return "must end before the API's own path: leave /rest/v1 or /v1 out"
+    return None
+
+
+def is_loopback(host: str) -> bool:
+    """Is this host this machine?"""
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
