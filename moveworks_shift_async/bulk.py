@@ -30,9 +30,11 @@ from .errors import (
     InvalidInput,
     MoveworksError,
     NotAuthenticated,
+    NotFound,
     NotSent,
     Outcome,
     OutcomeUnknown,
+    TokenUnavailable,
 )
 from .models import BulkReport, ChunkOutcome, Receipt
 from .session import Call
@@ -42,7 +44,12 @@ Addresses = tuple[str, ...]
 Deliver = Callable[[Addresses, Call], Awaitable[Receipt]]
 
 # What one chunk learned holds for all: nothing more is sent after it.
-_HALTING = (NotAuthenticated, ClientClosed)
+_HALTING = (NotAuthenticated, NotFound, ClientClosed)
+
+
+def _holds_for_all(error: MoveworksError | None) -> bool:
+    no_token_ever = isinstance(error, TokenUnavailable) and error.retry_after is None
+    return no_token_ever or isinstance(error, _HALTING)
 
 
 @define(eq=False, repr=False)
@@ -79,7 +86,7 @@ class _Account:
 
     def add(self, outcome: ChunkOutcome, call: Call) -> None:
         self.people[outcome.outcome] += len(outcome.recipients)
-        self.requests += call.attempts
+        self.requests += call.requests
         self.throttled += call.throttled
         if outcome.outcome is not Outcome.ACCEPTED:
             self.failures.append(outcome)
@@ -90,7 +97,8 @@ class BulkSend:
     """A bulk send: await it for the `BulkReport`, or iterate it for each `ChunkOutcome`.
 
     It starts when it is awaited or iterated, and once only. `report` is the account at any moment,
-    also after a cancellation. Leaving the iteration early cancels what still runs. An exception
+    also after a cancellation. Leaving the iteration early cancels what still runs; the account is
+    complete when that has ended, at once with `contextlib.aclosing`. An exception
     of the recipients' own source is raised when the chunks read before it have ended.
     """
 
@@ -143,7 +151,7 @@ class BulkSend:
             rejected=people[Outcome.REJECTED],
             unknown=people[Outcome.UNKNOWN],
             not_sent=people[Outcome.NOT_SENT],
-            requests=self._account.requests + sum(call.attempts for call in calls),
+            requests=self._account.requests + sum(call.requests for call in calls),
             duplicates=self._batcher.duplicates,
             invalid=tuple(self._batcher.invalid),
             throttled=self._account.throttled + sum(call.throttled for call in calls),
@@ -222,9 +230,16 @@ class BulkSend:
         reader = {self._reader} if self._reader else set()
         await asyncio.wait({*self._running, *reader}, return_when=asyncio.FIRST_COMPLETED)
         if self._reader is not None and self._reader.done():
+            self._note_cancelled_source(self._reader)
             self._reader = None
         ended = [task for task, chunk in self._running.items() if chunk.outcome is not None]
         return [outcome for task in ended if (outcome := self._running.pop(task).outcome)]
+
+    def _note_cancelled_source(self, reader: asyncio.Task[None]) -> None:
+        """A source that raises `CancelledError` by itself has broken off like any other."""
+        if reader.cancelled() and not self._halted:
+            self._halted = "the recipients' source was cancelled"
+            self._source_error = InvalidInput(f"{self._halted}; the rest was not sent")
 
     def _new_chunk(self, addresses: Addresses) -> _Chunk:
         self._count += 1
@@ -253,7 +268,7 @@ class BulkSend:
     def _enter(self, chunk: _Chunk, outcome: ChunkOutcome) -> ChunkOutcome:
         chunk.outcome = outcome
         self._account.add(outcome, chunk.call)
-        if isinstance(outcome.error, _HALTING):
+        if _holds_for_all(outcome.error):
             self._halt(str(outcome.error))
         return outcome
 

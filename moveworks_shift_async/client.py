@@ -7,8 +7,10 @@ from types import TracebackType
 from typing import Self
 
 import aiohttp
+from attrs import evolve
 
 from . import settings
+from .checks import check_base_url
 from .clock import SYSTEM_CLOCK, Clock
 from .endpoints.auth import AuthEndpoint
 from .endpoints.events import EventsEndpoint
@@ -32,6 +34,7 @@ from .settings import (
 from .tokens import Authorizer, Grant, Rotation, StaticAuthorizer, TokenManager, bearer
 from .transport import AiohttpTransport, Transport
 from .wire import moveworks, shift
+from .wire.http import scrubbing
 from .wire.shift import AddressedUsers
 from .wire.token import Token
 
@@ -134,9 +137,12 @@ class ShiftClient:
         self.messages = ShiftMessagesEndpoint(self._session, addressed_users)
 
     @classmethod
-    def from_env(cls) -> Self:
-        """A client from the `SHIFT_` variables; `ConfigurationError` names what is missing."""
-        found = settings.shift_from_env()
+    def from_env(cls, *, on_refresh: settings.OnRefresh | None = None) -> Self:
+        """A client from the `SHIFT_` variables; `ConfigurationError` names what is missing.
+
+        `SHIFT_REFRESH_TOKEN` needs `on_refresh`: each refresh ends the token in the variable.
+        """
+        found = settings.shift_from_env(on_refresh=on_refresh)
         return cls(found.credentials, base_url=found.base_url)
 
     @property
@@ -176,15 +182,21 @@ def _session(
     clock: Clock,
 ) -> SessionManager:
     """The parts of either client, put together."""
-    if max_in_flight < 1:
-        raise ConfigurationError("max_in_flight must be at least 1")
-    url = settings.check_base_url(base_url)
+    if not isinstance(max_in_flight, int) or max_in_flight < 1:
+        raise ConfigurationError("max_in_flight must be a whole number of at least 1")
+    url = check_base_url(base_url)
     proxy = None if http is not None else settings.proxy_from_env(url)
     transport = AiohttpTransport(url, timeout, http=http, proxy=proxy, clock=clock)
+    if http is not None and http.connector is not None and http.connector.limit:
+        # The caller's pool must not become the queue: waiting there would use up the timeout.
+        max_in_flight = min(max_in_flight, http.connector.limit)
+    authorizer = _authorizer(credentials, transport, rate_limit.per, clock)
+    if not authorizer.renews:
+        retry = evolve(retry, replay_unauthenticated=False)
     key = (url, credentials)
     return SessionManager(
         transport,
-        _authorizer(credentials, transport, rate_limit.per, clock),
+        authorizer,
         gate or join_gate(key, transport, rate_limit, max_in_flight, clock),
         throttle_pause=rate_limit.per,
         retry=retry,
@@ -207,10 +219,12 @@ def _authorizer(
             query = {"client_id": client_id, "client_secret": client_secret}
             return StaticAuthorizer(Grant(query=query))
         case ClientCredentials():
-            return TokenManager(partial(_fetch, credentials, transport), throttle_pause, clock)
+            return TokenManager(
+                partial(_fetch, credentials, transport), throttle_pause, clock=clock
+            )
         case OAuthTokens():
             rotation = Rotation(credentials, partial(_refresh, credentials, transport))
-            manager = TokenManager(rotation.fetch, throttle_pause, clock)
+            manager = TokenManager(rotation.fetch, throttle_pause, rotates=True, clock=clock)
             if credentials.access_token is not None:
                 life = credentials.expires_in
                 manager.start_with(Token(access_token=credentials.access_token, expires_in=life))
@@ -220,9 +234,12 @@ def _authorizer(
 
 
 async def _fetch(credentials: ClientCredentials, transport: Transport) -> Token:
-    return moveworks.parse_token(await transport.exchange(moveworks.token_request(credentials)))
+    request = moveworks.token_request(credentials)
+    with scrubbing(request):
+        return moveworks.parse_token(await transport.exchange(request))
 
 
 async def _refresh(credentials: OAuthTokens, transport: Transport, refresh_token: str) -> Token:
     request = shift.refresh_request(credentials, refresh_token)
-    return shift.parse_tokens(await transport.exchange(request))
+    with scrubbing(request):
+        return shift.parse_tokens(await transport.exchange(request))

@@ -50,7 +50,7 @@ class ChunkOutcome:
     outcome: Outcome
     #: Set exactly when the outcome is ACCEPTED.
     receipt: Receipt | None = None
-    #: Set for every other outcome; None only for a chunk that was never started.
+    #: Set for every other outcome.
     error: MoveworksError | None = None
     #: HTTP requests made for this chunk.
     attempts: int = 0

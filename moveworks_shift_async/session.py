@@ -7,6 +7,7 @@ later, such a call never ends as "not sent" or "rejected": it ends as accepted o
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import math
 from collections.abc import Callable
@@ -31,13 +32,15 @@ from .retry import RetryPolicy, repeat
 from .settings import Timeouts
 from .tokens import Authorizer
 from .transport import Transport
-from .wire.http import Request, Response
+from .wire.http import Request, Response, scrubbing
 
 logger = logging.getLogger(__name__)
 T = TypeVar("T")
 
 # A server that says "Retry-After: 0" to everybody would get a storm back; a second is no loss.
 LEAST_PAUSE = 1.0
+# One broken header must not stop everybody for years; after an hour it costs one request to ask.
+MOST_PAUSE = 3600.0
 
 
 class Gate(Protocol):
@@ -60,8 +63,10 @@ class Gate(Protocol):
 class Call:
     """One call while it runs, for whoever watches it."""
 
-    #: HTTP requests made so far.
+    #: Tries so far, those without a connection included.
     attempts: int = 0
+    #: HTTP requests that left this machine so far.
+    requests: int = 0
     #: Answers 429 so far.
     throttled: int = 0
     #: A request of it is on its way: cancelling now makes the outcome unknown.
@@ -172,19 +177,18 @@ class SessionManager:
         """
         self._check_loop()
         self._closing = True
-        await self._finish_calls()
-        await self.authorizer.close(self.timeouts.close)
-        await self.transport.close()
-        self.on_closed()
-
-    async def _finish_calls(self) -> None:
         try:
-            async with asyncio.timeout(self.timeouts.close):
-                await self._until_idle()
-        except TimeoutError:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(self.timeouts.close):
+                    await self._until_idle()
+                    await self.authorizer.finish()
+        finally:  # cancelled, it leaves nothing open all the same
             for cut in self._cuts:
                 cut.reschedule(asyncio.get_running_loop().time())
             await self._until_idle()
+            await self.authorizer.close()
+            await self.transport.close()
+            self.on_closed()
 
     async def _until_idle(self) -> None:
         while self._cuts:
@@ -221,13 +225,16 @@ class SessionManager:
         try:
             grant = await self.authorizer.get()
             call.attempts += 1
+            call.requests += 1
             call.in_flight = counted = True
             ready = request.with_auth(headers=grant.headers, query=grant.query)
-            return parse(await self.transport.exchange(ready), call.attempts)
+            with scrubbing(ready):
+                return parse(await self.transport.exchange(ready), call.attempts)
         except MoveworksError as error:
             call.failed(error)
-            if isinstance(error, ConnectionFailed):
+            if isinstance(error, ConnectionFailed) and call.in_flight:
                 counted = False
+                call.requests -= 1
             elif isinstance(error, NotAuthenticated) and call.in_flight:
                 self.authorizer.reject(grant)
             elif isinstance(error, RateLimited):
@@ -240,7 +247,8 @@ class SessionManager:
     def _pause(self, error: RateLimited) -> None:
         """One 429 is everybody's: the limit belongs to the organisation."""
         asked = error.retry_after
-        seconds = self.throttle_pause if asked is None else max(asked, LEAST_PAUSE)
+        bounded = None if asked is None else min(max(asked, LEAST_PAUSE), MOST_PAUSE)
+        seconds = self.throttle_pause if bounded is None else bounded
         logger.warning("HTTP 429: all calls wait for %.1f s", seconds)
         self.gate.pause(seconds)
 

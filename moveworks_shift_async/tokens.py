@@ -17,15 +17,17 @@ import math
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Protocol
 
-from attrs import define, field, frozen
+from attrs import define, evolve, field, frozen
 
 from .clock import SYSTEM_CLOCK, Clock
 from .errors import (
     ClientClosed,
     ConnectionFailed,
     MoveworksError,
+    NotAuthenticated,
     Outcome,
     RateLimited,
+    ServerFailed,
     TokenUnavailable,
 )
 from .settings import OAuthTokens
@@ -61,11 +63,18 @@ class Authorizer(Protocol):
     async def get(self) -> Grant:
         """A grant that should be valid now."""
 
-    def reject(self, grant: Grant) -> None:
-        """The server refused `grant`; do not hand it out again if another can be had."""
+    @property
+    def renews(self) -> bool:
+        """Whether another grant can be had for one that was refused."""
 
-    async def close(self, timeout: float) -> None:
-        """End what runs in the background, after at most `timeout` seconds."""
+    def reject(self, grant: Grant) -> None:
+        """The server refused `grant`; do not hand it out again."""
+
+    async def finish(self) -> None:
+        """Wait for what must not be broken off."""
+
+    async def close(self) -> None:
+        """End what runs in the background."""
 
 
 @frozen
@@ -73,6 +82,7 @@ class StaticAuthorizer:
     """A key or a token that somebody else keeps valid."""
 
     grant: Grant
+    renews: bool = field(default=False, init=False)
 
     async def get(self) -> Grant:
         """The same grant every time."""
@@ -81,7 +91,10 @@ class StaticAuthorizer:
     def reject(self, grant: Grant) -> None:
         """Nothing to do: there is no other."""
 
-    async def close(self, timeout: float) -> None:
+    async def finish(self) -> None:
+        """Nothing to do: nothing runs."""
+
+    async def close(self) -> None:
         """Nothing to do: nothing runs."""
 
 
@@ -113,7 +126,10 @@ class TokenManager:
     fetch: Callable[[], Awaitable[Token]] = field(repr=False)
     #: Seconds that a 429 without `Retry-After` keeps everybody from asking: the rate window.
     throttle_pause: float = 60.0
+    #: Each fetch uses up the refresh token of the one before.
+    rotates: bool = False
     clock: Clock = SYSTEM_CLOCK
+    renews: bool = field(default=True, init=False)
     _held: _Held | None = field(default=None, repr=False)
     _task: asyncio.Task[Grant] | None = field(default=None, repr=False)
     _failure: MoveworksError | None = field(default=None, repr=False)
@@ -145,10 +161,13 @@ class TokenManager:
         if self._held is not None and self._held.grant is grant:
             self._held = None
 
-    async def close(self, timeout: float) -> None:
-        """Let a fetch under way end, for a refresh token may hang on it; then cancel it."""
-        if self._task is not None:
-            await asyncio.wait({self._task}, timeout=timeout)
+    async def finish(self) -> None:
+        """Let a fetch under way end if a refresh token hangs on it."""
+        if self._task is not None and self.rotates:
+            await asyncio.wait({self._task})
+
+    async def close(self) -> None:
+        """Cancel a fetch under way; whoever waits for it is told."""
         if self._task is not None:
             self._task.cancel()
             await asyncio.wait({self._task})
@@ -199,10 +218,15 @@ class TokenManager:
 
 def _as_not_sent(error: MoveworksError, pause: float) -> MoveworksError:
     """The error of a call that found no token: whatever it is, the call was not sent."""
-    refused = error.outcome is Outcome.REJECTED and not isinstance(error, RateLimited)
-    if refused or isinstance(error, (ConnectionFailed, TokenUnavailable)):
+    if isinstance(error, (NotAuthenticated, ConnectionFailed, TokenUnavailable)):
         return error
-    return TokenUnavailable(f"no token: {error}", cause=error, retry_after=pause)
+    passing = isinstance(error, RateLimited) or error.outcome is Outcome.UNKNOWN
+    what = f"HTTP {error.status}" if isinstance(error, ServerFailed) else str(error)
+    return TokenUnavailable(
+        f"no token, so nothing was sent; the token request: {what}",
+        cause=error,
+        retry_after=pause if passing else None,
+    )
 
 
 @define(eq=False, repr=False)
@@ -224,8 +248,8 @@ class Rotation:
         """The next token. Raises `TokenUnavailable` for good once an answer was lost."""
         if self._lost:
             raise TokenUnavailable(
-                "the answer to a token refresh was lost, so the refresh token may be used up;"
-                " authorise again and pass the new pair"
+                "a token refresh ended without a usable answer, so the refresh token may be used"
+                " up; authorise again and pass the new pair"
             )
         if self._pending is None:
             self._pending = await self._refresh()
@@ -237,12 +261,17 @@ class Rotation:
     async def _refresh(self) -> Token:
         self._lost = True  # until an answer says otherwise, whatever ends the wait
         try:
-            token = await self.exchange(self._current or self.credentials.refresh_token)
+            token = await self.exchange(self._refresh_token)
         except MoveworksError as error:
             self._lost = error.outcome is Outcome.UNKNOWN
             raise
         self._lost = False
-        return token
+        # RFC 6749, section 6: without a new refresh token the old one stays.
+        return evolve(token, refresh_token=token.refresh_token or self._refresh_token)
+
+    @property
+    def _refresh_token(self) -> str:
+        return self._current or self.credentials.refresh_token
 
     async def _hand_over(self, token: Token) -> None:
         callback = self.credentials.on_refresh
@@ -252,7 +281,10 @@ class Rotation:
             result = callback(token.access_token, token.refresh_token or "", token.expires_in)
             if inspect.isawaitable(result):
                 await result
-        except Exception as error:
+        except (Exception, asyncio.CancelledError) as error:
+            task = asyncio.current_task()
+            if isinstance(error, asyncio.CancelledError) and task and task.cancelling():
+                raise  # it was us who were cancelled, not something inside the callback
             raise TokenUnavailable(
                 f"on_refresh raised {type(error).__name__}; the new pair is kept and offered again",
                 retry_after=FAILURE_PAUSE,

@@ -23,9 +23,9 @@ from attrs import define, field
 from .clock import SYSTEM_CLOCK, Clock
 from .errors import (
     ClientClosed,
-    ConfigurationError,
     ConnectionFailed,
     MoveworksError,
+    NotSent,
     OutcomeUnknown,
 )
 from .settings import Timeouts
@@ -59,20 +59,23 @@ class Transport(Protocol):
         """Close what this transport opened."""
 
 
-class _Body(aiohttp.BytesPayload):
+class _Body(aiohttp.Payload):
     """A request body that remembers whether aiohttp has begun to write it."""
 
+    _autoclose = True
     started = False
+
+    def __init__(self, content: bytes) -> None:
+        super().__init__(content)
+        self._content = content
+        self._size = len(content)
+
+    def decode(self, encoding: str = "utf-8", errors: str = "strict") -> str:
+        return self._content.decode(encoding, errors)
 
     async def write(self, writer: AbstractStreamWriter) -> None:
         self.started = True
-        await super().write(writer)
-
-    async def write_with_length(
-        self, writer: AbstractStreamWriter, content_length: int | None
-    ) -> None:
-        self.started = True
-        await super().write_with_length(writer, content_length)
+        await writer.write(self._content)
 
 
 @define(eq=False)
@@ -96,13 +99,12 @@ class AiohttpTransport:
             if body is None or not body.started:
                 raise
             raise cancelled from OutcomeUnknown("cancelled after the request was sent")
+        except MoveworksError:
+            raise
         except (aiohttp.ClientError, OSError) as error:
-            failure = _translate(error, started=body is not None and body.started)
-        except ValueError:  # what aiohttp says of arguments that do not go together
-            failure = ConfigurationError(
-                "the session given as `http` refuses our header; it must not have an `auth` of its"
-                " own; nothing was sent"
-            )
+            failure = self._translate(error, started=body is not None and body.started)
+        except Exception as error:  # of the caller's session: its auth, its middlewares
+            failure = _foreign(error, started=body is None or body.started)
         raise failure
 
     async def close(self) -> None:
@@ -115,7 +117,7 @@ class AiohttpTransport:
             request.method,
             self.base_url + request.path,
             params=request.query,
-            headers={"User-Agent": _USER_AGENT, "Accept": "application/json", **request.headers},
+            headers={**_HEADERS, **request.headers},
             data=body,
             allow_redirects=False,
             raise_for_status=False,  # whatever the caller's session does by itself
@@ -123,7 +125,7 @@ class AiohttpTransport:
             proxy=self.proxy,
             middlewares=(_once,) if body is None and self.http is None else None,
         ) as answer:
-            content = await answer.read()
+            content = await _read(answer)
             return Response(
                 status=answer.status,
                 headers=answer.headers,
@@ -145,10 +147,42 @@ class AiohttpTransport:
         return self._own
 
     def _timeout(self) -> aiohttp.ClientTimeout:
-        return aiohttp.ClientTimeout(total=self.timeouts.total, connect=self.timeouts.connect)
+        # Not `connect`: that one counts the wait for a place in the caller's own pool as well.
+        return aiohttp.ClientTimeout(total=self.timeouts.total, sock_connect=self.timeouts.connect)
+
+    def _translate(self, error: Exception, *, started: bool) -> MoveworksError:
+        """Our error for aiohttp's, in words that hold no URL."""
+        # The bare class is what aiohttp raises when its connector is closed under a request.
+        never = isinstance(error, _NEVER_CONNECTED) or type(error) is aiohttp.ClientConnectionError
+        # Without a byte of the body written, a proxy has seen no more than its CONNECT.
+        if not started and (never or self.proxy is not None):
+            return ConnectionFailed(f"no connection: {_cause(error)}; nothing was sent")
+        return OutcomeUnknown(f"sent, but no usable answer: {_cause(error)}; told or not told")
 
 
-_USER_AGENT = "moveworks-shift-async"
+# An answer is a few bytes: packing them would only add a way to break.
+_HEADERS = {
+    "User-Agent": "moveworks-shift-async",
+    "Accept": "application/json",
+    "Accept-Encoding": "identity",
+}
+
+
+async def _read(answer: aiohttp.ClientResponse) -> bytes:
+    """The body; of a refusal, whatever of it can be read, for its status has said enough."""
+    try:
+        return await answer.read()
+    except (aiohttp.ClientError, OSError):
+        if 400 <= answer.status < 500:
+            return b""
+        raise
+
+
+def _foreign(error: Exception, *, started: bool) -> MoveworksError:
+    kind = type(error).__name__
+    if started:
+        return OutcomeUnknown(f"{kind} while the request was out; told or not told")
+    return NotSent(f"{kind} before anything was sent: look at the session given as `http`")
 
 
 async def _once(
@@ -162,15 +196,6 @@ async def _once(
         if isinstance(error, _NEVER_CONNECTED):
             raise
         raise aiohttp.ClientPayloadError("reset") from None
-
-
-def _translate(error: Exception, *, started: bool) -> MoveworksError:
-    """Our error for aiohttp's, in words that hold no URL."""
-    # The bare class is what aiohttp raises when its connector is closed under a request.
-    never = isinstance(error, _NEVER_CONNECTED) or type(error) is aiohttp.ClientConnectionError
-    if never and not started:
-        return ConnectionFailed(f"no connection: {_cause(error)}; nothing was sent")
-    return OutcomeUnknown(f"sent, but no usable answer: {_cause(error)}; told or not told")
 
 
 def _cause(error: Exception) -> str:

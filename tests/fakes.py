@@ -117,6 +117,7 @@ class FakeAuthorizer:
     rejected: list[Grant] = field(factory=list)
     failure: Exception | None = None
     closed: bool = False
+    renews: bool = True
 
     async def get(self) -> Grant:
         """The current grant, or the failure."""
@@ -129,7 +130,10 @@ class FakeAuthorizer:
         self.rejected.append(grant)
         self.number += 1
 
-    async def close(self, timeout: float) -> None:
+    async def finish(self) -> None:
+        """Nothing runs."""
+
+    async def close(self) -> None:
         """Remember it."""
         self.closed = True
 

@@ -59,7 +59,8 @@ class Vendor:
             call.in_flight = False
 
     async def _answer(self, number: int, chunk: tuple[str, ...], call: Call) -> Receipt:
-        call.attempts, call.in_flight = 1, True
+        call.attempts = call.requests = 1
+        call.in_flight = True
         try:
             if self.hold is not None:
                 await self.hold.wait()
@@ -197,7 +198,7 @@ async def test_cancelling_twice_accounts_for_everybody() -> None:
     stubborn = asyncio.Event()
 
     async def deliver(chunk: tuple[str, ...], call: Call) -> Receipt:
-        call.in_flight, call.attempts = True, 1
+        call.in_flight, call.requests = True, 1
         try:
             await asyncio.Event().wait()
         except asyncio.CancelledError as cancelled:
@@ -321,7 +322,7 @@ async def test_throttled_answers_are_counted() -> None:
     """429s met by any chunk are in the report, also while it runs."""
 
     async def deliver(chunk: tuple[str, ...], call: Call) -> Receipt:
-        call.attempts, call.throttled = 3, 2
+        call.requests, call.throttled = 3, 2
         raise RateLimited("slow", status=429)
 
     bulk = BulkSend(deliver, people(600), 2)
@@ -389,3 +390,17 @@ async def test_nothing_is_sent_again_after_a_stop() -> None:
         report = await asyncio.wait_for(task, 2)
         assert (report.not_sent, report.unknown, report.accepted) == (500, 500, 100)
         assert (report.requests, sandbox.stats().requests) == (3, 3)
+
+
+async def test_a_source_that_is_cancelled_by_itself_has_broken_off() -> None:
+    """Its silence is not taken for its end: the error comes, and nobody is missing."""
+
+    async def source() -> AsyncIterator[str]:
+        for address in people(700):
+            yield address
+        raise asyncio.CancelledError
+
+    bulk = start(Vendor(), source())
+    with pytest.raises(InvalidInput, match="source was cancelled"):
+        await bulk
+    assert (bulk.report.accepted, bulk.report.not_sent) == (500, 200)

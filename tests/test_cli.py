@@ -186,7 +186,7 @@ async def test_a_rejected_send_ends_with_3_and_one_line_for_all(
     )
     assert "example.com" not in ended.err + ended.out
     assert ended.last == (
-        "not told: 600 people, lines 2 to 601. Run with --json for the addresses."
+        "not told: 600 people, lines 2 to 601. With --json the account lists the addresses."
     )
 
 

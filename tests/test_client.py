@@ -270,3 +270,71 @@ async def test_a_shift_host_has_no_default() -> None:
     """A secret in a query must never go to a host that the caller did not name."""
     with pytest.raises(TypeError):
         ShiftClient(BearerToken("t"))  # type: ignore[call-arg]
+
+
+async def test_closing_does_not_wait_for_a_token_that_nobody_needs(sandbox: Sandbox) -> None:
+    """A background refresh that hangs is cancelled; only a rotating pair is waited for."""
+    client = client_of(sandbox)
+    async with client:
+        await client.auth.test()
+        sandbox.faults.script("token", "silence")
+        sandbox.expire_tokens()
+        task = asyncio.create_task(client.auth.test())
+        await asyncio.sleep(0.1)
+        task.cancel()
+        await asyncio.wait({task})
+        began = time.monotonic()
+    assert time.monotonic() - began < 2
+
+
+async def test_a_closing_that_is_cancelled_leaves_nothing_open(sandbox: Sandbox) -> None:
+    """The calls are cut, the pool is closed, and the gate is free for another client."""
+    client = client_of(sandbox)
+    await client.auth.test()
+    sandbox.faults.script("send", "silence")
+    call = asyncio.create_task(client.messages.send("hi", ["a@example.com"]))
+    await asyncio.sleep(0.1)
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(0.1):
+            await client.close()
+    with pytest.raises(OutcomeUnknown):
+        await call
+    assert client.gate.snapshot().in_flight == 0
+
+
+async def test_a_refused_key_is_not_tried_twice(sandbox: Sandbox) -> None:
+    """Where no other credential can be had, a 401 is final."""
+    async with MoveworksClient(ApiKey("wrong"), base_url=sandbox.url) as client:
+        with pytest.raises(NotAuthenticated) as raised:
+            await client.auth.test()
+    assert raised.value.attempts == 1
+    assert sandbox.stats().requests == 1
+
+
+async def test_a_token_endpoint_that_is_away_for_a_while_loses_nobody(sandbox: Sandbox) -> None:
+    """Token requests that fail are waited out, longer each time."""
+    sandbox.faults.script("token", "server-503-html", times=3)
+    async with client_of(sandbox) as client:
+        report = await client.messages.send_bulk("hi", [f"p{i}@example.com" for i in range(2000)])
+    assert report.accepted == 2000
+
+
+async def test_a_wrong_event_costs_one_round_of_requests(sandbox: Sandbox) -> None:
+    """What is wrong for one chunk is wrong for all, and the minute is not spent on it."""
+    wrong = sandbox.event_id[:-1] + "f"
+    async with client_of(sandbox, max_in_flight=2) as client:
+        report = await client.events.send_bulk(wrong, "hi", [f"p{i}@x.io" for i in range(20_000)])
+    assert report.accepted == 0
+    assert report.requests <= 4
+
+
+async def test_a_small_pool_of_the_callers_is_not_the_queue(sandbox: Sandbox) -> None:
+    """The gate takes no more at once than the caller's connector has room for."""
+    connector = aiohttp.TCPConnector(limit=2)
+    async with (
+        aiohttp.ClientSession(connector=connector) as http,
+        client_of(sandbox, http=http) as client,
+    ):
+        report = await client.messages.send_bulk("hi", [f"p{i}@x.io" for i in range(5000)])
+    assert report.accepted == 5000
+    assert sandbox.stats().max_concurrent <= 2

@@ -36,7 +36,6 @@ EXPECTED = {
     "slow-answer": Outcome.ACCEPTED,
     "malformed-json": Outcome.ACCEPTED,
     "forbidden": Outcome.REJECTED,
-    "redirect-302": Outcome.REJECTED,
     "redirect-307": Outcome.REJECTED,
 }
 

@@ -189,16 +189,32 @@ async def test_only_the_token_that_was_refused_is_dropped(clock: FakeClock) -> N
     assert await manager.get() is new
 
 
-async def test_closing_waits_for_a_fetch_and_then_cancels_it(clock: FakeClock) -> None:
-    """A fetch under way may end; past the bound it is cancelled and its callers are told."""
+async def test_closing_cancels_a_fetch_and_tells_its_callers(clock: FakeClock) -> None:
+    """Nobody needs the token any more, and whoever waits for it is told."""
     vendor = Vendor(hold=asyncio.Event())
     manager = TokenManager(vendor.fetch, clock=clock)
     caller = asyncio.create_task(manager.get())
     await settle()
-    await manager.close(timeout=0.01)
+    await manager.finish()
+    await manager.close()
     with pytest.raises(ClientClosed):
         await caller
-    await manager.close(timeout=0.01)
+    await manager.close()
+
+
+async def test_a_rotating_fetch_is_waited_for(clock: FakeClock) -> None:
+    """A refresh under way holds the next refresh token, so it may end."""
+    vendor = Vendor(hold=asyncio.Event())
+    manager = TokenManager(vendor.fetch, rotates=True, clock=clock)
+    caller = asyncio.create_task(manager.get())
+    await settle()
+    finishing = asyncio.create_task(manager.finish())
+    await settle()
+    assert not finishing.done()
+    assert vendor.hold is not None
+    vendor.hold.set()
+    await finishing
+    assert text(await caller) == "t1"
 
 
 async def test_a_fixed_credential_is_always_the_same() -> None:
@@ -206,7 +222,9 @@ async def test_a_fixed_credential_is_always_the_same() -> None:
     authorizer = StaticAuthorizer(bearer("key"))
     grant = await authorizer.get()
     authorizer.reject(grant)
-    await authorizer.close(1.0)
+    await authorizer.finish()
+    await authorizer.close()
+    assert not authorizer.renews
     assert await authorizer.get() is grant
     assert "key" not in repr(authorizer)
 

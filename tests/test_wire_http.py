@@ -30,6 +30,7 @@ from moveworks_shift_async.wire.http import (
     refusal,
     request_id,
     retry_after_seconds,
+    scrubbing,
     text_of,
 )
 
@@ -157,10 +158,11 @@ def test_a_status_has_its_class(status: int, kind: type[RefusedByServer]) -> Non
 
 @pytest.mark.parametrize("status", range(100, 600))
 def test_a_status_is_a_success_or_unclear_or_neither(status: int) -> None:
-    """200, 201, 202 and 204 succeed; another 2xx and 303 are unclear; nothing is both."""
+    """200, 201, 202 and 204 succeed; another 2xx, 302 and 303 are unclear; nothing is both."""
     response = Response(status=status)
     assert response.succeeded == (status in {200, 201, 202, 204})
-    assert response.unclear == (status in {*range(200, 300), 303} - {200, 201, 202, 204})
+    unclear = {*range(200, 300), 302, 303} - {200, 201, 202, 204}
+    assert (response.unclear is not None) == (status in unclear)
 
 
 @pytest.mark.parametrize(
@@ -229,7 +231,12 @@ def test_nothing_sensitive_is_let_through(
     ("message", "shown"),
     [
         ("Token mwt_abcDEF123 expired", "Token [removed] expired"),
-        ("secret=mws_abcDEF123", "secret=[removed]"),
+        ("secret=mws_abcDEF123", "[removed]"),
+        (
+            "no route for /v1/messages?client_id=a&client_secret=b",
+            "no route for /v1/messages[removed]",
+        ),
+        ("client_secret=b-c is wrong", "client_[removed] is wrong"),
         ('unknown "ann@example.com", sorry', 'unknown "[removed]", sorry'),
         ("<bob@example.com>", "<[removed]>"),
         ("sent Authorization: Bearer abc.def", "sent Authorization: [removed]"),
@@ -344,3 +351,38 @@ def test_text_is_text_with_something_in_it() -> None:
     """Blank text and everything else is none."""
     assert text_of("a ") == "a "
     assert [text_of(value) for value in ("", " \n", None, 5, ["a"], {"a": 1})] == [None] * 6
+
+
+@pytest.mark.parametrize(
+    ("said", "shown"),
+    [
+        ("bad key S3cretKey here", "bad key [removed] here"),
+        ("app f07fcf0d unknown", "app [removed] unknown"),
+        ("The VPN is down, secret plan", "[removed]"),
+        ("cannot parse: The VPN is down, secret plan", "cannot parse: [removed]"),
+        ("Expected message to be shorter", "Expected message to be shorter"),
+    ],
+)
+def test_what_the_server_repeats_of_the_request_is_taken_out(said: str, shown: str) -> None:
+    """Credentials word by word; of the body every longer run."""
+    request = Request(
+        method="POST",
+        path="/",
+        query={"client_secret": "f07fcf0d"},
+        headers={"Authorization": "Bearer S3cretKey"},
+        body=json.dumps({"message": "The VPN is down, secret plan"}).encode(),
+    )
+    with pytest.raises(BadRequest) as raised, scrubbing(request):
+        raise refusal(Response(status=400), code=None, message=said)
+    assert str(raised.value) == f"HTTP 400: {shown}"
+    assert raised.value.status == 400
+
+
+def test_a_form_is_scrubbed_like_json() -> None:
+    """The token request holds the client's secret."""
+    request = Request(
+        method="POST", path="/", body=b"client_secret=plain-secret-value&grant_type=x"
+    )
+    with pytest.raises(BadRequest) as raised, scrubbing(request):
+        raise refusal(Response(status=400), code=None, message="no client plain-secret-value")
+    assert "plain-secret" not in str(raised.value)

@@ -470,7 +470,7 @@ def test_an_undocumented_success_is_unclear(
         (404, b"null", NotFound),
         (401, b'"no"', NotAuthenticated),
         (429, b"", RateLimited),
-        (302, b"", RefusedByServer),
+        (307, b"", RefusedByServer),
     ],
 )
 def test_a_refusal_without_errors_goes_by_its_status(
@@ -529,16 +529,14 @@ def test_a_new_pair_is_read() -> None:
 @pytest.mark.parametrize(
     ("body", "words"),
     [
-        ({"access_token": "a"}, "no refresh_token"),
-        ({"access_token": "a", "refresh_token": None}, "no refresh_token"),
         ({"refresh_token": "r"}, "no access_token"),
         (b"", "no access_token"),
-        (HTML, "no access_token"),
+        (HTML, "web page"),
         ([], "no access_token"),
     ],
 )
 def test_half_a_pair_is_a_bad_response(body: object, words: str) -> None:
-    """The old refresh token is dead by then, so a new one must come."""
+    """Without an access token there is nothing to use."""
     with pytest.raises(BadResponse, match=words):
         parse_tokens(answer(200, body))
 
@@ -584,3 +582,38 @@ def test_any_refusal_has_its_typed_error(status: int, errors: object, body: obje
     error = error_of(Response(status=status), errors, body)
     assert error.status == status
     assert error.code is None or isinstance(cast(object, error.code), (str, int))
+
+
+def test_a_refresh_may_keep_the_refresh_token() -> None:
+    """RFC 6749 allows an answer without a new one; the caller keeps the old."""
+    assert parse_tokens(answer(200, {"access_token": "a"})).refresh_token is None
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("addressed_users", {"ids": ["u1"], "emails": []}),
+        ("addressed_teams", "abc"),
+        ("addressed_teams", [1]),
+        ("attachments", {"a": 1}),
+        ("mentions", ["x"]),
+        ("author", "Ann"),
+        ("created_at", "2012-12-11T17:37:48Z"),
+        ("created_at", True),
+        ("updated_at", 1e17),
+        ("text", ["a"]),
+    ],
+)
+def test_a_created_message_of_another_shape_is_a_created_message(key: str, value: object) -> None:
+    """What has an unexpected shape is kept as it came, and the rest is typed."""
+    body = {"data": [{"id": 7, "subject": "s", key: value}]}
+    message = parse_message(answer(200, body))
+    assert (message.id, message.subject, message.extra) == ("7", "s", {key: value})
+
+
+def test_a_5xx_is_unknown_whatever_its_code() -> None:
+    """A code that blames the request proves nothing when the server broke."""
+    body = {"errors": [{"message": "Unknown error", "code": 4001}]}
+    with pytest.raises(ServerFailed) as raised:
+        parse_message(answer(500, body))
+    assert (raised.value.code, raised.value.outcome) == (4001, "unknown")

@@ -100,7 +100,9 @@ def lines_of(mailing: Mailing, failures: Sequence[ChunkOutcome]) -> str:
         if spans and spans[-1][0] + 1 == failure.index:
             first = spans.pop()[1]
         spans.append((failure.index, first, last))
-    shown = [f"{first} to {last}" for _, first, last in spans[:_LISTED]]
+    shown = [
+        f"{first} to {last}" if first != last else f"{first}" for _, first, last in spans[:_LISTED]
+    ]
     more = ["and more"] if len(spans) > _LISTED else []
     return f"lines {', '.join(shown + more)}" if spans else ""
 

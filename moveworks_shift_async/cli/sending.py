@@ -21,7 +21,10 @@ from .recipients import Mailing
 from .terminal import plural
 from .views import View, follow, make_view
 
-_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+# SIGHUP: the connection to the terminal broke; Windows has none.
+_SIGNALS = tuple(
+    getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)
+)
 
 
 @frozen(kw_only=True)
@@ -70,25 +73,25 @@ async def deliver(letter: Letter, mailing: Mailing, settings: MoveworksSettings)
         )
 
     with stopper.listening():
-        async with client:
-            cut = await _run(bulk, view, read)
+        cut = await _run(bulk, view, read)
+    await client.close()
     return Result(report=bulk.report, interrupted=cut or stopper.presses > 0)
 
 
 async def _run(bulk: BulkSend, view: View, read: Callable[[], Progress]) -> bool:
     """Wait for the send; say whether it was cut. The cut ends here: the account must be told."""
-    cut = False
-    async with asyncio.TaskGroup() as tasks:
-        watcher = tasks.create_task(_watch(view, read))
-        try:
-            await bulk
-        except asyncio.CancelledError:
-            cut = True
-            if (task := asyncio.current_task()) is not None:
-                task.uncancel()
-        finally:
-            watcher.cancel()
-    return cut
+    try:
+        async with asyncio.TaskGroup() as tasks:
+            watcher = tasks.create_task(_watch(view, read))
+            try:
+                await bulk
+            finally:
+                watcher.cancel()
+    except asyncio.CancelledError:
+        if (task := asyncio.current_task()) is not None:
+            task.uncancel()
+        return True
+    return False
 
 
 async def _watch(view: View, read: Callable[[], Progress]) -> None:
@@ -124,9 +127,9 @@ class _Stopper:
             with suppress(NotImplementedError):
                 for number in _SIGNALS:
                     loop.remove_signal_handler(number)
-            if self.presses:
-                # Who goes on pressing must not lose the report that is about to be printed.
-                signal.signal(signal.SIGINT, signal.SIG_IGN)
+            # The report is about to be printed: a late Ctrl-C must neither lose it nor end in a
+            # line that says that nothing was sent.
+            signal.signal(signal.SIGINT, signal.SIG_IGN)
 
     def _pressed(self, task: asyncio.Task[Any] | None) -> None:
         self.presses += 1

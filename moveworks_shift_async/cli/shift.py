@@ -101,12 +101,14 @@ async def _create(post: _Post, settings: ShiftSettings) -> ShiftMessage | None:
     client = ShiftClient(
         settings.credentials, base_url=settings.base_url, addressed_users=post.addressed_users
     )
+    message = None
     try:
         async with client:
-            return await client.messages.create(**post.content)
+            message = await client.messages.create(**post.content)
     except asyncio.CancelledError as cancelled:
-        note(_SENT if isinstance(cancelled.__cause__, OutcomeUnknown) else _NOT_SENT)
-        return None
+        if message is None:
+            note(_SENT if isinstance(cancelled.__cause__, OutcomeUnknown) else _NOT_SENT)
+    return message
 
 
 def _as_json(message: ShiftMessage) -> dict[str, Any]:

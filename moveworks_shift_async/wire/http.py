@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from datetime import datetime
 from email.utils import parsedate_to_datetime
 from typing import Any
+from urllib.parse import parse_qsl
 
 from attrs import evolve, field, frozen
 
@@ -87,9 +89,15 @@ class Response:
         return self.status in (200, 201, 202, 204)
 
     @property
-    def unclear(self) -> bool:
-        """Another 2xx, or 303: the request may have been processed, and the API never says so."""
-        return (200 <= self.status < 300 and not self.succeeded) or self.status == 303
+    def unclear(self) -> str | None:
+        """Why this may or may not mean that the request was processed; None where it is clear."""
+        if self.status in (302, 303):
+            return "a redirect that often follows a processed request; check base_url"
+        if 200 <= self.status < 300 and not self.succeeded:
+            return "which the API does not document"
+        if self.succeeded and self.body.lstrip()[:1] == b"<":
+            return "with a web page: a proxy or a login page may have answered in the API's place"
+        return None
 
 
 def json_request(path: str, content: Any) -> Request:
@@ -139,16 +147,53 @@ def _with_advice(kind: type[RefusedByServer], text: str, response: Response) -> 
 
 
 # Printed secrets and tokens of the vendor start so; e-mail addresses may be quoted back at us.
-_SECRET = re.compile(r"mw[st]_\w+|bearer\s+\S+", re.IGNORECASE)
+_SECRET = re.compile(r"mw[st]_\w+|bearer\s+\S+|\?\S*=\S*|(?:secret|token)=\S+", re.IGNORECASE)
 # The look-behind and the possessive quantifier keep it linear: a body may be one long word.
 _ADDRESS = re.compile(r"(?<![^\s\"<>,;:@])[^\s\"<>,;:@]++@[^\s\"'<>,;:]+")
 
 
-def redact(message: str) -> str:
+def redact(message: str, *, most: int = _QUOTED) -> str:
     """The vendor's sentence on one line, short, without addresses, tokens and secrets."""
     printable = "".join(c if c.isprintable() else " " for c in message)
     line = _SECRET.sub("[removed]", " ".join(printable.split()))
-    return _ADDRESS.sub("[removed]", line)[:_QUOTED]
+    return _ADDRESS.sub("[removed]", line)[:most]
+
+
+# Shorter runs of words are in every sentence; longer ones come from us.
+_ECHO = 12
+
+
+@contextlib.contextmanager
+def scrubbing(request: Request) -> Iterator[None]:
+    """Take out of a refusal what the server has repeated of the request: credential and body."""
+    try:
+        yield
+    except RefusedByServer as error:
+        error.args = (_without_echo(str(error), request),)
+        raise
+
+
+def _without_echo(text: str, request: Request) -> str:
+    for secret in [*request.query.values(), *request.headers.values()]:
+        text = text.replace(secret.removeprefix("Bearer "), "[removed]") if secret else text
+    sent = _words_of(request.body)
+    echoed = [text[i : i + _ECHO] in sent for i in range(max(0, len(text) - _ECHO + 1))]
+    shown = [
+        character
+        for i, character in enumerate(text)
+        if not any(echoed[max(0, i - _ECHO + 1) : i + 1])
+    ]
+    return f"{''.join(shown).rstrip()} [removed]" if any(echoed) else text
+
+
+def _words_of(body: bytes | None) -> str:
+    """The body as the server may quote it: redacted, as the quotation is."""
+    text = (body or b"").decode(errors="replace")
+    try:
+        content = json.loads(text)
+    except ValueError:
+        content = dict(parse_qsl(text))
+    return redact(json.dumps(content, ensure_ascii=False), most=len(text))
 
 
 def retry_after_seconds(response: Response) -> float | None:

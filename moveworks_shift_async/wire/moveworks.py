@@ -142,11 +142,10 @@ def parse_token(response: Response) -> Token:
 
 def raise_for_status(response: Response) -> None:
     """Raise the typed error of an answer that is not a success."""
-    if response.succeeded:
-        return
     if response.unclear:
-        raise BadResponse(f"HTTP {response.status}, which the API does not document")
-    raise error_of(response)
+        raise BadResponse(f"HTTP {response.status}, {response.unclear}; told or not told")
+    if not response.succeeded:
+        raise error_of(response)
 
 
 def error_of(response: Response) -> RefusedByServer:

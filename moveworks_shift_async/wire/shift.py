@@ -8,13 +8,11 @@ each other on `addressed_users` (a list, or an object of ids and emails); both c
 from __future__ import annotations
 
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import cache
 from typing import TYPE_CHECKING, Any, Literal
 from urllib.parse import urlencode
-
-from attrs import fields
 
 from ..addresses import first_fault
 from ..errors import (
@@ -138,7 +136,7 @@ def parse_message(response: Response) -> ShiftMessage:
     first = data[0] if isinstance(data, list) and data else None
     try:
         return _structure(first)
-    except (KeyError, TypeError, ValueError, AttributeError, OverflowError, OSError):
+    except TypeError:
         raise BadResponse(
             f"HTTP {response.status} without a message in `data`; it may have been created or not"
         ) from None
@@ -147,10 +145,7 @@ def parse_message(response: Response) -> ShiftMessage:
 def parse_tokens(response: Response) -> Token:
     """The new pair of a refresh. This endpoint has no envelope and its own error body."""
     body = _raise_for_errors(response)
-    token = Token.from_wire(body if isinstance(body, Mapping) else {})
-    if token.refresh_token is None:
-        raise BadResponse("the answer to the refresh holds no refresh_token")
-    return token
+    return Token.from_wire(body if isinstance(body, Mapping) else {})
 
 
 def _raise_for_errors(response: Response) -> Any:
@@ -158,7 +153,9 @@ def _raise_for_errors(response: Response) -> Any:
     body = response.json()
     errors = body.get("errors") if isinstance(body, Mapping) else None
     if not errors and response.unclear:
-        raise BadResponse(f"HTTP {response.status}, which the API does not document")
+        raise BadResponse(
+            f"HTTP {response.status}, {response.unclear}; it may have been created or not"
+        )
     if errors or not response.succeeded:
         raise error_of(response, errors, body)
     return body
@@ -173,6 +170,8 @@ def error_of(response: Response, errors: object, body: object) -> RefusedByServe
         code = body["error"]  # the token endpoint's {"error": "invalid_grant"}
     code = code if isinstance(code, (int, str)) else None
     kind = _BY_CODE.get(code) if isinstance(code, int) else _TOKEN_ERRORS.get(code or "")
+    if response.status >= 500:  # a code that blames the request proves nothing here
+        kind = None
     return refusal(response, code=code, message=message, kind=kind or kind_of(response.status))
 
 
@@ -181,18 +180,66 @@ _TOKEN_ERRORS = {"invalid_client": NotAuthenticated, "invalid_grant": NotAuthent
 
 
 def _structure(content: object) -> ShiftMessage:
-    """Known keys typed, unknown keys kept in `extra`; only `id` must be there."""
-    if not isinstance(content, Mapping):
-        raise TypeError("no object")
-    known = {key: value for key, value in content.items() if key in _KNOWN and value is not None}
-    extra = {key: value for key, value in content.items() if key not in _KNOWN}
-    return _converter().structure({**known, "extra": extra}, ShiftMessage)
+    """Known keys typed; unknown ones, and known ones of another shape, kept in `extra`.
+
+    Only `id` must be there: a message that was created must not look as if it might not be.
+    """
+    if not isinstance(content, Mapping) or not isinstance(content.get("id"), (str, int)):
+        raise TypeError("no object with an id")
+    typed: dict[str, Any] = {"id": str(content["id"])}
+    extra: dict[str, Any] = {}
+    for key, value in content.items():
+        fits = _SHAPES.get(key)
+        if fits is not None and fits(value):
+            typed[key] = value
+        elif key != "id" and not (key in _SHAPES and value is None):
+            extra[key] = value
+    return _converter().structure({**typed, "extra": extra}, ShiftMessage)
 
 
-def _time(value: object, _: object) -> datetime:
+def _is_text(value: object) -> bool:
+    return isinstance(value, str)
+
+
+def _is_object(value: object) -> bool:
+    return isinstance(value, Mapping)
+
+
+def _is_list(value: object) -> bool:
+    return isinstance(value, list)
+
+
+def _is_list_of_objects(value: object) -> bool:
+    return isinstance(value, list) and all(map(_is_object, value))
+
+
+def _is_list_of_texts(value: object) -> bool:
+    return isinstance(value, list) and all(map(_is_text, value))
+
+
+def _is_time(value: object) -> bool:
+    try:
+        return not isinstance(value, bool) and bool(_time(value, None))
+    except (TypeError, ValueError, OverflowError, OSError):
+        return False
+
+
+#: What each documented key of a message must look like to be typed.
+_SHAPES: Mapping[str, Callable[[object], bool]] = {
+    "text": _is_text,
+    "subject": _is_text,
+    "author": _is_object,
+    "addressed_teams": _is_list_of_texts,
+    "addressed_users": _is_list,
+    "attachments": _is_list,
+    "mentions": _is_list_of_objects,
+    "created_at": _is_time,
+    "updated_at": _is_time,
+}
+
+
+def _time(value: Any, _: object) -> datetime:
     """Epoch seconds, int or float, in UTC."""
-    if isinstance(value, bool) or not isinstance(value, (int, float)):
-        raise TypeError("no epoch seconds")
     return datetime.fromtimestamp(value, UTC)
 
 
@@ -203,6 +250,3 @@ def _converter() -> Converter:
     converter = Converter(detailed_validation=False)
     converter.register_structure_hook(datetime, _time)
     return converter
-
-
-_KNOWN = {attribute.name for attribute in fields(ShiftMessage)} - {"extra"}
