@@ -23,6 +23,7 @@ from .errors import (
     TokenUnavailable,
 )
 from .limits.window import GateSnapshot
+from .linger import LingeringBatcher
 from .models import AppObject, BulkReport, ChunkOutcome, InvalidRecipient, Receipt, ShiftMessage
 from .retry import RetryPolicy
 from .settings import (
@@ -54,6 +55,7 @@ __all__ = [
     "GateSnapshot",
     "InvalidInput",
     "InvalidRecipient",
+    "LingeringBatcher",
     "MoveworksClient",
     "MoveworksError",
     "NotAllowed",

@@ -36,6 +36,7 @@ from .errors import (
     OutcomeUnknown,
     TokenUnavailable,
 )
+from .limits.lanes import Priority
 from .models import BulkReport, ChunkOutcome, Receipt
 from .session import Call
 
@@ -58,7 +59,7 @@ class _Chunk:
 
     index: int
     recipients: Addresses = field(repr=False)
-    call: Call = field(factory=Call)
+    call: Call
     #: Set when it is in the account.
     outcome: ChunkOutcome | None = None
 
@@ -105,6 +106,7 @@ class BulkSend:
     _deliver: Deliver
     _recipients: Recipients
     _max_in_flight: int
+    _priority: Priority = "bulk"
     _clock: Clock = SYSTEM_CLOCK
     _batcher: Batcher = field(factory=Batcher, init=False)
     _account: _Account = field(factory=_Account, init=False)
@@ -243,7 +245,7 @@ class BulkSend:
 
     def _new_chunk(self, addresses: Addresses) -> _Chunk:
         self._count += 1
-        return _Chunk(self._count - 1, addresses)
+        return _Chunk(self._count - 1, addresses, Call(priority=self._priority))
 
     async def _send(self, chunk: _Chunk) -> ChunkOutcome:
         try:

@@ -27,6 +27,7 @@ from .errors import (
     OutcomeUnknown,
     RateLimited,
 )
+from .limits.lanes import Priority
 from .limits.window import GateSnapshot
 from .retry import RetryPolicy, repeat
 from .settings import Timeouts
@@ -46,8 +47,8 @@ MOST_PAUSE = 3600.0
 class Gate(Protocol):
     """What a session asks of a rate limit, wherever it lives."""
 
-    async def acquire(self, deadline: float) -> None:
-        """Wait for a slot; `DeadlineExceeded` rather than a wait beyond `deadline`."""
+    async def acquire(self, deadline: float, priority: Priority) -> None:
+        """Wait for a slot in a lane; `DeadlineExceeded` rather than a wait beyond `deadline`."""
 
     def release(self, *, counted: bool) -> None:
         """Give the slot back; `counted` if the server may have seen the request."""
@@ -63,6 +64,8 @@ class Gate(Protocol):
 class Call:
     """One call while it runs, for whoever watches it."""
 
+    #: How urgent it is: a higher lane is served first.
+    priority: Priority = "normal"
     #: Tries so far, those without a connection included.
     attempts: int = 0
     #: HTTP requests that left this machine so far.
@@ -123,15 +126,17 @@ class SessionManager:
 
     async def call(
         self,
-        request: Request,
+        request: Callable[[], Request],
         parse: Callable[[Response, int], T],
         *,
         harmless: bool = False,
         call: Call | None = None,
     ) -> T:
-        """Send `request` until it succeeds or the policy gives up; return what `parse` makes of it.
+        """Send what `request` makes until it succeeds or the policy gives up; return what `parse`
+        makes of the answer.
 
-        `parse` gets the answer and the number of attempts. `harmless` says that sending twice
+        `request` is called when a slot is there, for each attempt anew. `parse` gets the answer
+        and the number of attempts. `harmless` says that sending twice
         tells nobody twice. Raises a `MoveworksError` with the number of attempts. Cancelled while
         a request was out, it raises `CancelledError` from `OutcomeUnknown`.
         """
@@ -197,7 +202,7 @@ class SessionManager:
 
     async def _repeat(
         self,
-        request: Request,
+        request: Callable[[], Request],
         parse: Callable[[Response, int], T],
         harmless: bool,
         call: Call,
@@ -216,18 +221,18 @@ class SessionManager:
             self._idle.set()
 
     async def _attempt(
-        self, request: Request, parse: Callable[[Response, int], T], call: Call
+        self, request: Callable[[], Request], parse: Callable[[Response, int], T], call: Call
     ) -> T:
         """One request: wait for a slot, take a token, exchange, read the answer."""
         call.check_withdrawn()
-        await self.gate.acquire(call.deadline)
+        await self.gate.acquire(call.deadline, call.priority)
         counted = False
         try:
             grant = await self.authorizer.get()
+            ready = request().with_auth(headers=grant.headers, query=grant.query)
             call.attempts += 1
             call.requests += 1
             call.in_flight = counted = True
-            ready = request.with_auth(headers=grant.headers, query=grant.query)
             with scrubbing(ready):
                 return parse(await self.transport.exchange(ready), call.attempts)
         except MoveworksError as error:

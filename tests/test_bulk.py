@@ -74,7 +74,7 @@ class Vendor:
 
 def start(vendor: Vendor, recipients: Recipients, at_once: int = 4) -> BulkSend:
     """A bulk send through that vendor."""
-    return BulkSend(vendor.deliver, recipients, at_once, FakeClock())
+    return BulkSend(vendor.deliver, recipients, at_once, clock=FakeClock())
 
 
 def total(report: BulkReport) -> int:
@@ -334,7 +334,7 @@ async def test_the_account_is_readable_while_it_runs() -> None:
     """`report` counts requests under way and the time so far."""
     vendor = Vendor(hold=asyncio.Event())
     clock = FakeClock()
-    bulk = BulkSend(vendor.deliver, people(1000), 2, clock)
+    bulk = BulkSend(vendor.deliver, people(1000), 2, clock=clock)
     assert bulk.report.elapsed == 0.0
     task = asyncio.ensure_future(bulk)
     await settle()

@@ -25,7 +25,7 @@ ROWS = (
     ("__init__",),
     ("client",),
     ("endpoints",),
-    ("bulk",),
+    ("bulk", "linger"),
     ("session",),
     ("tokens", "transport", "limits"),
     ("wire", "batcher", "retry", "sandbox", "sources"),

@@ -45,7 +45,7 @@ class Parts:
 
     async def send(self, call: Call | None = None, *, harmless: bool = False) -> int:
         """One call; the number of attempts."""
-        return await self.session.call(REQUEST, read_attempts, harmless=harmless, call=call)
+        return await self.session.call(lambda: REQUEST, read_attempts, harmless=harmless, call=call)
 
 
 def read_attempts(response: Response, attempts: int) -> int:
@@ -231,7 +231,7 @@ async def test_a_defect_while_reading_the_answer_frees_the_gate(clock: FakeClock
     """An exception of ours passes as it is, and the slot is given back."""
     parts = build(clock, OK)
     with pytest.raises(ZeroDivisionError):
-        await parts.session.call(REQUEST, lambda response, attempts: 1 // 0)
+        await parts.session.call(lambda: REQUEST, lambda response, attempts: 1 // 0)
     assert parts.gate.snapshot().in_flight == 0
 
 

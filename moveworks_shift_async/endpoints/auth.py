@@ -20,7 +20,7 @@ class AuthEndpoint:
         Raises `NotAuthenticated` if it is refused, after one try with a new token.
         """
         return await self._session.call(
-            moveworks.auth_test_request(),
+            moveworks.auth_test_request,
             lambda response, _: moveworks.parse_auth_test(response),
             harmless=True,
         )

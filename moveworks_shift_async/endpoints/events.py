@@ -8,8 +8,10 @@ from collections.abc import Iterable
 from attrs import define
 
 from ..bulk import BulkSend, Recipients
+from ..limits.lanes import Priority
+from ..linger import MAX_WAITING, LingeringBatcher
 from ..models import Receipt
-from ..wire.moveworks import Context
+from ..wire.moveworks import Content, Context
 from .sending import Sender
 
 
@@ -25,16 +27,20 @@ class EventsEndpoint:
         message: str,
         recipients: Iterable[str],
         context: Context | None = None,
+        *,
+        priority: Priority = "normal",
     ) -> Receipt:
         """Tell exactly these 1..500 recipients, in one request.
 
         `message` is 1..20000 characters of the vendor's HTML; `context` is
-        `{"slots": {name: value}}`, the same for all. Duplicates are not removed here.
+        `{"slots": {name: value}}`, the same for all. Duplicates are not removed here. An
+        `"urgent"` send takes the next free slot, before `"normal"` and `"bulk"` ones.
 
         Raises `InvalidInput` before anything is sent, and otherwise a `MoveworksError` whose
         `outcome` says what is known of the recipients.
         """
-        return await self._sender.send(event_id, message, recipients, context)
+        content = Content(event_id=event_id, message=message, context=context)
+        return await self._sender.send(content, recipients, priority)
 
     def send_bulk(
         self,
@@ -42,10 +48,28 @@ class EventsEndpoint:
         message: str,
         recipients: Recipients,
         context: Context | None = None,
+        *,
+        priority: Priority = "bulk",
     ) -> BulkSend:
         """Tell any number of people, in requests of 500: await it, or iterate its outcomes.
 
         Recipients are trimmed, checked and told once each, whatever the case of their letters.
         Raises `InvalidInput` at once for the message, the context or the event id.
         """
-        return self._sender.send_bulk(event_id, message, recipients, context)
+        content = Content(event_id=event_id, message=message, context=context)
+        return self._sender.send_bulk(content, recipients, priority)
+
+    def batcher(
+        self,
+        *,
+        linger: float = 0.05,
+        max_waiting: int = MAX_WAITING,
+        priority: Priority = "normal",
+    ) -> LingeringBatcher:
+        """Collect single sends into shared requests: `async with client.events.batcher() as b`.
+
+        Sends of the same event, message and context that come within `linger` seconds, or while
+        their chunk waits for the rate limit, go out together, up to 500. At most `max_waiting`
+        recipients wait at once; beyond it `send` waits for room.
+        """
+        return self._sender.batcher(linger, max_waiting, priority)

@@ -7,8 +7,9 @@ from collections.abc import Iterable
 from attrs import define
 
 from ..bulk import BulkSend, Recipients
+from ..limits.lanes import Priority
 from ..models import Receipt
-from ..wire.moveworks import Context
+from ..wire.moveworks import Content, Context
 from .sending import Sender
 
 
@@ -19,16 +20,28 @@ class MessagesEndpoint:
     _sender: Sender
 
     async def send(
-        self, message: str, recipients: Iterable[str], context: Context | None = None
+        self,
+        message: str,
+        recipients: Iterable[str],
+        context: Context | None = None,
+        *,
+        priority: Priority = "normal",
     ) -> Receipt:
         """Tell exactly these 1..500 recipients, in one request; as `events.send`, but no event.
 
         The vendor's current reference no longer names `context` here; it is sent if given.
         """
-        return await self._sender.send(None, message, recipients, context)
+        content = Content(event_id=None, message=message, context=context)
+        return await self._sender.send(content, recipients, priority)
 
     def send_bulk(
-        self, message: str, recipients: Recipients, context: Context | None = None
+        self,
+        message: str,
+        recipients: Recipients,
+        context: Context | None = None,
+        *,
+        priority: Priority = "bulk",
     ) -> BulkSend:
         """Tell any number of people, in requests of 500; as `events.send_bulk`, but no event."""
-        return self._sender.send_bulk(None, message, recipients, context)
+        content = Content(event_id=None, message=message, context=context)
+        return self._sender.send_bulk(content, recipients, priority)

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-import uuid
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 
 from attrs import define, evolve
 
 from ..bulk import BulkSend, Recipients
 from ..errors import InvalidInput
+from ..limits.lanes import Priority
+from ..linger import LingeringBatcher
 from ..models import Receipt
 from ..session import Call, SessionManager
-from ..wire import moveworks
+from ..wire.http import Request
+from ..wire.moveworks import Content, parse_receipt
 
 
 @define(eq=False, repr=False)
@@ -22,38 +24,44 @@ class Sender:
     _max_in_flight: int
 
     async def send(
-        self,
-        event_id: str | uuid.UUID | None,
-        message: str,
-        recipients: Iterable[str],
-        context: moveworks.Context | None,
-        call: Call | None = None,
+        self, content: Content, recipients: Iterable[str], priority: Priority
     ) -> Receipt:
-        """One request to 1..500 recipients; without an event id, to the legacy endpoint."""
+        """One request to 1..500 recipients."""
         if isinstance(recipients, (str, bytes)) or not isinstance(recipients, Iterable):
             raise InvalidInput("recipients must be a list of addresses")
-        people = list(recipients)
-        request = moveworks.send_request(event_id, message, people, context)
+        return await self._now(content, tuple(recipients), Call(priority=priority))
+
+    def send_bulk(self, content: Content, recipients: Recipients, priority: Priority) -> BulkSend:
+        """Any number of recipients. What is wrong with the message is raised here, at once."""
+        content.check()
+
+        async def deliver(chunk: tuple[str, ...], call: Call) -> Receipt:
+            return await self._now(content, chunk, call)
+
+        return BulkSend(deliver, recipients, self._max_in_flight, priority, self._session.clock)
+
+    def batcher(self, linger: float, max_waiting: int, priority: Priority) -> LingeringBatcher:
+        """Collects single sends."""
+        return LingeringBatcher(self._late, linger, max_waiting, priority, self._session.clock)
+
+    async def _now(self, content: Content, people: Sequence[str], call: Call) -> Receipt:
+        """Checked and written before it waits for anything."""
+        request = content.request(people)
+        return await self._call(lambda: request, lambda: len(people), call)
+
+    async def _late(
+        self, content: Content, people: Callable[[], Sequence[str]], call: Call
+    ) -> Receipt:
+        """Written when its slot is there; whom it is for is asked only then."""
+        return await self._call(lambda: content.request(people()), lambda: len(people()), call)
+
+    async def _call(
+        self, request: Callable[[], Request], count: Callable[[], int], call: Call
+    ) -> Receipt:
         return await self._session.call(
             request,
             lambda response, attempts: evolve(
-                moveworks.parse_receipt(response, recipients=len(people)), attempts=attempts
+                parse_receipt(response, recipients=count()), attempts=attempts
             ),
             call=call,
         )
-
-    def send_bulk(
-        self,
-        event_id: str | uuid.UUID | None,
-        message: str,
-        recipients: Recipients,
-        context: moveworks.Context | None,
-    ) -> BulkSend:
-        """Any number of recipients. What is wrong with the message is raised here, at once."""
-        moveworks.send_path(event_id)
-        moveworks.check_message(message, context)
-
-        async def deliver(chunk: tuple[str, ...], call: Call) -> Receipt:
-            return await self.send(event_id, message, chunk, context, call)
-
-        return BulkSend(deliver, recipients, self._max_in_flight, self._session.clock)

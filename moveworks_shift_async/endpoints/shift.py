@@ -46,4 +46,6 @@ class ShiftMessagesEndpoint:
             attachments=attachments,
             addressed_users=self._addressed_users,
         )
-        return await self._session.call(request, lambda response, _: shift.parse_message(response))
+        return await self._session.call(
+            lambda: request, lambda response, _: shift.parse_message(response)
+        )

@@ -1,6 +1,6 @@
 """The gate of this process: who waits, in which order, and one timer for all of them.
 
-Waiters stand in one queue, first come first served, from whatever thread and event loop. State
+Waiters stand in lanes, first come first served in each, from whatever thread and event loop. State
 changes in synchronous steps under a thread lock that is never held across an await. A granted slot
 whose waiter was cancelled goes back, so cancelling anybody at any moment loses nothing.
 """
@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 import threading
 import weakref
-from collections import OrderedDict
 from collections.abc import Hashable
 from math import inf
 from typing import Any
@@ -20,6 +19,7 @@ from attrs import define, field
 from ..clock import SYSTEM_CLOCK, Clock, Timer
 from ..errors import ConfigurationError, DeadlineExceeded
 from ..settings import RateLimit
+from .lanes import Lanes, Priority
 from .window import GateSnapshot, SlidingWindow
 
 
@@ -61,17 +61,18 @@ class ProcessGate:
     clock: Clock = SYSTEM_CLOCK
     #: Whoever joined and has not left; a client that was forgotten unclosed leaves by itself.
     users: weakref.WeakSet[Any] = field(factory=weakref.WeakSet)
-    _queue: OrderedDict[_Waiter, None] = field(factory=OrderedDict)
+    _queue: Lanes[_Waiter] = field(factory=Lanes)
     _timer: Timer | None = None
     _timer_loop: asyncio.AbstractEventLoop | None = None
     _lock: threading.RLock = field(factory=threading.RLock)
 
-    async def acquire(self, deadline: float = inf) -> None:
-        """Wait for a slot. Raises `DeadlineExceeded` before a wait known to outlast `deadline`.
+    async def acquire(self, deadline: float = inf, priority: Priority = "normal") -> None:
+        """Wait for a slot in the lane of that priority.
 
-        `deadline` is a time of the gate's clock. Every `acquire` that returned needs one `release`.
+        Raises `DeadlineExceeded` before a wait known to outlast `deadline`, which is a
+        time of the gate's clock. Every `acquire` that returned needs one `release`.
         """
-        waiter = self._enter(deadline)
+        waiter = self._enter(deadline, priority)
         if waiter is None:
             return
         try:
@@ -99,7 +100,7 @@ class ProcessGate:
             self.window.pause(self.clock.now(), seconds)
             late = [w for w in self._queue if w.deadline < self.window.pause_until]
             for waiter in late:
-                del self._queue[waiter]
+                self._queue.discard(waiter)
                 waiter.wake(_too_late())
 
     def snapshot(self) -> GateSnapshot:
@@ -124,18 +125,18 @@ class ProcessGate:
             f" {s.waiting} waiting{pause}>"
         )
 
-    def _enter(self, deadline: float) -> _Waiter | None:
+    def _enter(self, deadline: float, priority: Priority) -> _Waiter | None:
         """Take a slot at once, or join the queue."""
         with self._lock:
             now = self.clock.now()
             if not self._queue and self.window.wait(now) <= 0:
                 self.window.start()
                 return None
-            if now + self.window.least_wait(now, len(self._queue)) > deadline:
+            if now + self.window.least_wait(now, self._queue.ahead(priority)) > deadline:
                 raise _too_late()
             loop = asyncio.get_running_loop()
             waiter = _Waiter(loop, loop.create_future(), deadline)
-            self._queue[waiter] = None
+            self._queue.add(waiter, priority)
             self._arm(now)
             return waiter
 
@@ -143,7 +144,7 @@ class ProcessGate:
         with self._lock:
             if waiter.granted:
                 self.window.unused()
-            self._queue.pop(waiter, None)
+            self._queue.discard(waiter)
             self._dispatch()
 
     def _dispatch(self) -> None:
@@ -151,8 +152,7 @@ class ProcessGate:
         with self._lock:
             now = self.clock.now()
             while self._queue and self.window.wait(now) <= 0:
-                waiter, _ = self._queue.popitem(last=False)
-                self._grant(waiter)
+                self._grant(self._queue.pop())
             self._arm(now)
 
     def _grant(self, waiter: _Waiter) -> None:
@@ -165,12 +165,12 @@ class ProcessGate:
 
     def _arm(self, now: float) -> None:
         """Keep one timer, in the first waiter's loop; a closed loop cannot keep it for others."""
-        while self._queue and next(iter(self._queue)).loop.is_closed():
-            self._queue.popitem(last=False)
+        while self._queue and self._queue.first().loop.is_closed():
+            self._queue.pop()
         wait = self.window.wait(now)
         if not self._queue or wait == inf:
             return  # nobody waits, or an answer will dispatch
-        head = next(iter(self._queue))
+        head = self._queue.first()
         if self._timer is not None and self._timer_loop is head.loop:
             return
         if head.loop is _running_loop():

@@ -14,6 +14,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 from urllib.parse import urlencode
 
+from attrs import field, frozen
+
 from ..addresses import first_fault
 from ..errors import BadResponse, InvalidInput, NotAuthenticated, RefusedByServer
 from ..models import Receipt
@@ -27,6 +29,30 @@ MAX_MESSAGE = 20_000
 MAX_RECIPIENTS = 500
 
 Context = Mapping[str, Any]
+
+
+@frozen(kw_only=True)
+class Content:
+    """What one message says, to an event, or without one through the legacy endpoint."""
+
+    event_id: str | uuid.UUID | None
+    message: str = field(repr=False)
+    context: Context | None = field(default=None, repr=False)
+
+    def check(self) -> None:
+        """Raise `InvalidInput` for what the vendor would refuse."""
+        send_path(self.event_id)
+        check_message(self.message, self.context)
+
+    def key(self) -> tuple[str, str, str]:
+        """Equal for what may share a request; raises `InvalidInput` as `check` does."""
+        self.check()
+        context = None if self.context is None else dict(self.context)
+        return send_path(self.event_id), self.message, json.dumps(context, sort_keys=True)
+
+    def request(self, recipients: Sequence[str]) -> Request:
+        """The POST that tells `recipients`; raises `InvalidInput` for them, too."""
+        return send_request(self.event_id, self.message, recipients, self.context)
 
 
 def send_request(
