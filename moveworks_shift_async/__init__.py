@@ -23,7 +23,6 @@ from .errors import (
     TokenUnavailable,
 )
 from .limits.window import GateSnapshot
-from .linger import LingeringBatcher
 from .models import AppObject, BulkReport, ChunkOutcome, InvalidRecipient, Receipt, ShiftMessage
 from .retry import RetryPolicy
 from .settings import (
@@ -55,7 +54,6 @@ __all__ = [
     "GateSnapshot",
     "InvalidInput",
     "InvalidRecipient",
-    "LingeringBatcher",
     "MoveworksClient",
     "MoveworksError",
     "NotAllowed",

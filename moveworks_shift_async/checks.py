@@ -63,7 +63,7 @@ def credential(instance: Any, attribute: Attribute[Any], value: object) -> None:
         )
 
 
-_HOST = re.compile(r"[\w.:%-]+")
+_HOST = r"[\w.:%-]+"
 _DEFAULT_PORT = {"https": ":443", "http": ":80"}
 
 
@@ -86,7 +86,11 @@ def check_base_url(text: str) -> str:
 
 
 def _url_fault(url: SplitResult) -> str | None:
-    if url.scheme not in _DEFAULT_PORT or not _HOST.fullmatch(url.hostname or "") or url.port == 0:
+    if (
+        url.scheme not in _DEFAULT_PORT
+        or not re.fullmatch(_HOST, url.hostname or "")
+        or url.port == 0
+    ):
         return "must be a full URL like https://api.moveworks.ai"
     if url.scheme == "http" and not is_loopback(url.hostname or ""):
         return f"must use https: http is for loopback only, not for {url.hostname}"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import partial
 from types import TracebackType
-from typing import Self
+from typing import Literal, Self
 
 import aiohttp
 from attrs import evolve
@@ -16,7 +16,6 @@ from .endpoints.auth import AuthEndpoint
 from .endpoints.events import EventsEndpoint
 from .endpoints.messages import MessagesEndpoint
 from .endpoints.sending import Sender
-from .endpoints.shift import ShiftMessagesEndpoint
 from .errors import ConfigurationError
 from .limits.process import join_gate, leave_gate
 from .retry import RetryPolicy
@@ -33,9 +32,8 @@ from .settings import (
 )
 from .tokens import Authorizer, Grant, Rotation, StaticAuthorizer, TokenManager, bearer
 from .transport import AiohttpTransport, Transport
-from .wire import moveworks, shift
+from .wire import moveworks
 from .wire.http import scrubbing
-from .wire.shift import AddressedUsers
 from .wire.token import Token
 
 # SHIFT documents no limit, so this one never binds; a 429 still pauses everybody for its window.
@@ -122,7 +120,7 @@ class ShiftClient:
         credentials: settings.ShiftCredentials,
         *,
         base_url: str,
-        addressed_users: AddressedUsers = "object",
+        addressed_users: Literal["object", "list"] = "object",
         rate_limit: RateLimit = _UNLIMITED,
         retry: RetryPolicy = RetryPolicy(),  # noqa: B008 - frozen
         timeout: Timeouts = Timeouts(),  # noqa: B008 - frozen
@@ -134,6 +132,8 @@ class ShiftClient:
         self._session = _session(
             credentials, base_url, rate_limit, retry, timeout, max_in_flight, http, gate, clock
         )
+        from .endpoints.shift import ShiftMessagesEndpoint  # noqa: PLC0415 - as in `_refresh`
+
         self.messages = ShiftMessagesEndpoint(self._session, addressed_users)
 
     @classmethod
@@ -240,6 +240,8 @@ async def _fetch(credentials: ClientCredentials, transport: Transport) -> Token:
 
 
 async def _refresh(credentials: OAuthTokens, transport: Transport, refresh_token: str) -> Token:
+    from .wire import shift  # noqa: PLC0415 - most programs never send to SHIFT
+
     request = shift.refresh_request(credentials, refresh_token)
     with scrubbing(request):
         return shift.parse_tokens(await transport.exchange(request))

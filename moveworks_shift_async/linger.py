@@ -32,8 +32,6 @@ Key = tuple[str, str, str]
 #: Sends to those whom the second argument names when the slot is there.
 DeliverLate = Callable[[Content, Callable[[], Addresses], Call], Awaitable[Receipt]]
 
-# Recipients that may wait at once, about 10 MB: beyond it `send` waits until there is room.
-MAX_WAITING = 50_000
 _CANCELLED = NotSent("not sent: the batcher's end was cancelled")
 
 

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
 from attrs import define
 
 from ..bulk import BulkSend, Recipients
 from ..limits.lanes import Priority
-from ..linger import MAX_WAITING, LingeringBatcher
 from ..models import Receipt
 from ..wire.moveworks import Content, Context
 from .sending import Sender
+
+if TYPE_CHECKING:
+    from ..linger import LingeringBatcher
 
 
 @define(eq=False, repr=False)
@@ -63,13 +66,13 @@ class EventsEndpoint:
         self,
         *,
         linger: float = 0.05,
-        max_waiting: int = MAX_WAITING,
+        max_waiting: int = 50_000,
         priority: Priority = "normal",
     ) -> LingeringBatcher:
         """Collect single sends into shared requests: `async with client.events.batcher() as b`.
 
         Sends of the same event, message and context that come within `linger` seconds, or while
         their chunk waits for the rate limit, go out together, up to 500. At most `max_waiting`
-        recipients wait at once; beyond it `send` waits for room.
+        recipients wait at once, about 10 MB; beyond it `send` waits for room.
         """
         return self._sender.batcher(linger, max_waiting, priority)

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from typing import TYPE_CHECKING
 
 from attrs import define, evolve
 
 from ..bulk import BulkSend, Recipients
 from ..errors import InvalidInput
 from ..limits.lanes import Priority
-from ..linger import LingeringBatcher
 from ..models import Receipt
 from ..session import Call, SessionManager
 from ..wire.http import Request
 from ..wire.moveworks import Content, parse_receipt
+
+if TYPE_CHECKING:
+    from ..linger import LingeringBatcher
 
 
 @define(eq=False, repr=False)
@@ -42,6 +45,8 @@ class Sender:
 
     def batcher(self, linger: float, max_waiting: int, priority: Priority) -> LingeringBatcher:
         """Collects single sends."""
+        from ..linger import LingeringBatcher  # noqa: PLC0415 - not every program batches
+
         return LingeringBatcher(self._late, linger, max_waiting, priority, self._session.clock)
 
     async def _now(self, content: Content, people: Sequence[str], call: Call) -> Receipt:

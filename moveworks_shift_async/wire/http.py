@@ -147,16 +147,16 @@ def _with_advice(kind: type[RefusedByServer], text: str, response: Response) -> 
 
 
 # Printed secrets and tokens of the vendor start so; e-mail addresses may be quoted back at us.
-_SECRET = re.compile(r"mw[st]_\w+|bearer\s+\S+|\?\S*=\S*|(?:secret|token)=\S+", re.IGNORECASE)
+_SENSITIVE = r"(?i)mw[st]_\w+|bearer\s+\S+|\?\S*=\S*|(?:secret|token)=\S+"
 # The look-behind and the possessive quantifier keep it linear: a body may be one long word.
-_ADDRESS = re.compile(r"(?<![^\s\"<>,;:@])[^\s\"<>,;:@]++@[^\s\"'<>,;:]+")
+_ADDRESS = r"(?<![^\s\"<>,;:@])[^\s\"<>,;:@]++@[^\s\"'<>,;:]+"
 
 
 def redact(message: str, *, most: int = _QUOTED) -> str:
     """The vendor's sentence on one line, short, without addresses, tokens and secrets."""
     printable = "".join(c if c.isprintable() else " " for c in message)
-    line = _SECRET.sub("[removed]", " ".join(printable.split()))
-    return _ADDRESS.sub("[removed]", line)[:most]
+    line = re.sub(_SENSITIVE, "[removed]", " ".join(printable.split()))
+    return re.sub(_ADDRESS, "[removed]", line)[:most]
 
 
 # Shorter runs of words are in every sentence; longer ones come from us.
