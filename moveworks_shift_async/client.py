@@ -198,7 +198,6 @@ def _session(
         transport,
         authorizer,
         gate or join_gate(key, transport, rate_limit, max_in_flight, clock),
-        throttle_pause=rate_limit.per,
         retry=retry,
         timeouts=timeout,
         clock=clock,

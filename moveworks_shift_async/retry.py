@@ -46,7 +46,8 @@ class RetryPolicy:
 
     #: Requests for one call that end in a failed connection or, with `"resend"`, unknown.
     attempts: int = field(default=6, validator=number(least=1))
-    #: Requests for one call that are answered 429. At one a window this is half an hour.
+    #: Requests for one call that are answered 429. The waits between them grow to a window,
+    #: so this is about 25 minutes of a minute's windows.
     throttled: int = field(default=30, validator=number(least=1))
     #: Upper bound of the first wait in seconds; it doubles, and each wait is drawn below it.
     backoff: float = field(default=1.0, validator=number(least=0))

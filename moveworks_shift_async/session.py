@@ -28,7 +28,7 @@ from .errors import (
     RateLimited,
 )
 from .limits.lanes import Priority
-from .limits.window import GateSnapshot
+from .limits.window import GateSnapshot, Slot
 from .retry import RetryPolicy, repeat
 from .settings import Timeouts
 from .tokens import Authorizer
@@ -47,14 +47,14 @@ MOST_PAUSE = 3600.0
 class Gate(Protocol):
     """What a session asks of a rate limit, wherever it lives."""
 
-    async def acquire(self, deadline: float, priority: Priority) -> None:
+    async def acquire(self, deadline: float, priority: Priority) -> Slot:
         """Wait for a slot in a lane; `DeadlineExceeded` rather than a wait beyond `deadline`."""
 
-    def release(self, *, counted: bool) -> None:
+    def release(self, slot: Slot, *, counted: bool) -> None:
         """Give the slot back; `counted` if the server may have seen the request."""
 
-    def pause(self, seconds: float) -> None:
-        """Let nobody start for `seconds`."""
+    def refused(self, slot: Slot, retry_after: float | None) -> None:
+        """Give the slot back after a 429, and let nobody start for a while."""
 
     def snapshot(self) -> GateSnapshot:
         """What the gate knows now."""
@@ -111,8 +111,6 @@ class SessionManager:
     transport: Transport
     authorizer: Authorizer
     gate: Gate
-    #: Seconds that a 429 without `Retry-After` pauses everybody: the rate limit's window.
-    throttle_pause: float
     retry: RetryPolicy = field(factory=RetryPolicy)
     timeouts: Timeouts = field(factory=Timeouts)
     clock: Clock = SYSTEM_CLOCK
@@ -225,8 +223,8 @@ class SessionManager:
     ) -> T:
         """One request: wait for a slot, take a token, exchange, read the answer."""
         call.check_withdrawn()
-        await self.gate.acquire(call.deadline, call.priority)
-        counted = False
+        slot = await self.gate.acquire(call.deadline, call.priority)
+        counted, limited = False, None
         try:
             grant = await self.authorizer.get()
             ready = request().with_auth(headers=grant.headers, query=grant.query)
@@ -243,19 +241,21 @@ class SessionManager:
             elif isinstance(error, NotAuthenticated) and call.in_flight:
                 self.authorizer.reject(grant)
             elif isinstance(error, RateLimited):
-                self._pause(error)
+                limited = error
             raise
         finally:
             call.in_flight = False
-            self.gate.release(counted=counted)
+            if limited is None:
+                self.gate.release(slot, counted=counted)
+            else:
+                self._refused(slot, limited)
 
-    def _pause(self, error: RateLimited) -> None:
+    def _refused(self, slot: Slot, error: RateLimited) -> None:
         """One 429 is everybody's: the limit belongs to the organisation."""
         asked = error.retry_after
         bounded = None if asked is None else min(max(asked, LEAST_PAUSE), MOST_PAUSE)
-        seconds = self.throttle_pause if bounded is None else bounded
-        logger.warning("HTTP 429: all calls wait for %.1f s", seconds)
-        self.gate.pause(seconds)
+        self.gate.refused(slot, bounded)
+        logger.warning("HTTP 429: %s", self.gate.snapshot())
 
     async def _sleep(self, seconds: float, call: Call) -> None:
         call.check_withdrawn()

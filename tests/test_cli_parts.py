@@ -513,6 +513,8 @@ def gate(**changes: Any) -> GateSnapshot:
     ("state", "stopping", "why"),
     [
         (gate(paused_for=59.2, waiting=3, next_in=59.2), False, "paused 60 s after a 429"),
+        (gate(waiting=3, mode="paced", rate=1.5, why="a 429 in a burst"), False,
+         "paced at 90 requests a minute: a 429 in a burst"),
         (gate(waiting=3, used=120, next_in=11.1), False, "waiting 12 s for the rate limit"),
         (gate(waiting=3, in_flight=32, next_in=math.inf), False,
          "waiting for answers: 32 in flight"),

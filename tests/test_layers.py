@@ -64,6 +64,8 @@ PURE = (
     "batcher.py",
     "wire/",
     "limits/window.py",
+    "limits/lesson.py",
+    "limits/learning.py",
     "sandbox/rules.py",
     "sandbox/shift_rules.py",
     "sandbox/limiters.py",

@@ -14,8 +14,9 @@ from hypothesis import strategies as st
 
 from moveworks_shift_async.errors import ConfigurationError, DeadlineExceeded
 from moveworks_shift_async.limits import process
+from moveworks_shift_async.limits.learning import LearningWindow
 from moveworks_shift_async.limits.process import ProcessGate, join_gate, leave_gate
-from moveworks_shift_async.limits.window import CLOCK_SLACK, SlidingWindow
+from moveworks_shift_async.limits.window import CLOCK_SLACK, Slot
 from moveworks_shift_async.settings import RateLimit
 
 from .fakes import FakeClock, settle
@@ -26,14 +27,14 @@ FULL_WINDOW = WINDOW * (1 + CLOCK_SLACK)
 
 def make_gate(clock: FakeClock, budget: int = 2, max_in_flight: int = 32) -> ProcessGate:
     """A gate of `budget` slots in 10 s."""
-    return ProcessGate(SlidingWindow(budget, WINDOW, max_in_flight), clock)
+    return ProcessGate(LearningWindow.of(budget, WINDOW, max_in_flight), clock)
 
 
 async def take(gate: ProcessGate, name: str, log: list[str]) -> None:
     """Acquire, note it, and answer at once."""
-    await gate.acquire()
+    slot = await gate.acquire()
     log.append(name)
-    gate.release(counted=True)
+    gate.release(slot, counted=True)
 
 
 async def test_slots_are_free_until_the_budget_is_used(clock: FakeClock) -> None:
@@ -68,14 +69,14 @@ async def test_waiters_are_served_in_order_by_one_timer(clock: FakeClock) -> Non
 async def test_a_cancelled_waiter_loses_no_slot(clock: FakeClock) -> None:
     """Cancelling a waiter, before or just after its slot was granted, leaves the slot to others."""
     gate, log = make_gate(clock, budget=1), list[str]()
-    await gate.acquire()
+    slot = await gate.acquire()
     first = asyncio.create_task(take(gate, "first", log))
     second = asyncio.create_task(take(gate, "second", log))
     third = asyncio.create_task(take(gate, "third", log))
     await settle()
     first.cancel()
     await settle()
-    gate.release(counted=False)  # grants the second, which has not run yet
+    gate.release(slot, counted=False)  # grants the second, which has not run yet
     second.cancel()
     await settle()
     assert first.cancelled()
@@ -88,19 +89,20 @@ async def test_a_cancelled_waiter_loses_no_slot(clock: FakeClock) -> None:
 async def test_a_request_that_never_went_out_gives_its_slot_back(clock: FakeClock) -> None:
     """A release that does not count frees the slot at once."""
     gate, log = make_gate(clock, budget=1), list[str]()
-    await gate.acquire()
+    slot = await gate.acquire()
     waiting = asyncio.create_task(take(gate, "next", log))
     await settle()
-    gate.release(counted=False)
+    gate.release(slot, counted=False)
     await waiting
     assert log == ["next"]
 
 
-async def test_everybody_waits_for_a_pause(clock: FakeClock) -> None:
-    """A pause holds back free slots until its deadline, and a shorter one does not shorten it."""
-    gate, log = make_gate(clock), list[str]()
-    gate.pause(5.0)
-    gate.pause(1.0)
+async def test_everybody_waits_for_a_429(clock: FakeClock) -> None:
+    """A 429 holds back free slots until its deadline; another one does not shorten it."""
+    gate, log = make_gate(clock, budget=3), list[str]()
+    first, second = await gate.acquire(), await gate.acquire()
+    gate.refused(first, 5.0)
+    gate.refused(second, 1.0)
     waiting = asyncio.create_task(take(gate, "a", log))
     await clock.advance(4.9)
     assert log == []
@@ -111,14 +113,34 @@ async def test_everybody_waits_for_a_pause(clock: FakeClock) -> None:
     await waiting
 
 
+async def test_after_a_429_one_goes_first_and_the_rest_follow_evenly(clock: FakeClock) -> None:
+    """One probe; when it passes, the others go at a pace, on a timer that was moved forward."""
+    gate, log = make_gate(clock, budget=10), list[str]()
+    gate.refused(await gate.acquire(), 5.0)
+    probing = asyncio.create_task(gate.acquire())
+    waiting = [asyncio.create_task(take(gate, name, log)) for name in "abc"]
+    await clock.advance(5.0)
+    assert probing.done()
+    assert gate.snapshot().mode == "probing"
+    await clock.advance(1.0)
+    assert log == []
+    gate.release(probing.result(), counted=True)
+    await settle()
+    assert len(log) < 3
+    await clock.advance(3.0)
+    assert log == ["a", "b", "c"]
+    assert gate.snapshot().mode == "paced"
+    await asyncio.gather(*waiting)
+
+
 async def test_max_in_flight_bounds_what_is_under_way(clock: FakeClock) -> None:
     """With `max_in_flight` requests out the next waits for an answer, and no timer runs."""
     gate, log = make_gate(clock, budget=10, max_in_flight=1), list[str]()
-    await gate.acquire()
+    slot = await gate.acquire()
     waiting = asyncio.create_task(take(gate, "next", log))
     await settle()
     assert (clock.armed, gate.snapshot().next_in) == (0, inf)
-    gate.release(counted=True)
+    gate.release(slot, counted=True)
     await waiting
     assert log == ["next"]
 
@@ -126,8 +148,8 @@ async def test_max_in_flight_bounds_what_is_under_way(clock: FakeClock) -> None:
 async def test_a_wait_known_to_outlast_the_deadline_is_not_begun(clock: FakeClock) -> None:
     """The caller is told at once that the slot would come too late."""
     gate = make_gate(clock, budget=1)
-    await gate.acquire()
-    gate.release(counted=True)
+    slot = await gate.acquire()
+    gate.release(slot, counted=True)
     with pytest.raises(DeadlineExceeded):
         await gate.acquire(deadline=clock.now() + 5)
     assert gate.snapshot().waiting == 0
@@ -135,28 +157,28 @@ async def test_a_wait_known_to_outlast_the_deadline_is_not_begun(clock: FakeCloc
 
 async def test_a_pause_fails_those_whose_deadline_comes_before(clock: FakeClock) -> None:
     """When a pause makes a wait hopeless, it ends; the others wait on."""
-    gate = make_gate(clock, budget=1)
-    await gate.acquire()
+    gate = make_gate(clock, budget=2, max_in_flight=2)
+    slot, other = await gate.acquire(), await gate.acquire()
     hurried = asyncio.create_task(gate.acquire(clock.now() + 20))
     patient = asyncio.create_task(gate.acquire())
     await settle()
-    gate.pause(30.0)
+    gate.refused(other, 30.0)
     with pytest.raises(DeadlineExceeded):
         await hurried
     assert gate.snapshot().waiting == 1
-    gate.release(counted=False)
+    gate.release(slot, counted=False)
     await clock.advance(30.0)
     await patient
 
 
 async def test_a_deadline_ends_the_wait_for_an_answer_that_does_not_come() -> None:
     """Where nobody can know the wait, it ends at the deadline itself."""
-    gate = ProcessGate(SlidingWindow(1, WINDOW, 1))
+    gate = ProcessGate(LearningWindow.of(1, WINDOW, 1))
     await gate.acquire()
     with pytest.raises(DeadlineExceeded):
         # An answer now would free the slot one window from now, so this is refused at once ...
         await gate.acquire(gate.clock.now() + 0.01)
-    gate = ProcessGate(SlidingWindow(2, WINDOW, 1))
+    gate = ProcessGate(LearningWindow.of(2, WINDOW, 1))
     await gate.acquire()
     with pytest.raises(DeadlineExceeded):
         # ... and here it would free a slot at once, so only waiting can tell.
@@ -166,15 +188,15 @@ async def test_a_deadline_ends_the_wait_for_an_answer_that_does_not_come() -> No
 
 def test_threads_with_loops_of_their_own_share_one_gate() -> None:
     """Calls from several event loops in several threads never exceed the budget, none is lost."""
-    gate = ProcessGate(SlidingWindow(10, 0.05, 32))
+    gate = ProcessGate(LearningWindow.of(10, 0.05, 32))
     starts: list[float] = []
 
     async def work() -> None:
         for _ in range(10):
-            await gate.acquire()
+            slot = await gate.acquire()
             starts.append(gate.clock.now())
             await asyncio.sleep(0)
-            gate.release(counted=True)
+            gate.release(slot, counted=True)
 
     threads = [threading.Thread(target=lambda: asyncio.run(work())) for _ in range(4)]
     for thread in threads:
@@ -188,12 +210,12 @@ def test_threads_with_loops_of_their_own_share_one_gate() -> None:
 
 def test_a_loop_that_dies_with_waiters_blocks_nobody() -> None:
     """A loop closed without cancelling its waiters leaves the gate usable for another loop."""
-    gate = ProcessGate(SlidingWindow(1, 0.05, 32))
+    gate = ProcessGate(LearningWindow.of(1, 0.05, 32))
     dead = asyncio.new_event_loop()
-    dead.run_until_complete(gate.acquire())
+    slot = dead.run_until_complete(gate.acquire())
     waiter = dead.create_task(gate.acquire())
     dead.run_until_complete(asyncio.sleep(0))
-    gate.release(counted=True)
+    gate.release(slot, counted=True)
     dead.close()
     asyncio.run(asyncio.wait_for(gate.acquire(), 5))
     assert gate.snapshot().in_flight == 1
@@ -214,8 +236,8 @@ def test_clients_of_one_organisation_share_a_gate() -> None:
     gate = join_gate("org", ann, limit, 32, clock)
     assert join_gate("org", bob, limit, 32, clock) is gate
     assert join_gate("other", bob, limit, 32, clock) is not gate
-    asyncio.run(gate.acquire())
-    gate.release(counted=True)
+    slot = asyncio.run(gate.acquire())
+    gate.release(slot, counted=True)
     leave_gate("org", ann)
     leave_gate("org", bob)
     carol = User()
@@ -245,7 +267,7 @@ def test_a_user_that_was_forgotten_leaves_by_itself() -> None:
 
 
 @settings(max_examples=60, deadline=None)
-@given(st.lists(st.sampled_from(["take", "cancel", "answer", "unsent", "pause", "wait"])))
+@given(st.lists(st.sampled_from(["take", "cancel", "answer", "unsent", "429", "wait"])))
 def test_no_interleaving_loses_or_makes_up_a_slot(steps: list[str]) -> None:
     """Whatever happens in whatever order, every waiter is served in the end and no slot leaks."""
     asyncio.run(_interleave(steps))
@@ -254,7 +276,7 @@ def test_no_interleaving_loses_or_makes_up_a_slot(steps: list[str]) -> None:
 async def _interleave(steps: list[str]) -> None:
     clock = FakeClock()
     gate = make_gate(clock, budget=3, max_in_flight=2)
-    tasks: list[asyncio.Task[None]] = []
+    tasks: list[asyncio.Task[Slot]] = []
     for step in steps:
         held = [task for task in tasks if task.done() and not task.cancelled()]
         match step:
@@ -264,9 +286,10 @@ async def _interleave(steps: list[str]) -> None:
                 tasks[-1].cancel()
             case "answer" | "unsent" if held:
                 tasks.remove(held[0])
-                gate.release(counted=step == "answer")
-            case "pause":
-                gate.pause(3.0)
+                gate.release(held[0].result(), counted=step == "answer")
+            case "429" if held:
+                tasks.remove(held[0])
+                gate.refused(held[0].result())
             case "wait":
                 await clock.advance(4.0)
         await settle()
@@ -277,7 +300,9 @@ async def _interleave(steps: list[str]) -> None:
         for task in ended:
             tasks.remove(task)
             if not task.cancelled():
-                gate.release(counted=True)
+                gate.release(task.result(), counted=True)
         await clock.advance(FULL_WINDOW)
     await clock.advance(FULL_WINDOW)
-    assert gate.snapshot() == make_gate(clock, budget=3, max_in_flight=2).snapshot()
+    left = gate.snapshot()
+    assert (left.used, left.in_flight, left.waiting) == (0, 0, 0)
+    gate.release(await gate.acquire(clock.now()), counted=False)

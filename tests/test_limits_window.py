@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import json
 import math
 
 import pytest
@@ -16,10 +17,13 @@ from hypothesis.stateful import (
     rule,
 )
 
+from moveworks_shift_async.limits.learning import LearningWindow
 from moveworks_shift_async.limits.window import (
     CLOCK_SLACK,
     GateSnapshot,
+    Quota,
     SlidingWindow,
+    Slot,
     least_time,
 )
 
@@ -34,75 +38,109 @@ class ServerOfUnknownLatency(RuleBasedStateMachine):
 
     @initialize(budget=BUDGETS, per=PERS, max_in_flight=st.integers(1, 7), zero=st.floats(-9, 1e6))
     def open(self, budget: int, per: float, max_in_flight: int, zero: float) -> None:
-        self.window = SlidingWindow(budget, per, max_in_flight)
+        self.window = LearningWindow.of(budget, per, max_in_flight)
         self.now = zero
-        self.flying: list[float] = []
+        self.flying: list[Slot] = []
         self.counted: list[float] = []
+        self.probes: set[int] = set()
 
     @rule(part=st.one_of(st.floats(0, 0.3), st.floats(0, 2.5)))
     def time_passes(self, part: float) -> None:
-        self.now += part * self.window.per
+        self.now += part * self.window.quota.per
 
-    @rule(latency=st.floats(0, 2), where=FRACTIONS)
-    def start_when_allowed(self, latency: float, where: float) -> None:
+    @rule()
+    def start_when_allowed(self) -> None:
         """Start at the first moment allowed, if no answer is needed for it."""
         if self._obey():
-            self.window.start()
-            self.flying.append(self.now)
+            self._start()
 
     @precondition(lambda self: self.flying)
     @rule(data=st.data(), where=FRACTIONS)
     def answer(self, data: st.DataObject, where: float) -> None:
-        sent = self.flying.pop(data.draw(st.integers(0, len(self.flying) - 1)))
-        self.counted.append(sent + where * (self.now - sent))
-        self.window.answered(self.now)
+        slot = self._land(data, where)
+        self.window.answered(slot, self.now)
+        assert not (slot.id in self.probes and self.window.lesson.probe == slot.id)
+
+    @precondition(lambda self: self.flying)
+    @rule(data=st.data(), where=FRACTIONS, asked=st.one_of(st.none(), st.floats(0, 2)))
+    def answer_429(self, data: st.DataObject, where: float, asked: float | None) -> None:
+        """Only the first 429 of an episode teaches; none shortens a pause or raises the rate."""
+        slot, lesson = self._land(data, where), self.window.lesson
+        before = (lesson.base, lesson.refused_at)
+        old = lesson.shut or slot.started <= lesson.refused_at
+        pause, rate = lesson.pause_until, lesson.rate(self.now)
+        self.window.refused(slot, self.now, asked)
+        assert lesson.pause_until >= pause
+        assert 0 < lesson.rate(self.now) <= rate
+        if old:
+            assert (lesson.base, lesson.refused_at) == before
+        else:
+            assert lesson.shut
+            assert lesson.rate(self.now) <= lesson.quota.rate
 
     @precondition(lambda self: self.flying)
     @rule(data=st.data())
     def never_reached_the_server(self, data: st.DataObject) -> None:
-        self.flying.pop(data.draw(st.integers(0, len(self.flying) - 1)))
-        self.window.unused()
+        slot = self.flying.pop(data.draw(st.integers(0, len(self.flying) - 1)))
+        self.window.unused(slot, self.now)
+        assert self.window.lesson.probe != slot.id
 
-    @rule(part=st.floats(-1, 2))
-    def pause(self, part: float) -> None:
-        before = self.window.pause_until
-        self.window.pause(self.now, part * self.window.per)
-        assert self.window.pause_until >= before
-        assert self.window.pause_until >= self.now + part * self.window.per
+    @rule()
+    def move_to_another_process(self) -> None:
+        """What was written as JSON and read again is the same."""
+        state = json.loads(json.dumps(self.window.state(), allow_nan=False))
+        self.window = LearningWindow.restored(self.window.quota, state)
+        assert self.window.state() == state
 
     @invariant()
     def slots_are_never_negative_nor_too_many(self) -> None:
         """Slots held are those in flight and those answered, and never exceed the budget."""
         if hasattr(self, "window"):
-            assert self.window.in_flight == len(self.flying)
-            assert 0 <= self.window.in_flight <= self.window.used <= self.window.budget
-            assert self.window.in_flight <= self.window.max_in_flight
+            slots = self.window.window
+            assert slots.in_flight == len(self.flying)
+            assert 0 <= slots.in_flight <= slots.used <= slots.quota.budget
+            assert slots.in_flight <= slots.quota.max_in_flight
 
     @invariant()
-    def nothing_starts_in_a_pause(self) -> None:
-        """While a pause lasts, the wait is at least as long."""
+    def nothing_starts_in_a_pause_nor_beside_a_probe(self) -> None:
+        """The wait outlasts the pause, and the probe's answer unless that seems lost."""
         if hasattr(self, "window"):
-            assert self.window.wait(self.now) >= self.window.pause_until - self.now
+            wait, lesson = self.window.wait(self.now), self.window.lesson
+            assert wait >= lesson.pause_until - self.now
+            if lesson.probe is not None:
+                assert lesson.shut
+                assert wait >= lesson.probed_at + lesson.quota.per - self.now
 
     def teardown(self) -> None:
         """All starts happen in the end, and no window ever held more than the budget."""
         if not hasattr(self, "window"):
             return
         while self.flying:
-            self.counted.append(self.flying.pop())
-            self.window.answered(self.now)
-        for _ in range(2 * self.window.budget + 1):
-            assert self._obey()
-            self.window.start()
-            self.window.answered(self.now)
             self.counted.append(self.now)
+            self.window.answered(self.flying.pop(), self.now)
+        for _ in range(2 * self.window.quota.budget + 1):
+            assert self._obey()
+            self._start()
+            self.counted.append(self.now)
+            self.window.answered(self.flying.pop(), self.now)
         times = sorted(self.counted)
-        for first, beyond in zip(times, times[self.window.budget :], strict=False):
-            assert beyond - first > self.window.per
+        for first, beyond in zip(times, times[self.window.quota.budget :], strict=False):
+            assert beyond - first > self.window.quota.per
+
+    def _start(self) -> None:
+        slot = self.window.start(self.now)
+        self.flying.append(slot)
+        if self.window.lesson.probe == slot.id:
+            self.probes.add(slot.id)
+
+    def _land(self, data: st.DataObject, where: float) -> Slot:
+        slot = self.flying.pop(data.draw(st.integers(0, len(self.flying) - 1)))
+        self.counted.append(slot.started + where * (self.now - slot.started))
+        return slot
 
     def _obey(self) -> bool:
         """Let the time pass that `wait` asks for; False if only an answer can tell."""
-        for _ in range(5):
+        for _ in range(9):
             wait = self.window.wait(self.now)
             assert wait >= 0
             if wait == math.inf:
@@ -118,48 +156,50 @@ TestServerOfUnknownLatency = ServerOfUnknownLatency.TestCase
 
 
 @st.composite
-def windows(draw: st.DrawFn, shrunk: bool = False) -> tuple[SlidingWindow, float]:
+def windows(draw: st.DrawFn, shrunk: bool = False) -> tuple[LearningWindow, float]:
     """A window in some state that obedience leads to, and its present."""
-    budget, per = draw(BUDGETS), draw(PERS)
+    budget, per, now = draw(BUDGETS), draw(PERS), 1000.0
     used = draw(st.integers(budget + 1, 2 * budget + 5) if shrunk else st.integers(0, budget))
     in_flight = draw(st.integers(0, used))
-    window = SlidingWindow(budget, per, max_in_flight=draw(st.integers(max(1, in_flight), 20)))
-    window.in_flight = in_flight
-    now = 1000.0
+    window = LearningWindow.of(budget, per, draw(st.integers(max(1, in_flight), 20)))
+    window.window.flying = dict.fromkeys(range(1, in_flight + 1), now)
+    window.window.last_id = in_flight
     ages = draw(st.lists(st.floats(0, 1), min_size=used - in_flight, max_size=used - in_flight))
-    window.answered_at.extend(now - age * per for age in sorted(ages, reverse=True))
+    window.window.answered_at.extend(now - age * per for age in sorted(ages, reverse=True))
     if draw(st.booleans()):
-        window.pause(now, draw(st.floats(0, 3)) * per)
+        lesson = window.lesson
+        lesson.base = draw(st.floats(0.1, 1)) * window.quota.rate
+        lesson.opened = lesson.due = lesson.ready = now - draw(st.floats(0, 9)) * per
+        lesson.pause_until = now + draw(st.floats(-1, 3)) * per
     return window, now
 
 
-def true_wait(window: SlidingWindow, now: float, ahead: int) -> float:
+def true_wait(window: LearningWindow, now: float, ahead: int) -> float:
     """The wait behind `ahead` others if every answer comes at once."""
     window, time = copy.deepcopy(window), now
-    while window.in_flight:
-        window.answered(time)
+    for key, started in list(window.window.flying.items()):
+        window.answered(Slot(key, started), time)
     for _ in range(ahead + 1):
         while (wait := window.wait(time)) > 0:
             time = max(time + wait, math.nextafter(time, math.inf))
-        window.start()
-        window.answered(time)
+        window.answered(window.start(time), time)
     return time - now
 
 
 @given(windows(), st.integers(0, 20))
-def test_least_wait_is_a_lower_bound(state: tuple[SlidingWindow, float], ahead: int) -> None:
+def test_least_wait_is_a_lower_bound(state: tuple[LearningWindow, float], ahead: int) -> None:
     """With answers that come at once the wait is never less; without a pause it is nearly that."""
     window, now = state
     least, true = window.least_wait(now, ahead), true_wait(window, now, ahead)
     assert least <= true + 1e-6
-    if window.pause_until <= now:
-        slack = (ahead // window.budget + 2) * window.per * CLOCK_SLACK
+    if window.lesson.base is None:
+        slack = (ahead // window.quota.budget + 2) * window.quota.per * CLOCK_SLACK
         assert true <= least + slack + 1e-6
 
 
 @given(windows(shrunk=True), st.integers(0, 20))
 def test_least_wait_is_a_lower_bound_after_the_budget_shrank(
-    state: tuple[SlidingWindow, float], ahead: int
+    state: tuple[LearningWindow, float], ahead: int
 ) -> None:
     """A new client with a lower limit finds more slots held than it may use, and waits no less."""
     window, now = state
@@ -167,28 +207,28 @@ def test_least_wait_is_a_lower_bound_after_the_budget_shrank(
 
 
 @given(windows())
-def test_no_wait_is_no_wait(state: tuple[SlidingWindow, float]) -> None:
+def test_no_wait_is_no_wait(state: tuple[LearningWindow, float]) -> None:
     """With nobody ahead the least wait is 0 exactly when a request may start now."""
     window, now = state
-    assume(window.in_flight < window.max_in_flight)  # else it hangs on an answer alone
+    assume(window.window.in_flight < window.quota.max_in_flight)  # else it hangs on an answer alone
     assert (window.least_wait(now, 0) == 0) == (window.wait(now) == 0)
 
 
 @given(windows(), st.integers(0, 20))
-def test_least_wait_grows_with_the_queue(state: tuple[SlidingWindow, float], ahead: int) -> None:
+def test_least_wait_grows_with_the_queue(state: tuple[LearningWindow, float], ahead: int) -> None:
     """Nobody further back may expect to start earlier, but for the clocks' slack."""
     window, now = state
-    slack = window.per * CLOCK_SLACK + 1e-6
+    slack = window.quota.per * CLOCK_SLACK + 1e-6
     assert window.least_wait(now, ahead) <= window.least_wait(now, ahead + 1) + slack
 
 
 def test_a_slot_ends_one_window_after_its_answer() -> None:
     """A slot is held while in flight, and then for the window and the clocks' slack."""
-    window = SlidingWindow(1, 60.0, 8)
+    window = SlidingWindow(Quota(1, 60.0, 8))
     assert window.wait(0) == 0
-    window.start()
+    slot = window.start(0)
     assert window.wait(5) == math.inf
-    window.answered(5)
+    assert window.answered(slot, 5)
     assert window.wait(5) == pytest.approx(60.06)
     assert window.wait(65) > 0
     assert window.wait(65.06) == 0
@@ -197,35 +237,35 @@ def test_a_slot_ends_one_window_after_its_answer() -> None:
 
 def test_an_unused_slot_is_free_at_once() -> None:
     """A request that never reached the server costs nothing."""
-    window = SlidingWindow(1, 60.0, 8)
-    window.start()
-    window.unused()
+    window = SlidingWindow(Quota(1, 60.0, 8))
+    window.unused(window.start(0))
     assert window.wait(0) == 0
+
+
+def test_a_slot_ends_once() -> None:
+    """A second end of the same slot makes up nothing, be it an answer, a 429 or neither."""
+    window = LearningWindow.of(2, 60.0, 8)
+    slot = window.start(0)
+    window.answered(slot, 1)
+    window.answered(slot, 2)
+    window.refused(slot, 3)
+    window.unused(slot, 4)
+    assert (window.window.used, window.snapshot(4).mode) == (1, "burst")
 
 
 def test_in_flight_is_bounded_too() -> None:
     """With room in the budget, the bound of requests in flight still waits for an answer."""
-    window = SlidingWindow(10, 60.0, 1)
-    window.start()
+    window = SlidingWindow(Quota(10, 60.0, 1))
+    slot = window.start(0)
     assert window.wait(0) == math.inf
-    window.answered(0)
+    window.answered(slot, 0)
     assert window.wait(0) == 0
-
-
-def test_a_shorter_pause_does_not_end_a_longer_one() -> None:
-    """A pause only extends, and it is over by itself."""
-    window = SlidingWindow(10, 60.0, 8)
-    window.pause(0, 60)
-    window.pause(10, 5)
-    assert window.wait(10) == 50
-    assert window.least_wait(10, 0) == 50
-    assert window.wait(60) == 0
 
 
 @given(st.integers(1, 400), BUDGETS, PERS)
 def test_least_time_is_what_an_empty_window_needs(requests: int, budget: int, per: float) -> None:
     """The estimate from an empty window is that of the last request's least wait."""
-    window = SlidingWindow(budget, per, requests)
+    window = SlidingWindow(Quota(budget, per, requests))
     assert least_time(requests, budget, per) == pytest.approx(window.least_wait(0, requests - 1))
 
 
@@ -239,3 +279,13 @@ def test_a_snapshot_is_a_value() -> None:
     """What a gate knew is frozen and shown whole."""
     snapshot = GateSnapshot(budget=120, used=3, in_flight=1, waiting=2, next_in=0.5, paused_for=0.0)
     assert "used=3" in repr(snapshot)
+    assert str(snapshot) == "3 of 120 slots used, 1 in flight, 2 waiting, burst"
+
+
+@given(windows(), st.floats(0.1, 1e6))
+def test_a_clock_set_back_changes_no_wait(state: tuple[LearningWindow, float], by: float) -> None:
+    """Every moment moves with the clock; a step within the clocks' slack only holds time still."""
+    window, now = state
+    before = window.wait(now)
+    assert window.wait(now - window.quota.per * CLOCK_SLACK / 2) == before
+    assert window.wait(now - by) == pytest.approx(before, abs=1e-6 + 2 * CLOCK_SLACK * 60)

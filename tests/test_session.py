@@ -20,8 +20,8 @@ from moveworks_shift_async.errors import (
     ServerFailed,
     TokenUnavailable,
 )
+from moveworks_shift_async.limits.learning import LearningWindow
 from moveworks_shift_async.limits.process import ProcessGate
-from moveworks_shift_async.limits.window import SlidingWindow
 from moveworks_shift_async.retry import RetryPolicy
 from moveworks_shift_async.session import Call, SessionManager
 from moveworks_shift_async.settings import Timeouts
@@ -57,12 +57,11 @@ def read_attempts(response: Response, attempts: int) -> int:
 def build(clock: FakeClock, *answers: Answer, budget: int = 120, **policy: object) -> Parts:
     """A session whose vendor gives these answers."""
     transport, authorizer = FakeTransport(list(answers)), FakeAuthorizer()
-    gate = ProcessGate(SlidingWindow(budget, 60.0, 32), clock)
+    gate = ProcessGate(LearningWindow.of(budget, 60.0, 32), clock)
     session = SessionManager(
         transport,
         authorizer,
         gate,
-        throttle_pause=60.0,
         retry=RetryPolicy(**policy),  # type: ignore[arg-type]
         timeouts=Timeouts(close=0.05),
         clock=clock,
@@ -100,15 +99,19 @@ async def test_a_call_carries_the_grant_and_is_answered(clock: FakeClock) -> Non
     assert (parts.gate.snapshot().used, parts.gate.snapshot().in_flight) == (1, 0)
 
 
-async def test_a_429_pauses_everybody_for_the_window(clock: FakeClock) -> None:
-    """Without Retry-After the pause is the rate limit's window, and the call is then repeated."""
-    parts = build(clock, answer(429), OK)
+async def test_a_429_pauses_everybody(clock: FakeClock) -> None:
+    """Without Retry-After the pause starts small and doubles, and the call is then repeated."""
+    parts = build(clock, answer(429), answer(429), OK)
     task = asyncio.create_task(parts.send())
-    await clock.advance(59.9)
+    await settle()
+    first = parts.gate.snapshot().paused_for
+    assert 0 < first < 2
+    await clock.advance(first - 0.1)
     assert len(parts.transport.requests) == 1
-    assert parts.gate.snapshot().paused_for > 0
-    await clock.advance(0.2)
-    assert await task == 2
+    await clock.advance(0.1)
+    assert parts.gate.snapshot().paused_for == pytest.approx(2 * first)
+    await clock.advance(2 * first + 0.1)
+    assert await task == 3
 
 
 @pytest.mark.parametrize(("header", "pause"), [("7", 7.0), ("0", 1.0)])
@@ -212,7 +215,7 @@ async def test_a_wait_beyond_the_deadline_is_not_begun(clock: FakeClock) -> None
     parts = build(clock, ConnectionFailed("refused"), deadline=0.001, backoff=1000.0)
     with pytest.raises(DeadlineExceeded, match="refused"):
         await parts.send()
-    parts = build(clock, answer(429), OK, deadline=30.0)
+    parts = build(clock, answer(429), OK, deadline=1.0)
     with pytest.raises(DeadlineExceeded):
         await parts.send()
     assert len(parts.transport.requests) == 1

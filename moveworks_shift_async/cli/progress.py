@@ -85,6 +85,8 @@ def _why(report: BulkReport, gate: GateSnapshot, *, stopping: bool) -> str:
         return f"stopping: {plural(gate.in_flight, 'request')} in flight"
     if gate.paused_for > 0:
         return f"paused {math.ceil(gate.paused_for)} s after a 429"
+    if gate.waiting and gate.mode != "burst" and gate.why:
+        return f"{gate.mode} at {gate.rate * 60:.0f} requests a minute: {gate.why}"
     if gate.waiting and 0 < gate.next_in < math.inf:
         return f"waiting {math.ceil(gate.next_in)} s for the rate limit"
     if gate.in_flight:

@@ -1,1 +1,1 @@
-"""May I send now? Pure arithmetic in `window`; the gate of this process in `process`."""
+"""May I send now? Pure: `window`, `lesson`, `learning`; this process's gate in `process`."""

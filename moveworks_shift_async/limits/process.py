@@ -14,36 +14,37 @@ from collections.abc import Hashable
 from math import inf
 from typing import Any
 
-from attrs import define, field
+from attrs import define, evolve, field
 
 from ..clock import SYSTEM_CLOCK, Clock, Timer
 from ..errors import ConfigurationError, DeadlineExceeded
 from ..settings import RateLimit
 from .lanes import Lanes, Priority
-from .window import GateSnapshot, SlidingWindow
+from .learning import LearningWindow
+from .window import GateSnapshot, Quota, Slot
 
 
 @define(eq=False, repr=False)
 class _Waiter:
     loop: asyncio.AbstractEventLoop
-    future: asyncio.Future[None]
+    future: asyncio.Future[Slot]
     deadline: float
-    granted: bool = False
+    granted: Slot | None = None
 
-    def wake(self, error: Exception | None = None) -> None:
+    def wake(self, result: Slot | DeadlineExceeded) -> None:
         """End the wait, from whatever thread. `RuntimeError` if the waiter's loop is closed."""
         if self.loop is _running_loop():
-            self._settle(error)
+            self._settle(result)
         else:
-            self.loop.call_soon_threadsafe(self._settle, error)
+            self.loop.call_soon_threadsafe(self._settle, result)
 
-    def _settle(self, error: Exception | None) -> None:
+    def _settle(self, result: Slot | DeadlineExceeded) -> None:
         if self.future.done():
             return  # cancelled; `ProcessGate._leave` sees what became of the slot
-        if error is None:
-            self.future.set_result(None)
+        if isinstance(result, Slot):
+            self.future.set_result(result)
         else:
-            self.future.set_exception(error)
+            self.future.set_exception(result)
 
 
 def _running_loop() -> asyncio.AbstractEventLoop | None:
@@ -57,27 +58,29 @@ def _running_loop() -> asyncio.AbstractEventLoop | None:
 class ProcessGate:
     """Shares one budget among all callers of this process."""
 
-    window: SlidingWindow
+    window: LearningWindow
     clock: Clock = SYSTEM_CLOCK
     #: Whoever joined and has not left; a client that was forgotten unclosed leaves by itself.
     users: weakref.WeakSet[Any] = field(factory=weakref.WeakSet)
     _queue: Lanes[_Waiter] = field(factory=Lanes)
     _timer: Timer | None = None
     _timer_loop: asyncio.AbstractEventLoop | None = None
+    #: When the timer rings.
+    _due: float = inf
     _lock: threading.RLock = field(factory=threading.RLock)
 
-    async def acquire(self, deadline: float = inf, priority: Priority = "normal") -> None:
+    async def acquire(self, deadline: float = inf, priority: Priority = "normal") -> Slot:
         """Wait for a slot in the lane of that priority.
 
-        Raises `DeadlineExceeded` before a wait known to outlast `deadline`, which is a
-        time of the gate's clock. Every `acquire` that returned needs one `release`.
+        Raises `DeadlineExceeded` before a wait known to outlast `deadline`, which is a time of the
+        gate's clock. Every slot needs one `release` or `refused`.
         """
         waiter = self._enter(deadline, priority)
-        if waiter is None:
-            return
+        if isinstance(waiter, Slot):
+            return waiter
         try:
             async with asyncio.timeout(None if deadline == inf else deadline - self.clock.now()):
-                await waiter.future
+                return await waiter.future
         except TimeoutError:
             self._leave(waiter)
             raise _too_late() from None
@@ -85,53 +88,40 @@ class ProcessGate:
             self._leave(waiter)
             raise
 
-    def release(self, *, counted: bool) -> None:
+    def release(self, slot: Slot, *, counted: bool) -> None:
         """Give the slot back: one window from now if the server may have counted the request."""
         with self._lock:
-            if counted:
-                self.window.answered(self.clock.now())
-            else:
-                self.window.unused()
+            end = self.window.answered if counted else self.window.unused
+            end(slot, self.clock.now())
             self._dispatch()
 
-    def pause(self, seconds: float) -> None:
-        """Let nobody start for `seconds`; fail those whose deadline comes before."""
+    def refused(self, slot: Slot, retry_after: float | None = None) -> None:
+        """Give the slot back after a 429, which is everybody's; fail those it makes too late.
+
+        `retry_after` is the seconds the server asked for, if it did.
+        """
         with self._lock:
-            self.window.pause(self.clock.now(), seconds)
+            self.window.refused(slot, self.clock.now(), retry_after)
             late = [w for w in self._queue if w.deadline < self.window.pause_until]
             for waiter in late:
                 self._queue.discard(waiter)
                 waiter.wake(_too_late())
+            self._dispatch()
 
     def snapshot(self) -> GateSnapshot:
         """What the gate knows now."""
         with self._lock:
-            now = self.clock.now()
-            next_in = self.window.wait(now)
-            return GateSnapshot(
-                budget=self.window.budget,
-                used=self.window.used,
-                in_flight=self.window.in_flight,
-                waiting=len(self._queue),
-                next_in=next_in,
-                paused_for=max(0.0, self.window.pause_until - now),
-            )
+            return evolve(self.window.snapshot(self.clock.now()), waiting=len(self._queue))
 
     def __repr__(self) -> str:
-        s = self.snapshot()
-        pause = f", paused for {s.paused_for:.1f} s" if s.paused_for else ""
-        return (
-            f"<ProcessGate {s.used} of {s.budget} slots used, {s.in_flight} in flight,"
-            f" {s.waiting} waiting{pause}>"
-        )
+        return f"<ProcessGate {self.snapshot()}>"
 
-    def _enter(self, deadline: float, priority: Priority) -> _Waiter | None:
+    def _enter(self, deadline: float, priority: Priority) -> _Waiter | Slot:
         """Take a slot at once, or join the queue."""
         with self._lock:
             now = self.clock.now()
             if not self._queue and self.window.wait(now) <= 0:
-                self.window.start()
-                return None
+                return self.window.start(now)
             if now + self.window.least_wait(now, self._queue.ahead(priority)) > deadline:
                 raise _too_late()
             loop = asyncio.get_running_loop()
@@ -142,8 +132,8 @@ class ProcessGate:
 
     def _leave(self, waiter: _Waiter) -> None:
         with self._lock:
-            if waiter.granted:
-                self.window.unused()
+            if waiter.granted is not None:
+                self.window.unused(waiter.granted, self.clock.now())
             self._queue.discard(waiter)
             self._dispatch()
 
@@ -152,16 +142,15 @@ class ProcessGate:
         with self._lock:
             now = self.clock.now()
             while self._queue and self.window.wait(now) <= 0:
-                self._grant(self._queue.pop())
+                self._grant(self._queue.pop(), now)
             self._arm(now)
 
-    def _grant(self, waiter: _Waiter) -> None:
-        self.window.start()
-        waiter.granted = True
+    def _grant(self, waiter: _Waiter, now: float) -> None:
+        waiter.granted = self.window.start(now)
         try:
-            waiter.wake()
+            waiter.wake(waiter.granted)
         except RuntimeError:  # its loop was closed under it: nobody is there to take the slot
-            self.window.unused()
+            self.window.unused(waiter.granted, now)
 
     def _arm(self, now: float) -> None:
         """Keep one timer, in the first waiter's loop; a closed loop cannot keep it for others."""
@@ -171,12 +160,18 @@ class ProcessGate:
         if not self._queue or wait == inf:
             return  # nobody waits, or an answer will dispatch
         head = self._queue.first()
-        if self._timer is not None and self._timer_loop is head.loop:
+        if self._timer is not None and self._timer_loop is head.loop and self._due <= now + wait:
             return
         if head.loop is _running_loop():
-            self._timer, self._timer_loop = self.clock.call_later(wait, self._ring), head.loop
+            self._set_timer(now, wait, head.loop)
         else:
             head.loop.call_soon_threadsafe(self._dispatch)
+
+    def _set_timer(self, now: float, wait: float, loop: asyncio.AbstractEventLoop) -> None:
+        if self._timer is not None and self._timer_loop is loop:
+            self._timer.cancel()  # an answer made the next start come sooner
+        self._timer, self._timer_loop = self.clock.call_later(wait, self._ring), loop
+        self._due = now + wait
 
     def _ring(self) -> None:
         with self._lock:
@@ -205,7 +200,7 @@ def join_gate(
         _drop_idle()
         gate = _gates.get(key)
         if gate is None:
-            window = SlidingWindow(limit.budget, limit.per, max_in_flight)
+            window = LearningWindow.of(limit.budget, limit.per, max_in_flight)
             gate = _gates[key] = ProcessGate(window, clock)
         _retune(gate.window, limit, max_in_flight, in_use=bool(gate.users))
         gate.users.add(user)
@@ -220,14 +215,14 @@ def leave_gate(key: Hashable, user: object) -> None:
         _drop_idle()
 
 
-def _retune(window: SlidingWindow, limit: RateLimit, max_in_flight: int, *, in_use: bool) -> None:
-    wanted = (limit.budget, limit.per, max_in_flight)
-    if in_use and wanted != (window.budget, window.per, window.max_in_flight):
+def _retune(window: LearningWindow, limit: RateLimit, max_in_flight: int, *, in_use: bool) -> None:
+    wanted = Quota(limit.budget, limit.per, max_in_flight)
+    if in_use and wanted != window.quota:
         raise ConfigurationError(
             "another open client of this process has the same base_url and credential and another"
             " rate_limit or max_in_flight; they share one gate, so give both the same"
         )
-    window.budget, window.per, window.max_in_flight = wanted
+    window.retune(wanted)
 
 
 def _drop_idle() -> None:

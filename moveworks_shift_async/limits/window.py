@@ -1,4 +1,4 @@
-"""The arithmetic of the rate limit. Pure: `now` comes in, seconds go out, nobody waits here.
+"""The slots of a rate limit. Pure: `now` comes in, seconds go out, nobody waits here.
 
 Theory of operation. The server counts a request somewhere between its sending and its answer; we
 cannot see where. So a request holds a slot from its sending until one window after its *answer*.
@@ -8,19 +8,21 @@ be that a log, a fixed window or a bucket of the same size, and `budget` slots n
 instead lets latency push late requests of one window into the next one's count.
 
 A request that surely never reached the server gives its slot back at once.
-
-A pause is a deadline. Nobody releases it, so nobody can forget to.
 """
 
 from __future__ import annotations
 
 import math
 from collections import deque
+from typing import Literal
 
 from attrs import define, field, frozen
 
 # Two machines' clocks may run apart by 500 parts in a million (NTP slews no faster). Twice that.
 CLOCK_SLACK = 0.001
+
+
+Mode = Literal["burst", "paced", "paused", "probing"]
 
 
 @frozen(kw_only=True)
@@ -33,78 +35,131 @@ class GateSnapshot:
     used: int
     in_flight: int
     #: Calls waiting for a slot.
-    waiting: int
+    waiting: int = 0
     #: Seconds until the next request may start; infinite while only an answer can tell.
     next_in: float
     #: Seconds that a pause after a 429 still lasts, 0 if there is none.
     paused_for: float
+    #: As the budget allows, evenly, not at all after a 429, or one to see whether the door is open.
+    mode: Mode = "burst"
+    #: Requests a second that may start, on average.
+    rate: float = math.inf
+    #: What the last 429 taught; empty if nothing is remembered.
+    why: str = ""
+
+    def __str__(self) -> str:
+        parts = [
+            f"{self.used} of {self.budget} slots used",
+            f"{self.in_flight} in flight",
+            f"{self.waiting} waiting",
+            f"paused for {self.paused_for:.1f} s" if self.paused_for else self.mode,
+            f"{self.rate:.2f} requests a second" if self.why else "",
+            self.why,
+        ]
+        return ", ".join(part for part in parts if part)
 
 
-@define(eq=False, repr=False)
-class SlidingWindow:
-    """Slots of one budget. Times are seconds of one clock that never goes back."""
+@frozen
+class Quota:
+    """What the server is believed to allow, and what we allow ourselves."""
 
     budget: int
     #: Seconds of the server's window.
     per: float
     #: Requests in flight at most.
     max_in_flight: int
-    in_flight: int = 0
-    pause_until: float = -math.inf
+
+    @property
+    def rate(self) -> float:
+        """Requests a second that use the whole budget; each slot outlives its window a little."""
+        return self.budget / (self.per * (1 + CLOCK_SLACK))
+
+
+@frozen
+class Slot:
+    """The right to one request."""
+
+    id: int
+    started: float
+
+
+@define(eq=False)
+class SlidingWindow:
+    """Slots of one budget. Times are seconds of one clock that never goes back."""
+
+    quota: Quota
+    #: When each request in flight started, by its slot's id.
+    flying: dict[int, float] = field(factory=dict)
     #: When the answers of the last window came, oldest first.
-    answered_at: deque[float] = field(factory=deque, repr=False)
+    answered_at: deque[float] = field(factory=deque)
+    last_id: int = 0
 
-    def wait(self, now: float) -> float:
-        """Seconds until one more request may start; infinite while only an answer can tell."""
-        self._forget(now)
-        paused = max(0.0, self.pause_until - now)
-        if self.in_flight >= min(self.max_in_flight, self.budget):
-            return math.inf
-        if self.used < self.budget:
-            return paused
-        return max(paused, self._ends(self.answered_at[0]) - now)
-
-    def least_wait(self, now: float, ahead: int) -> float:
-        """Least seconds until a request may start that has `ahead` others before it."""
-        self._forget(now)
-        free = self.budget - self.used
-        if ahead < free:
-            return max(0.0, self.pause_until - now)
-        # Below 0 where the budget shrank: the slots beyond it must end before the first start.
-        windows, slot = divmod(ahead - max(free, 0), self.budget)
-        slot -= min(free, 0)
-        known = slot < len(self.answered_at)
-        first = self._ends(self.answered_at[slot]) - now if known else self.per
-        return max(first, self.pause_until - now) + windows * self.per
+    @property
+    def in_flight(self) -> int:
+        """Requests without an answer."""
+        return len(self.flying)
 
     @property
     def used(self) -> int:
         """Slots held now, as of the last call that took `now`."""
-        return self.in_flight + len(self.answered_at)
+        return len(self.flying) + len(self.answered_at)
 
-    def start(self) -> None:
+    def held(self, now: float) -> tuple[int, float]:
+        """How many slots are held, and since when the oldest of them."""
+        self.forget(now)
+        return self.used, min([now, *self.flying.values(), *list(self.answered_at)[:1]])
+
+    def wait(self, now: float) -> float:
+        """Seconds until one more slot is free; infinite while only an answer can tell."""
+        self.forget(now)
+        if self.in_flight >= min(self.quota.max_in_flight, self.quota.budget):
+            return math.inf
+        if self.used < self.quota.budget:
+            return 0.0
+        return self._ends(self.answered_at[0]) - now
+
+    def least_wait(self, now: float, ahead: int) -> float:
+        """Least seconds until a slot is free for one that has `ahead` others before it."""
+        self.forget(now)
+        free = self.quota.budget - self.used
+        if ahead < free:
+            return 0.0
+        # Below 0 where the budget shrank: the slots beyond it must end before the first start.
+        windows, slot = divmod(ahead - max(free, 0), self.quota.budget)
+        slot -= min(free, 0)
+        known = slot < len(self.answered_at)
+        first = self._ends(self.answered_at[slot]) - now if known else self.quota.per
+        return first + windows * self.quota.per
+
+    def start(self, now: float) -> Slot:
         """Take a slot. Only when `wait` has said 0."""
-        self.in_flight += 1
+        self.last_id += 1
+        self.flying[self.last_id] = now
+        return Slot(self.last_id, now)
 
-    def answered(self, now: float) -> None:
-        """The request has ended and the server may have counted it."""
-        self.in_flight -= 1
+    def answered(self, slot: Slot, now: float) -> bool:
+        """The request has ended and the server may have counted it. False if it had ended."""
+        if self.flying.pop(slot.id, None) is None:
+            return False
         self.answered_at.append(now)
+        return True
 
-    def unused(self) -> None:
+    def unused(self, slot: Slot) -> None:
         """The request never reached the server: the slot is free at once."""
-        self.in_flight -= 1
+        self.flying.pop(slot.id, None)
 
-    def pause(self, now: float, seconds: float) -> None:
-        """Nothing starts for `seconds` from now; a longer pause that is under way stays."""
-        self.pause_until = max(self.pause_until, now + seconds)
+    def shift(self, seconds: float) -> None:
+        """Move every moment: the clock was set."""
+        self.flying = {key: started + seconds for key, started in self.flying.items()}
+        self.answered_at = deque(time + seconds for time in self.answered_at)
 
-    def _forget(self, now: float) -> None:
+    def forget(self, now: float) -> None:
+        """Let go of the slots that have ended."""
         while self.answered_at and self._ends(self.answered_at[0]) <= now:
             self.answered_at.popleft()
 
     def _ends(self, answered_at: float) -> float:
-        return answered_at + self.per * (1 + CLOCK_SLACK)
+        return answered_at + self.quota.per * (1 + CLOCK_SLACK)
 
 
 def least_time(requests: int, budget: int, per: float) -> float:
