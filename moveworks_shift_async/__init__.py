@@ -22,6 +22,7 @@ from .errors import (
     ServerFailed,
     TokenUnavailable,
 )
+from .limits.file import FileGate
 from .limits.window import GateSnapshot
 from .models import AppObject, BulkReport, ChunkOutcome, InvalidRecipient, Receipt, ShiftMessage
 from .retry import RetryPolicy
@@ -51,6 +52,7 @@ __all__ = [
     "ConfigurationError",
     "ConnectionFailed",
     "DeadlineExceeded",
+    "FileGate",
     "GateSnapshot",
     "InvalidInput",
     "InvalidRecipient",

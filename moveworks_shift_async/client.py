@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 from types import TracebackType
 from typing import Literal, Self
@@ -17,6 +18,7 @@ from .endpoints.events import EventsEndpoint
 from .endpoints.messages import MessagesEndpoint
 from .endpoints.sending import Sender
 from .errors import ConfigurationError
+from .limits.file import FileGate
 from .limits.process import join_gate, leave_gate
 from .retry import RetryPolicy
 from .session import Gate, SessionManager
@@ -48,7 +50,8 @@ class MoveworksClient:
 
     `base_url` is a `Region` or any https URL. `rate_limit` is what this process may use.
     `max_in_flight` bounds the requests on their way at once. `http` is an aiohttp session of
-    yours, used and never closed. Raises `ConfigurationError` for what cannot work.
+    yours, used and never closed. `gate` is where the rate limit is kept: a `FileGate` shares it
+    with other processes of this machine. Raises `ConfigurationError` for what cannot work.
     """
 
     def __init__(
@@ -76,7 +79,12 @@ class MoveworksClient:
     def from_env(cls) -> Self:
         """A client from the `MOVEWORKS_` variables; `ConfigurationError` names what is missing."""
         found = settings.moveworks_from_env()
-        return cls(found.credentials, base_url=found.base_url, rate_limit=found.rate_limit)
+        return cls(
+            found.credentials,
+            base_url=found.base_url,
+            rate_limit=found.rate_limit,
+            gate=gate_of(found),
+        )
 
     @property
     def gate(self) -> Gate:
@@ -170,6 +178,11 @@ class ShiftClient:
         return f"<ShiftClient {self._session.transport.base_url} {self.gate!r}>"
 
 
+def gate_of(found: settings.MoveworksSettings) -> FileGate | None:
+    """The gate in the file that the settings name, if they name one."""
+    return None if found.gate_file is None else FileGate(found.gate_file)
+
+
 def _session(
     credentials: settings.MoveworksCredentials | settings.ShiftCredentials,
     base_url: str,
@@ -193,16 +206,38 @@ def _session(
     authorizer = _authorizer(credentials, transport, rate_limit.per, clock)
     if not authorizer.renews:
         retry = evolve(retry, replay_unauthenticated=False)
-    key = (url, credentials)
+    gate, leave = _join(gate, (url, credentials), transport, rate_limit, max_in_flight, clock)
     return SessionManager(
         transport,
         authorizer,
-        gate or join_gate(key, transport, rate_limit, max_in_flight, clock),
+        gate,
         retry=retry,
         timeouts=timeout,
         clock=clock,
-        on_closed=lambda: leave_gate(key, transport),
+        on_closed=leave,
     )
+
+
+def _join(
+    gate: Gate | None,
+    key: tuple[str, settings.MoveworksCredentials | settings.ShiftCredentials],
+    user: object,
+    limit: RateLimit,
+    max_in_flight: int,
+    clock: Clock,
+) -> tuple[Gate, Callable[[], None]]:
+    """The gate of a client, and how the client leaves it. A gate of the caller's own has no users.
+
+    `key` says whose budget it is: base URL and credential.
+    """
+    if gate is None:
+        shared = join_gate(key, user, limit, max_in_flight, clock)
+        return shared, lambda: leave_gate(key, user)
+    if isinstance(gate, FileGate):
+        file = gate
+        file.join(user, f"{key[0]} {settings.identity(key[1])}", limit, max_in_flight)
+        return file, lambda: file.leave(user)
+    return gate, lambda: None
 
 
 def _authorizer(

@@ -90,6 +90,15 @@ MoveworksCredentials = ApiKey | ClientCredentials
 ShiftCredentials = AppCredentials | BearerToken | OAuthTokens
 
 
+def identity(credentials: MoveworksCredentials | ShiftCredentials) -> str:
+    """What stays the same of a credential while its secret or its tokens are replaced. A secret."""
+    match credentials:
+        case ApiKey(lasting) | BearerToken(lasting):
+            return lasting
+        case _:
+            return credentials.client_id
+
+
 @frozen(kw_only=True)
 class RateLimit:
     """What the organisation may send, and the part of it that this process takes."""
@@ -134,6 +143,8 @@ class MoveworksSettings:
     credentials: MoveworksCredentials
     base_url: str
     rate_limit: RateLimit
+    #: The file in which all processes of this machine share the rate limit; None: each its own.
+    gate_file: str | None = None
 
 
 @frozen(kw_only=True)
@@ -159,6 +170,7 @@ def moveworks_from_env(
             requests=env.number("MOVEWORKS_REQUESTS_PER_MINUTE", int, 120),
             share=env.number("MOVEWORKS_SHARE", float, 1.0, most=1.0),
         ),
+        gate_file=env.get("MOVEWORKS_GATE_FILE"),
     )
 
 

@@ -46,6 +46,7 @@ OWNERS = {
     "rich": ("cli/",),
     "charset_normalizer": ("sources/",),
     "csv": ("sources/",),
+    "sqlite3": ("limits/store.py",),
 }
 #: Who may use these parts of a module that others use otherwise.
 PART_OWNERS = {
@@ -63,6 +64,10 @@ PURE = (
     "addresses.py",
     "batcher.py",
     "wire/",
+    "limits/lanes.py",
+    "limits/learning.py",
+    "limits/lesson.py",
+    "limits/shared.py",
     "limits/window.py",
     "limits/lesson.py",
     "limits/learning.py",

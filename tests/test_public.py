@@ -53,7 +53,16 @@ ERRORS = {
     "TokenUnavailable",
 }
 #: What only some users need is imported when it is used.
-LAZY = ("click", "rich", "tenacity", "cattrs", "charset_normalizer", "csv", "aiohttp.web_app")
+LAZY = (
+    "click",
+    "rich",
+    "tenacity",
+    "cattrs",
+    "charset_normalizer",
+    "csv",
+    "sqlite3",
+    "aiohttp.web_app",
+)
 #: Importing the package may cost this many times what importing aiohttp costs.
 COST = 1.15
 

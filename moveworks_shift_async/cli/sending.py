@@ -11,7 +11,7 @@ from typing import Any
 from attrs import define, field, frozen
 
 from ..bulk import BulkSend
-from ..client import MoveworksClient
+from ..client import MoveworksClient, gate_of
 from ..models import BulkReport
 from ..session import Gate
 from ..settings import MoveworksSettings
@@ -58,7 +58,10 @@ class Result:
 async def deliver(letter: Letter, mailing: Mailing, settings: MoveworksSettings) -> Result:
     """Send it and show how far it is. Ctrl-C stops it; the account is complete all the same."""
     client = MoveworksClient(
-        settings.credentials, base_url=settings.base_url, rate_limit=settings.rate_limit
+        settings.credentials,
+        base_url=settings.base_url,
+        rate_limit=settings.rate_limit,
+        gate=gate_of(settings),
     )
     bulk, view = letter.to(client, mailing), make_view()
     stopper = _Stopper(bulk, client.gate, view)

@@ -1,1 +1,1 @@
-"""May I send now? Pure: `window`, `lesson`, `learning`; this process's gate in `process`."""
+"""May I send now? Pure arithmetic, and a gate around it: for this process, or this machine."""

@@ -8,11 +8,12 @@ whose waiter was cancelled goes back, so cancelling anybody at any moment loses 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import threading
 import weakref
 from collections.abc import Hashable
 from math import inf
-from typing import Any
+from typing import Any, Protocol, cast
 
 from attrs import define, evolve, field
 
@@ -31,14 +32,14 @@ class _Waiter:
     deadline: float
     granted: Slot | None = None
 
-    def wake(self, result: Slot | DeadlineExceeded) -> None:
+    def wake(self, result: Slot | Exception) -> None:
         """End the wait, from whatever thread. `RuntimeError` if the waiter's loop is closed."""
         if self.loop is _running_loop():
             self._settle(result)
         else:
             self.loop.call_soon_threadsafe(self._settle, result)
 
-    def _settle(self, result: Slot | DeadlineExceeded) -> None:
+    def _settle(self, result: Slot | Exception) -> None:
         if self.future.done():
             return  # cancelled; `ProcessGate._leave` sees what became of the slot
         if isinstance(result, Slot):
@@ -54,11 +55,43 @@ def _running_loop() -> asyncio.AbstractEventLoop | None:
         return None
 
 
+class Window(Protocol):
+    """The arithmetic that says when the next request may start; see `LearningWindow`."""
+
+    @property
+    def pause_until(self) -> float:
+        """Nothing starts before."""
+
+    def wait(self, now: float) -> float:
+        """Seconds until one more request may start; infinite while only an answer can tell."""
+
+    def least_wait(self, now: float, ahead: int) -> float:
+        """Least seconds until a request may start that has `ahead` others before it."""
+
+    def start(self, now: float) -> Slot:
+        """Take a slot. Only when `wait` has said 0."""
+
+    def answered(self, slot: Slot, now: float) -> None:
+        """The request has ended, not in a 429, and the server may have counted it."""
+
+    def refused(self, slot: Slot, now: float, retry_after: float | None = None) -> None:
+        """The request ended in a 429. `retry_after` is the seconds the server asked for."""
+
+    def unused(self, slot: Slot, now: float) -> None:
+        """The request never reached the server: the slot is free at once."""
+
+    def snapshot(self, now: float) -> GateSnapshot:
+        """What is known now."""
+
+
 @define(eq=False, repr=False)
 class ProcessGate:
-    """Shares one budget among all callers of this process."""
+    """Shares one budget among all callers of this process.
 
-    window: LearningWindow
+    Whoever holds `lock` may read and change `window`; it is taken again by who has it.
+    """
+
+    window: Window
     clock: Clock = SYSTEM_CLOCK
     #: Whoever joined and has not left; a client that was forgotten unclosed leaves by itself.
     users: weakref.WeakSet[Any] = field(factory=weakref.WeakSet)
@@ -67,7 +100,7 @@ class ProcessGate:
     _timer_loop: asyncio.AbstractEventLoop | None = None
     #: When the timer rings.
     _due: float = inf
-    _lock: threading.RLock = field(factory=threading.RLock)
+    _lock: contextlib.AbstractContextManager[Any] = field(factory=threading.RLock)
 
     async def acquire(self, deadline: float = inf, priority: Priority = "normal") -> Slot:
         """Wait for a slot in the lane of that priority.
@@ -120,7 +153,8 @@ class ProcessGate:
         """Take a slot at once, or join the queue."""
         with self._lock:
             now = self.clock.now()
-            if not self._queue and self.window.wait(now) <= 0:
+            wait = self.window.wait(now)
+            if not self._queue and wait <= 0:
                 return self.window.start(now)
             if now + self.window.least_wait(now, self._queue.ahead(priority)) > deadline:
                 raise _too_late()
@@ -141,9 +175,13 @@ class ProcessGate:
         """Hand out what is free, in order, and set the timer for the rest."""
         with self._lock:
             now = self.clock.now()
-            while self._queue and self.window.wait(now) <= 0:
-                self._grant(self._queue.pop(), now)
-            self._arm(now)
+            try:
+                while self._queue and self.window.wait(now) <= 0:
+                    self._grant(self._queue.pop(), now)
+                self._arm(now)
+            except ConfigurationError as error:  # the window cannot be had any more
+                while self._queue:
+                    self._fail(self._queue.pop(), error)
 
     def _grant(self, waiter: _Waiter, now: float) -> None:
         waiter.granted = self.window.start(now)
@@ -151,6 +189,10 @@ class ProcessGate:
             waiter.wake(waiter.granted)
         except RuntimeError:  # its loop was closed under it: nobody is there to take the slot
             self.window.unused(waiter.granted, now)
+
+    def _fail(self, waiter: _Waiter, error: ConfigurationError) -> None:
+        with contextlib.suppress(RuntimeError):  # its loop was closed under it
+            waiter.wake(type(error)(*error.args))  # each its own: raising changes an error
 
     def _arm(self, now: float) -> None:
         """Keep one timer, in the first waiter's loop; a closed loop cannot keep it for others."""
@@ -200,9 +242,10 @@ def join_gate(
         _drop_idle()
         gate = _gates.get(key)
         if gate is None:
-            window = LearningWindow.of(limit.budget, limit.per, max_in_flight)
-            gate = _gates[key] = ProcessGate(window, clock)
-        _retune(gate.window, limit, max_in_flight, in_use=bool(gate.users))
+            new = LearningWindow.of(limit.budget, limit.per, max_in_flight)
+            gate = _gates[key] = ProcessGate(new, clock)
+        window = cast(LearningWindow, gate.window)  # made here, above
+        _retune(window, limit, max_in_flight, in_use=bool(gate.users))
         gate.users.add(user)
         return gate
 

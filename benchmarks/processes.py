@@ -1,0 +1,210 @@
+"""One rate limit for several processes: a file gate against a server that lets 60 through in 2 s.
+
+Each row gets a new sandbox in a process of its own, with a sliding log, and as many senders as it
+says, each a process with more to send than the limit allows. What was accepted and how often 429
+was answered is read from the sandbox's book, never from a client.
+
+The use of the limit is the least time in which a sliding log lets `TOTAL` through, against the time
+it took. A slot ends one window after its answer, so each window costs a round trip: 1 is out of
+reach. Where one process is killed, what it had in flight comes back a window later.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import multiprocessing
+import os
+import tempfile
+import time
+from multiprocessing.connection import Connection
+from multiprocessing.process import BaseProcess
+from pathlib import Path
+from typing import Any
+
+from attrs import frozen
+from rich.console import Console
+from rich.table import Table
+
+from moveworks_shift_async import ApiKey, FileGate, MoveworksClient, RateLimit
+from moveworks_shift_async.limits.learning import LearningWindow
+from moveworks_shift_async.limits.process import ProcessGate
+from moveworks_shift_async.sandbox import Sandbox, Stats
+
+from .machine import describe
+from .server import Server, be_sandbox, serving
+
+LIMIT, WINDOW = 60, 2.0
+# Six windows' worth: the last dozen can pass when five windows are over.
+TOTAL = 6 * LIMIT
+BEST = (TOTAL - 1) // LIMIT * WINDOW
+# Seconds after which a run has failed, and between two looks at how many went through.
+BOUND, LOOK = 60.0, 0.02
+NUMBERS = (1, 2, 4, 8)
+# Seconds for all senders to start and to open the file.
+START = 20.0
+# Calls that wait in each process: it always has more to send than it may.
+CALLERS = 16
+STEPS = 2_000
+MESSAGE = "The VPN is down for maintenance tonight from 22:00 to 23:00."
+# The credential and the event that every sandbox knows.
+KNOWN = Sandbox()
+QUOTA = RateLimit(requests=LIMIT, per=WINDOW)
+
+Sender = tuple[BaseProcess, Connection]
+
+
+@frozen
+class Result:
+    """One run: what the sandbox saw, and how many each process got through."""
+
+    stats: Stats
+    seconds: float
+    shares: list[int]
+
+    @property
+    def use(self) -> float:
+        """The least time that a sliding log allows, as a part of the time it took."""
+        return BEST / self.seconds
+
+
+def send_all(pipe: Connection, url: str, path: str) -> None:
+    """A sender: told to, it sends until told to stop, and tells how many were accepted."""
+    pipe.send(asyncio.run(_send_all(pipe, url, path)))
+
+
+async def _send_all(pipe: Connection, url: str, path: str) -> int:
+    gate, sent = FileGate(path), 0
+
+    async def call(number: int) -> None:
+        nonlocal sent
+        while True:
+            person = f"p{os.getpid()}-{number}-{sent}@example.com"
+            await client.events.send(KNOWN.event_id, MESSAGE, [person])
+            sent += 1
+
+    async with MoveworksClient(
+        ApiKey(KNOWN.api_key), base_url=url, rate_limit=QUOTA, gate=gate
+    ) as client:
+        loop = asyncio.get_running_loop()
+        await _told(pipe, loop)
+        callers = [asyncio.ensure_future(call(number)) for number in range(CALLERS)]
+        await _told(pipe, loop)
+        done = sent
+        for caller in callers:
+            caller.cancel()
+        await asyncio.gather(*callers, return_exceptions=True)
+    return done
+
+
+async def _told(pipe: Connection, loop: asyncio.AbstractEventLoop) -> None:
+    """Say that we are ready, and wait until told to go on."""
+    pipe.send("ready")
+    await loop.run_in_executor(None, pipe.recv)
+
+
+def measure(number: int, *, kill: bool = False) -> Result:
+    """Let so many processes send until the total went through; kill one in the middle if asked."""
+    with serving(be_sandbox, LIMIT, WINDOW) as server, tempfile.TemporaryDirectory() as folder:
+        path = str(Path(folder) / "gate")
+        senders = [_started(server.url, path) for _ in range(number)]
+        for _, pipe in senders:
+            _hear(pipe)
+        start = time.monotonic()
+        for _, pipe in senders:
+            pipe.send("start")
+        if kill:
+            time.sleep(BEST / 2)
+            senders.pop()[0].kill()
+        seconds = _until_through(server, start)
+        return Result(server.ask(), seconds, [_stopped(*sender) for sender in senders])
+
+
+def _started(url: str, path: str) -> Sender:
+    spawn = multiprocessing.get_context("spawn")
+    ours, theirs = spawn.Pipe()
+    process = spawn.Process(target=send_all, args=(theirs, url, path), daemon=True)
+    process.start()
+    theirs.close()
+    return process, ours
+
+
+def _until_through(server: Server, start: float) -> float:
+    while server.ask().accepted < TOTAL:
+        if time.monotonic() - start > BOUND:
+            raise TimeoutError("the senders do not send")
+        time.sleep(LOOK)
+    return time.monotonic() - start
+
+
+def _stopped(process: BaseProcess, pipe: Connection) -> int:
+    """How many the sender got through, which is told to stop."""
+    _hear(pipe)
+    pipe.send("stop")
+    sent = _hear(pipe)
+    process.join(START)
+    return int(sent)
+
+
+def _hear(pipe: Connection) -> Any:
+    if not pipe.poll(START):
+        raise TimeoutError("a sender does not answer")
+    return pipe.recv()
+
+
+async def cost(gate: ProcessGate | FileGate) -> list[float]:
+    """Microseconds of `STEPS` acquires that need not wait, each with its release, in order."""
+    found = []
+    for _ in range(STEPS):
+        start = time.perf_counter()
+        slot = await gate.acquire()
+        middle = time.perf_counter()
+        gate.release(slot, counted=True)
+        found.append((middle - start) * 1e6)
+        await asyncio.sleep(0)
+    return sorted(found)
+
+
+def costs() -> dict[str, list[float]]:
+    """What an acquire costs at a full budget of 120, in this process and through a file."""
+    # 120 in a tenth of a millisecond: it is always full of answers and never makes anybody wait.
+    quota = RateLimit(requests=10**6, per=120 / 5_000)
+    with tempfile.TemporaryDirectory() as folder:
+        file, user = FileGate(str(Path(folder) / "gate")), Result
+        file.join(user, "cost", quota, 32)
+        through = asyncio.run(cost(file))
+        file.leave(user)
+    window = LearningWindow.of(quota.budget, quota.per, 32)
+    return {"this process": asyncio.run(cost(ProcessGate(window))), "a file": through}
+
+
+def table(found: dict[str, Result]) -> Table:
+    """What the sandbox saw."""
+    result = Table(title=f"{TOTAL} requests, {LIMIT} allowed in {WINDOW:.0f} s")
+    result.add_column("processes")
+    for heading in ("seconds", "use of the limit", "429s", "least and most of a process"):
+        result.add_column(heading, justify="right")
+    for name, one in found.items():
+        result.add_row(
+            name,
+            f"{one.seconds:.2f}",
+            f"{one.use:.3f}",
+            str(one.stats.throttled),
+            f"{min(one.shares)}, {max(one.shares)}",
+        )
+    return result
+
+
+def main() -> None:
+    """Run the benchmark and print its table."""
+    found = {str(number): measure(number) for number in NUMBERS}
+    found["4, one killed"] = measure(4, kill=True)
+    console = Console(width=100)
+    console.print(table(found))
+    for name, steps in costs().items():
+        middle, late = steps[STEPS // 2], steps[STEPS * 99 // 100]
+        console.print(f"acquire in {name}: p50 {middle:.0f} µs, p99 {late:.0f} µs")
+    console.print(describe("python -m benchmarks.processes", ("aiohttp",)), highlight=False)
+
+
+if __name__ == "__main__":
+    main()
