@@ -446,3 +446,13 @@ def test_settings_that_cannot_work_say_what_and_where(
     """One typed error that names the setting, the bound and the value."""
     with pytest.raises(ConfigurationError, match=words):
         make()
+
+
+def test_a_credential_stays_itself_while_its_secret_is_replaced() -> None:
+    """The key or token, else the client's id, says whose budget is spent."""
+    assert settings.identity(ApiKey("k")) == "k"
+    assert settings.identity(BearerToken("t")) == "t"
+    assert settings.identity(ClientCredentials("an-id", "s1")) == "an-id"
+    assert settings.identity(ClientCredentials("an-id", "s2")) == "an-id"
+    assert settings.identity(AppCredentials("an-id", "s")) == "an-id"
+    assert settings.identity(TOKENS) == "an-id"
