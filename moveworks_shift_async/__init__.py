@@ -1,41 +1,44 @@
 """Async client for the Moveworks API and the SHIFT messages API."""
 
-from .bulk import BulkSend
-from .client import MoveworksClient, ShiftClient
-from .errors import (
-    BadRequest,
-    BadResponse,
-    ClientClosed,
-    ConfigurationError,
-    ConnectionFailed,
-    DeadlineExceeded,
-    InvalidInput,
-    MoveworksError,
-    NotAllowed,
-    NotAuthenticated,
-    NotFound,
-    NotSent,
-    Outcome,
-    OutcomeUnknown,
-    RateLimited,
-    RefusedByServer,
-    ServerFailed,
-    TokenUnavailable,
-)
-from .limits.file import FileGate
-from .limits.window import GateSnapshot
-from .models import AppObject, BulkReport, ChunkOutcome, InvalidRecipient, Receipt, ShiftMessage
-from .retry import RetryPolicy
-from .settings import (
-    ApiKey,
-    AppCredentials,
-    BearerToken,
-    ClientCredentials,
-    OAuthTokens,
-    RateLimit,
-    Region,
-    Timeouts,
-)
+import typing as _typing
+
+if _typing.TYPE_CHECKING:
+    from .bulk import BulkSend
+    from .client import MoveworksClient, ShiftClient
+    from .errors import (
+        BadRequest,
+        BadResponse,
+        ClientClosed,
+        ConfigurationError,
+        ConnectionFailed,
+        DeadlineExceeded,
+        InvalidInput,
+        MoveworksError,
+        NotAllowed,
+        NotAuthenticated,
+        NotFound,
+        NotSent,
+        Outcome,
+        OutcomeUnknown,
+        RateLimited,
+        RefusedByServer,
+        ServerFailed,
+        TokenUnavailable,
+    )
+    from .limits.file import FileGate
+    from .limits.window import GateSnapshot
+    from .models import AppObject, BulkReport, ChunkOutcome, InvalidRecipient, Receipt, ShiftMessage
+    from .retry import RetryPolicy
+    from .settings import (
+        ApiKey,
+        AppCredentials,
+        BearerToken,
+        ClientCredentials,
+        OAuthTokens,
+        RateLimit,
+        Region,
+        Timeouts,
+    )
 
 __all__ = [
     "ApiKey",
@@ -77,3 +80,21 @@ __all__ = [
     "Timeouts",
     "TokenUnavailable",
 ]
+
+if not _typing.TYPE_CHECKING:  # else every misspelt name would have a type
+    # Importing the package imports nothing else: the first use of a name brings its module. They
+    # are looked through in this order, the light ones first; `client` has `FileGate`, too.
+    _MODULES = ("errors", "settings", "models", "retry", "limits.window", "bulk", "client")
+
+    def __getattr__(name: str) -> object:
+        from importlib import import_module  # noqa: PLC0415
+
+        modules = _MODULES if name in __all__ else ()
+        for module in modules:
+            found = getattr(import_module(f".{module}", __name__), name, None)
+            if found is not None:
+                return found
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+    def __dir__() -> list[str]:
+        return __all__

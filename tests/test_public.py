@@ -111,11 +111,20 @@ def test_nothing_else_is_public() -> None:
 
 
 def test_what_few_need_is_imported_late() -> None:
-    """Importing the package imports no CLI library, no retry library, no converter, no server."""
-    found = python("-c", f"import {PACKAGE}, sys; print(*sys.modules)")
+    """The client brings no CLI library, no retry library, no converter, no server."""
+    found = python("-c", f"from {PACKAGE} import MoveworksClient; import sys; print(*sys.modules)")
     modules = found.stdout.split()
     assert "aiohttp" in modules
     assert [name for name in LAZY if name in modules] == []
+
+
+def test_the_package_alone_is_light() -> None:
+    """Importing it imports nothing of its own; a name brings its module, a misspelt one fails."""
+    found = python("-c", f"import {PACKAGE}, sys; print(*sys.modules)")
+    assert [name for name in found.stdout.split() if name.startswith(f"{PACKAGE}.")] == []
+    with pytest.raises(AttributeError, match="MoveworksClinet"):
+        _ = moveworks_shift_async.MoveworksClinet  # type: ignore[attr-defined]
+    assert dir(moveworks_shift_async) == sorted(moveworks_shift_async.__all__)
 
 
 def test_importing_prints_and_warns_nothing() -> None:
