@@ -11,6 +11,7 @@ import stat
 import subprocess
 import sys
 from collections.abc import AsyncIterator
+from concurrent.futures import ThreadPoolExecutor
 from math import inf
 from pathlib import Path
 
@@ -500,3 +501,12 @@ async def test_a_killed_process_neither_stops_the_others_nor_keeps_its_slots(pat
     await asyncio.sleep(1.1)
     assert gate.snapshot().in_flight == gate.snapshot().used == 0
     gate.leave(user)
+
+
+def test_many_may_make_the_file_at_the_same_moment(tmp_path: Path) -> None:
+    """Whoever opens it first makes it; nobody takes a file in the making for a foreign one."""
+    with ThreadPoolExecutor(8) as pool:
+        for number in range(40):
+            path = str(tmp_path / f"gate{number}")
+            for store in pool.map(lambda _, path=path: Store.open(path), range(8)):
+                store.close()

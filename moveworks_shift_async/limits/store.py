@@ -108,7 +108,10 @@ class Store:
         self._db.close()
 
     def _prepare(self) -> None:
+        # All marks as of one moment: another process may be making the file just now.
+        self._db.execute("BEGIN")
         self._check_mark()
+        self._db.execute("COMMIT")
         if self._db.execute("PRAGMA journal_mode").fetchone() != ("wal",):
             self._db.execute("PRAGMA journal_mode = WAL")
         self._db.execute("PRAGMA synchronous = NORMAL")
