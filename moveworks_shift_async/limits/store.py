@@ -27,6 +27,8 @@ APPLICATION_ID = 0x6D777367
 FORMAT = 1
 # Seconds that opening waits for others that are opening.
 OPENING = 5.0
+# Times that another process may come in between while the file is made.
+TURNS = 50
 # Seconds that a step may wait for the file inside the event loop: 50 times what a step takes.
 STEP = 0.005
 
@@ -55,7 +57,7 @@ class Store:
         store = cls(path, db)
         weakref.finalize(store, db.close)
         try:
-            store._prepare()
+            store._prepare_in_turn()
         except sqlite3.Error as error:
             db.close()
             raise _unusable(path, error) from error
@@ -106,6 +108,23 @@ class Store:
     def close(self) -> None:
         """Close the file; the last one to do so tidies up."""
         self._db.close()
+
+    def _prepare_in_turn(self) -> None:
+        """Prepare the file while others may be doing the same."""
+        for _ in range(TURNS):
+            try:
+                return self._prepare()
+            except sqlite3.OperationalError as error:
+                if error.sqlite_errorcode & 0xFF not in (
+                    sqlite3.SQLITE_BUSY,
+                    sqlite3.SQLITE_LOCKED,
+                ):
+                    raise
+                self.rollback()
+                # SQLite does not wait by itself where it changes the journal's mode; here it does.
+                self._db.execute("BEGIN IMMEDIATE")
+                self._db.execute("ROLLBACK")
+        return self._prepare()
 
     def _prepare(self) -> None:
         # All marks as of one moment: another process may be making the file just now.
