@@ -3,7 +3,7 @@
 ::
 
     MoveworksError
-    ├── NotSent                 no byte of the request left this machine: nobody was told
+    ├── NotSent                 never sent, or refused and not sent again: nobody was told
     │   ├── InvalidInput        an argument breaks a documented rule
     │   ├── ConfigurationError  settings, credentials or environment are wrong or missing
     │   ├── ClientClosed        the client is closed, or belongs to another event loop
@@ -40,7 +40,7 @@ class Outcome(enum.StrEnum):
     REJECTED = "rejected"
     #: It was sent and no usable answer came. They may or may not have been told.
     UNKNOWN = "unknown"
-    #: It never left this machine. Nobody was told.
+    #: It never left this machine, or was refused and given up. Nobody was told.
     NOT_SENT = "not_sent"
 
 
@@ -70,7 +70,7 @@ def _rebuild(
 
 
 class NotSent(MoveworksError):
-    """No byte of the request left this machine. Sending it again is safe."""
+    """Nobody was told: it never left this machine, or was refused (a 429) and then given up."""
 
 
 class InvalidInput(NotSent, ValueError):
