@@ -292,6 +292,18 @@ async def test_a_file_that_stays_away_fails_the_calls_that_wait(
     two[0].release(await two[0].acquire(), counted=True)
 
 
+async def test_a_file_that_was_left_is_not_looked_at(path: str, clock: FakeClock) -> None:
+    """Another process had it at that moment: what is still owed is told to nobody."""
+    gate, user = FileGate(path, clock), User()
+    gate.join(user, "acme", LIMIT, 32)
+    thief = sqlite3.connect(path, isolation_level=None)
+    thief.execute("BEGIN IMMEDIATE")
+    gate.leave(user)
+    thief.close()
+    await clock.advance(2 * RETRY)
+    assert clock.timers == []
+
+
 # Files that cannot be used, and what is in one that can.
 
 

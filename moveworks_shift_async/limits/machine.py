@@ -141,6 +141,7 @@ class MachineWindow:
         """Strike ourselves from the book and close the file."""
         with self:
             self._tell(lambda book, now: book.leave(self.number, now))
+        self.number = 0
         self.store.close()
 
     def _admit(self, organisation: str, limit: RateLimit) -> Book:
@@ -208,7 +209,7 @@ class MachineWindow:
         book, self._book = self._book, None
         if book is not None:
             self._put_back(book)
-        if self._owed and not self._looks:
+        if self._owed and self.number and not self._looks:
             self._soon()
 
     def _put_back(self, book: Book) -> None:
@@ -226,7 +227,7 @@ class MachineWindow:
     def _soon(self) -> None:
         with contextlib.suppress(RuntimeError):  # no loop: the next step of any thread will do
             asyncio.get_running_loop()
-            self.clock.call_later(RETRY, self._look)
+            self.clock.call_later(RETRY if self._fault is None else LOOK, self._look)
             self._looks = True
 
     def _look(self) -> None:
