@@ -10,7 +10,7 @@ import sqlite3
 import stat
 import subprocess
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
 from math import inf
 from pathlib import Path
@@ -473,19 +473,97 @@ asyncio.run(main(*sys.argv[1:]))
 """
 
 
-async def sender(sandbox: Sandbox, path: str, name: str, calls: int) -> asyncio.subprocess.Process:
-    """A process that sends so many, at once as far as the gate lets it."""
+async def python(program: str, *args: str) -> asyncio.subprocess.Process:
+    """A process of its own that has printed its first line: it has the file open."""
     process = await asyncio.create_subprocess_exec(
-        sys.executable,
-        "-c",
-        SENDER,
-        *(sandbox.url, path, sandbox.event_id, sandbox.api_key, name, str(calls), "20", "1.0"),
+        *(sys.executable, "-c", program, *args),
+        stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         env={**os.environ, "PYTHONPATH": str(Path(moveworks_shift_async.__file__).parents[1])},
     )
     assert process.stdout is not None
     await process.stdout.readline()
     return process
+
+
+async def sender(sandbox: Sandbox, path: str, name: str, calls: int) -> asyncio.subprocess.Process:
+    """A process that sends so many, at once as far as the gate lets it."""
+    known = (sandbox.url, path, sandbox.event_id, sandbox.api_key)
+    return await python(SENDER, *known, name, str(calls), "20", "1.0")
+
+
+WAITER = """
+import asyncio, sys
+from moveworks_shift_async import ConfigurationError, FileGate, RateLimit
+
+class User: pass
+
+async def main(path):
+    gate, user = FileGate(path), User()
+    gate.join(user, "acme", RateLimit(requests=1, per=600.0), 32)
+    slot = await gate.acquire()
+    waiting = asyncio.ensure_future(gate.acquire())
+    await asyncio.sleep(0)
+    print("waits", flush=True)
+    for call in (waiting, gate.acquire()):
+        try:
+            await call
+        except ConfigurationError as error:
+            print(error, flush=True)
+    gate.release(slot, counted=True)
+    sys.stdin.readline()
+    gate.leave(user)
+
+asyncio.run(main(*sys.argv[1:]))
+"""
+
+
+def replace(path: str) -> None:
+    """Put another file in its place."""
+    Path(f"{path}.new").touch()
+    os.replace(f"{path}.new", path)
+
+
+def move(path: str) -> None:
+    """Give it another name."""
+    os.rename(path, f"{path}.old")
+
+
+def delete(path: str) -> None:
+    """Delete it, and what SQLite put beside it."""
+    for file in Path(path).parent.iterdir():
+        file.unlink()
+
+
+@pytest.mark.parametrize("change", [os.unlink, delete, move, replace])
+async def test_a_file_that_is_not_in_its_place_any_more_is_noticed(
+    path: str, change: Callable[[str], None]
+) -> None:
+    """The calls that wait in another process end in an error that says so, and so do new ones."""
+    process = await python(WAITER, path)
+    assert process.stdout is not None
+    change(path)
+    for _ in range(2):
+        line = await asyncio.wait_for(process.stdout.readline(), 10)
+        assert line.startswith(f"the gate file {path} was deleted, moved or replaced".encode())
+        assert b"end all that use it, start them again" in line
+    await asyncio.wait_for(process.communicate(b"\n"), 10)
+    assert process.returncode == 0
+    gate, user = FileGate(path), User()
+    gate.join(user, "acme", LIMIT, 32)  # all have ended, so a new file can be made
+    gate.leave(user)
+
+
+async def test_who_leaves_a_deleted_file_does_not_touch_the_new_one(path: str) -> None:
+    """What SQLite put beside the new file has the same names, and stays."""
+    process = await python(WAITER, path)
+    delete(path)
+    gate, user = FileGate(path), User()
+    gate.join(user, "acme", LIMIT, 32)
+    await asyncio.wait_for(process.communicate(b"\n"), 10)
+    assert {file.name for file in Path(path).parent.iterdir()} == {"gate", "gate-wal", "gate-shm"}
+    gate.release(await gate.acquire(), counted=True)
+    gate.leave(user)
 
 
 async def test_four_processes_never_exceed_one_budget(path: str) -> None:

@@ -9,7 +9,8 @@ under a millisecond, and the next process sees all of it or nothing.
 When the file cannot be had within a few milliseconds the step goes on without it: the window says
 "wait a moment", and what it is told it keeps and tells the book as soon as it can. The event loop
 is never blocked for longer, and no answer is lost. A file that stays away for `PATIENCE` seconds,
-or fails otherwise, fails the calls that wait, with `ConfigurationError`: they were not sent.
+or fails otherwise, fails the calls that wait, with `ConfigurationError`: they were not sent. So
+does one that was deleted or replaced: those who open the path later share another budget.
 
 Nobody tells a process that another has given a slot back, so one that waits looks every `LOOK`
 seconds, and at the moment the arithmetic says. Times are those of the machine's monotonic clock,
