@@ -323,6 +323,17 @@ def test_the_file_is_for_this_user_only(path: str) -> None:
     assert b"secret-key" not in text
 
 
+def test_a_file_that_is_there_keeps_its_permissions(path: str) -> None:
+    """Somebody may want to share it with a group; what SQLite puts beside it is shared as well."""
+    Path(path).touch()
+    Path(path).chmod(0o660)
+    gate, user = FileGate(path), User()
+    gate.join(user, "acme", LIMIT, 32)
+    modes = {stat.S_IMODE(file.stat().st_mode) for file in Path(path).parent.iterdir()}
+    gate.leave(user)
+    assert modes == {0o660}
+
+
 @pytest.mark.parametrize("content", [b"a text that is no gate " * 100, b"SQLite format 3\0" * 99])
 def test_a_file_that_is_no_gate_is_refused(path: str, content: bytes) -> None:
     """The error names the file, and the file is left as it was."""
@@ -474,22 +485,36 @@ asyncio.run(main(*sys.argv[1:]))
 
 
 async def python(program: str, *args: str) -> asyncio.subprocess.Process:
-    """A process of its own that has printed its first line: it has the file open."""
-    process = await asyncio.create_subprocess_exec(
+    """A process of its own."""
+    return await asyncio.create_subprocess_exec(
         *(sys.executable, "-c", program, *args),
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         env={**os.environ, "PYTHONPATH": str(Path(moveworks_shift_async.__file__).parents[1])},
     )
+
+
+async def line(process: asyncio.subprocess.Process) -> str:
+    """The next line that it prints."""
     assert process.stdout is not None
-    await process.stdout.readline()
-    return process
+    return (await asyncio.wait_for(process.stdout.readline(), 10)).decode().strip()
+
+
+async def said(program: str, *args: str) -> str:
+    """The line that a program prints from its start to its end."""
+    process = await python(program, *args)
+    text = await line(process)
+    await asyncio.wait_for(process.communicate(), 10)
+    assert process.returncode == 0
+    return text
 
 
 async def sender(sandbox: Sandbox, path: str, name: str, calls: int) -> asyncio.subprocess.Process:
     """A process that sends so many, at once as far as the gate lets it."""
     known = (sandbox.url, path, sandbox.event_id, sandbox.api_key)
-    return await python(SENDER, *known, name, str(calls), "20", "1.0")
+    process = await python(SENDER, *known, name, str(calls), "20", "1.0")
+    assert await line(process) == "ready"
+    return process
 
 
 WAITER = """
@@ -541,12 +566,12 @@ async def test_a_file_that_is_not_in_its_place_any_more_is_noticed(
 ) -> None:
     """The calls that wait in another process end in an error that says so, and so do new ones."""
     process = await python(WAITER, path)
-    assert process.stdout is not None
+    assert await line(process) == "waits"
     change(path)
     for _ in range(2):
-        line = await asyncio.wait_for(process.stdout.readline(), 10)
-        assert line.startswith(f"the gate file {path} was deleted, moved or replaced".encode())
-        assert b"end all that use it, start them again" in line
+        text = await line(process)
+        assert text.startswith(f"the gate file {path} was deleted, moved or replaced")
+        assert "end all that use it, start them again" in text
     await asyncio.wait_for(process.communicate(b"\n"), 10)
     assert process.returncode == 0
     gate, user = FileGate(path), User()
@@ -557,6 +582,7 @@ async def test_a_file_that_is_not_in_its_place_any_more_is_noticed(
 async def test_who_leaves_a_deleted_file_does_not_touch_the_new_one(path: str) -> None:
     """What SQLite put beside the new file has the same names, and stays."""
     process = await python(WAITER, path)
+    assert await line(process) == "waits"
     delete(path)
     gate, user = FileGate(path), User()
     gate.join(user, "acme", LIMIT, 32)
@@ -564,6 +590,65 @@ async def test_who_leaves_a_deleted_file_does_not_touch_the_new_one(path: str) -
     assert {file.name for file in Path(path).parent.iterdir()} == {"gate", "gate-wal", "gate-shm"}
     gate.release(await gate.acquire(), counted=True)
     gate.leave(user)
+
+
+STRANGER = """
+import sqlite3, sys
+
+db = sqlite3.connect(sys.argv[1], timeout=0.1, isolation_level=None)
+try:
+    db.execute("BEGIN IMMEDIATE")
+    print("it is free")
+except sqlite3.OperationalError as error:
+    print(error)
+db.close()
+"""
+
+
+async def test_another_gate_of_a_process_leaves_the_first_its_locks(path: str) -> None:
+    """While it opens and after it, no other process has the file or tidies up under the first."""
+    first = Store.open(path)
+    first.begin()
+    with ThreadPoolExecutor(1) as pool:
+        opening = pool.submit(Store.open, path)  # waits for the first
+        assert await said(STRANGER, path) == "database is locked"
+        first.commit("the first's")
+        second = opening.result()
+    assert await said(STRANGER, path) == "it is free"
+    assert second.begin() == "the first's"
+    assert await said(STRANGER, path) == "database is locked"
+    second.commit("the second's")
+    assert first.begin() == "the second's"
+    assert {file.name for file in Path(path).parent.iterdir()} == {"gate", "gate-wal", "gate-shm"}
+    first.rollback()
+    first.close()
+    second.close()
+
+
+COUNTER = """
+import sys
+from moveworks_shift_async import FileGate, RateLimit
+
+class User: pass
+
+gate, user = FileGate(sys.argv[1]), User()
+gate.join(user, "acme", RateLimit(requests=4, per=10.0), 32)
+print(gate.snapshot().used)
+gate.leave(user)
+"""
+
+
+async def test_two_gates_of_a_process_and_another_process_share_one_budget(path: str) -> None:
+    """Other processes come and go, and each sees what both have used."""
+    gates, user = (FileGate(path), FileGate(path)), User()
+    for gate in gates:
+        gate.join(user, "acme", LIMIT, 32)
+    for used, gate in enumerate(gates):
+        assert await said(COUNTER, path) == str(used)
+        gate.release(await gate.acquire(), counted=True)
+    assert await said(COUNTER, path) == "2"
+    for gate in gates:
+        gate.leave(user)
 
 
 async def test_four_processes_never_exceed_one_budget(path: str) -> None:

@@ -46,9 +46,10 @@ class FileGate:
     """Shares one rate limit among all processes of this machine that name the same file.
 
     Give it to a client as `gate`; the client's rate limit and credential must be those of all
-    others that use the file. The file is made if need be, for this user only, and holds numbers
-    and no secret. Its directory must be on a local disk. `snapshot` tells of all processes
-    together, but for the calls that wait, which are this process's own.
+    others that use the file. The file is made if need be, for this user only; one that is there
+    keeps its permissions. It holds numbers and no secret. Its directory must be on a local disk.
+    `snapshot` tells of all processes together, but for the calls that wait, which are this
+    process's own.
     """
 
     def __init__(self, path: str | os.PathLike[str], clock: Clock = SYSTEM_CLOCK) -> None:

@@ -12,8 +12,10 @@ time a step (25 against 55 µs).
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import sqlite3
+import threading
 import weakref
 from pathlib import Path
 
@@ -31,6 +33,10 @@ OPENING = 5.0
 TURNS = 50
 # Seconds that a step may wait for the file inside the event loop: 50 times what a step takes.
 STEP = 0.005
+
+
+# Held while a file is made, by whatever thread.
+_making = threading.Lock()
 
 
 class Busy(Exception):
@@ -51,10 +57,11 @@ class Store:
         """Open the file, make it if need be; `ConfigurationError` says what is wrong with it."""
         path = os.path.abspath(path)  # the program may change its directory
         try:
-            os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
+            _make(path)
             file = _file_at(path)  # before it is opened: at worst we see a change that was none
+            uri = f"{Path(path).as_uri()}?mode=rw"  # SQLite would make it for everybody to read
             db = sqlite3.connect(
-                path, timeout=OPENING, isolation_level=None, check_same_thread=False
+                uri, uri=True, timeout=OPENING, isolation_level=None, check_same_thread=False
             )
         except (OSError, sqlite3.Error) as error:
             raise _unusable(path, error) from error
@@ -172,6 +179,21 @@ class Store:
                 f"the gate file {self.path} was written by another release of this package;"
                 " delete it while no process uses it, or name another file"
             )
+
+
+def _make(path: str) -> None:
+    """Make the file, for this user only, unless there is one.
+
+    One that is there is never opened here. A process loses all its POSIX locks on a file with any
+    close of it, also those that SQLite holds for another gate of this process; then others would
+    take themselves for the last and tidy up under it.
+    """
+    with _making:
+        try:
+            os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
+        except FileExistsError:
+            if Path(path).is_dir():
+                raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), path) from None
 
 
 def _file_at(path: str) -> tuple[int, int]:
