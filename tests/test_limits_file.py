@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import re
 import signal
 import sqlite3
 import stat
@@ -12,6 +13,7 @@ import subprocess
 import sys
 from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from math import inf
 from pathlib import Path
 
@@ -25,7 +27,7 @@ from moveworks_shift_async.client import gate_of
 from moveworks_shift_async.limits import machine
 from moveworks_shift_async.limits.alive import SILENCE, alive, boot, myself
 from moveworks_shift_async.limits.machine import LOOK, RETRY
-from moveworks_shift_async.limits.shared import GRACE, Book, Identity
+from moveworks_shift_async.limits.shared import ATTENTIVE, GRACE, Book, Identity
 from moveworks_shift_async.limits.store import Store
 from moveworks_shift_async.limits.window import CLOCK_SLACK, Slot
 from moveworks_shift_async.sandbox import Sandbox
@@ -290,6 +292,33 @@ async def test_a_file_that_stays_away_fails_the_calls_that_wait(
     thief.close()
     two[0].snapshot()
     two[0].release(await two[0].acquire(), counted=True)
+
+
+async def test_a_slot_that_could_not_be_written_is_nobodys(
+    two: tuple[FileGate, FileGate], clock: FakeClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its number is given again; who was cancelled with it takes nothing from the new owner."""
+    mine, theirs = [[await gate.acquire() for _ in range(2)] for gate in two]
+    task = asyncio.create_task(two[0].acquire())
+    await settle()
+
+    def fail(store: Store, _: str) -> None:
+        store.rollback()
+        raise ConfigurationError("the disk is full")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Store, "commit", fail)
+        two[0].release(mine[0], counted=False)
+    task.cancel()  # it was granted, and does not know yet
+    clock.time += ATTENTIVE  # the second waits for nobody's turn
+    two[1].release(theirs[0], counted=False)
+    slot = await two[1].acquire()
+    await settle()
+    assert task.cancelled()
+    assert two[0].snapshot().in_flight == 3
+    assert two[1].snapshot().in_flight == 3
+    two[1].release(slot, counted=False)
+    assert two[0].snapshot().in_flight == 2
 
 
 async def test_a_file_that_was_left_is_not_looked_at(path: str, clock: FakeClock) -> None:
@@ -649,6 +678,50 @@ async def test_two_gates_of_a_process_and_another_process_share_one_budget(path:
     assert await said(COUNTER, path) == "2"
     for gate in gates:
         gate.leave(user)
+
+
+FULL = """
+import asyncio, os, resource, sys
+from moveworks_shift_async import ConfigurationError, FileGate, RateLimit
+
+class User: pass
+
+async def main(path):
+    gate, user = FileGate(path), User()
+    gate.join(user, "acme", RateLimit(requests=4, per=10.0), 32)
+    slot, *_ = [await gate.acquire() for _ in range(4)]
+    waiting = asyncio.ensure_future(gate.acquire())
+    await asyncio.sleep(0)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (os.path.getsize(path + "-wal"), -1))
+    gate.release(slot, counted=False)  # so the waiting call has the turn
+    for call in (waiting, gate.acquire()):
+        try:
+            await call
+        except ConfigurationError as error:
+            print(error, flush=True)
+    sys.stdin.readline()
+    resource.setrlimit(resource.RLIMIT_FSIZE, (-1, -1))
+    print(gate.snapshot().used)
+    slot = await gate.acquire()
+    print(gate.snapshot().used)
+    gate.release(slot, counted=False)
+    gate.leave(user)
+
+asyncio.run(main(*sys.argv[1:]))
+"""
+
+
+async def test_a_file_that_can_grow_no_more_fails_the_calls_and_stays_whole(path: str) -> None:
+    """Nothing of a step that failed is left, others may read on, and with room all goes on."""
+    process = await python(FULL, path)
+    for _ in range(2):
+        assert re.match(rf"the gate file {path} cannot be used: .* not full", await line(process))
+    assert await said(COUNTER, path) == "4"
+    with closing(sqlite3.connect(path)) as db:
+        assert db.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
+    out, _ = await asyncio.wait_for(process.communicate(b"\n"), 10)
+    assert out.split() == [b"3", b"4"]
+    assert process.returncode == 0
 
 
 async def test_four_processes_never_exceed_one_budget(path: str) -> None:

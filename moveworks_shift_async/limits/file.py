@@ -10,7 +10,8 @@ When the file cannot be had within a few milliseconds the step goes on without i
 "wait a moment", and what it is told it keeps and tells the book as soon as it can. The event loop
 is never blocked for longer, and no answer is lost. A file that stays away for `PATIENCE` seconds,
 or fails otherwise, fails the calls that wait, with `ConfigurationError`: they were not sent. So
-does one that was deleted or replaced: those who open the path later share another budget.
+does one that was deleted or replaced: those who open the path later share another budget. A slot
+that could not be written, as on a full disk, fails its call too: the others would not count it.
 
 Nobody tells a process that another has given a slot back, so one that waits looks every `LOOK`
 seconds, and at the moment the arithmetic says. Times are those of the machine's monotonic clock,
@@ -29,7 +30,7 @@ import os
 import threading
 import weakref
 from math import inf
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from ..clock import SYSTEM_CLOCK, Clock
 from ..errors import ConfigurationError
@@ -84,7 +85,10 @@ class FileGate:
 
     async def acquire(self, deadline: float = inf, priority: Priority = "normal") -> Slot:
         """As `ProcessGate.acquire`; `ConfigurationError` when the file cannot be used any more."""
-        return await self._joined().acquire(deadline, priority)
+        gate = self._joined()
+        slot = await gate.acquire(deadline, priority)
+        cast("MachineWindow", gate.window).check(slot)
+        return slot
 
     def release(self, slot: Slot, *, counted: bool) -> None:
         """As `ProcessGate.release`."""

@@ -58,6 +58,10 @@ class MachineWindow:
     _book: Book | None = None
     #: What could not be told to the book yet.
     _owed: list[News] = field(factory=list)
+    #: Slots of this step, which nobody but us knows yet.
+    _started: list[Slot] = field(factory=list)
+    #: Slots that could not be written, and why; their numbers are given again.
+    _void: dict[Slot, ConfigurationError] = field(factory=dict)
     _fault: ConfigurationError | None = None
     #: Since when the file has been away.
     _away: float | None = None
@@ -102,9 +106,16 @@ class MachineWindow:
         return 0.0 if self._book is None else self._book.window.least_wait(now, ahead)
 
     def start(self, now: float) -> Slot:
-        """Take a slot. Only when `wait` has said 0."""
+        """Take a slot. Only when `wait` has said 0, and `check` it when the step is over."""
         assert self._book is not None  # noqa: S101 - `wait` says so
-        return self._book.start(self.number, now)
+        slot = self._book.start(self.number, now)
+        self._started.append(slot)
+        return slot
+
+    def check(self, slot: Slot) -> None:
+        """Raise `ConfigurationError` if the slot could not be written: nobody may send with it."""
+        if slot in self._void:
+            raise ConfigurationError(*self._void[slot].args)
 
     def answered(self, slot: Slot, now: float) -> None:
         """The request has ended, not in a 429, and the server may have counted it."""
@@ -158,8 +169,9 @@ class MachineWindow:
 
     def _end(self, slot: Slot, how: News) -> None:
         def news(book: Book, now: float) -> None:
-            how(book, now)
-            book.end(slot)
+            if slot not in self._void:
+                how(book, now)
+                book.end(slot)
 
         self._tell(news)
 
@@ -215,13 +227,14 @@ class MachineWindow:
         member = book.members.get(self.number)
         if member is not None:
             member.seen, member.waiting = self.clock.now(), self.waiting()
-        self._last = book
         try:
             self.store.commit(json.dumps(book.state()))
-            self._fault = None
+            self._last, self._fault = book, None
             self._owed.clear()
         except ConfigurationError as error:
             self._fault = error
+            self._void |= dict.fromkeys(self._started, error)
+        self._started.clear()
 
     def _soon(self) -> None:
         with contextlib.suppress(RuntimeError):  # no loop: the next step of any thread will do
