@@ -106,6 +106,16 @@ def test_one_probe_at_a_time() -> None:
     assert not window.lesson.shut
 
 
+def test_a_probe_whose_process_is_gone_is_replaced_and_teaches_nothing() -> None:
+    """The server may have counted it, so it holds its slot; the door stays shut."""
+    window = window_at()
+    refuse(window, 0.0, 10.0)
+    window.lost(window.start(10.0), 11.0)
+    assert window.wait(11.0) == 0
+    assert window.lesson.shut
+    assert (window.snapshot(11.0).in_flight, window.snapshot(11.0).used) == (0, 2)
+
+
 def test_after_a_burst_the_pace_is_nearly_the_whole_budget() -> None:
     """A burst that failed says little about the rate, if the door opens soon."""
     window = window_at()

@@ -70,6 +70,11 @@ class LearningWindow:
         self.window.unused(slot)
         self.lesson.unused(slot)
 
+    def lost(self, slot: Slot, now: float) -> None:
+        """Whoever had the slot is gone: the server may have counted it, and nothing is learned."""
+        self.lesson.unused(slot)
+        self.window.answered(slot, self._see(now))
+
     @property
     def pause_until(self) -> float:
         """Nothing starts before."""

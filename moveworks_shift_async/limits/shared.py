@@ -92,9 +92,7 @@ class Book:
         self.members.pop(number, None)
         for taken in [slot for slot, owner in self.owners.items() if owner == number]:
             del self.owners[taken]
-            slot = Slot(taken, self.window.window.flying.get(taken, now))
-            self.window.lesson.unused(slot)  # of a probe that is lost nothing is learned
-            self.window.window.answered(slot, now)
+            self.window.lost(Slot(taken, now), now)
 
     def wait(self, number: int, max_in_flight: int, now: float) -> float:
         """Seconds until this process may start one more; infinite while only an answer can tell."""
