@@ -504,6 +504,7 @@ async def main(url, path, event, key, name, calls, requests, per):
     gate = FileGate(path)
     async with MoveworksClient(ApiKey(key), base_url=url, rate_limit=limit, gate=gate) as client:
         print("ready", flush=True)
+        sys.stdin.readline()
         await asyncio.gather(*(
             client.events.send(event, "Hello", [f"{name}-{i}@example.com"])
             for i in range(int(calls))
@@ -539,11 +540,25 @@ async def said(program: str, *args: str) -> str:
 
 
 async def sender(sandbox: Sandbox, path: str, name: str, calls: int) -> asyncio.subprocess.Process:
-    """A process that sends so many, at once as far as the gate lets it."""
+    """A process that sends so many when told to `go`, at once as far as the gate lets it."""
     known = (sandbox.url, path, sandbox.event_id, sandbox.api_key)
-    process = await python(SENDER, *known, name, str(calls), "20", "1.0")
+    process = await python(SENDER, *known, name, str(calls), "20", str(sandbox.window))
     assert await line(process) == "ready"
     return process
+
+
+def go(*processes: asyncio.subprocess.Process) -> None:
+    """Let them go on."""
+    for process in processes:
+        assert process.stdin is not None
+        process.stdin.write(b"\n")
+
+
+async def end(*processes: asyncio.subprocess.Process) -> None:
+    """See them end well."""
+    assert [await asyncio.wait_for(process.wait(), 30) for process in processes] == (
+        [0] * len(processes)
+    )
 
 
 WAITER = """
@@ -728,21 +743,47 @@ async def test_four_processes_never_exceed_one_budget(path: str) -> None:
     """Against a sliding log, four processes with 20 calls each see no 429 and all get through."""
     async with Sandbox(limit=20, window=1.0, limiter="sliding-log") as sandbox:
         senders = [await sender(sandbox, path, f"p{number}", 20) for number in range(4)]
-        ended = [await asyncio.wait_for(process.wait(), 30) for process in senders]
+        go(*senders)
+        await end(*senders)
         stats = sandbox.stats()
-    assert ended == [0, 0, 0, 0]
     assert (stats.accepted, stats.throttled) == (80, 0)
+    assert stats.max_arrived_in_window <= 20
+
+
+async def test_a_429_to_one_process_holds_the_other_back(path: str) -> None:
+    """Not one request of either comes before the server's Retry-After is over."""
+    async with Sandbox(limit=20, window=2.0, retry_after="seconds") as sandbox:
+        one = await sender(sandbox, path, "one", 1)
+        other = await sender(sandbox, path, "other", 5)
+        gate, user = FileGate(path), User()
+        gate.join(user, f"{sandbox.url} {sandbox.api_key}", RateLimit(requests=20, per=2.0), 32)
+        sandbox.faults.script("send", "throttle")
+        go(one)
+        async with asyncio.timeout(10):
+            while not gate.snapshot().paused_for:  # noqa: ASYNC110 - another process makes it true
+                await asyncio.sleep(0.01)
+        go(other)
+        await end(one, other)
+        gate.leave(user)
+        refused, *rest = sandbox.received().requests
+        stats = sandbox.stats()
+    assert refused.status == 429
+    assert min(record.at for record in rest) >= refused.at + 2.0
+    assert (stats.accepted, stats.throttled) == (6, 1)
 
 
 async def test_a_killed_process_neither_stops_the_others_nor_keeps_its_slots(path: str) -> None:
     """Killed with requests in flight, it leaves a file that the others go on with."""
     async with Sandbox(limit=20, window=1.0, limiter="sliding-log") as sandbox:
         victim = await sender(sandbox, path, "victim", 200)
+        go(victim)
         heir = await sender(sandbox, path, "heir", 40)
+        go(heir)
         victim.send_signal(signal.SIGKILL)
         await victim.wait()
-        assert await asyncio.wait_for(heir.wait(), 20) == 0
+        await end(heir)
         assert sandbox.stats().throttled == 0
+        assert sandbox.stats().max_arrived_in_window <= 20
     gate, user = FileGate(path), User()
     await asyncio.sleep(1.1)
     gate.join(user, f"{sandbox.url} {sandbox.api_key}", RateLimit(requests=20, per=1.0), 32)
