@@ -7,6 +7,7 @@ import json
 import os
 import pty
 import signal
+import stat
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
@@ -17,6 +18,7 @@ import pytest
 from attrs import frozen
 
 import moveworks_shift_async
+from moveworks_shift_async import FileGate, RateLimit
 from moveworks_shift_async.sandbox import Sandbox
 
 PACKAGE = Path(moveworks_shift_async.__file__).parent
@@ -472,6 +474,51 @@ async def test_the_sandbox_command_serves_until_ctrl_c() -> None:
     process.send_signal(signal.SIGINT)
     assert await asyncio.wait_for(process.wait(), 10) == 0
     await process.communicate()
+
+
+# --- one limit for all commands -----------------------------------------------------------
+
+
+async def test_commands_that_name_one_gate_file_share_one_limit(
+    people: Callable[[int], str], tmp_path: Path
+) -> None:
+    """A test and two sends at once: all told, no 429, and what they spent is in one file."""
+    path, limit = tmp_path / "gate", RateLimit(requests=7)
+    async with Sandbox(limit=limit.requests) as sandbox:
+        env = environment(sandbox, MOVEWORKS_GATE_FILE=str(path), MOVEWORKS_REQUESTS_PER_MINUTE="7")
+        args = (*LEGACY, "--yes", "--json", "--recipients")
+        test, *sends = await asyncio.gather(
+            run("auth", "test", env=env),
+            run(*args, people(1200), env=env),
+            run(*args, people(1201), env=env),
+        )
+        assert test == Ended(0, "Auth tested successfully\n", "")
+        assert [ended.code for ended in sends] == [0, 0]
+        assert [ended.json()["accepted"] for ended in sends] == [1200, 1201]
+        assert (sandbox.stats().requests, sandbox.stats().throttled) == (7, 0)
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    gate, user = FileGate(path), sandbox
+    gate.join(user, f"{sandbox.url} {sandbox.api_key}", limit, 32)
+    assert gate.snapshot().used == 7
+    gate.leave(user)
+
+
+async def test_a_command_with_another_limit_is_refused(sandbox: Sandbox, tmp_path: Path) -> None:
+    """Nothing is sent; the line says what differs."""
+    path = str(tmp_path / "gate")
+    gate, user = FileGate(path), sandbox
+    gate.join(user, f"{sandbox.url} {sandbox.api_key}", RateLimit(requests=7), 32)
+    env = environment(sandbox, MOVEWORKS_GATE_FILE=path)
+    test, sent = await asyncio.gather(
+        run("auth", "test", env=env), run(*LEGACY, "--test-to", "a@example.com", env=env)
+    )
+    gate.leave(user)
+    assert (test.code, sent.code) == (2, 2)
+    for ended in (test, sent):
+        assert (
+            "with 7 requests in 60 s, not 120 in 60 s; give all the same rate_limit" in ended.last
+        )
+    assert sandbox.stats().requests == 0
 
 
 # --- what never happens -------------------------------------------------------------------

@@ -101,10 +101,12 @@ def moveworks_settings(
     *,
     base_url: str | None,
     region: str | None,
-    requests_per_minute: int = 120,
-    share: float = 1.0,
+    **rates: float,
 ) -> MoveworksSettings:
-    """What the options and the variables say; `ConfigurationError` names what is missing."""
+    """What the options and the variables say; `ConfigurationError` names what is missing.
+
+    `rates` are those of `rate_options`, in a command that has them.
+    """
     if base_url and region and _given(context, "base_url") != _given(context, "region"):
         # One of them was typed, the other is the environment's: what was typed wins.
         base_url, region = (base_url, None) if _given(context, "base_url") else (None, region)
@@ -112,8 +114,7 @@ def moveworks_settings(
         instead={
             "MOVEWORKS_BASE_URL": base_url or "",
             "MOVEWORKS_REGION": region or "",
-            "MOVEWORKS_REQUESTS_PER_MINUTE": str(requests_per_minute),
-            "MOVEWORKS_SHARE": str(share),
+            **{f"MOVEWORKS_{name.upper()}": str(rate) for name, rate in rates.items()},
         }
     )
 
