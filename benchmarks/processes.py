@@ -4,13 +4,14 @@ Each row gets a new sandbox in a process of its own, with a sliding log, and as 
 says, each a process with more to send than the limit allows. What was accepted and how often 429
 was answered is read from the sandbox's book, never from a client.
 
-The use of the limit is the least time in which a sliding log lets `TOTAL` through, against the time
-it took. A slot ends one window after its answer, so each window costs a round trip: 1 is out of
-reach. Where one process is killed, what it had in flight comes back a window later.
+The use of the limit is the least time in which a sliding log lets that many through, against the
+time it took. A slot ends one window after its answer, so each window costs a round trip: 1 is out
+of reach. Where one process is killed, what it had in flight comes back a window later.
 """
 
 from __future__ import annotations
 
+import argparse
 import asyncio
 import multiprocessing
 import os
@@ -34,9 +35,6 @@ from .machine import describe
 from .server import Server, be_sandbox, serving
 
 LIMIT, WINDOW = 60, 2.0
-# Six windows' worth: the last dozen can pass when five windows are over.
-TOTAL = 6 * LIMIT
-BEST = (TOTAL - 1) // LIMIT * WINDOW
 # Seconds after which a run has failed, and between two looks at how many went through.
 BOUND, LOOK = 60.0, 0.02
 NUMBERS = (1, 2, 4, 8)
@@ -59,12 +57,14 @@ class Result:
 
     stats: Stats
     seconds: float
+    #: The least that a sliding log allows.
+    best: float
     shares: list[int]
 
     @property
     def use(self) -> float:
         """The least time that a sliding log allows, as a part of the time it took."""
-        return BEST / self.seconds
+        return self.best / self.seconds
 
 
 def send_all(pipe: Connection, url: str, path: str) -> None:
@@ -102,8 +102,10 @@ async def _told(pipe: Connection, loop: asyncio.AbstractEventLoop) -> None:
     await loop.run_in_executor(None, pipe.recv)
 
 
-def measure(number: int, *, kill: bool = False) -> Result:
-    """Let so many processes send until the total went through; kill one in the middle if asked."""
+def measure(number: int, windows: int, *, kill: bool = False) -> Result:
+    """Let so many processes send so many windows' worth; kill one in the middle if asked."""
+    # The last of `windows` budgets can pass when all windows but one are over.
+    best = (windows - 1) * WINDOW
     with serving(be_sandbox, LIMIT, WINDOW) as server, tempfile.TemporaryDirectory() as folder:
         path = str(Path(folder) / "gate")
         senders = [_started(server.url, path) for _ in range(number)]
@@ -113,10 +115,10 @@ def measure(number: int, *, kill: bool = False) -> Result:
         for _, pipe in senders:
             pipe.send("start")
         if kill:
-            time.sleep(BEST / 2)
+            time.sleep(best / 2)
             senders.pop()[0].kill()
-        seconds = _until_through(server, start)
-        return Result(server.ask(), seconds, [_stopped(*sender) for sender in senders])
+        seconds = _until_through(server, windows * LIMIT, start)
+        return Result(server.ask(), seconds, best, [_stopped(*sender) for sender in senders])
 
 
 def _started(url: str, path: str) -> Sender:
@@ -128,8 +130,8 @@ def _started(url: str, path: str) -> Sender:
     return process, ours
 
 
-def _until_through(server: Server, start: float) -> float:
-    while server.ask().accepted < TOTAL:
+def _until_through(server: Server, total: int, start: float) -> float:
+    while server.ask().accepted < total:
         if time.monotonic() - start > BOUND:
             raise TimeoutError("the senders do not send")
         time.sleep(LOOK)
@@ -177,9 +179,9 @@ def costs() -> dict[str, list[float]]:
     return {"this process": asyncio.run(cost(ProcessGate(window))), "a file": through}
 
 
-def table(found: dict[str, Result]) -> Table:
+def table(found: dict[str, Result], windows: int) -> Table:
     """What the sandbox saw."""
-    result = Table(title=f"{TOTAL} requests, {LIMIT} allowed in {WINDOW:.0f} s")
+    result = Table(title=f"{windows * LIMIT} requests, {LIMIT} allowed in {WINDOW:.0f} s")
     result.add_column("processes")
     for heading in ("seconds", "use of the limit", "429s", "least and most of a process"):
         result.add_column(heading, justify="right")
@@ -196,10 +198,13 @@ def table(found: dict[str, Result]) -> Table:
 
 def main() -> None:
     """Run the benchmark and print its table."""
-    found = {str(number): measure(number) for number in NUMBERS}
-    found["4, one killed"] = measure(4, kill=True)
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.processes", description=__doc__)
+    parser.add_argument("--windows", type=int, default=6, help="windows' worth in each row")
+    windows = parser.parse_args().windows
+    found = {str(number): measure(number, windows) for number in NUMBERS}
+    found["4, one killed"] = measure(4, windows, kill=True)
     console = Console(width=100)
-    console.print(table(found))
+    console.print(table(found, windows))
     for name, steps in costs().items():
         middle, late = steps[STEPS // 2], steps[STEPS * 99 // 100]
         console.print(f"acquire in {name}: p50 {middle:.0f} µs, p99 {late:.0f} µs")
