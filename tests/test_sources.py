@@ -15,24 +15,10 @@ from hypothesis import strategies as st
 
 from moveworks_shift_async import sources
 from moveworks_shift_async.errors import InvalidInput
-from moveworks_shift_async.sources import RecipientFile, read_recipients
+
+from .gathering import error, gather, read
 
 SAMPLE = Path(sources.__file__).parents[1] / "sandbox" / "people.csv"
-
-
-def read(text: str | bytes, column: str | None = None, encoding: str = "utf-8") -> RecipientFile:
-    data = text if isinstance(text, bytes) else text.encode(encoding)
-    return read_recipients(data, name="people.csv", column=column)
-
-
-def error(text: str | bytes, column: str | None = None) -> str:
-    with pytest.raises(InvalidInput) as caught:
-        read(text, column)
-    message = str(caught.value)
-    assert message.startswith("people.csv")
-    assert "\n" not in message
-    assert "@" not in message
-    return message
 
 
 # --- the sample ---------------------------------------------------------------------------
@@ -41,7 +27,7 @@ def error(text: str | bytes, column: str | None = None) -> str:
 def test_the_sample_has_the_counts_the_demo_relies_on() -> None:
     """2,650 rows are 2,535 people, 90 repeats and 25 entries that are no address."""
     data = SAMPLE.read_bytes()
-    found = read_recipients(data, name="people.csv")
+    found = gather(SAMPLE, name="people.csv")
     rows = list(csv.DictReader(io.StringIO(data.decode("utf-8-sig"), newline="")))
     assert found.entries == tuple(row["E-Mail Address"] for row in rows)
     assert found.lines == tuple(range(2, 2652))
@@ -57,17 +43,17 @@ def test_the_sample_has_the_counts_the_demo_relies_on() -> None:
 
 def test_the_sample_says_what_it_was_taken_for() -> None:
     """One line names the format, the delimiter, the encoding, the rows and the column."""
-    found = read_recipients(SAMPLE.read_bytes(), name="people.csv")
+    found = gather(SAMPLE, name="people.csv")
     expected = 'people.csv: CSV, comma, UTF-8 with BOM, 2,650 rows, column "E-Mail Address"'
     assert found.describe() == expected
-    assert "@" not in repr(found)
+    assert "@" not in repr(found.source)
 
 
 def test_the_sample_is_as_messy_as_files_are() -> None:
     """It has a byte order mark, Windows line ends, quotes, accents, case and spaces."""
     data = SAMPLE.read_bytes()
     text = data.decode("utf-8")
-    found = read_recipients(data, name="people.csv").entries
+    found = gather(SAMPLE).entries
     assert text.startswith("\ufeffEmployee ID,")
     assert data.count(b"\r\n") == data.count(b"\n") == 2651
     assert '""' in text

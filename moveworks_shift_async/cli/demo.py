@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from importlib.resources import files
+from importlib.resources import as_file, files
 
 import click
 from attrs import frozen
@@ -12,11 +12,10 @@ from attrs import frozen
 from ..batcher import Batcher, chunks
 from ..sandbox import Sandbox
 from ..settings import ClientCredentials, MoveworksSettings, RateLimit
-from ..sources import read_recipients
 from .failures import ExitCode
 from .options import json_option
 from .outcome import conclude, exit_code
-from .recipients import Mailing, clean, rate
+from .recipients import Mailing, load, rate
 from .send import show
 from .sending import Letter, Result, deliver
 from .terminal import note, people, say
@@ -50,8 +49,8 @@ class _Check:
 @json_option("DEMO")
 def demo(as_json: bool) -> int:
     """Send a message to the sample people of a sandbox on this machine. Nothing leaves it."""
-    data = files("moveworks_shift_async.sandbox").joinpath(_SAMPLE).read_bytes()
-    mailing = clean(read_recipients(data, name=_SAMPLE))
+    with as_file(files("moveworks_shift_async.sandbox").joinpath(_SAMPLE)) as path:
+        mailing = load(str(path), name=_SAMPLE)
     result, check = asyncio.run(_demo(mailing))
     record = {"people": check.told, "told_again": check.told_again}
     conclude(result, mailing, as_json=as_json, sandbox=record)

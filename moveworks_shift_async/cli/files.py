@@ -3,32 +3,17 @@
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 from ..errors import InvalidInput
-
-STDIN = "-"
-
-
-def file_name(path: str) -> str:
-    """The name for messages."""
-    return "standard input" if path == STDIN else path
+from ..sources.opening import opened
 
 
 def read_bytes(path: str) -> bytes:
     """The content of a file, or of standard input for `-`."""
-    if path == STDIN and sys.stdin is None:  # started with it closed
-        raise InvalidInput(f"{file_name(path)} cannot be read: it is closed")
-    try:
-        if path == STDIN:
-            return sys.stdin.buffer.read()
-        return Path(path).read_bytes()
-    except (OSError, ValueError) as error:
-        reason = error.strerror if isinstance(error, OSError) else str(error)
-        raise InvalidInput(f"{file_name(path)} cannot be read: {reason}") from None
+    with opened(path) as file:
+        return file.readall()
 
 
 def read_text(path: str) -> str:

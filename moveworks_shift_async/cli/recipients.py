@@ -13,8 +13,8 @@ from ..errors import InvalidInput
 from ..limits.window import least_time
 from ..models import ChunkOutcome
 from ..settings import RateLimit
-from ..sources import RecipientFile, read_recipients
-from .files import STDIN, file_name, read_bytes
+from ..sources import RecipientSource, open_recipients
+from ..sources.opening import STDIN
 from .terminal import ask, duration, people, plain, plural
 
 # Invalid rows that are listed before the rest is only counted.
@@ -47,23 +47,31 @@ class Mailing:
     requests: int
 
 
-def load(path: str, column: str | None) -> Mailing:
-    """Read and clean the recipients of a file, or of standard input for `-`."""
-    return clean(read_recipients(read_bytes(path), name=file_name(path), column=column))
+def load(path: str, column: str | None = None, *, name: str | None = None) -> Mailing:
+    """Read and clean the recipients of a file, or of standard input for `-`.
+
+    `InvalidInput` where nobody is left. `name` is for messages, if not as `path`.
+    """
+    entries: list[str] = []
+    lines: list[int] = []
+    with open_recipients(path, column, name=name) as source:
+        for block in source.blocks():
+            entries += block.entries
+            lines += block.lines
+        return _clean(source, entries, lines)
 
 
-def clean(found: RecipientFile) -> Mailing:
-    """Clean the entries of a file; `InvalidInput` where nobody is left."""
+def _clean(source: RecipientSource, entries: list[str], lines: list[int]) -> Mailing:
     batcher = Batcher()
-    requests = sum(1 for _ in chunks(batcher, found.entries))
-    rows = [InvalidRow(line=found.lines[i.position], reason=i.reason) for i in batcher.invalid]
+    requests = sum(1 for _ in chunks(batcher, entries))
+    rows = [InvalidRow(line=lines[i.position], reason=i.reason) for i in batcher.invalid]
     if not requests:
-        where = f"{found.name}, line {rows[0].line}" if rows else found.name
+        where = f"{source.name}, line {rows[0].line}" if rows else source.name
         raise InvalidInput(f"{where}: nobody valid, all of {plural(len(rows), 'entry', 'entries')}")
     return Mailing(
-        description=found.describe(),
-        entries=found.entries,
-        lines=found.lines,
+        description=source.describe(),
+        entries=tuple(entries),
+        lines=tuple(lines),
         people=batcher.taken - batcher.duplicates - len(rows),
         duplicates=batcher.duplicates,
         invalid=tuple(rows),

@@ -1,20 +1,25 @@
-"""A file of recipients -> its entries with line numbers. Pure: bytes in, values out.
+"""Recipients from files -> blocks of rows, without holding them all.
 
 ::
 
-    reading     which format it is; the way in
-    tables      CSV, TSV: delimiter, quotes, header
-    records     JSON Lines and JSON arrays
+    reading     what a source is; the way in
+    source      an open source: what it was taken for, and its blocks
+    block       the values that come out
+
+    tables      CSV, TSV: delimiter and header        rows       their rows, lines and open quotes
+    records     JSON objects and bare addresses       jsontext   JSON values with their lines
     plaintext   one address a line, or several
-    columns     which column holds the addresses
-    decoding    bytes -> text
-    document    the values that pass between them, and the form of the errors
+    columns     which column holds the addresses      cells      values of any type -> text
+    opening     paths and standard input -> files     decoding   which encoding; is it text
+    document    a text file, and the form of the errors
 
 Nothing is guessed away: what cannot be read without losing a person is an `InvalidInput`
-that names file and line. Error texts hold line numbers and column names, no addresses.
+that names file and line. Error texts hold line numbers and column names, no addresses and no
+cells.
 """
 
-from .document import RecipientFile
-from .reading import read_recipients
+from .block import Block
+from .reading import open_recipients
+from .source import RecipientSource
 
-__all__ = ["RecipientFile", "read_recipients"]
+__all__ = ["Block", "RecipientSource", "open_recipients"]

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from attrs import field, frozen
 
 from ..errors import InvalidInput
-from .document import Document, listed, looks_like_address, quoted, refuse
+from .document import listed, looks_like_address, quoted, refuse
 
 #: Names that mean the person's own address and nothing else; compared as `plain` leaves them.
 _STANDARD = frozenset({"email", "emailaddress", "mail", "mailaddress"})
@@ -19,12 +19,18 @@ _OTHERS = frozenset({"userprincipalname", "upn", "recipient", "recipients"})
 class Columns:
     """The first rows of a table, seen as columns."""
 
+    #: The file, for messages.
+    name: str
+    #: The column's name or 1-based number that the caller asked for.
+    wanted: str | None
     #: None where the file has no header.
     header: Sequence[str] | None
     #: Data rows only.
     rows: Sequence[Sequence[str]] = field(repr=False)
     #: The line to name when the columns are at fault.
     line: int | None
+    #: What `line` counts.
+    unit: str = "line"
 
 
 def plain(name: str) -> str:
@@ -37,10 +43,10 @@ def names_an_address(name: str) -> bool:
     return "mail" in (short := plain(name)) or short in _OTHERS
 
 
-def find_column(columns: Columns, document: Document) -> int:
+def find_column(columns: Columns) -> int:
     """Return the zero-based place of the e-mail column, or raise an error that lists them all."""
-    if document.wanted is not None:
-        return _wanted(columns, document, document.wanted)
+    if columns.wanted is not None:
+        return _wanted(columns, columns.wanted)
     names = columns.header or ()
     good, some = _by_content(columns.rows)
     mailish = [at for at, name in enumerate(names) if names_an_address(name)]
@@ -49,7 +55,7 @@ def find_column(columns: Columns, document: Document) -> int:
     found = _standard(tier, names)
     if len(found) == 1:
         return found[0]
-    raise _ambiguous(columns, document, found) if found else _missing(columns, document)
+    raise _ambiguous(columns, found) if found else _missing(columns)
 
 
 def _by_content(rows: Sequence[Sequence[str]]) -> tuple[list[int], list[int]]:
@@ -77,33 +83,58 @@ def _standard(tier: list[int], names: Sequence[str]) -> list[int]:
     return tier
 
 
-def _wanted(columns: Columns, document: Document, wanted: str) -> int:
-    names = [name.strip() for name in columns.header or ()]
-    for same in (wanted.strip().__eq__, lambda name: name.casefold() == wanted.strip().casefold()):
-        found = [at for at, name in enumerate(names) if same(name)]
+def template_column(
+    wanted: str, names: Sequence[str], *, name: str, line: int | None, unit: str
+) -> int:
+    """Return the zero-based place of a column that a template asks for; `names` are all of them."""
+    found = _named(wanted, names)
+    if len(found) == 1:
+        return found[0]
+    if found:
+        what = f"{len(found)} columns could be {quoted(wanted)}; give each a name of its own"
+    else:
+        there = f"the columns are {listed(names)}" if any(names) else "no column has a name"
+        what = f"there is no column {quoted(wanted)}; {there}"
+    raise refuse(name, line, what, unit)
+
+
+def _named(wanted: str, names: Sequence[str]) -> list[int]:
+    """Find a name: exactly, and only where that finds none, in any case."""
+    short = wanted.strip()
+    for same in (short.__eq__, lambda name: name.casefold() == short.casefold()):
+        found = [at for at, name in enumerate(names) if same(name.strip())]
+        if found:
+            return found
+    return []
+
+
+def _wanted(columns: Columns, wanted: str) -> int:
+    found = _named(wanted, columns.header or ())
+    if found:
         if len(found) == 1:
             return found[0]
-        if found:
-            raise _ambiguous(columns, document, found)
-    numbers = [str(at + 1) for at in range(max([len(names), *map(len, columns.rows)]))]
+        raise _ambiguous(columns, found)
+    width = max([len(columns.header or ()), *map(len, columns.rows)])
+    numbers = [str(at + 1) for at in range(width)]
     if wanted.strip() in numbers:
         return numbers.index(wanted.strip())
     what = f"there is no column {quoted(wanted)}; {_there_are(columns)}"
-    raise refuse(document.name, columns.line, what)
+    raise refuse(columns.name, columns.line, what, columns.unit)
 
 
-def _ambiguous(columns: Columns, document: Document, found: list[int]) -> InvalidInput:
+def _ambiguous(columns: Columns, found: list[int]) -> InvalidInput:
     names = columns.header or ()
     labels = [f"column {at + 1}" + (f" ({quoted(names[at])})" if at < len(names) else "")
               for at in found]  # fmt: skip
     what = f"{' and '.join(labels)} could all be the address; choose one with --column"
     distinct = len({names[at] for at in found if at < len(names)}) == len(found)
-    return refuse(document.name, columns.line, f"{what} {'NAME' if distinct else 'NUMBER'}")
+    what = f"{what} {'NAME' if distinct else 'NUMBER'}"
+    return refuse(columns.name, columns.line, what, columns.unit)
 
 
-def _missing(columns: Columns, document: Document) -> InvalidInput:
+def _missing(columns: Columns) -> InvalidInput:
     what = f"no column holds e-mail addresses; {_there_are(columns)}"
-    return refuse(document.name, columns.line, what)
+    return refuse(columns.name, columns.line, what, columns.unit)
 
 
 def _there_are(columns: Columns) -> str:

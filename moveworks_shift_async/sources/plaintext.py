@@ -2,38 +2,51 @@
 
 from __future__ import annotations
 
-import io
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from itertools import islice
 
+from .block import BLOCK_ROWS, Block, Reading
 from .columns import names_an_address, plain
-from .document import Document, RecipientFile, bare, looks_like_address, quoted, refuse
+from .document import Document, bare, looks_like_address, quoted, refuse
 
 #: A piece ends at a comma or semicolon outside quotes and angle brackets. A quote or bracket that
 #: is not closed in its line is a character like any other.
 _PIECE = re.compile(r'(?:"[^"]*"|<[^<>]*>|[^,;])+')
 _SEVERAL = re.compile(r"<([^<>]*)>")
+#: A line that nothing separates, as most lines are.
+_ALONE = re.compile(r'([^\s,;"<>#][^\s,;"<>]*)\n?')
 
 
-def read_text(document: Document) -> RecipientFile:
-    """Take every piece of every line as an entry; `#` starts a comment line."""
-    found = [
-        (number, piece)
-        for number, line in enumerate(io.StringIO(document.text, newline=None), 1)
-        if not line.startswith("#")
-        for piece in split(line)
-    ]
-    column = _header(found, document)
-    if column is not None:
-        del found[0]
-    return RecipientFile(
-        name=document.name,
+def read_text(document: Document) -> Reading:
+    """Take every piece of every line as an entry; `#` starts a comment line.
+
+    A line is in memory as a whole: a file of one line is, too.
+    """
+    column = _header(document)
+    return Reading(
         format="text",
         encoding=document.encoding,
         column=column,
-        entries=tuple(piece for _, piece in found),
-        lines=tuple(number for number, _ in found),
+        blocks=lambda _: _blocks(document, skip=column is not None),
     )
+
+
+def _blocks(document: Document, *, skip: bool) -> Iterator[Block]:
+    with document.text(None) as source:
+        found = islice(_pieces(source), int(skip), None)
+        while part := list(islice(found, BLOCK_ROWS)):
+            lines, entries = zip(*part, strict=True)
+            yield Block(lines=lines, entries=entries, values={})
+
+
+def _pieces(lines: Iterable[str]) -> Iterator[tuple[int, str]]:
+    for number, line in enumerate(lines, 1):
+        if alone := _ALONE.fullmatch(line):
+            yield number, alone[1]
+        elif not line.startswith("#"):
+            for piece in split(line):
+                yield number, piece
 
 
 def split(line: str) -> Iterator[str]:
@@ -54,9 +67,10 @@ def _unquoted(piece: str) -> str:
     return bare(piece[1:-1] if whole else piece)
 
 
-def _header(found: list[tuple[int, str]], document: Document) -> str | None:
+def _header(document: Document) -> str | None:
     """Return the first entry if it is the name of a column of addresses."""
-    first, wanted = found[0][1] if found else "", document.wanted
+    found = [piece for _, piece in _pieces(document.head_lines())]
+    first, wanted = found[0] if found else "", document.wanted
     if wanted is not None:
         if plain(first) == plain(wanted):
             return first
@@ -64,5 +78,5 @@ def _header(found: list[tuple[int, str]], document: Document) -> str | None:
         raise refuse(document.name, None, what)
     if not names_an_address(first) or "@" in first:
         return None
-    others = [piece for _, piece in found[1:]]
+    others = found[1:]
     return first if not others or any(map(looks_like_address, others)) else None

@@ -1,68 +1,81 @@
-"""The way in: find out what a file is, have it read, and insist that somebody is in it."""
+"""The way in: find out what a source is, and have it read."""
 
 from __future__ import annotations
 
-import io
 import json
+import os
 from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from io import FileIO
 from itertools import islice
 
+from .block import Reading
 from .columns import names_an_address
-from .decoding import decode
-from .document import Document, RecipientFile, looks_like_address, quoted, refuse
+from .decoding import encoding_of
+from .document import Document, refuse
+from .opening import name_of, opened
 from .plaintext import read_text
-from .records import read_array, read_lines
+from .records import read_json
+from .source import RecipientSource
 from .tables import find_table, read_table
 
 #: Lines that must all be JSON strings before a file of quoted words is taken for JSON Lines.
 _SAMPLE = 100
 
 
-def read_recipients(data: bytes, *, name: str, column: str | None = None) -> RecipientFile:
-    """Read the e-mail entries of a file, whatever its format; nothing depends on its name.
+@contextmanager
+def open_recipients(
+    where: str | os.PathLike[str],
+    column: str | None = None,
+    *,
+    name: str | None = None,
+) -> Iterator[RecipientSource]:
+    """Open recipients, whatever their format; nothing depends on a file's name.
 
-    `name` is for messages. `column` is the e-mail column's name, or its number, 1 for the first.
-    Raises `InvalidInput` for a file that is empty, no text, broken, without a clear e-mail
-    column, or without one entry that looks like an address.
+    `where` is a path, or `-` for standard input.
+    `column` is the e-mail column's name, or its number, 1 for the first. `name` is for messages,
+    where another than `where` reads better. The format and the column are found from the
+    beginning; the rows are read when they are asked for, and never held together.
+
+    Raises `InvalidInput` for what is empty, no text, broken or without a clear e-mail column;
+    reading the rows raises it for what is wrong further down.
     """
-    text, encoding = decode(data, name)
-    if not text.strip():
+    with ExitStack() as stack:
+        shown = name or name_of(where)
+        reading = _read(stack.enter_context(opened(where)), shown, column)
+        source = RecipientSource(name=shown, reading=reading)
+        stack.callback(source.close)
+        yield source
+
+
+def _read(file: FileIO, name: str, column: str | None) -> Reading:
+    return _read_text(_document(file, name, column))
+
+
+def _document(file: FileIO, name: str, column: str | None) -> Document:
+    encoding, first = encoding_of(file, name)
+    if not first:
         raise refuse(name, None, "the file is empty: nobody to send to")
-    document = Document(name=name, text=text, encoding=encoding, wanted=column)
-    found = _read(document)
-    if not any(map(looks_like_address, found.entries)):
-        raise _nobody(found)
-    return found
+    return Document(
+        name=name, encoding=encoding, wanted=column, first=first, descriptor=file.fileno()
+    )
 
 
-def _read(document: Document) -> RecipientFile:
-    first = document.text.lstrip()[0]
-    if first == "[":
-        return read_array(document)
-    if first == "{" or (first == '"' and _json_strings(document.text)):
-        return read_lines(document)
+def _read_text(document: Document) -> Reading:
+    if document.first == "[":
+        return read_json(document, "json")
+    if document.first == "{" or (document.first == '"' and _json_strings(document)):
+        return read_json(document, "jsonl")
     table = find_table(document)
     return read_text(document) if table is None else read_table(document, table)
 
 
-def _json_strings(text: str) -> bool:
+def _json_strings(document: Document) -> bool:
     """Tell JSON strings from quoted CSV: every line is one, and the first names no column."""
+    lines = (line for line in document.head_lines() if line.strip())
     try:
-        values = list(map(json.loads, islice(_filled_lines(text), _SAMPLE)))
+        values = list(map(json.loads, islice(lines, _SAMPLE)))
     except (ValueError, RecursionError):
         return False
-    return all(isinstance(value, str) for value in values) and not names_an_address(values[0])
-
-
-def _filled_lines(text: str) -> Iterator[str]:
-    return (line for line in io.StringIO(text, newline=None) if line.strip())
-
-
-def _nobody(found: RecipientFile) -> Exception:
-    if not found.lines:
-        return refuse(found.name, None, "no entries: nobody to send to")
-    failed = ", ".join(map(str, found.lines[:3]))
-    where = f" of column {quoted(found.column)}" if found.column is not None else ""
-    what = f"none of {len(found.entries):,} entries{where} is an e-mail address"
-    fix = "correct them, or choose another column with --column"
-    return refuse(found.name, found.lines[0], f"{what} (the first are in lines {failed}); {fix}")
+    strings = all(isinstance(value, str) for value in values)
+    return strings and bool(values) and not names_an_address(values[0])

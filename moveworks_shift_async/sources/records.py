@@ -1,66 +1,121 @@
-"""JSON Lines and JSON arrays: each value a bare address or an object that holds one."""
+"""Bare addresses and objects that hold one: from JSON Lines, JSON arrays and Python iterables."""
 
 from __future__ import annotations
 
-import io
-import json
-import re
-from collections.abc import Iterator
-from itertools import islice
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import chain, islice
 from typing import Any
 
-from ..errors import InvalidInput
+from attrs import frozen
+
+from .block import BLOCK_ROWS, Block, Reading, entries_of
+from .cells import texts_of
 from .columns import Columns, find_column
-from .document import Document, RecipientFile, bare, quoted, refuse
+from .document import Document, quoted, refuse
+from .jsontext import array_values, line_values
 
-#: Objects looked at to find the key.
-_SAMPLE = 1_000
-_SPACE = re.compile(r"\s*")
-_DECODER = json.JSONDecoder()
+#: Values looked at to find the key.
+SAMPLE_VALUES = 1_000
 
-
-def read_lines(document: Document) -> RecipientFile:
-    """Read one JSON value a line."""
-    return _read(document, "jsonl", list(_lines(document)))
+#: Values, each with its line.
+Values = Iterable[tuple[int, Any]]
 
 
-def read_array(document: Document) -> RecipientFile:
-    """Read one array of values."""
-    return _read(document, "json", list(_array(document)))
+@frozen(kw_only=True)
+class Keys:
+    """What the first values show."""
+
+    #: The file, for messages, and what its lines are called.
+    name: str
+    unit: str = "line"
+    #: Every key of the sample; empty where all values are bare addresses.
+    names: Sequence[str]
+    #: The key of the address.
+    address: str | None
+    #: The line of the first object.
+    line: int | None
 
 
-def _read(document: Document, form: str, values: list[tuple[int, Any]]) -> RecipientFile:
-    for line, value in values:
-        if not isinstance(value, str | dict):
-            raise refuse(document.name, line, "neither a JSON object nor a string")
-    key = _key(document, values)
-    return RecipientFile(
-        name=document.name,
+def read_json(document: Document, form: str) -> Reading:
+    """Read one value a line ("jsonl") or one array of values ("json")."""
+    values = line_values(document) if form == "jsonl" else array_values(document)
+    sample = list(islice(values, SAMPLE_VALUES))
+    keys = find_keys(sample, name=document.name, wanted=document.wanted)
+    return Reading(
         format=form,
         encoding=document.encoding,
-        column=key,
-        entries=tuple(_entry(document, line, value, key) for line, value in values),
-        lines=tuple(line for line, _ in values),
+        column=keys.address,
+        header=keys.names,
+        line=keys.line,
+        blocks=lambda places: _blocks(chain(sample, values), keys, places),
     )
 
 
-def _key(document: Document, values: list[tuple[int, Any]]) -> str | None:
-    """Find the key as a column is found, with the keys of the first objects as the header."""
-    sample = list(islice((item for item in values if isinstance(item[1], dict)), _SAMPLE))
-    if not sample:
-        if document.wanted is None:
-            return None
-        what = f"there is no key {quoted(document.wanted)} in bare strings; leave out --column"
-        raise refuse(document.name, None, what)
-    keys: list[str] = list(dict.fromkeys(key for _, value in sample for key in value))
-    rows = [[_text(value.get(key)) for key in keys] for _, value in sample]
-    nested = any(
-        isinstance(value, dict | list) for _, record in sample for value in record.values()
-    )
-    if nested and not any("@" in cell for row in rows for cell in row):
+def _blocks(values: Values, keys: Keys, places: Mapping[str, int]) -> Iterator[Block]:
+    values = iter(values)
+    while part := list(islice(values, BLOCK_ROWS)):
+        yield block_of(part, keys, places)
+
+
+def find_keys(
+    sample: Sequence[tuple[int, Any]], *, name: str, wanted: str | None, unit: str = "line"
+) -> Keys:
+    """Find the address's key as a column is found, with the keys of the sample as the header."""
+    for line, value in sample:
+        if not isinstance(value, str | Mapping):
+            raise _neither(name, line, value, unit)
+    objects = [(line, value) for line, value in sample if not isinstance(value, str)]
+    if not objects:
+        if wanted is not None:
+            what = f"there is no key {quoted(wanted)} in bare strings; leave out --column"
+            raise refuse(name, None, what)
+        return Keys(name=name, unit=unit, names=(), address=None, line=None)
+    names = list(dict.fromkeys(key for _, value in objects for key in value if _is_text(key)))
+    rows = [[_text(value.get(key)) for key in names] for _, value in objects]
+    line = objects[0][0]
+    if _only_nested(objects) and not any("@" in cell for row in rows for cell in row):
         what = "no key holds addresses, and nested values are not read; put the address at the top"
-        raise refuse(document.name, sample[0][0], what)
-    return keys[find_column(Columns(header=keys, rows=rows, line=sample[0][0]), document)]
+        raise refuse(name, line, what, unit)
+    columns = Columns(name=name, wanted=wanted, header=names, rows=rows, line=line, unit=unit)
+    return Keys(name=name, unit=unit, names=names, address=names[find_column(columns)], line=line)
+
+
+def block_of(part: Sequence[tuple[int, Any]], keys: Keys, places: Mapping[str, int]) -> Block:
+    """Make a block of some values."""
+    lines = [line for line, _ in part]
+    for line, value in part:
+        if isinstance(value, str):
+            continue
+        if not isinstance(value, Mapping):
+            raise _neither(keys.name, line, value, keys.unit)
+        if keys.address is None:
+            what = "an object among bare addresses; put an object first, so that its key is found"
+            raise refuse(keys.name, line, what, keys.unit)
+    address = keys.address
+    cells = [value if isinstance(value, str) else value.get(address) for _, value in part]
+    texts = texts_of(cells, lines, address, keys.name, keys.unit)
+    return Block(
+        lines=lines,
+        entries=entries_of([text or "" for text in texts]),
+        values={
+            wanted: texts_of(_cells(part, keys.names[at]), lines, wanted, keys.name, keys.unit)
+            for wanted, at in places.items()
+        },
+    )
+
+
+def _cells(part: Sequence[tuple[int, Any]], key: str) -> list[object]:
+    return [None if isinstance(value, str) else value.get(key) for _, value in part]
+
+
+def _only_nested(objects: Sequence[tuple[int, Any]]) -> bool:
+    return any(
+        isinstance(value, Mapping | list) for _, record in objects for value in record.values()
+    )
+
+
+def _is_text(key: object) -> bool:
+    return isinstance(key, str)
 
 
 def _text(value: object) -> str:
@@ -68,60 +123,9 @@ def _text(value: object) -> str:
     return value if isinstance(value, str) else ""
 
 
-def _entry(document: Document, line: int, value: Any, key: str | None) -> str:
-    found = value.get(key) if isinstance(value, dict) else value
-    if isinstance(found, dict | list):
-        what = f"the value of {quoted(str(key))} is nested; it must be a string"
-        raise refuse(document.name, line, what)
-    return bare(str(found)) if found is not None else ""
-
-
-def _lines(document: Document) -> Iterator[tuple[int, Any]]:
-    for number, raw in enumerate(io.StringIO(document.text, newline=None), 1):
-        if line := raw.rstrip():
-            value, end = _decode(document, line, _skip(line, 0), number)
-            if end < len(line):
-                raise _broken(document, number, end, "more than one value in the line")
-            yield number, value
-
-
-def _array(document: Document) -> Iterator[tuple[int, Any]]:
-    """Decode the array's values one by one, for the line each of them starts in."""
-    source = io.StringIO(document.text, newline=None).read()
-    at = end = _skip(source, source.index("[") + 1)
-    line, counted, mark = 1, 0, ","
-    if source.startswith("]", at):
-        mark, at = "]", _skip(source, at + 1)
-    while mark == ",":
-        line, counted = line + source.count("\n", counted, at), at
-        value, end = _decode(document, source, at, line)
-        yield line, value
-        end = _skip(source, end)
-        mark, at = source[end : end + 1], _skip(source, end + 1)
-    wrong = at if mark == "]" else end
-    if mark != "]" or wrong < len(source):
-        last = line + source.count("\n", counted, wrong)
-        column = wrong - source.rfind("\n", 0, wrong) - 1
-        raise _broken(document, last, column, "the array does not end where the file does")
-
-
-def _skip(source: str, at: int) -> int:
-    return at + len(_SPACE.match(source, at)[0])  # type: ignore[index]  # it matches everywhere
-
-
-def _decode(document: Document, source: str, at: int, line: int) -> tuple[Any, int]:
-    try:
-        return _DECODER.raw_decode(source, at)
-    except json.JSONDecodeError as error:
-        # In an array the error may lie some lines below the value's first one.
-        below = source.count("\n", at, error.pos)
-        what = error.msg.rstrip(":")
-        raise _broken(document, line + below, error.colno - 1, what) from None
-    except (ValueError, RecursionError):
-        what = "a number is too long or the value is nested too deep"
-        raise refuse(document.name, line, what) from None
-
-
-def _broken(document: Document, line: int, offset: int, what: str) -> InvalidInput:
-    rule = "each line must be one JSON object or string, or the file one array of them"
-    return refuse(document.name, line, f"column {offset + 1}: not JSON, {what}; {rule}")
+def _neither(name: str, line: int, value: object, unit: str) -> Exception:
+    # JSON's own types are not named: the line shows them.
+    what = "neither a JSON object nor a string"
+    if unit == "row":
+        what = f"neither a string nor a mapping, but {type(value).__name__}"
+    return refuse(name, line, what, unit)

@@ -1,0 +1,194 @@
+"""The rows of a CSV file as blocks: lines counted, blank rows left out, open quotes found.
+
+A quote that is never closed makes a parser swallow rows. Three rules find it: strict parsing
+(text after a closing quote, or the end of the file inside quotes), the field limit, and a look
+at every row of several lines for a line that would be a row of its own.
+
+Nothing is done row by row that can be done for a block: while a block has as many lines as rows,
+no row of it spans lines, and the lines are a range.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import accumulate, islice
+
+from attrs import field, frozen
+
+from ..errors import InvalidInput
+from .block import BLOCK_ROWS, Block, cells_of, entries_of
+from .columns import names_an_address
+from .document import Document, looks_like_address, refuse
+
+Row = list[str]
+
+
+@frozen(kw_only=True)
+class Table:
+    """How to read the text as a table."""
+
+    delimiter: str
+    #: The rows' text starts here, in characters, and in this line.
+    start: int
+    first_line: int
+    #: True where quotes stand behind a delimiter and a space.
+    spaced: bool
+    #: The first rows, each with its line.
+    sample: Sequence[tuple[int, Row]] = field(repr=False)
+    #: Place of the header in the sample.
+    header: int | None
+
+    @property
+    def named(self) -> bool:
+        """True where the header has a column that is named for addresses."""
+        return self.header is not None and any(map(names_an_address, self.sample[self.header][1]))
+
+    @property
+    def width(self) -> int:
+        """The number of columns: the header's, or the commonest; of two, the smaller."""
+        if self.named and self.header is not None:
+            return len(self.sample[self.header][1])
+        counts = Counter(len(row) for _, row in self.sample if not row[0].startswith("#"))
+        return min(counts, key=lambda width: (-counts[width], width), default=1)
+
+
+@frozen(kw_only=True)
+class _Part:
+    """Some rows as they come."""
+
+    rows: list[Row] = field(repr=False)
+    #: Where each of them starts.
+    lines: Sequence[int]
+    #: Those of several lines.
+    tall: Sequence[tuple[int, Row]] = field(default=(), repr=False)
+
+
+@frozen(kw_only=True)
+class TableRows:
+    """All rows of a table, to be read once."""
+
+    document: Document
+    table: Table
+    #: Rows from the first on that hold no data: the header and what stands above it.
+    skip: int
+
+    def blocks(self, at: int, places: Mapping[str, int]) -> Iterator[Block]:
+        """Yield the data rows; the address is in column `at`."""
+        skip, width = self.skip, self.table.width
+        for part in self.parts():
+            rows, lines = part.rows, part.lines
+            cells = None if skip else _all_filled(rows, at)
+            if cells is None:
+                rows, lines = _filled(rows, lines)
+                skip, rows, lines = max(skip - len(rows), 0), rows[skip:], lines[skip:]
+                cells = [row[at] if at < len(row) else "" for row in rows]
+            for line, row in part.tall:
+                data = lines and line >= lines[0]
+                if data and _swallowed(row, at, width, self.table.delimiter):
+                    raise _unclosed(self.document, line)
+            if rows:
+                values = {name: cells_of(rows, place) for name, place in places.items()}
+                yield Block(lines=lines, entries=entries_of(cells), values=values)
+
+    def parts(self) -> Iterator[_Part]:
+        """Yield some rows at a time, blank ones and the header too."""
+        with self.document.text("") as source:
+            source.read(self.table.start)
+            reader = csv.reader(source, delimiter=self.table.delimiter, strict=True,
+                                skipinitialspace=self.table.spaced)  # fmt: skip
+            before, broken = 0, ""
+            while not broken:
+                rows: list[Row] = []
+                try:
+                    rows.extend(islice(reader, BLOCK_ROWS))
+                except csv.Error as error:
+                    broken = str(error)  # the rows above it are in the list, and come first
+                if not rows:
+                    break
+                first = self.table.first_line + before
+                flat = reader.line_num - before == len(rows)
+                yield _flat(rows, first) if flat else _tall(rows, first)
+                before = reader.line_num if not broken else before + sum(map(_height, rows))
+        if broken:
+            raise self._unclosed(before, reader.line_num, broken)
+
+    def _unclosed(self, before: int, end: int, error: str) -> InvalidInput:
+        """Build the error for a row that takes the lines from `before` to `end`, from 0."""
+        with self.document.text("") as source:
+            source.read(self.table.start)
+            text = "".join(islice(source, before, end))
+        line = self.table.first_line + before + _bad_field(text, self.table.delimiter)
+        return _unclosed(self.document, line, long="limit" in error)
+
+
+def is_filled(row: Row) -> bool:
+    """Blank lines, and the rows of bare delimiters that Excel leaves at the end, are no rows."""
+    return any(map(str.strip, row))
+
+
+def _flat(rows: list[Row], first: int) -> _Part:
+    """Make a part of rows with a line each."""
+    return _Part(rows=rows, lines=range(first, first + len(rows)))
+
+
+def _tall(rows: list[Row], first: int) -> _Part:
+    """Make a part of rows of which some have several lines."""
+    texts = map(" ".join, rows)
+    places = [place for place, text in enumerate(texts) if "\n" in text or "\r" in text]
+    heights = [1] * len(rows)
+    for place in places:
+        heights[place] = _height(rows[place])
+    lines = [*accumulate(heights[:-1], initial=first)]
+    return _Part(rows=rows, lines=lines, tall=[(lines[place], rows[place]) for place in places])
+
+
+def _filled(rows: list[Row], lines: Sequence[int]) -> tuple[list[Row], Sequence[int]]:
+    """Leave out the blank rows."""
+    kept = [place for place, row in enumerate(rows) if is_filled(row)]
+    if len(kept) == len(rows):
+        return rows, lines
+    return [rows[place] for place in kept], [lines[place] for place in kept]
+
+
+def _all_filled(rows: list[Row], at: int) -> list[str] | None:
+    """Return the e-mail column if every row has something in it, and so is no blank one."""
+    try:
+        cells = [row[at] for row in rows]
+    except IndexError:
+        return None
+    return cells if all(map(str.strip, cells)) else None
+
+
+def _height(row: Row) -> int:
+    r"""Count the lines of a row. Its cells keep their line ends: \n, \r, or \r\n as one."""
+    text = " ".join(row)
+    return 1 + text.count("\n") + text.count("\r") - text.count("\r\n")
+
+
+def _swallowed(row: Row, at: int, width: int, delimiter: str) -> bool:
+    """Tell whether a row of several lines holds another person's row, taken in by a stray quote."""
+    lines = [line.split(delimiter) for line in delimiter.join(row).splitlines()]
+    others = [cells[at] for cells in lines if len(cells) == width > at]
+    return any(looks_like_address(cell) and cell != row[at] for cell in others)
+
+
+def _bad_field(row: str, delimiter: str) -> int:
+    """Count the lines from the start of the broken row to the field that breaks it."""
+    end = re.escape(delimiter)
+    whole = re.compile(rf' *"[^"]*(?:""[^"]*)*"{end}|[^"{end}\r\n][^{end}\r\n]*{end}|{end}')
+    at = 0
+    while found := whole.match(row, at):
+        at = found.end()
+    return sum(1 for _ in io.StringIO(row[:at] + ".", newline="")) - 1
+
+
+def _unclosed(document: Document, line: int, *, long: bool = False) -> InvalidInput:
+    what = "a quote that opens here is not closed at the end of its field"
+    if long:
+        what = f"a field of more than {csv.field_size_limit():,} characters, perhaps an open quote"
+    fix = "close it, or write a quote inside a field twice"
+    return refuse(document.name, line, f"{what}: later rows would be lost; {fix}")

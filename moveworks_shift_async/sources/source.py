@@ -1,0 +1,155 @@
+"""One open source of recipients, whatever it is read from."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from attrs import define, field
+
+from ..errors import InvalidInput
+from .block import Block, Reading
+from .columns import template_column
+from .document import looks_like_address, quoted, refuse
+
+_FORMATS = {
+    "csv": "CSV",
+    "tsv": "TSV",
+    "jsonl": "JSON Lines",
+    "json": "JSON",
+    "text": "plain text",
+    "parquet": "Parquet",
+    "xlsx": "Excel",
+    "sql": "SQL",
+}
+_DELIMITERS = {",": "comma", ";": "semicolon", "\t": "tab", "|": "pipe"}
+_ENCODINGS = {
+    "utf-8": "UTF-8",
+    "utf-8-sig": "UTF-8 with BOM",
+    "utf-16": "UTF-16 with BOM",
+    "utf-32": "UTF-32 with BOM",
+    "utf-16-le": "UTF-16 LE",
+    "utf-16-be": "UTF-16 BE",
+}
+
+
+@define(eq=False)
+class RecipientSource:
+    """The recipients of one file, of standard input or of a query; to be read once."""
+
+    #: For messages: as the caller gave it; a database URL without its password and options.
+    name: str
+    reading: Reading
+    _count: int | None = None
+    _taken: bool = False
+    _closed: bool = field(default=False, repr=False)
+
+    @property
+    def format(self) -> str:
+        """What it was taken for: csv, tsv, jsonl, json, text, parquet, xlsx or sql."""
+        return self.reading.format
+
+    @property
+    def encoding(self) -> str | None:
+        """A Python codec name; None where the format says how text is written."""
+        return self.reading.encoding
+
+    @property
+    def delimiter(self) -> str | None:
+        """One character; None where the format has none."""
+        return self.reading.delimiter
+
+    @property
+    def column(self) -> str | None:
+        """The e-mail column's name in the header, or the key; None where there is none."""
+        return self.reading.column
+
+    @property
+    def column_number(self) -> int | None:
+        """The e-mail column's place, 1 for the first; None for JSON and plain text."""
+        return self.reading.column_number
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The names that `blocks` takes, each once; empty where columns have no names."""
+        return tuple(dict.fromkeys(filter(None, map(str.strip, self.reading.header))))
+
+    def blocks(self, columns: Sequence[str] = ()) -> Iterator[Block]:
+        """Read all rows, with the cells of `columns` beside the addresses; may be called once.
+
+        Raises `InvalidInput` at once for a column that is not there; while iterating, at the row
+        that cannot be read, and at the end if no entry looks like an address.
+        """
+        places = {
+            wanted: template_column(
+                wanted,
+                self.reading.header,
+                name=self.name,
+                line=self.reading.line,
+                unit=self.reading.unit,
+            )
+            for wanted in columns
+        }
+        if self._taken:
+            raise InvalidInput(f"{self.name}: its rows were read already; open it again")
+        self._taken = True
+        return self._checked(self.reading.blocks(places))
+
+    def describe(self) -> str:
+        """Say in one line what it was taken for, and how many rows it has once they were read."""
+        parts = [_FORMATS[self.format]]
+        if self.reading.sheet is not None:
+            parts.append(f"sheet {quoted(self.reading.sheet)}")
+        if self.delimiter is not None:
+            parts.append(_DELIMITERS.get(self.delimiter, repr(self.delimiter)))
+        if self.encoding is not None:
+            parts.append(_ENCODINGS.get(self.encoding, self.encoding))
+        if self._count is not None:
+            one, more = ("entry", "entries") if self.format == "text" else ("row", "rows")
+            parts.append(f"{self._count:,} {one if self._count == 1 else more}")
+        if self.column is not None:
+            parts.append(f"{'key' if 'json' in self.format else 'column'} {quoted(self.column)}")
+        elif self.column_number is not None:
+            parts.append(f"column {self.column_number} (no header)")
+        return f"{self.name}: {', '.join(parts)}"
+
+    def close(self) -> None:
+        """End the reading; what is under it is no longer there."""
+        self._closed = True
+
+    def _checked(self, blocks: Iterator[Block]) -> Iterator[Block]:
+        count, anybody = 0, False
+        failed: list[int] = []
+        for block in self._read(blocks):
+            count += len(block.lines)
+            if not anybody:
+                anybody = any(map(looks_like_address, block.entries))
+                failed = [*failed, *block.lines[:3]][:3]
+            yield block
+        self._count = count
+        if not anybody:
+            raise self._nobody(count, failed)
+
+    def _read(self, blocks: Iterator[Block]) -> Iterator[Block]:
+        while True:
+            if self._closed:
+                raise InvalidInput(f"{self.name}: it was closed before all its rows were read")
+            try:
+                block = next(blocks, None)
+            except OSError as error:
+                raise InvalidInput(f"{self.name} cannot be read: {error.strerror}") from None
+            except UnicodeDecodeError:
+                what = "it was changed while it was read; try again"
+                raise refuse(self.name, None, what) from None
+            if block is None:
+                return
+            yield block
+
+    def _nobody(self, count: int, failed: list[int]) -> InvalidInput:
+        if not failed:
+            return refuse(self.name, None, "no entries: nobody to send to")
+        unit = self.reading.unit
+        where = f" of column {quoted(self.column)}" if self.column is not None else ""
+        what = f"none of {count:,} entries{where} is an e-mail address"
+        first = f"(the first are in {unit}s {', '.join(map(str, failed))})"
+        fix = "correct them, or choose another column with --column"
+        return refuse(self.name, failed[0], f"{what} {first}; {fix}", unit)
