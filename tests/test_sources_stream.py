@@ -1,4 +1,4 @@
-"""Sources as streams: blocks, the other columns, late errors, standard input."""
+"""Sources as streams: blocks, the other columns, late errors, standard input, Python iterables."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import os
 import sys
 import threading
 import tracemalloc
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,10 @@ from hypothesis import strategies as st
 
 from moveworks_shift_async.errors import InvalidInput
 from moveworks_shift_async.sources import (
+    Block,
+    async_blocks_of,
+    block,
+    blocks_of,
     decoding,
     jsontext,
     open_recipients,
@@ -368,3 +372,60 @@ def test_a_disk_that_fails_is_an_error(tmp_path: Path, monkeypatch: pytest.Monke
         monkeypatch.setattr(plaintext, "_pieces", fail)
         with pytest.raises(InvalidInput, match=r"p\.txt cannot be read: Input/output error"):
             list(source.blocks())
+
+
+# --- Python iterables ---------------------------------------------------------------------
+
+
+async def later(items: list[Any]) -> AsyncIterator[Any]:
+    """The same from an async iterable."""
+    for item in items:
+        yield item
+
+
+async def both(items: list[Any], **given: Any) -> list[Block]:
+    """Blocks of an iterable, after checking that the async twin gives the same."""
+    parts = list(blocks_of(iter(items), **given))
+    assert [part async for part in async_blocks_of(later(items), **given)] == parts
+    return parts
+
+
+async def test_bare_addresses_are_blocks() -> None:
+    """The line is the position, 1 for the first."""
+    items = [f"a{n}@x.io" for n in range(5_000)]
+    parts = await both(items)
+    assert [entry for part in parts for entry in part.entries] == items
+    assert [line for part in parts for line in part.lines] == [*range(1, 5_001)]
+    assert await both([]) == []
+    assert len(await both(items[: 2 * block.BLOCK_ROWS])) == 2
+
+
+async def test_mappings_are_blocks() -> None:
+    """The key of the address is found as in JSON, or named; other keys come as text."""
+    items = [{"Mail": "Ann <a@x.io>", "n": 3.0}, {"Mail": None}, "b@x.io", {"n": 2, 7: 8}]
+    (part,) = await both(items, columns=["N"])
+    assert part.entries == ["a@x.io", "", "b@x.io", ""]
+    assert part.values == {"N": ["3", None, None, "2"]}
+    (part,) = await both([{"x": "a@x.io", "y": "b@x.io"}], column="y")
+    assert part.entries == ["b@x.io"]
+
+
+@pytest.mark.parametrize(
+    ("items", "given", "said"),
+    [
+        (["a@x.io", 7], {}, "recipients, row 2: neither a string nor a mapping, but int"),
+        (["a@x.io"] * 3_000 + [b"b"], {}, "recipients, row 3001: neither .* but bytes"),
+        ([{"mail": "a@x.io"}, {"mail": ["b"]}], {}, 'row 2: the value of "mail" is nested'),
+        (["a@x.io"] * 3_000 + [{"mail": "b@x.io"}], {}, "row 3001: an object among bare"),
+        ([{"mail": "a@x.io"}], {"columns": ["city"]}, 'row 1: there is no column "city"'),
+        ([{"mail": "a@x.io"}], {"column": "city"}, 'row 1: there is no column "city"'),
+        (["a@x.io"], {"column": "mail"}, "no key"),
+    ],
+)
+async def test_what_is_no_recipient_is_named_by_position(
+    items: list[Any], given: dict[str, Any], said: str
+) -> None:
+    """Its type is named, its text is not."""
+    with pytest.raises(InvalidInput, match=said) as caught:
+        await both(items, **given)
+    assert "@" not in str(caught.value)

@@ -1,10 +1,11 @@
-"""Recipients from files -> blocks of rows, without holding them all.
+"""Recipients from files and programs -> blocks of rows, without holding them all.
 
 ::
 
     reading     what a source is; the way in
     source      an open source: what it was taken for, and its blocks
     block       the values that come out
+    given       the same blocks from a program's own iterables
 
     tables      CSV, TSV: delimiter and header        rows       their rows, lines and open quotes
     records     JSON objects and bare addresses       jsontext   JSON values with their lines
@@ -19,7 +20,8 @@ cells.
 """
 
 from .block import Block
+from .given import async_blocks_of, blocks_of
 from .reading import open_recipients
 from .source import RecipientSource
 
-__all__ = ["Block", "RecipientSource", "open_recipients"]
+__all__ = ["Block", "RecipientSource", "async_blocks_of", "blocks_of", "open_recipients"]

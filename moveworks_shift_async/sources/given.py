@@ -1,0 +1,69 @@
+"""Recipients that a program holds: any iterable of addresses or of mappings -> blocks."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterable, AsyncIterator, Iterable, Iterator, Mapping, Sequence
+from itertools import islice
+
+from attrs import define, field
+
+from .block import BLOCK_ROWS, Block
+from .columns import template_column
+from .records import SAMPLE_VALUES, Keys, block_of, find_keys
+
+#: What the rows are called in messages.
+_NAME = "recipients"
+
+Row = str | Mapping[str, object]
+
+
+def blocks_of(
+    rows: Iterable[Row], column: str | None = None, columns: Sequence[str] = ()
+) -> Iterator[Block]:
+    """Make blocks of rows; the line of a row is its position, 1 for the first.
+
+    The e-mail key of mappings is found from the first rows, or is `column`; `columns` are the
+    keys whose values are wanted too. `InvalidInput` for a row that is neither text nor mapping.
+    """
+    given = _Given(column=column, columns=columns)
+    source = iter(rows)
+    while part := list(islice(source, BLOCK_ROWS)):
+        yield given.block(part)
+
+
+async def async_blocks_of(
+    rows: AsyncIterable[Row], column: str | None = None, columns: Sequence[str] = ()
+) -> AsyncIterator[Block]:
+    """Make blocks of rows that come in their own time; otherwise as `blocks_of`."""
+    given = _Given(column=column, columns=columns)
+    part: list[Row] = []
+    async for row in rows:
+        part.append(row)
+        if len(part) == BLOCK_ROWS:
+            yield given.block(part)
+            part = []
+    if part:
+        yield given.block(part)
+
+
+@define(eq=False)
+class _Given:
+    """What is known about the rows after the first of them."""
+
+    column: str | None
+    columns: Sequence[str]
+    _taken: int = 0
+    _keys: Keys | None = None
+    _places: Mapping[str, int] = field(factory=dict)
+
+    def block(self, rows: Sequence[Row]) -> Block:
+        part = list(enumerate(rows, self._taken + 1))
+        self._taken += len(part)
+        if self._keys is None:
+            keys = find_keys(part[:SAMPLE_VALUES], name=_NAME, wanted=self.column, unit="row")
+            self._places = {
+                wanted: template_column(wanted, keys.names, name=_NAME, line=keys.line, unit="row")
+                for wanted in self.columns
+            }
+            self._keys = keys
+        return block_of(part, self._keys, self._places)
