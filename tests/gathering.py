@@ -35,11 +35,12 @@ class Found:
 def gather(
     where: Path | str,
     column: str | None = None,
+    query: str | None = None,
     *,
     columns: Sequence[str] = (),
     name: str | None = None,
 ) -> Found:
-    with open_recipients(where, column, name=name) as source:
+    with open_recipients(where, column, query, name=name) as source:
         blocks = list(source.blocks(columns))
     for block in blocks:
         assert {len(block.lines)} == {len(block.entries), *map(len, block.values.values())}

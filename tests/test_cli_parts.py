@@ -12,10 +12,13 @@ from pathlib import Path
 from typing import Any
 
 import click
+import openpyxl
+import pyarrow
 import pytest
 from aiohttp import web
 from attrs import evolve
 from click.testing import CliRunner
+from pyarrow import parquet
 
 from moveworks_shift_async import __main__, errors
 from moveworks_shift_async.cli import demo, files, main, options, outcome, terminal
@@ -122,6 +125,7 @@ SEND = ["send", "--legacy", "--message", "Hi"]
         ([*SEND, "--test-to", "nobody"], "--test-to is no address: no @"),
         ([*SEND, "--recipients", "good.csv"], "set MOVEWORKS_API_KEY"),
         ([*SEND, "--recipients", "good.csv", "--column", "Fax"], 'no column "Fax"'),
+        ([*SEND, "--recipients", "sqlite://u:secret@h/d"], "a database needs a query"),
         ([*SEND, "--recipients", "empty.csv"], "empty.csv: the file is empty"),
         ([*SEND, "--recipients", "binary.csv"], "binary.csv, line 1"),
         ([*SEND, "--recipients", "bad.csv"], "bad.csv, line 1"),
@@ -214,6 +218,24 @@ def test_ctrl_c_before_anything_is_sent_ends_with_130(
     )
     assert main.run([*SEND, "--recipients", "-"]) == 130
     assert "interrupted. Nothing was sent." in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("kind", ["parquet", "xlsx"])
+def test_tables_that_are_no_text_are_recipients_too(kind: str, tmp_path: Path, capsys: Any) -> None:
+    """Known by their content; invalid rows are named by their numbers."""
+    path = tmp_path / "staff"
+    if kind == "parquet":
+        parquet.write_table(pyarrow.table({"mail": ["a@example.com", "x", "A@example.com"]}), path)
+    else:
+        book = openpyxl.Workbook()
+        for row in (["mail"], ["a@example.com"], ["x"], ["A@example.com"]):
+            book.worksheets[0].append(row)
+        book.save(path)
+    assert main.run([*SEND, "--recipients", str(path), "--dry-run"]) == 3
+    err = capsys.readouterr().err
+    assert '3 rows, column "mail"' in err
+    assert "1 person; left out: 1 duplicate, 1 invalid row" in err
+    assert f"line {2 if kind == 'parquet' else 3}: no @" in err
 
 
 # --- the settings -------------------------------------------------------------------------

@@ -46,6 +46,9 @@ OWNERS = {
     "rich": ("cli/",),
     "charset_normalizer": ("sources/",),
     "csv": ("sources/",),
+    "openpyxl": ("sources/workbook.py",),
+    "pyarrow": ("sources/parquet.py",),
+    "sqlalchemy": ("sources/database.py",),
     "sqlite3": ("limits/store.py",),
 }
 #: Who may use these parts of a module that others use otherwise.

@@ -359,6 +359,8 @@ def test_a_path_may_be_a_path(tmp_path: Path) -> None:
     assert gather(tmp_path / "p.txt").describe() == f"{tmp_path}/p.txt: plain text, UTF-8, 1 entry"
     with pytest.raises(InvalidInput, match=r"gone\.txt cannot be read: No such file"):
         gather(tmp_path / "gone.txt")
+    with pytest.raises(InvalidInput, match="a query needs a database URL"):
+        gather(tmp_path / "p.txt", query="select 1")
 
 
 def test_a_disk_that_fails_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

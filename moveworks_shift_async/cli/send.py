@@ -68,7 +68,7 @@ class _Order:
 @option("--legacy", is_flag=True, help="Send without an event, through the legacy endpoint.")
 @option("--message", metavar="TEXT", help="The message, 1 to 20000 characters.")
 @option("--message-file", metavar="FILE", help="A UTF-8 file that holds the message.")
-@option("--recipients", metavar="FILE", help="CSV, TSV, JSON Lines or text; - is standard input.")
+@option("--recipients", metavar="FILE", help="CSV, JSON, Excel, Parquet, text; - is stdin.")
 @option("--column", metavar="NAME", help="The column of the addresses, where it is not clear.")
 @option("--context-file", metavar="FILE", help='A JSON object like {"slots": {...}}.')
 @option("--dry-run", is_flag=True, help="Show what would be sent, and send nothing.")

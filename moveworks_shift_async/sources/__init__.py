@@ -1,4 +1,4 @@
-"""Recipients from files and programs -> blocks of rows, without holding them all.
+"""Recipients from files, databases and programs -> blocks of rows, without holding them all.
 
 ::
 
@@ -9,14 +9,15 @@
 
     tables      CSV, TSV: delimiter and header        rows       their rows, lines and open quotes
     records     JSON objects and bare addresses       jsontext   JSON values with their lines
-    plaintext   one address a line, or several
+    plaintext   one address a line, or several        parquet    Parquet files
+    workbook    Excel workbooks                       database   SQL queries
     columns     which column holds the addresses      cells      values of any type -> text
     opening     paths and standard input -> files     decoding   which encoding; is it text
     document    a text file, and the form of the errors
 
 Nothing is guessed away: what cannot be read without losing a person is an `InvalidInput`
 that names file and line. Error texts hold line numbers and column names, no addresses and no
-cells.
+cells, and no password of a database.
 """
 
 from .block import Block

@@ -19,7 +19,6 @@ _NOT_TEXT = (
     (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", "an old Excel workbook (xls)"),
     (b"%PDF-", "a PDF"),
     (b"\x1f\x8b", "a gzip archive"),
-    (b"PAR1\x15", "a Parquet file"),
     (b"SQLite format 3\x00", "an SQLite database"),
     (b"BZh91AY&SY", "a bzip2 archive"),
     (b"\xfd7zXZ\x00", "an xz archive"),
