@@ -268,6 +268,13 @@ def test_a_nested_value_of_a_template_is_an_error() -> None:
     assert "secret" not in str(caught.value)
 
 
+def test_a_name_that_is_an_address_is_not_repeated() -> None:
+    """Keys may be people."""
+    assert error('{"ann@example.com": 1}').endswith(
+        'the columns are "...": choose one with --column NAME'
+    )
+
+
 # --- encodings ----------------------------------------------------------------------------
 
 

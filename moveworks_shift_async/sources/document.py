@@ -71,8 +71,8 @@ def refuse(name: str, line: int | None, what: str, unit: str = "line") -> Invali
 
 
 def quoted(name: str) -> str:
-    """Put a column's name into a message: one line, not endless."""
-    flat = " ".join(name.split())
+    """Put a column's name into a message: one line, not endless, and no address."""
+    flat = _ADDRESS.sub("...", " ".join(name.split()))
     return f'"{flat}"' if len(flat) <= 60 else f'"{flat[:57]}..."'
 
 
