@@ -17,6 +17,7 @@ from ..errors import InvalidInput
 from .document import Document, refuse
 
 _SPACE = re.compile(r"\s*")
+_COMMA = re.compile(r"\s*,")
 _DECODER = json.JSONDecoder()
 #: Characters read into the window at once, and those that no value is longer than.
 _WINDOW, _LONGEST = 1 << 16, 1 << 23
@@ -28,8 +29,10 @@ def line_values(document: Document) -> Iterator[tuple[int, Any]]:
         for number, raw in enumerate(source, 1):
             if line := raw.rstrip():
                 try:
-                    value = json.loads(line)
+                    value, end = _DECODER.raw_decode(line)
                 except (ValueError, RecursionError):
+                    end = 0
+                if end < len(line):
                     window = _Window(source=source, name=document.name, text=line, line=number)
                     value = _only(window)
                 yield number, value
@@ -55,7 +58,7 @@ def array_values(document: Document) -> Iterator[tuple[int, Any]]:
             window.skip()
             line = window.lines()
             yield line, window.value()
-            mark = window.take() if window.skip() in {",", "]"} else ""
+            mark = window.mark()
         if mark != "]" or window.skip():
             raise window.broken(window.at, "the array does not end where the file does")
 
@@ -78,6 +81,14 @@ class _Window:
         """Go past one character and return it."""
         self.at += 1
         return self.text[self.at - 1]
+
+    def mark(self) -> str:
+        """Go past what stands behind a value and return it; "" where it is no mark."""
+        found = _COMMA.match(self.text, self.at)
+        if found:  # all of it is in the window, as it nearly always is
+            self.at = found.end()
+            return ","
+        return self.take() if self.skip() in {",", "]"} else ""
 
     def skip(self) -> str:
         """Go to the next character that is no space and return it; "" at the end."""

@@ -83,6 +83,27 @@ def find_keys(
 def block_of(part: Sequence[tuple[int, Any]], keys: Keys, places: Mapping[str, int]) -> Block:
     """Make a block of some values."""
     lines = [line for line, _ in part]
+    values = [value for _, value in part]
+    plain = keys.address is not None and {*map(type, values)} == {dict}
+    if not plain:
+        _check(part, keys)
+
+    def texts(key: str | None, wanted: str | None, bare: bool = False) -> Sequence[str | None]:
+        if plain:
+            cells = [value.get(key) for value in values]
+        else:
+            cells = [(value if bare else None) if isinstance(value, str) else value.get(key)
+                     for value in values]  # fmt: skip
+        return texts_of(cells, lines, wanted, keys.name, keys.unit)
+
+    return Block(
+        lines=lines,
+        entries=entries_of([text or "" for text in texts(keys.address, keys.address, bare=True)]),
+        values={wanted: texts(keys.names[at], wanted) for wanted, at in places.items()},
+    )
+
+
+def _check(part: Sequence[tuple[int, Any]], keys: Keys) -> None:
     for line, value in part:
         if isinstance(value, str):
             continue
@@ -91,21 +112,6 @@ def block_of(part: Sequence[tuple[int, Any]], keys: Keys, places: Mapping[str, i
         if keys.address is None:
             what = "an object among bare addresses; put an object first, so that its key is found"
             raise refuse(keys.name, line, what, keys.unit)
-    address = keys.address
-    cells = [value if isinstance(value, str) else value.get(address) for _, value in part]
-    texts = texts_of(cells, lines, address, keys.name, keys.unit)
-    return Block(
-        lines=lines,
-        entries=entries_of([text or "" for text in texts]),
-        values={
-            wanted: texts_of(_cells(part, keys.names[at]), lines, wanted, keys.name, keys.unit)
-            for wanted, at in places.items()
-        },
-    )
-
-
-def _cells(part: Sequence[tuple[int, Any]], key: str) -> list[object]:
-    return [None if isinstance(value, str) else value.get(key) for _, value in part]
 
 
 def _only_nested(objects: Sequence[tuple[int, Any]]) -> bool:
