@@ -150,6 +150,21 @@ def test_a_lesson_at_a_pace_leaves_what_the_others_left() -> None:
     assert after == pytest.approx(constants.FALL * used / PER, rel=0.03)
 
 
+def test_what_is_in_flight_was_not_had_yet() -> None:
+    """Ten requests without an answer may all have been refused: they are not what was left."""
+    window = window_at()
+    refuse(window, 0.0)
+    now = spend(window, reopen(window, 0.0), 100.0)
+    flying = list[Slot]()
+    while len(flying) < 10:
+        now += window.wait(now)
+        flying.append(window.start(now))
+    used = window.snapshot(now).used
+    window.refused(flying[0], now)
+    after = window.snapshot(reopen(window, now)).rate
+    assert after == pytest.approx(constants.FALL * (used - 10) / PER, rel=0.01)
+
+
 def test_the_rate_grows_ever_faster_but_never_above_the_budget() -> None:
     """Growth doubles each clean window, ends at the budget, and then bursts are allowed again."""
     window = window_at()

@@ -61,8 +61,9 @@ class LearningWindow:
         """The request ended in a 429. `retry_after` is the seconds the server asked for."""
         now = self._see(now)
         used, since = self.window.held(now)
+        had = used - self.window.in_flight
         if self.window.answered(slot, now):
-            self.lesson.refused(slot, now, retry_after, used, since)
+            self.lesson.refused(slot, now, retry_after, used, had, since)
 
     def unused(self, slot: Slot, now: float) -> None:
         """The request never reached the server: the slot is free at once."""

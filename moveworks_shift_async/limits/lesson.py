@@ -9,11 +9,12 @@ after the first 429: by then the server has forgotten what led to it. If it pass
 open. Whatever was sent before the first 429 belongs to the episode and teaches nothing.
 
 The pace. A 429 met in a burst says little about how much is left for us, so we go on at nearly
-the whole budget, but evenly. A 429 met at a pace says more: what we had in the last window, stops
-included, is what the others left us, and the new rate is a little less than that. If even the
-first episode was long, the server counts a window and it was full, so the same holds. From there
-the rate grows by a step that doubles with each clean window: slowly first, while the lesson is
-likely still true, then fast, for the others may have gone. It never exceeds the whole budget.
+the whole budget, but evenly. A 429 met at a pace says more: what was answered in the last window,
+stops included, is what the others left us, and the new rate is a little less than that. Of what is
+in flight nobody knows yet whether it passed. If even the first episode was long, the server counts
+a window and it was full, so the same holds. From there the rate grows by a step that doubles with
+each clean window: slowly first, while the lesson is likely still true, then fast, for the others
+may have gone. It never exceeds the whole budget.
 After a clean window *at the whole rate* nobody else can be spending: bursts are allowed again.
 Whoever sends all the time does not burst then, for his slots end as evenly as they began.
 
@@ -82,6 +83,8 @@ class Lesson:
     refused_at: float = -math.inf
     #: Slots held then, this one included.
     refused_used: int = 0
+    #: Of them, those of requests that had been answered.
+    had: int = 0
     pause_until: float = -math.inf
     #: Windows to wait after the next 429 of the episode.
     backoff: float = FIRST_WAIT
@@ -131,7 +134,7 @@ class Lesson:
         self.probe, self.shut, self.opened = None, False, now
         self.round_trip = now - self.probed_at
         if self.base is not None and self._beyond_calm(self.probed_at - self.refused_at):
-            left = FALL * self.refused_used / self.quota.per
+            left = FALL * self.had / self.quota.per
             self.base = min(self.base, max(LEAST_FALL * self.quota.rate, left))
 
     def unused(self, slot: Slot) -> None:
@@ -140,16 +143,16 @@ class Lesson:
             self.probe = None
 
     def refused(
-        self, slot: Slot, now: float, retry_after: float | None, used: int, since: float
+        self, slot: Slot, now: float, retry_after: float | None, used: int, had: int, since: float
     ) -> None:
-        """A 429. `used` slots were held, the oldest of them from `since` on."""
+        """A 429. `used` slots were held, the oldest from `since` on, `had` of them answered."""
         if slot.id == self.probe:
             self.probe = None
             self._pause(now, retry_after)
         elif self.shut or slot.started <= self.refused_at:
             self.pause_until = max(self.pause_until, now + (retry_after or 0.0))
         else:
-            self._learn(now, used, since)
+            self._learn(now, used, had, since)
             self._pause(now, retry_after)
 
     def rate(self, now: float) -> float:
@@ -182,17 +185,17 @@ class Lesson:
         turn = self.refused_at + self.quota.per * (1 + CLOCK_SLACK)
         return turn if now < turn < until else until
 
-    def _learn(self, now: float, used: int, since: float) -> None:
+    def _learn(self, now: float, used: int, had: int, since: float) -> None:
         if self._beyond_calm(now - self.opened):
             self.backoff = self._first_wait(now)
         if self.paced(now):
             rate = self._paced_rate(now)
-            left = FALL * used / self._span(now, since)
+            left = FALL * had / self._span(now, since)
             self.base = max(LEAST_FALL * rate, min(rate, left))
         else:
             self._lose_patience(now)
             self.base = FALL * self.quota.rate
-        self.shut, self.refused_at, self.refused_used = True, now, used
+        self.shut, self.refused_at, self.refused_used, self.had = True, now, used, had
         self.due = self.ready = now
 
     def _first_wait(self, now: float) -> float:
