@@ -205,6 +205,18 @@ def test_a_door_hardly_open_keeps_the_longer_wait() -> None:
     assert window.wait(now) < 2 * FIRST_WAIT
 
 
+def test_a_lucky_probe_does_not_lengthen_the_episode() -> None:
+    """However often the door hardly opens, a window after the first 429 a probe goes anyway."""
+    window = window_at()
+    refuse(window, 0.0)
+    now = 0.0
+    while now < PER:
+        now = reopen(window, now)
+        if now < PER:
+            refuse(window, now + window.wait(now))
+    assert now == pytest.approx(PER * 1.001)
+
+
 @given(st.floats(1, 1e4), st.integers(2, 1000))
 def test_nobody_is_wedged_by_whatever_was_learned(idle: float, budget: int) -> None:
     """After any lesson and any rest the next request waits a window at most."""

@@ -6,7 +6,8 @@ the same budget, or the server dislikes bursts. Both are answered by going on at
 The door. The first 429 of an episode shuts it until a deadline. Then one request goes as a probe.
 If that is refused, the next wait is twice as long, up to a window, but never beyond one window
 after the first 429: by then the server has forgotten what led to it. If it passes, the door is
-open. Whatever was sent before the first 429 belongs to the episode and teaches nothing.
+open. Whatever was sent before the 429 that shut it belongs to the episode and teaches nothing. A
+door that was hardly open was not open: a probe can be lucky, and the episode goes on.
 
 The pace. A 429 met in a burst says little about how much is left for us, so we go on at nearly
 the whole budget, but evenly. A 429 met at a pace says more: what was answered in the last window,
@@ -79,11 +80,13 @@ class Lesson:
     opened: float = -math.inf
     #: Only a probe may go.
     shut: bool = False
-    #: The first 429 of the last episode.
+    #: The 429 that shut the door last.
     refused_at: float = -math.inf
     #: Slots held then, this one included.
     refused_used: int = 0
-    #: Of them, those of requests that had been answered.
+    #: The first 429 of the episode.
+    met_at: float = -math.inf
+    #: Slots of requests that had been answered then.
     had: int = 0
     pause_until: float = -math.inf
     #: Windows to wait after the next 429 of the episode.
@@ -133,7 +136,7 @@ class Lesson:
             return
         self.probe, self.shut, self.opened = None, False, now
         self.round_trip = now - self.probed_at
-        if self.base is not None and self._beyond_calm(self.probed_at - self.refused_at):
+        if self.base is not None and self._beyond_calm(self.probed_at - self.met_at):
             left = FALL * self.had / self.quota.per
             self.base = min(self.base, max(LEAST_FALL * self.quota.rate, left))
 
@@ -169,6 +172,7 @@ class Lesson:
         """Move every moment: the clock was set."""
         self.opened += seconds
         self.refused_at += seconds
+        self.met_at += seconds
         self.pause_until += seconds
         self.probed_at += seconds
         self.due += seconds
@@ -182,12 +186,12 @@ class Lesson:
     def _retry_at(self, now: float) -> float:
         """When to probe; one window after the first 429 the past is in nobody's count any more."""
         until = now + self.backoff * self.quota.per
-        turn = self.refused_at + self.quota.per * (1 + CLOCK_SLACK)
+        turn = self.met_at + self.quota.per * (1 + CLOCK_SLACK)
         return turn if now < turn < until else until
 
     def _learn(self, now: float, used: int, had: int, since: float) -> None:
         if self._beyond_calm(now - self.opened):
-            self.backoff = self._first_wait(now)
+            self.backoff, self.met_at, self.had = self._first_wait(now), now, had
         if self.paced(now):
             rate = self._paced_rate(now)
             left = FALL * had / self._span(now, since)
@@ -195,7 +199,7 @@ class Lesson:
         else:
             self._lose_patience(now)
             self.base = FALL * self.quota.rate
-        self.shut, self.refused_at, self.refused_used, self.had = True, now, used, had
+        self.shut, self.refused_at, self.refused_used = True, now, used
         self.due = self.ready = now
 
     def _first_wait(self, now: float) -> float:
