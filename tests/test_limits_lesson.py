@@ -179,6 +179,17 @@ def test_the_rate_grows_ever_faster_but_never_above_the_budget() -> None:
     assert window.snapshot(now + 7 * PER).mode == "burst"
 
 
+def test_the_rate_is_whole_after_the_recovery() -> None:
+    """However low the rate was, it is the whole budget after `RECOVERY` clean windows."""
+    window = window_at()
+    refuse(window, 0.0)
+    now = reopen(window, 0.0)
+    window.lesson.base = 1e-9
+    assert window.lesson.rate(now + PER * (constants.RECOVERY - 0.1)) < window.quota.rate
+    after = window.lesson.rate(now + PER * (constants.RECOVERY + 0.01))
+    assert after == pytest.approx(window.quota.rate)
+
+
 def test_bursts_that_fail_again_are_tried_less_often() -> None:
     """Patience doubles while bursts fail soon after they were allowed, up to a bound, and ends."""
     window, now = window_at(), 0.0

@@ -9,14 +9,15 @@ after the first 429: by then the server has forgotten what led to it. If it pass
 open. Whatever was sent before the 429 that shut it belongs to the episode and teaches nothing. A
 door that was hardly open was not open: a probe can be lucky, and the episode goes on.
 
-The pace. A 429 met in a burst says little about how much is left for us, so we go on at nearly
-the whole budget, but evenly. A 429 met at a pace says more: what was answered in the last window,
-stops included, is what the others left us, and the new rate is a little less than that. Of what is
-in flight nobody knows yet whether it passed. If even the first episode was long, the server counts
-a window and it was full, so the same holds. From there the rate grows by a step that doubles with
-each clean window: slowly first, while the lesson is likely still true, then fast, for the others
-may have gone. It never exceeds the whole budget.
-After a clean window *at the whole rate* nobody else can be spending: bursts are allowed again.
+The pace. A 429 met in a burst says little about how much is left for us, so we go on at nearly the
+whole budget, but evenly. A 429 met at a pace says more: what was answered in the last window, stops
+included, is what the others left us, and the new rate is a little less than that. Of what is in
+flight nobody knows yet whether it passed. If even the first episode was long, the server counts a
+window and it was full, so the same holds. From there the rate grows by a step that nearly triples
+with each clean window: slowly first, while the lesson is likely still true, then fast, for the
+others may have gone. It never exceeds the whole budget, which it has reached after `RECOVERY`
+windows. After one more clean window *at the whole rate* nobody else can be spending: bursts are
+allowed again.
 Whoever sends all the time does not burst then, for his slots end as evenly as they began.
 
 Even a burst has a pace: the first few at once, the rest at some multiple of the whole rate. What
@@ -32,16 +33,21 @@ from attrs import define
 from .window import CLOCK_SLACK, Quota, Slot
 
 # FALL, GROWTH and the waits were chosen by the worst row of benchmarks/limits. Tried were FALL from
-# 0.9 to 0.98, GROWTH from 0.005 to 0.04 and first waits from 1/64 to 1/16 of a window.
+# 0.9 to 0.98, growth of 2 to 20 times a season, and first waits from 1/64 to 1/16 of a window.
 
-# A lesson leaves this part of what we had. With 0.98 a server that counts refused requests stays
-# full: use there is 0.90 instead of 0.94.
+# A lesson leaves this part of what we had. With more a rival is refused more often, with 0.98 also
+# where it sends evenly.
 FALL = 0.95
 # ... and at least this part of the rate, so that one strange window does not stop us.
 LEAST_FALL = 0.5
-# Growth in the first clean season, as a part of the budget; twice as much in each that follows.
-# Nearly 1 - FALL: one lesson a window is a fair price (1 of 120), and must not wear the rate down.
-GROWTH = 0.03
+# After some clean seasons the rate has grown by GROWTH * (e**seasons - 1) of the budget: by 0.026
+# after the first, 0.29 after the third. One lesson a window is a fair price (1 of 120), and must
+# not wear the rate down. Half the first step lets a rival that sends 60 at once do that: use on a
+# bucket of 10 falls to 0.5. Twice as much a season in place of e times, after a first step of
+# 0.03, gives 0.78 of use beside a rival that comes and goes.
+GROWTH = 0.015
+# Clean seasons after which the rate is whole, however low it was: 4.2.
+RECOVERY = math.log1p(1 / GROWTH)
 # A season is a window, but at least so many round trips: where answers take as long as windows, a
 # lesson costs all that is in flight, so there must be fewer of them.
 ROUND_TRIPS = 20
@@ -65,8 +71,6 @@ PACED_DEPTH = 2
 # a burst fails again.
 LEAST_PATIENCE = 1
 MOST_PATIENCE = 16
-# Growth is stopped being computed after so many seasons: far above any budget, far below overflow.
-MOST_SEASONS = 64.0
 
 
 @define(eq=False)
@@ -223,13 +227,12 @@ class Lesson:
 
     def _paced_rate(self, now: float) -> float:
         whole, base = self.quota.rate, self.base or self.quota.rate
-        clean = 0.0 if self.shut else min(MOST_SEASONS, (now - self.opened) / self._season())
-        return min(whole, base + whole * GROWTH * (2**clean - 1))
+        clean = 0.0 if self.shut else min(RECOVERY, (now - self.opened) / self._season())
+        return min(whole, base + whole * GROWTH * math.expm1(clean))
 
     def _bursts_at(self, now: float) -> float:
         """When bursts are allowed again, if nothing happens."""
-        missing = max(0.0, 1 - (self.base or 0.0) / self.quota.rate)
-        clean = math.log2(1 + missing / GROWTH) + self.patience
+        clean = RECOVERY + self.patience
         return (now if self.shut else self.opened) + clean * self._season()
 
     def _season(self) -> float:
