@@ -25,6 +25,7 @@ from attrs import define, field
 
 from .batcher import Batcher, chunks
 from .clock import SYSTEM_CLOCK, Clock
+from .ending import ending_of
 from .errors import (
     ClientClosed,
     InvalidInput,
@@ -33,7 +34,6 @@ from .errors import (
     NotFound,
     NotSent,
     Outcome,
-    OutcomeUnknown,
     TokenUnavailable,
 )
 from .limits.lanes import Priority
@@ -248,18 +248,8 @@ class BulkSend:
         return _Chunk(self._count - 1, addresses, Call(priority=self._priority))
 
     async def _send(self, chunk: _Chunk) -> ChunkOutcome:
-        try:
-            return chunk.ended(receipt=await self._deliver(chunk.recipients, chunk.call))
-        except MoveworksError as error:
-            return chunk.ended(error=error)
-        except asyncio.CancelledError as cancelled:  # by `_halt` or `_wind_up`, nobody else
-            cause = cancelled.__cause__
-            known = cause if isinstance(cause, MoveworksError) else self._never_sent()
-            return chunk.ended(error=known)
-        except Exception as error:  # a defect must not cost the account of 500 people
-            unknown = OutcomeUnknown(f"unexpected {type(error).__name__} in this package")
-            unknown.__cause__ = error
-            return chunk.ended(error=unknown)
+        delivery = self._deliver(chunk.recipients, chunk.call)
+        return chunk.ended(*await ending_of(delivery, self._never_sent))
 
     def _settle(self, chunk: _Chunk, task: asyncio.Task[ChunkOutcome]) -> None:
         """Enter the chunk into the account, whatever ended its task."""

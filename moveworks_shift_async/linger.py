@@ -21,7 +21,8 @@ from attrs import define, field
 from .addresses import address_fault
 from .batcher import CHUNK_SIZE
 from .clock import SYSTEM_CLOCK, Clock, Timer
-from .errors import ClientClosed, InvalidInput, MoveworksError, NotSent, Outcome, OutcomeUnknown
+from .ending import ending_of
+from .errors import ClientClosed, InvalidInput, MoveworksError, NotSent, Outcome
 from .limits.lanes import Priority
 from .models import ChunkOutcome, Receipt
 from .session import Call
@@ -191,24 +192,10 @@ class LingeringBatcher:
                 raise NotSent("everybody in this chunk was withdrawn; not sent")
             return tuple(entry.address for entry in taken.values())
 
-        receipt, error = await self._outcome_of(self._deliver(group.content, recipients, call))
+        delivery = self._deliver(group.content, recipients, call)
+        receipt, error = await ending_of(delivery, lambda: _CANCELLED)
         # Without a slot nobody was taken; then it failed for all who are there by now.
         self._tell(taken or self._take(group), call, receipt, error)
-
-    async def _outcome_of(
-        self, delivery: Awaitable[Receipt]
-    ) -> tuple[Receipt | None, MoveworksError | None]:
-        try:
-            return await delivery, None
-        except MoveworksError as error:
-            return None, error
-        except asyncio.CancelledError as cancelled:  # by `close`, nobody else
-            cause = cancelled.__cause__
-            return None, cause if isinstance(cause, MoveworksError) else _CANCELLED
-        except Exception as defect:  # a defect must not leave 500 callers waiting for ever
-            unknown = OutcomeUnknown(f"unexpected {type(defect).__name__} in this package")
-            unknown.__cause__ = defect
-            return None, unknown
 
     def _take(self, group: _Group) -> dict[str, _Entry]:
         """Whom the chunk is for; who is left is arranged for anew, behind the other groups."""

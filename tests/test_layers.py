@@ -29,7 +29,7 @@ ROWS = (
     ("session",),
     ("tokens", "transport", "limits"),
     ("wire", "batcher", "retry", "sandbox", "sources"),
-    ("models", "settings", "addresses"),
+    ("models", "settings", "addresses", "ending"),
     ("checks",),
     ("errors", "clock"),
 )
