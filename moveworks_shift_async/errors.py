@@ -9,6 +9,9 @@
     │   ├── ClientClosed        the client is closed, or belongs to another event loop
     │   ├── DeadlineExceeded    the wait would have outlasted the deadline
     │   ├── TokenUnavailable    no token could be had; `cause` says why
+    │   ├── JournalError        the file of a job cannot be used
+    │   │   └── JobRunning      another process has the job just now
+    │   ├── JobStopped          a job ended early; `cause` says why
     │   └── ConnectionFailed    DNS, refused, TLS, proxy or connect timeout
     ├── OutcomeUnknown          sent, and no usable answer came: told or not told
     ├── RefusedByServer         an answer that is not a success
@@ -109,6 +112,23 @@ class TokenUnavailable(NotSent):
         self.cause = cause
         #: Seconds until another token request makes sense; None: it never will.
         self.retry_after = retry_after
+
+
+class JournalError(NotSent):
+    """The file of a job is missing, foreign, damaged or cannot be written. Nothing more is sent."""
+
+
+class JobRunning(JournalError):
+    """Another process runs this job just now."""
+
+
+class JobStopped(NotSent):
+    """A job ended before its end. What was accepted stays so, and the job can be resumed."""
+
+    def __init__(self, message: str, *, attempts: int = 0, cause: MoveworksError) -> None:
+        super().__init__(message, attempts=attempts)
+        #: What it met.
+        self.cause = cause
 
 
 class OutcomeUnknown(MoveworksError):

@@ -17,6 +17,9 @@ from moveworks_shift_async.errors import (
     ConnectionFailed,
     DeadlineExceeded,
     InvalidInput,
+    JobRunning,
+    JobStopped,
+    JournalError,
     MoveworksError,
     NotAllowed,
     NotAuthenticated,
@@ -38,6 +41,8 @@ PLAIN = (
     ClientClosed,
     DeadlineExceeded,
     ConnectionFailed,
+    JournalError,
+    JobRunning,
     OutcomeUnknown,
     BadResponse,
 )
@@ -64,7 +69,8 @@ def every_error() -> list[MoveworksError]:
         for kind in REFUSALS
     ]
     token = TokenUnavailable("no token", attempts=2, cause=refused[2], retry_after=1.5)
-    return [*(kind("the words", attempts=4) for kind in PLAIN), *refused, token]
+    stopped = JobStopped("stopped", attempts=1, cause=refused[1])
+    return [*(kind("the words", attempts=4) for kind in PLAIN), *refused, token, stopped]
 
 
 def attributes(error: MoveworksError) -> dict[str, object]:

@@ -23,6 +23,7 @@ ROWS = (
     ("__main__",),
     ("cli", "testing"),
     ("__init__",),
+    ("jobs",),
     ("client",),
     ("endpoints",),
     ("bulk", "linger"),
@@ -31,7 +32,7 @@ ROWS = (
     ("wire", "batcher", "retry", "sandbox", "sources"),
     ("models", "settings", "addresses", "ending"),
     ("checks",),
-    ("errors", "clock"),
+    ("errors", "clock", "words"),
 )
 ROW_OF = {room: number for number, row in enumerate(ROWS) for room in row}
 
@@ -45,11 +46,13 @@ OWNERS = {
     "click": ("cli/",),
     "rich": ("cli/",),
     "charset_normalizer": ("sources/",),
-    "csv": ("sources/",),
+    "csv": ("sources/", "jobs/planning/rejects.py", "jobs/reporting/roll.py"),
+    "sqlite3": ("limits/store.py", "jobs/database.py", "jobs/lock.py"),
+    "jinja2": ("jobs/reporting/page.py",),
+    "matplotlib": ("jobs/reporting/plot.py",),
     "openpyxl": ("sources/workbook.py",),
     "pyarrow": ("sources/parquet.py",),
     "sqlalchemy": ("sources/database.py",),
-    "sqlite3": ("limits/store.py",),
 }
 #: Who may use these parts of a module that others use otherwise.
 PART_OWNERS = {
@@ -65,6 +68,7 @@ PURE = (
     "errors.py",
     "models.py",
     "addresses.py",
+    "words.py",
     "batcher.py",
     "wire/",
     "limits/lanes.py",
@@ -72,8 +76,8 @@ PURE = (
     "limits/lesson.py",
     "limits/shared.py",
     "limits/window.py",
-    "limits/lesson.py",
-    "limits/learning.py",
+    "jobs/records.py",
+    "jobs/planning/template.py",
     "sandbox/rules.py",
     "sandbox/shift_rules.py",
     "sandbox/limiters.py",

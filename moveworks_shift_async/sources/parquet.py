@@ -55,7 +55,7 @@ def read_parquet(file: FileIO, name: str, wanted: str | None, stack: ExitStack) 
 
 def _open(file: FileIO, name: str) -> Any:
     try:
-        from pyarrow.parquet import ParquetFile  # noqa: PLC0415  it is in the extra `sources`
+        from pyarrow.parquet import ParquetFile  # type: ignore[import-untyped]  # noqa: PLC0415
     except ImportError:
         raise missing(name, "a Parquet file", "pyarrow") from None
     # Without pre_buffer it holds the pages it is at, not all of a row group.
@@ -104,7 +104,7 @@ def _batches(
 
 
 def _is_text(field: Any) -> bool:
-    from pyarrow import types  # noqa: PLC0415  it is in the extra `sources`
+    from pyarrow import types  # type: ignore[import-untyped]  # noqa: PLC0415
 
     kind = field.type.value_type if types.is_dictionary(field.type) else field.type
     return bool(types.is_string(kind) or types.is_large_string(kind))
@@ -112,7 +112,7 @@ def _is_text(field: Any) -> bool:
 
 def _plain(column: Any) -> Any:
     """Python's times end at microseconds; what is below is cut off."""
-    import pyarrow  # noqa: PLC0415  it is in the extra `sources`
+    import pyarrow  # noqa: PLC0415
 
     kind = column.type
     if pyarrow.types.is_timestamp(kind) and kind.unit == "ns":

@@ -1,0 +1,215 @@
+"""`plan`: what a job is about to do and cost, with its chunks in a journal and nothing sent."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import threading
+import uuid
+from collections.abc import AsyncIterable, Callable, Iterable, Sequence
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import Any, Protocol, TypeVar, runtime_checkable
+
+from attrs import define, field
+
+from ...errors import InvalidInput, JournalError
+from ...settings import RateLimit
+from ...sources import async_blocks_of, blocks_of, open_recipients
+from ...sources.given import Row
+from ...wire.moveworks import Content, Context
+from ..lock import Lock
+from .order import Order
+from .planner import Block, Planned, Planner
+from .price import Plan
+
+__all__ = ["Plan", "Recipients", "plan"]
+
+T = TypeVar("T")
+
+
+@runtime_checkable
+class Source(Protocol):
+    """Recipients that are open for reading."""
+
+    @property
+    def name(self) -> str:
+        """For messages."""
+
+    @property
+    def names(self) -> Sequence[str]:
+        """Its columns."""
+
+    def blocks(self, *, columns: Sequence[str]) -> Iterable[Block]:
+        """All rows, with the values of these columns."""
+
+    def describe(self) -> str:
+        """Its name, and what it was taken for."""
+
+
+#: Recipients: to be opened in a thread, or as blocks from anywhere.
+Blocks = AbstractContextManager[Source] | Iterable[Block] | AsyncIterable[Block]
+#: A file, `-`, a database's URL, or rows: addresses, or mappings that hold one.
+Recipients = str | os.PathLike[str] | Iterable[Row] | AsyncIterable[Row]
+
+
+async def plan(
+    journal: str | os.PathLike[str],
+    source: Recipients,
+    *,
+    message: str | None = None,
+    template: str | None = None,
+    event_id: str | uuid.UUID | None = None,
+    legacy: bool = False,
+    context: Context | None = None,
+    escape: bool = True,
+    several: bool = False,
+    column: str | None = None,
+    query: str | None = None,
+    invalid_csv: str | os.PathLike[str] | None = None,
+    rate_limit: RateLimit = RateLimit(),  # noqa: B008 - frozen
+) -> Plan:
+    """Read, check and de-duplicate the recipients, cut the chunks, and write them to a journal.
+
+    Nothing is sent. The journal is a new file; `JournalError` if it holds a job already. After any
+    error and after a cancellation no journal is left; after a crash, one that the next plan
+    replaces. Needs the file's directory to hold three times the addresses for a while.
+
+    `source` is a file (CSV, TSV, JSON, text, Parquet, Excel), `-` for standard input, an SQLAlchemy
+    URL with its `query`, or any iterable or async iterable of addresses or mappings. `column` names
+    the addresses where that is not clear. `event_id` names the event; `legacy=True` is the way
+    without one.
+
+    Give `message`, or a `template`: it and the context may name columns, like `Hello {first_name}`,
+    and values are escaped in the message unless `escape` is off. A person whose rows give different
+    texts gets the first of them, or each of them with `several`. `invalid_csv` names a new file for
+    the entries that are no address: line, reason, entry. `rate_limit` is what the plan counts with.
+    """
+    if (event_id is None) is not legacy:
+        raise InvalidInput("give either event_id, or legacy=True for the endpoint without an event")
+    if (message is None) == (template is None):
+        raise InvalidInput("give either message or template")
+    order = Order.of(
+        Content(event_id=event_id, message=template or message or "", context=context),
+        template=template is not None,
+        escape=escape,
+        several=several,
+        invalid_csv=None if invalid_csv is None else os.fspath(invalid_csv),
+    )
+    blocks = _blocks(source, order, column, query)
+    work = _Work(os.fspath(journal), order)
+    planned = await work.all(blocks)
+    return _plan_of(os.fspath(journal), planned, work.read_as, rate_limit)
+
+
+def _blocks(source: Recipients, order: Order, column: str | None, query: str | None) -> Blocks:
+    if isinstance(source, (str, os.PathLike)):
+        return open_recipients(source, column=column, query=query)
+    if query is not None:
+        raise InvalidInput("a query needs a database's URL as the source")
+    if isinstance(source, AsyncIterable):
+        return async_blocks_of(source, column, order.columns)
+    if not isinstance(source, Iterable):
+        raise InvalidInput(
+            f"the source must be a file, a URL or an iterable, not {type(source).__name__}"
+        )
+    return blocks_of(source, column, order.columns)
+
+
+def _plan_of(journal: str, planned: Planned, read_as: str, rate_limit: RateLimit) -> Plan:
+    header = planned.header
+    return Plan(
+        journal=journal,
+        source=header.source,
+        read_as=read_as,
+        people=header.people,
+        duplicates=header.duplicates,
+        differing=header.differing,
+        differing_lines=planned.differing_lines,
+        invalid=header.invalid,
+        invalid_examples=tuple(planned.rejects.examples),
+        chunks=header.chunks,
+        texts=header.texts,
+        rate_limit=rate_limit,
+    )
+
+
+@define(eq=False, repr=False)
+class _Work:
+    """A plan's steps, each in a thread; one at a time, and none is left alone."""
+
+    path: str
+    order: Order
+    stop: threading.Event = field(factory=threading.Event)
+    lock: Lock | None = None
+    planner: Planner | None = None
+    read_as: str = ""
+
+    async def all(self, source: Blocks) -> Planned:
+        """From the source to the journal, or to nothing."""
+        try:
+            if isinstance(source, AsyncIterable):
+                await self._do(self._begin, _NAME)
+                async for block in source:
+                    await self._do(self._begun.feed, block)
+            else:
+                await self._do(self._read, source)
+            planned = await self._do(self._begun.finish)
+        except BaseException:
+            await self._do(self._abandon)
+            raise
+        finally:
+            # In the loop, for it takes some microseconds: a step more could be cancelled, when the
+            # journal is complete and would have to be removed again.
+            if self.lock is not None:
+                self.lock.release()
+        return planned
+
+    @property
+    def _begun(self) -> Planner:
+        assert self.planner is not None  # noqa: S101 - for the type checker
+        return self.planner
+
+    def _begin(self, name: str) -> None:
+        if Path(self.path).is_dir():
+            raise JournalError(f"{self.path} is a folder; name a file in it")
+        self.lock = Lock.take(self.path)
+        self.planner = Planner.begin(self.path, self.order, name, stop=self.stop)
+
+    def _read(self, source: AbstractContextManager[Source] | Iterable[Block]) -> None:
+        """All of a source that needs no loop; opened, read and closed in one thread."""
+        if not isinstance(source, AbstractContextManager):
+            self._begin(_NAME)
+            self._feed(source)
+            return
+        with source as found:
+            self.order.check(found.names)
+            self._begin(found.name)
+            self._feed(found.blocks(columns=self.order.columns))
+            self.read_as = found.describe().removeprefix(f"{found.name}: ")
+
+    def _feed(self, blocks: Iterable[Block]) -> None:
+        for block in blocks:
+            self._begun.feed(block)
+
+    def _abandon(self) -> None:
+        if self.planner is not None:
+            self.planner.abandon()
+
+    async def _do(self, step: Callable[..., T], *arguments: Any) -> T:
+        """Run a step in a thread; when cancelled, make it stop and wait until it has."""
+        running = asyncio.get_running_loop().run_in_executor(None, step, *arguments)
+        try:
+            return await asyncio.shield(running)
+        except asyncio.CancelledError:
+            self.stop.set()
+            while not running.done():
+                with contextlib.suppress(asyncio.CancelledError):
+                    await asyncio.wait([running])
+            running.exception()  # whatever it was, it is cancelled now
+            raise
+
+
+#: What plain blocks are called in messages.
+_NAME = "recipients"

@@ -1,0 +1,91 @@
+"""The entries that are no address: counted, the first of them remembered, all of them written down
+if the user wants that.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import csv
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TextIO
+
+from attrs import define, field, frozen
+
+from ...addresses import address_fault, first_fault
+from ...errors import InvalidInput, JournalError
+
+if TYPE_CHECKING:
+    from _csv import Writer
+
+# The first ones that a plan names.
+EXAMPLES = 10
+# Addresses checked at once: where one in a thousand is bad, one slice in ten is checked one by one.
+_SLICE = 100
+
+
+@frozen
+class InvalidLine:
+    """An entry of the source that is no address, without its text."""
+
+    line: int
+    reason: str
+
+
+@define(eq=False, repr=False)
+class Rejects:
+    """Takes invalid entries in order."""
+
+    path: str | None = None
+    count: int = 0
+    examples: list[InvalidLine] = field(factory=list)
+    _file: TextIO | None = None
+    _rows: Writer | None = None
+
+    @classmethod
+    def to(cls, path: str | None) -> Rejects:
+        """With a path: also into a new CSV file, for its owner alone."""
+        if path is None:
+            return cls()
+        try:
+            opened = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        except FileExistsError:
+            raise InvalidInput(f"{path} exists already; name another file") from None
+        except OSError as error:
+            raise JournalError(f"{path} cannot be made: {error.strerror}") from None
+        file = open(opened, "w", encoding="utf-8", errors="backslashreplace", newline="")  # noqa: SIM115 - closed by `close`
+        rows = csv.writer(file)
+        rows.writerow(("line", "reason", "entry"))
+        return cls(path, file=file, rows=rows)
+
+    def add(self, line: int, reason: str, entry: str) -> None:
+        """Note one."""
+        self.count += 1
+        if len(self.examples) < EXAMPLES:
+            self.examples.append(InvalidLine(line, reason))
+        if self._rows is not None:
+            self._rows.writerow((line, reason, entry))
+
+    def close(self) -> None:
+        """Finish the file."""
+        if self._file is not None:
+            self._file.close()
+
+    def remove(self) -> None:
+        """Leave no file behind."""
+        if self._file is not None and self.path is not None:
+            Path(self.path).unlink(missing_ok=True)
+            with contextlib.suppress(OSError):  # what a full disk does not take is not wanted now
+                self._file.close()
+
+
+def faults(addresses: Sequence[Any]) -> list[tuple[int, str]]:
+    """Place and reason of each entry that is no address. Only slices with a fault are slow."""
+    found: list[tuple[int, str]] = []
+    for start in range(0, len(addresses), _SLICE):
+        part = addresses[start : start + _SLICE]
+        if first_fault(part) is not None:
+            reasons = enumerate(map(address_fault, part), start)
+            found += [(place, reason) for place, reason in reasons if reason is not None]
+    return found

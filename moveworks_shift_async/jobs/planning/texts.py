@@ -1,0 +1,98 @@
+"""The different texts of a job, numbered from 0 in order of first appearance.
+
+A text is a message with its context. In memory stay 16 bytes of each one's digest and its place in
+a nameless file: about 200 bytes a text. So a million texts take 200 MB; they are also a
+million requests, and six days of sending.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from array import array
+from collections.abc import Mapping, Sequence
+from typing import IO, Any
+
+from attrs import define, field
+
+from ...errors import InvalidInput
+from ...sources.document import quoted, refuse
+from ...wire.moveworks import Content, check_message
+from .spool import NUMBERS
+from .template import Template, missing
+
+Row = tuple[str | None, ...]
+
+# Rows of values whose number is known without rendering: about 20 MB.
+_CACHED = 100_000
+
+
+@define(eq=False, repr=False)
+class Texts:
+    """Renders rows and tells equal texts by their number."""
+
+    _template: Template
+    _event_id: str | None
+    #: The source, for errors.
+    _source: str
+    _file: IO[bytes]
+    _numbers: dict[bytes, int] = field(factory=dict)
+    #: Where each text ends in the file, after a 0 for where the first one begins.
+    _ends: array[int] = field(factory=lambda: array(NUMBERS, [0]))
+    _known: dict[Row, int] = field(factory=dict)
+
+    def number(self, rows: Sequence[Row], lines: Sequence[int]) -> array[int]:
+        """The number of the text of each row; a row holds the values of the template's columns.
+
+        Raises `InvalidInput` with the line of a row that lacks a value, or whose text the vendor
+        would refuse.
+        """
+        if len(self._known) > _CACHED:
+            self._known.clear()
+        known = self._known
+        found = [*map(known.get, rows)]
+        for place, number in enumerate(found):
+            if number is None:
+                row = rows[place]
+                found[place] = known[row] = (
+                    known[row] if row in known else self._render(row, lines[place])
+                )
+        return array(NUMBERS, found)  # type: ignore[arg-type]  # no None is left
+
+    def content(self, number: int) -> Content:
+        """The text of a number."""
+        self._file.seek(self._ends[number])
+        stored = self._file.read(self._ends[number + 1] - self._ends[number])
+        message, context = json.loads(stored)
+        return Content(event_id=self._event_id, message=message, context=context)
+
+    def close(self) -> None:
+        """Give the disk and the memory back."""
+        self._file.close()
+        self._numbers.clear()
+
+    def _render(self, row: Row, line: int) -> int:
+        for name in missing(self._template.columns, row):
+            raise refuse(self._source, line, f"no value in column {quoted(name)}")
+        message, context = self._template.render([value or "" for value in row])
+        try:
+            check_text(message, context)
+        except InvalidInput as error:
+            raise refuse(self._source, line, str(error)) from None
+        stored = json.dumps([message, context]).encode()
+        digest = hashlib.blake2b(stored, digest_size=16).digest()
+        number = self._numbers.setdefault(digest, len(self._numbers))
+        if number == len(self._ends) - 1:
+            self._file.seek(self._ends[-1])
+            self._file.write(stored)
+            self._ends.append(self._ends[-1] + len(stored))
+        return number
+
+
+def check_text(message: object, context: Mapping[str, Any] | None) -> None:
+    """Raise `InvalidInput` for what the vendor would refuse, or what no journal can keep."""
+    check_message(message, context)
+    try:
+        f"{message}".encode()
+    except UnicodeEncodeError:
+        raise InvalidInput("message holds half a character (a lone surrogate)") from None

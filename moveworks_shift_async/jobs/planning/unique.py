@@ -1,0 +1,92 @@
+"""Who came before: exactly, for any number of addresses, in bounded memory.
+
+Theory of operation. Equal addresses have equal hashes, so they meet in the same of 256 buckets of a
+nameless file, and each bucket is searched alone with a plain dict. In memory stay the last byte of
+each hash (which is its bucket's number), and with texts the text's number: 1 or 9 bytes an entry,
+and one bucket. Which entries are left out is answered in order of the entries, since each
+bucket keeps their order: entry by entry, the next answer of the bucket that it went to.
+
+Addresses are the same without case: `lower`, not casefold, which makes ß and ss one.
+"""
+
+from __future__ import annotations
+
+import operator
+from array import array
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from typing import IO
+
+from attrs import define, field
+
+from .spool import BUCKETS, NUMBERS, Buckets
+
+# The answers for an entry.
+SAME, KEPT, DIFFERING = range(3)
+
+
+@define(eq=False, repr=False)
+class Unique:
+    """Takes addresses in order, and says at the end which of them are the first."""
+
+    _buckets: Buckets
+    #: An address counts once for each text, not once.
+    _several: bool = False
+    #: The bucket of each entry.
+    _went_to: bytearray = field(factory=bytearray)
+    #: The numbers of the texts of each bucket's entries; empty without texts.
+    _texts: list[array[int]] = field(factory=lambda: [array(NUMBERS) for _ in range(BUCKETS)])
+
+    @classmethod
+    def on(cls, file: IO[bytes], *, several: bool = False) -> Unique:
+        """One that keeps its addresses in this file."""
+        return cls(Buckets(file), several)
+
+    def add(self, addresses: Sequence[str], texts: Sequence[int] | None = None) -> None:
+        """Take trimmed addresses, each with the number of its text if there are texts."""
+        keys = _lowered(addresses)
+        if texts is not None and self._several:
+            keys = [f"{key}\t{text}" for key, text in zip(keys, texts, strict=True)]
+        # Every eighth byte of the hashes is one byte of each.
+        buckets = array("q", map(hash, keys)).tobytes()[::8]
+        self._went_to += buckets
+        self._buckets.add(buckets, keys)
+        if texts is not None and not self._several:
+            arrays = map(self._texts.__getitem__, buckets)
+            deque(map(array.append, arrays, texts), maxlen=0)
+
+    def answers(self, go_on: Callable[[], None] = lambda: None) -> bytes:
+        """`KEPT`, `SAME` or `DIFFERING` for each entry; `go_on` is called now and then.
+
+        A differing entry has the address of one that is kept, and another text.
+        """
+        found: list[Iterator[int]] = []
+        for bucket in range(BUCKETS):
+            go_on()
+            found.append(iter(self._search(bucket)))
+        self._buckets.close()
+        return bytes(map(next, map(found.__getitem__, self._went_to)))
+
+    def close(self) -> None:
+        """Give the disk and the memory back."""
+        self._buckets.close()
+        self._texts.clear()
+
+    def _search(self, bucket: int) -> bytes:
+        """The answers for a bucket's entries."""
+        keys = self._buckets.take(bucket)
+        seen: dict[str, int] = {}
+        places = range(len(keys))
+        firsts = [*map(seen.setdefault, keys, places)]
+        answers = bytearray(map(operator.eq, firsts, places))
+        texts = self._texts[bucket]
+        if texts and len(seen) < len(keys):
+            for place in (place for place in places if not answers[place]):
+                if texts[place] != texts[firsts[place]]:
+                    answers[place] = DIFFERING
+        self._texts[bucket] = array(NUMBERS)
+        return bytes(answers)
+
+
+def _lowered(addresses: Sequence[str]) -> list[str]:
+    return [*map(str.lower, addresses)]

@@ -1,0 +1,148 @@
+"""What the journal holds, as values. Times are seconds since 1970 in UTC; counts are people,
+unless said otherwise.
+"""
+
+from __future__ import annotations
+
+import enum
+
+from attrs import field, frozen
+
+from ..wire.moveworks import Content
+
+
+class State(enum.StrEnum):
+    """Where one chunk stands. Only `SENDING` can be left behind by a crash."""
+
+    #: Nobody in it was told, and no request of it is out.
+    PLANNED = "planned"
+    #: Written down before the first byte of a request leaves.
+    SENDING = "sending"
+    ACCEPTED = "accepted"
+    REJECTED = "rejected"
+    #: They may have been told or not.
+    UNKNOWN = "unknown"
+    #: Divided into chunks of its own; nobody is counted here any more.
+    SPLIT = "split"
+
+
+@frozen(kw_only=True)
+class Header:
+    """What a journal is about."""
+
+    #: Where the recipients came from, for people to read.
+    source: str
+    #: None: the legacy endpoint.
+    event_id: str | None
+    planned_at: float
+    #: False: its planning was interrupted, and nothing was ever sent.
+    complete: bool = False
+    #: Distinct valid addresses; with `several`, each once for every text.
+    people: int = 0
+    duplicates: int = 0
+    #: How many of the duplicates had another text than the one that is sent.
+    differing: int = 0
+    invalid: int = 0
+    chunks: int = 0
+    #: Distinct messages with their contexts.
+    texts: int = 0
+    #: SHA-256 of the settings, the texts and the recipients, in hexadecimal.
+    digest: str = ""
+    #: The server of the first run; None before it.
+    base_url: str | None = None
+
+
+@frozen(kw_only=True)
+class Chunk:
+    """One request of a job, with what is to be sent."""
+
+    id: int
+    content: Content = field(repr=False)
+    recipients: tuple[str, ...] = field(repr=False)
+
+
+@frozen(kw_only=True)
+class Step:
+    """What became of one request of a chunk."""
+
+    chunk: int
+    state: State
+    at: float
+    #: Requests that left this machine, added to those before.
+    requests: int = 0
+    #: Answers 429, added to those before.
+    throttled: int = 0
+    #: The name of the error's class.
+    error: str | None = None
+    #: The error's message; it holds no addresses and no texts.
+    reason: str | None = None
+
+
+@frozen(kw_only=True)
+class ChunkRecord:
+    """How one chunk stands, without whom it is for."""
+
+    id: int
+    state: State
+    people: int
+    #: HTTP requests made for it.
+    requests: int
+    #: Answers 429 among them.
+    throttled: int
+    #: Start of its last request; None if there was none.
+    sent_at: float | None
+    #: End of its last request.
+    ended_at: float | None
+    error: str | None
+    reason: str | None
+    #: The user has said that an unknown chunk shall stay as it is.
+    left_alone: bool
+    #: The user has had an unknown chunk sent again: its people may have been told twice.
+    resent: bool = False
+
+
+class Incident(enum.StrEnum):
+    """What else the account tells, on the axis of time."""
+
+    #: An answer 429; its seconds are those that nobody sends.
+    THROTTLED = "throttled"
+    #: The network, the server or the credential failed; the job waited for so many seconds.
+    OUTAGE = "outage"
+    #: Somebody paused it for so many seconds.
+    PAUSED = "paused"
+
+
+@frozen(kw_only=True)
+class Event:
+    """Something that made the job wait."""
+
+    at: float
+    incident: Incident
+    #: How long it lasted, or was expected to.
+    seconds: float
+    reason: str = ""
+
+
+@frozen(kw_only=True)
+class Run:
+    """One process that worked on the job."""
+
+    id: int
+    pid: int
+    host: str
+    began_at: float
+    #: None: it runs, or was killed.
+    ended_at: float | None
+    #: Why it ended; None as above.
+    ended: str | None
+    #: Requests in a window that it could use, and the window's seconds.
+    budget: int
+    per: float
+
+
+class Wish(enum.StrEnum):
+    """What somebody at another terminal wants of the process that runs the job."""
+
+    RUN = "run"
+    PAUSE = "pause"
+    STOP = "stop"

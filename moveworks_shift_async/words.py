@@ -1,0 +1,32 @@
+"""Counts and times as people read them. Pure."""
+
+from __future__ import annotations
+
+
+def plural(count: int, noun: str, nouns: str | None = None) -> str:
+    """A count with its noun: `1 request`, `2,535 people`."""
+    return f"{count:,} {noun if count == 1 else nouns or noun + 's'}"
+
+
+def people(count: int) -> str:
+    """`1 person`, `2,535 people`."""
+    return plural(count, "person", "people")
+
+
+def duration(seconds: float) -> str:
+    """Seconds for a reader: `4.3 s`, `12 s`, `2 min 05 s`, `1 h 02 min`."""
+    whole = round(seconds)
+    if seconds < 10 and seconds != whole:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(whole, 60)
+    if not minutes:
+        return f"{whole} s"
+    hours, minutes_left = divmod(minutes, 60)
+    if hours:
+        return f"{hours:,} h {minutes_left:02} min"
+    return f"{minutes} min {rest:02} s" if rest else f"{minutes} min"
+
+
+def at_least(seconds: float) -> str:
+    """A least time: what fits into the first burst takes its round trips all the same."""
+    return duration(seconds) if seconds else "a few seconds"
