@@ -1,0 +1,13 @@
+"""A journal -> what became of everybody.
+
+::
+
+    account     as values
+    sentences   in words
+    text        as lines for a terminal
+    roll        as CSV, a row for each recipient
+    page        as one page of HTML; its frame stands in page.html
+    plot        the drawing on it
+    allowance   what the limit allowed over time
+    newfile     a file that is whole or not there
+"""

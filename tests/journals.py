@@ -1,0 +1,111 @@
+"""Journals as a job leaves them, made through the journal's own face, for the tests."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any
+
+from attrs import evolve
+
+from moveworks_shift_async.jobs.journal import Journal, pack
+from moveworks_shift_async.jobs.records import Event, Header, Incident, Run, State, Step
+from moveworks_shift_async.wire.moveworks import Content
+
+#: 2026-05-14 09:00:00 UTC.
+BEGAN = 1_778_749_200.0
+EVENT = "5f2a7c1e-8d94-4b7a-9c55-0f2b6a1d3e47"
+HEADER = Header(source="people.csv", event_id=EVENT, planned_at=BEGAN - 300)
+
+
+def planned(path: Path, chunks: int, size: int = 500, **more: Any) -> Journal:
+    """A journal of so many chunks of so many people each."""
+    journal = Journal.create(str(path), HEADER)
+    with journal.transaction():
+        journal.add_content(0, Content(event_id=EVENT, message="Hello"))
+        journal.add_chunks((n, 0, size, pack(addresses(n, size))) for n in range(chunks))
+        people = chunks * size
+        journal.complete(evolve(HEADER, people=people, chunks=chunks, texts=1, **more))
+    return journal
+
+
+def addresses(chunk: int, size: int) -> list[str]:
+    """Whom a chunk is for."""
+    return [f"ann.example.{chunk * size + n}@example.com" for n in range(size)]
+
+
+def begin(journal: Journal, at: float, budget: int = 120, per: float = 60.0) -> int:
+    """A process begins to work."""
+    return journal.begin_run(
+        Run(id=0, pid=4711, host="desk", began_at=at, ended_at=None, ended=None,
+            budget=budget, per=per)
+    )  # fmt: skip
+
+
+def send(
+    journal: Journal,
+    chunks: Iterable[int],
+    when: Callable[[int], float],
+    state: State = State.ACCEPTED,
+    **step: Any,
+) -> None:
+    """One request for each chunk, that ended at `when(chunk)`."""
+    for chunk in chunks:
+        journal.sending(chunk, when(chunk) - 0.4)
+        journal.settle(Step(chunk=chunk, state=state, at=when(chunk), requests=1, **step))
+
+
+def paced(chunk: int, budget: int = 120, per: float = 60.0, began: float = BEGAN) -> float:
+    """When a chunk ends that is sent as soon as the limit allows."""
+    window, place = divmod(chunk, budget)
+    return began + window * (per + 0.5) + 0.4 + place * 0.06
+
+
+def finished(path: Path) -> Journal:
+    """60,000 people; all but 500 were accepted."""
+    journal = planned(path, 120, duplicates=312, differing=4, invalid=17)
+    with journal.transaction():
+        run = begin(journal, BEGAN, budget=30)
+        send(journal, (n for n in range(120) if n != 77), lambda n: paced(n, 30))
+        send(journal, [77], lambda n: paced(n, 30), State.REJECTED, error="BadRequest",
+             reason="BAD_REQUEST: One or more fields have an incorrect data-type")  # fmt: skip
+        journal.end_run(run, BEGAN + 186, "finished")
+    return journal
+
+
+def troubled(path: Path) -> Journal:
+    """Two runs with a night between, 429s, an outage, a pause, and many unknown."""
+    journal = planned(path, 1200, duplicates=1, invalid=2)
+    end = "the connection was reset before an answer came"
+    night = BEGAN + 15 * 3600
+    with journal.transaction():
+        run = begin(journal, BEGAN)
+        send(journal, range(400), paced)
+        send(journal, range(400, 403), lambda n: paced(n) + 9, State.UNKNOWN,
+             error="OutcomeUnknown", reason=end)  # fmt: skip
+        send(journal, range(403, 410), lambda n: paced(n) + 12, State.UNKNOWN,
+             error="ServerFailed", reason="502 Bad Gateway")  # fmt: skip
+        for at in (121.0, 121.2, 182.0):
+            journal.add_event(Event(at=BEGAN + at, incident=Incident.THROTTLED, seconds=60))
+        journal.add_event(Event(at=BEGAN + 215, incident=Incident.OUTAGE, seconds=95,
+                                reason="no connection: Name or service not known"))  # fmt: skip
+        send(journal, range(410, 620), lambda n: paced(n - 410, began=BEGAN + 312))
+        journal.end_run(run, BEGAN + 400, "stopped: SIGTERM")
+        run = begin(journal, night, budget=60)
+        send(journal, range(620, 1000), lambda n: paced(n - 620, 60, began=night))
+        journal.add_event(Event(at=night + 130, incident=Incident.PAUSED, seconds=45))
+        send(journal, [1000], lambda n: night + 380, State.REJECTED, error="BadRequest",
+             reason="INVALID_VALUE: anna@example.com is no recipient")  # fmt: skip
+        journal.end_run(run, night + 390, "stopped: the server answers 502")
+    return journal
+
+
+def halfway(path: Path) -> Journal:
+    """A run that is on, with three requests on their way."""
+    journal = planned(path, 600)
+    with journal.transaction():
+        begin(journal, BEGAN)
+        send(journal, range(240), paced)
+        for chunk in (240, 241, 242):
+            journal.sending(chunk, BEGAN + 121)
+    return journal

@@ -1,0 +1,483 @@
+"""The account of a job: totals that add up, times, words, and a row for each recipient."""
+
+from __future__ import annotations
+
+import csv
+import os
+import stat
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+from attrs import evolve
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from moveworks_shift_async.errors import InvalidInput, JournalError, NotSent
+from moveworks_shift_async.jobs.journal import Journal, pack
+from moveworks_shift_async.jobs.lock import Lock
+from moveworks_shift_async.jobs.records import Event, Incident, State, Step
+from moveworks_shift_async.jobs.reporting import newfile
+from moveworks_shift_async.jobs.reporting.account import POINTS, ErrorKind, JobAccount, read_account
+from moveworks_shift_async.jobs.reporting.allowance import allowance
+from moveworks_shift_async.jobs.reporting.page import render_page
+from moveworks_shift_async.jobs.reporting.roll import write_csv
+from moveworks_shift_async.jobs.reporting.sentences import (
+    meaning,
+    standing_of,
+    time_words,
+    ways_for_unknown,
+)
+from moveworks_shift_async.jobs.reporting.text import KINDS, account_lines
+from moveworks_shift_async.wire.moveworks import Content
+
+from . import journals
+from .fakes import FakeClock
+from .journals import BEGAN, begin, planned, send
+
+ENDS = (State.ACCEPTED, State.REJECTED, State.UNKNOWN, State.PLANNED, State.SENDING)
+
+
+def at(seconds: float) -> datetime:
+    """A moment of the journals' day."""
+    return datetime.fromtimestamp(BEGAN + seconds, UTC)
+
+
+def rows_of(path: Path) -> list[dict[str, str]]:
+    """A CSV file as a spreadsheet would read it."""
+    with path.open(encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def test_a_finished_job_adds_up(tmp_path: Path) -> None:
+    """Everybody is counted once, with the requests, the times and the errors."""
+    account = read_account(journals.finished(tmp_path / "j"))
+    assert (account.accepted, account.rejected, account.unknown, account.not_sent) == (
+        59_500, 500, 0, 0,
+    )  # fmt: skip
+    assert (account.people, account.chunks, account.requests, account.throttled) == (
+        60_000, 120, 120, 0,
+    )  # fmt: skip
+    assert (account.duplicates, account.differing, account.invalid) == (312, 4, 17)
+    assert (account.began_at, account.ended_at) == (at(0), at(186))
+    assert (account.finished, account.running, account.elapsed) == (True, False, 186)
+    (kind,) = account.errors
+    assert (kind.state, kind.error, kind.people, kind.chunks) == (
+        State.REJECTED, "BadRequest", 500, 1,
+    )  # fmt: skip
+    assert [record.id for record in account.failures] == [77]
+
+
+@settings(deadline=None, max_examples=25, suppress_health_check=[HealthCheck.too_slow])
+@given(st.lists(st.tuples(st.sampled_from(ENDS), st.integers(1, 9)), min_size=1, max_size=12))
+def test_the_outcomes_always_add_up(
+    tmp_path_factory: pytest.TempPathFactory, ends: list[tuple[State, int]]
+) -> None:
+    """Whatever became of the chunks, each person has one outcome, in the account and the file."""
+    folder = tmp_path_factory.mktemp("law")
+    journal = Journal.create(str(folder / "j"), journals.HEADER)
+    with journal.transaction():
+        journal.add_content(0, Content(event_id=None, message="Hello"))
+        for number, (_, size) in enumerate(ends):
+            packed = pack(journals.addresses(number, size))
+            journal.add_chunks([(number, 0, size, packed)])
+        people = sum(size for _, size in ends)
+        journal.complete(evolve(journals.HEADER, people=people, chunks=len(ends)))
+        begin(journal, BEGAN)
+        for number, (state, _) in enumerate(ends):
+            if state is not State.PLANNED:
+                journal.sending(number, BEGAN)
+            if state not in (State.PLANNED, State.SENDING):
+                journal.settle(Step(chunk=number, state=state, at=BEGAN + 1, requests=1))
+    account = read_account(journal)
+    counts = (account.accepted, account.rejected, account.unknown, account.not_sent)
+    assert sum(counts) == account.people == people
+    write_csv(journal, str(folder / "out.csv"))
+    outcomes = [row["outcome"] for row in rows_of(folder / "out.csv")]
+    names = ("accepted", "rejected", "unknown", "not_sent")
+    assert tuple(map(outcomes.count, names)) == counts
+    journal.close()
+
+
+def test_requests_on_their_way_count_as_not_sent_while_a_run_is_on(tmp_path: Path) -> None:
+    """With the lock taken, nothing is guessed; once it is free, they are unknown."""
+    journal = journals.halfway(tmp_path / "j")
+    lock = Lock.take(journal.path)
+    during = read_account(journal)
+    lock.release()
+    after = read_account(journal)
+    assert (during.running, during.in_flight, during.not_sent, during.unknown) == (
+        True, 1_500, 180_000, 0,
+    )  # fmt: skip
+    assert during.ended_at is None
+    assert not during.finished
+    assert (after.running, after.in_flight, after.not_sent, after.unknown) == (
+        False, 0, 178_500, 1_500,
+    )  # fmt: skip
+    assert after.errors[0].message == "the process ended while the request was on its way"
+    assert after.ended_at == at(121)
+
+
+def test_a_lock_that_cannot_be_read_is_not_free(tmp_path: Path) -> None:
+    """What nobody can tell is not told: the run may be on."""
+    journal = journals.halfway(tmp_path / "j")
+    (tmp_path / "j-lock").write_bytes(b"no database at all" * 100)
+    assert read_account(journal).running
+
+
+def test_a_job_that_was_not_begun_has_no_times(tmp_path: Path) -> None:
+    """Nobody was told, nothing failed, and the text says how long it takes."""
+    account = read_account(planned(tmp_path / "j", 361))
+    assert (account.began_at, account.ended_at, account.elapsed) == (None, None, 0.0)
+    assert (account.timeline, account.failures, account.errors) == ((), (), ())
+    assert account.not_sent == account.people == 180_500
+    assert standing_of(account) == "not begun"
+    assert time_words(account) == "It takes at least 3 min at 120 requests a minute."
+    assert f"  moveworks-shift run {account.journal}" in account_lines(account)
+
+
+def test_an_interrupted_plan_says_that_nothing_was_sent(tmp_path: Path) -> None:
+    """Its account is there, too."""
+    account = read_account(Journal.create(str(tmp_path / "j"), journals.HEADER))
+    lines = account_lines(account)
+    assert lines[0] == "The planning was interrupted. Nothing was sent."
+    assert standing_of(account) == "planning interrupted"
+    assert not account.finished
+
+
+def test_chunks_that_were_split_are_not_counted_twice(tmp_path: Path) -> None:
+    """Their people are counted in the parts, their requests in the total."""
+    journal = planned(tmp_path / "j", 2, size=4)
+    with journal.transaction():
+        begin(journal, BEGAN)
+        send(journal, [0], lambda _: BEGAN + 1, State.SPLIT)
+        whole = journals.addresses(0, 4)
+        journal.split(0, [tuple(whole[:3]), tuple(whole[3:])])
+        # The parts stand behind the two chunks of the plan.
+        send(journal, [2], lambda _: BEGAN + 2)
+        send(journal, [3], lambda _: BEGAN + 2, State.REJECTED, error="BadRequest")
+    account = read_account(journal)
+    assert (account.people, account.accepted, account.rejected, account.not_sent) == (8, 3, 1, 4)
+    assert (account.chunks, account.requests) == (3, 3)
+    write_csv(journal, str(tmp_path / "out.csv"))
+    assert len(rows_of(tmp_path / "out.csv")) == 8
+
+
+def test_a_journal_that_does_not_add_up_is_damaged(tmp_path: Path) -> None:
+    """People who are missing from the chunks are not passed over, nor is a file begun."""
+    journal = planned(tmp_path / "j", 2)
+    journal._db.connection.execute("UPDATE chunk SET people = 499 WHERE id = 1")
+    with pytest.raises(JournalError, match="damaged: its chunks hold 999 people, its plan 1000"):
+        read_account(journal)
+    with pytest.raises(JournalError, match="chunk 1 has lost its people"):
+        write_csv(journal, str(tmp_path / "out.csv"))
+    journal._db.connection.execute("UPDATE address SET packed = x'00' WHERE chunk = 0")
+    with pytest.raises(JournalError):
+        write_csv(journal, str(tmp_path / "out.csv"))
+    assert not [path for path in tmp_path.iterdir() if "out.csv" in path.name]
+
+
+def test_an_account_inside_a_transaction_is_of_that_transaction(tmp_path: Path) -> None:
+    """A runner's own thread may read it between its steps."""
+    journal = planned(tmp_path / "j", 1)
+    with journal.transaction():
+        begin(journal, BEGAN)
+        send(journal, [0], lambda _: BEGAN + 1)
+        assert read_account(journal).accepted == 500
+    assert read_account(journal).finished is True
+
+
+def test_reading_holds_up_no_writer(tmp_path: Path) -> None:
+    """A run goes on while the account is read, which stays as of one moment."""
+    reader, writer = planned(tmp_path / "j", 1), Journal.open(str(tmp_path / "j"))
+    with reader.snapshot():
+        assert reader.header().people == 500
+        begin(writer, BEGAN)
+        assert reader.runs() == []
+    assert len(reader.runs()) == 1
+    writer.close()
+
+
+def test_the_timeline_is_thin_and_whole(tmp_path: Path) -> None:
+    """At most `POINTS` points, never falling, from nobody to all who were accepted."""
+    journal = planned(tmp_path / "j", 3_000, size=1)
+    with journal.transaction():
+        begin(journal, BEGAN)
+        send(journal, range(3_000), lambda n: BEGAN + n)
+    line = read_account(journal).timeline
+    assert line[0] == (0.0, 0)
+    assert line[-1] == (2_999.0, 3_000)
+    assert 900 < len(line) <= POINTS
+    assert sorted(line) == list(line)
+    assert [count for _, count in line] == sorted(count for _, count in line)
+
+
+def test_a_clock_that_went_back_draws_nobody_before_the_begin(tmp_path: Path) -> None:
+    """Times before the begin are taken for the begin."""
+    journal = planned(tmp_path / "j", 2)
+    with journal.transaction():
+        begin(journal, BEGAN)
+        send(journal, range(2), lambda _: BEGAN - 3_600)
+        journal.add_event(Event(at=BEGAN - 60, incident=Incident.PAUSED, seconds=-1))
+    account = read_account(journal, clock=FakeClock())
+    assert account.timeline == ((0.0, 0), (0.0, 1_000))
+    assert (account.events[0].after, account.events[0].seconds) == (0.0, 0.0)
+    assert account.elapsed == account.working == 0.0
+
+
+def test_breaks_between_runs_are_no_work(tmp_path: Path) -> None:
+    """A run that was killed worked until its last step."""
+    journal = planned(tmp_path / "j", 3)
+    with journal.transaction():
+        begin(journal, BEGAN)
+        send(journal, [0], lambda _: BEGAN + 10)
+        begin(journal, BEGAN + 100)
+        begin(journal, BEGAN + 200)
+        send(journal, [1, 2], lambda n: BEGAN + 200 + n)
+    Lock.take(journal.path).release()
+    account = read_account(journal)
+    assert [(gap.after, gap.seconds) for gap in account.breaks] == [(10.0, 90.0), (100.0, 100.0)]
+    assert (account.elapsed, account.working) == (202.0, 12.0)
+    assert time_words(account) == "It took 12 s of work within 3 min 22 s."
+
+
+def test_the_limit_is_a_stair_that_the_accepted_never_pass(tmp_path: Path) -> None:
+    """Each run may use a whole budget at once, and again each window, up to everybody."""
+    account = read_account(journals.troubled(tmp_path / "j"))
+    corners = allowance(account)
+    assert corners[:3] == [(0.0, 0.0), (0.0, 60_000.0), (60.0, 120_000.0)]
+    assert corners[-1][1] == 600_000
+    for after, count in account.timeline:
+        assert count <= max(people for begun, people in corners if begun <= after)
+    assert allowance(read_account(planned(tmp_path / "k", 1))) == [(0.0, 0.0)]
+
+
+def test_the_text_of_a_troubled_job(tmp_path: Path) -> None:
+    """It adds up, names each kind of error with its people, and says what to do, exactly."""
+    path = tmp_path / "j b"
+    text = "\n".join(account_lines(read_account(journals.troubled(path))))
+    for line in (
+        "495,000 of 600,000 people were accepted for delivery.",
+        "  not sent       99,500   nobody was told yet",
+        "  people        600,000",
+        "  entries read  600,003",
+        "1,001 requests, 0 answered 429. It has taken 13 min 10 s of work within 15 h 06 min;",
+        "Paused: once, 45 s.",
+        "Outages: once, 1 min 35 s.",
+        "unknown: 3,500 people in 7 requests: ServerFailed: 502 Bad Gateway. The server broke",
+        "5,000 people may have been told or not. Choose:",
+        f"  moveworks-shift resume '{path}' --unknown resend",
+        f"  moveworks-shift resume '{path}' --unknown skip",
+        f"  moveworks-shift resume '{path}'\n",
+    ):
+        assert line in text
+
+
+def test_the_text_of_a_job_under_way(tmp_path: Path) -> None:
+    """Nobody is asked to resume what runs."""
+    text = "\n".join(account_lines(read_account(journals.halfway(tmp_path / "j"))))
+    assert "1,500 of them on their way now" in text
+    assert "accepted for delivery so far" in text
+    assert "resume" not in text
+
+
+def test_unknown_people_who_are_left_alone_need_no_decision(tmp_path: Path) -> None:
+    """They stay unknown, and the job is finished."""
+    journal = planned(tmp_path / "j", 1, size=1)
+    with journal.transaction():
+        begin(journal, BEGAN)
+        send(journal, [0], lambda _: BEGAN + 1, State.UNKNOWN)
+        journal.end_run(1, BEGAN + 2, "finished")
+    before = read_account(journal)
+    assert standing_of(before) == "decision needed"
+    assert len(ways_for_unknown(before)) == 2
+    journal.leave_unknown()
+    after = read_account(journal)
+    assert (after.unknown, after.left_alone, after.undecided) == (1, 1, 0)
+    assert standing_of(after) == "finished"
+    assert ways_for_unknown(after) == ()
+    assert any("1 of them left alone" in line for line in account_lines(after))
+
+
+def test_everybody_accepted_is_said_first(tmp_path: Path) -> None:
+    """The best of ends takes one sentence."""
+    journal = planned(tmp_path / "j", 1)
+    begin(journal, BEGAN)
+    send(journal, [0], lambda _: BEGAN + 1)
+    assert account_lines(read_account(journal))[0] == "All 500 people were accepted for delivery."
+
+
+def test_many_kinds_of_errors_are_counted(tmp_path: Path) -> None:
+    """The text names the largest and counts the rest; odd characters stay out of the terminal."""
+    journal = planned(tmp_path / "j", KINDS + 3, size=1)
+    with journal.transaction():
+        begin(journal, BEGAN)
+        for chunk in range(KINDS + 3):
+            send(journal, [chunk], lambda _: BEGAN + 1, State.REJECTED,
+                 error="BadRequest", reason=f"\x1b[31m fault {chunk}\n")  # fmt: skip
+    text = "\n".join(account_lines(read_account(journal)))
+    assert "and 3 more kinds of errors: 3 people" in text
+    assert "\x1b" not in text
+
+
+@pytest.mark.parametrize(
+    ("state", "error", "words"),
+    [
+        (State.PLANNED, "ConnectionFailed", "Nobody of them was told yet. Check the network"),
+        (State.PLANNED, "OutcomeUnknown", "They may have been told or not. Resume the job: it"),
+        (State.PLANNED, "", "It could not be sent. Nobody of them was told yet. Resume the job."),
+        (State.REJECTED, "NotAllowed", "Nobody of them was told. Correct that, and plan"),
+        (State.REJECTED, "RateLimited", "Nobody of them was told. Resume the job."),
+        (State.UNKNOWN, "BadResponse", "They may have been told or not."),
+        (State.UNKNOWN, "Novel", "No usable answer came. They may have been told or not."),
+    ],
+)
+def test_each_kind_says_whether_they_were_told(state: State, error: str, words: str) -> None:
+    """First what was met, then what it means for the people, then what to do."""
+    assert words in meaning(ErrorKind(state=state, error=error, message="", people=1, chunks=1))
+
+
+# --- a row for each recipient ---------------------------------------------------------------
+
+
+def test_the_file_has_a_row_for_each_recipient(tmp_path: Path) -> None:
+    """In the order of the plan, with exactly these columns, for the owner alone."""
+    out = tmp_path / "out.csv"
+    write_csv(journals.troubled(tmp_path / "j"), str(out))
+    rows = rows_of(out)
+    assert list(rows[0]) == ["address", "outcome", "chunk", "time", "reason"]
+    assert len(rows) == 600_000
+    assert rows[0] == {
+        "address": "ann.example.0@example.com", "outcome": "accepted", "chunk": "0",
+        "time": "2026-05-14T09:00:00Z", "reason": "",
+    }  # fmt: skip
+    assert rows[409 * 500]["reason"] == "502 Bad Gateway"
+    assert rows[409 * 500]["outcome"] == "unknown"
+    assert rows[-1]["outcome"] == "not_sent"
+    assert rows[-1]["time"] == rows[-1]["reason"] == ""
+    assert stat.S_IMODE(out.stat().st_mode) == 0o600
+
+
+def test_no_text_of_a_server_becomes_a_formula(tmp_path: Path) -> None:
+    """A reason gets an apostrophe; an address stays who it is, unless it reaches for more."""
+    people = (
+        "+49151@sms.example.com", "-ann@example.com", "=odd@example.com", "o'hara!@example.com",
+        "=cmd|'/c'!a+@example.com", 'quoted"@example.com', "a,b@example.com", "new\nline@e.com",
+    )  # fmt: skip
+    journal = planned(tmp_path / "j", 2, size=len(people))
+    journal._db.connection.execute("UPDATE address SET packed = ?", (pack(people[:-1]),))
+    journal._db.connection.execute("UPDATE chunk SET people = people - 1")
+    reasons = ('=HYPERLINK("http://x","y"), please', "\t＝1+1\r\nno")  # noqa: RUF001
+    with journal.transaction():
+        begin(journal, BEGAN)
+        for chunk, reason in enumerate(reasons):
+            send(journal, [chunk], lambda _: BEGAN, State.REJECTED, reason=reason)
+    write_csv(journal, str(tmp_path / "out.csv"))
+    rows = rows_of(tmp_path / "out.csv")
+    assert [row["address"] for row in rows[:7]] == [
+        *people[:4], "'=cmd|'/c'!a+@example.com", *people[5:7],
+    ]  # fmt: skip
+    assert rows[0]["reason"] == """'=HYPERLINK("http://x","y"), please"""
+    assert rows[-1]["reason"] == "'＝1+1 no"  # noqa: RUF001
+
+
+def test_the_reason_of_what_is_under_way(tmp_path: Path) -> None:
+    """They are not sent, and the reason says that this may end in a moment."""
+    write_csv(journals.halfway(tmp_path / "j"), str(tmp_path / "out.csv"))
+    row = rows_of(tmp_path / "out.csv")[240 * 500]
+    assert (row["outcome"], row["reason"]) == ("not_sent", "its request is on its way")
+    assert row["time"] == "2026-05-14T09:02:01Z"
+
+
+def test_an_existing_file_is_left_as_it_is(tmp_path: Path) -> None:
+    """Nothing is overwritten, not even a link that leads nowhere, and not by a late-comer."""
+    journal, out = planned(tmp_path / "j", 1), tmp_path / "out.csv"
+    out.write_text("mine")
+    with pytest.raises(InvalidInput, match=r"out\.csv is there already and was left as it is"):
+        write_csv(journal, str(out))
+    assert out.read_text() == "mine"
+    (tmp_path / "link").symlink_to("nowhere")
+    with pytest.raises(InvalidInput, match="is there already"):
+        write_csv(journal, str(tmp_path / "link"))
+    late = tmp_path / "late"
+    with pytest.raises(InvalidInput, match="is there already"), newfile.new_file(str(late)):
+        late.write_text("first")
+    assert late.read_text() == "first"
+
+
+def test_an_interrupted_write_leaves_nothing(tmp_path: Path) -> None:
+    """Neither at its name nor beside it."""
+
+    def write() -> None:
+        with newfile.new_file(str(tmp_path / "out")) as file:
+            file.write(b"half")
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        write()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_disk_that_takes_no_file_is_a_clear_error(tmp_path: Path) -> None:
+    """It names the file and the reason."""
+    with pytest.raises(NotSent, match="cannot be written: No such file or directory"):
+        write_csv(planned(tmp_path / "j", 1), str(tmp_path / "none" / "out.csv"))
+    full = pytest.raises(NotSent, match="No space left on device")
+    with full, newfile.new_file(str(tmp_path / "out")):
+        raise OSError(28, os.strerror(28))
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_disk_without_links_gets_the_file_as_well(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Then it is renamed."""
+
+    def no_links(*_: object) -> None:
+        raise PermissionError(1, "Operation not permitted")
+
+    monkeypatch.setattr(os, "link", no_links)
+    with newfile.new_file(str(tmp_path / "out")) as file:
+        file.write(b"whole")
+    assert [path.name for path in tmp_path.iterdir()] == ["out"]
+    assert (tmp_path / "out").read_bytes() == b"whole"
+
+
+def test_the_account_shows_no_chunks_in_its_repr(tmp_path: Path) -> None:
+    """A log line of it is short."""
+    account: JobAccount = read_account(journals.troubled(tmp_path / "j"))
+    assert len(repr(account)) < 900
+
+
+def test_people_who_are_sent_to_again_by_decision_stay_marked(tmp_path: Path) -> None:
+    """Accepted the second time, perhaps told twice: the text, the page and the rows say so."""
+    journal = planned(tmp_path / "j", 2, size=3)
+    with journal.transaction():
+        begin(journal, BEGAN)
+        send(journal, [0], lambda _: BEGAN + 1, State.UNKNOWN)
+        send(journal, [1], lambda _: BEGAN + 1, State.ACCEPTED)
+        journal.resend_unknown()
+        send(journal, [0], lambda _: BEGAN + 2, State.ACCEPTED)
+        journal.end_run(1, BEGAN + 3, "finished")
+    account = read_account(journal)
+    assert (account.accepted, account.unknown, account.resent) == (6, 0, 3)
+    said = "3 people were sent to again by decision: perhaps told twice."
+    assert said in account_lines(account)
+    assert said in render_page(account)
+    write_csv(journal, str(tmp_path / "roll.csv"))
+    rows = [*csv.DictReader((tmp_path / "roll.csv").read_text(encoding="utf-8").splitlines())]
+    again = "sent again after an unknown outcome; perhaps told twice"
+    assert [row["reason"] for row in rows] == [again] * 3 + [""] * 3
+
+
+def test_the_halves_of_a_list_that_was_sent_again_stay_marked(tmp_path: Path) -> None:
+    """Its people are the same."""
+    journal = planned(tmp_path / "j", 1, size=2)
+    with journal.transaction():
+        begin(journal, BEGAN)
+        send(journal, [0], lambda _: BEGAN + 1, State.UNKNOWN)
+        journal.resend_unknown()
+        send(journal, [0], lambda _: BEGAN + 2, State.SPLIT)
+        journal.split(0, [("p0@example.com",), ("p1@example.com",)])
+    assert [record.resent for record in journal.records()] == [True, True]
+    assert read_account(journal).resent == 2

@@ -1,0 +1,363 @@
+"""The page of a job, as text and in a browser: Debian's Chromium, driven by its own driver."""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+import re
+import shutil
+import stat
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+from xml.etree import ElementTree
+
+import pytest
+from selenium import webdriver
+
+from moveworks_shift_async.errors import InvalidInput
+from moveworks_shift_async.jobs.journal import Journal
+from moveworks_shift_async.jobs.records import Event, Incident, State
+from moveworks_shift_async.jobs.reporting.account import JobAccount, read_account
+from moveworks_shift_async.jobs.reporting.page import ROWS, render_page, write_page
+from moveworks_shift_async.jobs.reporting.plot import NARROW, WIDE, draw
+
+from . import journals
+from .journals import BEGAN, begin, planned, send
+
+BROWSER, DRIVER = shutil.which("chromium"), shutil.which("chromedriver")
+#: What WCAG 2 asks of text, level AA.
+CONTRAST = 4.5
+#: Every text that is shown, with the contrast of its colour to what is painted beneath it.
+CONTRASTS = """
+const parts = color => color.match(/[\\d.]+/g).map(Number);
+const light = color => {
+  const [r, g, b] = parts(color).slice(0, 3).map(v => v / 255)
+    .map(v => v <= .04045 ? v / 12.92 : ((v + .055) / 1.055) ** 2.4);
+  return .2126 * r + .7152 * g + .0722 * b;
+};
+const beneath = node => {
+  for (; node; node = node.parentElement) {
+    const color = getComputedStyle(node).backgroundColor;
+    const [, , , alpha = 1] = parts(color);
+    if (alpha > 0) return color;
+  }
+  return 'rgb(255, 255, 255)';
+};
+document.querySelectorAll('details').forEach(node => { node.open = true; });
+const found = [], walker = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
+while (walker.nextNode()) {
+  const node = walker.currentNode.parentElement, style = getComputedStyle(node);
+  if (!walker.currentNode.data.trim() || !node.getClientRects().length) continue;
+  if (['STYLE', 'title', 'desc'].includes(node.nodeName)) continue;
+  const svg = node instanceof SVGElement;
+  const pair = [light(svg ? style.fill : style.color), light(beneath(node))];
+  const ratio = (Math.max(...pair) + .05) / (Math.min(...pair) + .05);
+  const size = parseFloat(style.fontSize) * (svg ? node.getScreenCTM().a : 1);
+  found.push([ratio, size, walker.currentNode.data.trim()]);
+}
+return found;
+"""
+
+
+def begun_only(path: Path) -> Journal:
+    """A run has begun, and nobody was told yet."""
+    journal = planned(path, 1, size=1)
+    begin(journal, BEGAN)
+    return journal
+
+
+def crowded(path: Path) -> Journal:
+    """More kinds of errors and more 429s than a page tells one by one."""
+    journal = planned(path, 60, size=1)
+    with journal.transaction():
+        begin(journal, BEGAN)
+        for chunk in range(60):
+            send(journal, [chunk], lambda n: BEGAN + n, State.REJECTED,
+                 reason=f"fault {'<b>x' * 20}{chunk}")  # fmt: skip
+            journal.add_event(Event(at=BEGAN + chunk, incident=Incident.THROTTLED, seconds=1))
+    return journal
+
+
+JOBS: dict[str, Callable[[Path], Journal]] = {
+    "finished": journals.finished,
+    "troubled": journals.troubled,
+    "halfway": journals.halfway,
+    "unbegun": lambda path: planned(path, 400),
+    "begun only": begun_only,
+    "crowded": crowded,
+    "interrupted": lambda path: Journal.create(str(path), journals.HEADER),
+}
+
+
+@pytest.fixture(scope="module", params=JOBS)
+def account(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> JobAccount:
+    """The account of each kind of job."""
+    folder = tmp_path_factory.mktemp("job")
+    return read_account(JOBS[request.param](folder / "a job"))
+
+
+class _Outline(HTMLParser):
+    """Opened and closed elements, ids, and whatever would be fetched."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.ids: list[str] = []
+        self.named: list[str] = []
+        self.tags: list[str] = []
+        self.fetched: list[str] = []
+        self.feed(text)
+        self.close()
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append(tag)
+        if tag not in ("meta", "link"):
+            self.open.append(tag)
+        for name, value in attrs:
+            if name == "id":
+                self.ids.append(value or "")
+            if name == "aria-labelledby":
+                self.named += (value or "").split()
+            if name in ("src", "href", "xlink:href") and not (value or "").startswith(("#", "dat")):
+                self.fetched.append(value or "")
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.handle_starttag(tag, attrs)
+        if tag not in ("meta", "link"):
+            self.open.pop()
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+
+def test_the_page_is_whole_and_fetches_nothing(account: JobAccount) -> None:
+    """Elements are closed, ids are given once and lead somewhere, and all is in the file."""
+    page = render_page(account)
+    outline = _Outline(page)
+    assert outline.open == []
+    assert len(set(outline.ids)) == len(outline.ids)
+    assert set(outline.named) <= set(outline.ids)
+    assert outline.fetched == []
+    assert outline.tags.count("h1") == 1
+    assert "script" not in outline.tags
+    assert set(re.findall(r"https?://[^\"\s]+", page)) <= {
+        "http://www.w3.org/1999/xlink", "http://www.w3.org/2000/svg",
+    }  # fmt: skip
+
+
+def test_the_page_holds_no_addresses(account: JobAccount) -> None:
+    """Not even one that a server's words hold."""
+    assert "@example" not in render_page(account)
+
+
+def test_the_page_says_it_in_words(tmp_path: Path) -> None:
+    """Totals, what they mean, what to do with the exact commands, and what went wrong."""
+    page = render_page(read_account(journals.troubled(tmp_path / "it's")))
+    text = " ".join(re.sub(r"<[^>]+>", " ", page[page.index("<body>") :]).split())
+    command = f"moveworks-shift resume '{tmp_path}/it'\"'\"'s'"
+    for words in (
+        "495,000 of 600,000 people were accepted for delivery.",
+        "nothing tells who has read it",
+        "Decide about 5,000 people who may have been told or not",
+        "some may be told twice",
+        "99,500 people are left to send to",
+        "INVALID_VALUE: [address] is no recipient (BadRequest)",
+        "The limit is 120 requests a minute, then 60 requests a minute",
+        "not running for 14 h 53 min, drawn short",
+        "Left out before the job began: 1 duplicate and 2 invalid addresses.",
+    ):
+        assert words in text
+    escaped = command.replace("'", "&#39;").replace('"', "&#34;")
+    for end in (" --unknown resend<", " --unknown skip<", "<"):
+        assert escaped + end in page
+
+
+def test_foreign_words_are_text(tmp_path: Path) -> None:
+    """A server's markup is shown, not obeyed; what is too much is counted."""
+    page = render_page(read_account(crowded(tmp_path / "<i>")))
+    assert "<b>x" not in page
+    assert "&lt;b&gt;x" in page
+    assert "&lt;i&gt;" in page
+    assert f"And {60 - ROWS} more kinds." in page
+    assert f"And {60 - ROWS} more.</p>" in page
+
+
+@pytest.mark.parametrize("shape", [WIDE, NARROW], ids=lambda shape: shape.name)
+def test_the_plot_is_one_drawing_with_texts_and_no_colours_of_its_own(
+    account: JobAccount, shape: Any
+) -> None:
+    """It says what it shows, its texts are texts, and the page decides on colours and type."""
+    svg = draw(account, shape)
+    whole = svg.replace("<svg ", '<svg xmlns="http://www.w3.org/2000/svg" ', 1)
+    root = ElementTree.fromstring(whole)  # noqa: S314 - our own
+    names = {name.rpartition("}")[2] for name in (element.tag for element in root.iter())}
+    assert {"title", "desc", "text", "path"} <= names
+    assert "style" not in names
+    assert not re.search(r"#[0-9a-f]{6}\b", svg)
+    assert "DejaVu" not in svg
+    assert len(svg) < 100_000
+
+
+def test_a_file_is_written_once_for_its_owner(tmp_path: Path) -> None:
+    """A page that is there is left as it is."""
+    account, out = read_account(journals.finished(tmp_path / "j")), tmp_path / "out.html"
+    write_page(account, str(out))
+    assert stat.S_IMODE(out.stat().st_mode) == 0o600
+    first = out.read_bytes()
+    with pytest.raises(InvalidInput, match="is there already"):
+        write_page(account, str(out))
+    assert out.read_bytes() == first
+
+
+@pytest.mark.parametrize("missing", ["jinja2", "matplotlib"])
+def test_a_missing_library_is_named_with_what_to_install(missing: str, tmp_path: Path) -> None:
+    """The package itself comes without them; importing it does not need them."""
+    journal = journals.finished(tmp_path / "j")
+    journal.close()
+    code = (
+        f"import sys; sys.modules[{missing!r}] = None\n"
+        "from moveworks_shift_async.jobs import journal\n"
+        "from moveworks_shift_async.jobs.reporting import account, page\n"
+        "try: page.render_page(account.read_account(journal.Journal.open(sys.argv[1])))\n"
+        "except Exception as error: print(type(error).__name__, error)\n"
+    )
+    run = subprocess.run(
+        [sys.executable, "-c", code, journal.path], capture_output=True, text=True, check=True
+    )
+    assert run.stdout.startswith(f"ConfigurationError the page needs {missing}, which is not inst")
+    assert 'pip install "moveworks-shift-async[report]"' in run.stdout
+
+
+def test_another_missing_module_is_no_matter_of_the_extra(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A fault of ours stays one."""
+    account = read_account(journals.finished(tmp_path / "j"))
+
+    def broken(*_: object) -> None:
+        raise ModuleNotFoundError("No module named 'other'", name="other")
+
+    monkeypatch.setattr("moveworks_shift_async.jobs.reporting.page.draw", broken)
+    with pytest.raises(ModuleNotFoundError, match="other"):
+        render_page(account)
+
+
+# --- in a browser ---------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[webdriver.Chrome]:
+    """A headless Chromium that keeps a record of its requests and complaints."""
+    if (BROWSER is None or DRIVER is None) and not os.environ.get("CI"):
+        pytest.skip("needs Debian's packages chromium and chromium-driver")
+    options = webdriver.ChromeOptions()
+    options.binary_location = BROWSER or ""
+    for argument in (
+        "--headless=new",
+        "--no-sandbox",
+        "--disable-dev-shm-usage",
+        "--hide-scrollbars",
+    ):
+        options.add_argument(argument)
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
+    driver = webdriver.Chrome(options=options, service=webdriver.ChromeService(DRIVER))
+    yield driver
+    driver.quit()
+
+
+def shown(
+    browser: webdriver.Chrome, page: Path, *, width: int = 1400, scheme: str = "light",
+    media: str = "",
+) -> webdriver.Chrome:  # fmt: skip
+    """The page in a window of this width, for somebody who prefers this scheme."""
+    preference = {"name": "prefers-color-scheme", "value": scheme}
+    browser.execute_cdp_cmd(
+        "Emulation.setEmulatedMedia", {"media": media, "features": [preference]}
+    )
+    browser.execute_cdp_cmd(
+        "Emulation.setDeviceMetricsOverride",
+        {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": False},
+    )
+    browser.get(page.as_uri())
+    return browser
+
+
+def logged(browser: webdriver.Chrome, kind: str) -> list[dict[str, Any]]:
+    """What the browser has put down since the last question."""
+    entries: list[dict[str, Any]] = browser.get_log(kind)  # type: ignore[no-untyped-call]
+    return entries
+
+
+@pytest.fixture(scope="module")
+def page(account: JobAccount, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The page of each kind of job, as a file."""
+    path = tmp_path_factory.mktemp("page") / "page.html"
+    write_page(account, str(path))
+    return path
+
+
+def test_it_loads_with_no_complaint_and_no_request(browser: webdriver.Chrome, page: Path) -> None:
+    """The one request is the file itself; the console stays empty."""
+    logged(browser, "performance")
+    shown(browser, page)
+    events = [json.loads(entry["message"])["message"] for entry in logged(browser, "performance")]
+    asked = [
+        event["params"]["request"]["url"]
+        for event in events
+        if event["method"] == "Network.requestWillBeSent"
+    ]
+    assert [url for url in asked if not url.startswith("data:")] == [page.as_uri()]
+    assert logged(browser, "browser") == []
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [360, 1400])
+def test_every_text_can_be_read(
+    browser: webdriver.Chrome, page: Path, width: int, scheme: str
+) -> None:
+    """In light and dark, narrow and wide: enough contrast, no tiny type, nothing to the side."""
+    shown(browser, page, width=width, scheme=scheme)
+    found = browser.execute_script(CONTRASTS)
+    assert len(found) > 10
+    assert [text for ratio, _, text in found if ratio < CONTRAST] == []
+    assert [text for _, size, text in found if size < 9.5] == []
+    assert browser.execute_script("return document.documentElement.scrollWidth") == width
+    background = browser.execute_script("return getComputedStyle(document.body).backgroundColor")
+    bright = sum(map(int, re.findall(r"\d+", background)[:3])) > 3 * 128
+    assert bright == (scheme == "light")
+
+
+@pytest.mark.parametrize("width", [360, 1400])
+def test_one_drawing_is_shown_at_a_time(
+    browser: webdriver.Chrome, width: int, tmp_path: Path
+) -> None:
+    """The one that was drawn for the width, and it fills its place."""
+    write_page(read_account(journals.finished(tmp_path / "j")), str(tmp_path / "page.html"))
+    shown(browser, tmp_path / "page.html", width=width)
+    sizes = browser.execute_script(
+        "return [...document.querySelectorAll('.plot svg')]"
+        ".map(drawing => drawing.getBoundingClientRect().width)"
+    )
+    wide, narrow = sizes
+    assert bool(wide) == (width == 1400)
+    assert bool(narrow) == (width == 360)
+    assert max(sizes) > 0.7 * min(width, 1000)
+
+
+def test_it_prints_light_and_wide(browser: webdriver.Chrome, page: Path) -> None:
+    """Also for somebody whose screen is dark, on few sheets."""
+    shown(browser, page, width=720, scheme="dark", media="print")
+    assert [text for ratio, _, text in browser.execute_script(CONTRASTS) if ratio < CONTRAST] == []
+    background = browser.execute_script("return getComputedStyle(document.body).backgroundColor")
+    assert background == "rgb(255, 255, 255)"
+    shown(browser, page, scheme="dark")
+    printed = browser.execute_cdp_cmd("Page.printToPDF", {})
+    paper = base64.b64decode(printed["data"])
+    assert paper.startswith(b"%PDF")
+    # Four for most; a job with forty kinds of errors takes more.
+    assert 1 <= len(re.findall(rb"/Type\s*/Page\b", paper)) <= 12
