@@ -13,6 +13,9 @@ if _typing.TYPE_CHECKING:
         ConnectionFailed,
         DeadlineExceeded,
         InvalidInput,
+        JobRunning,
+        JobStopped,
+        JournalError,
         MoveworksError,
         NotAllowed,
         NotAuthenticated,
@@ -25,6 +28,11 @@ if _typing.TYPE_CHECKING:
         ServerFailed,
         TokenUnavailable,
     )
+    from .jobs.job import Job
+    from .jobs.planning.plan import Plan
+    from .jobs.planning.template import escape_html
+    from .jobs.progress import JobProgress
+    from .jobs.reporting.account import JobAccount
     from .limits.file import FileGate
     from .limits.window import GateSnapshot
     from .models import AppObject, BulkReport, ChunkOutcome, InvalidRecipient, Receipt, ShiftMessage
@@ -59,6 +67,12 @@ __all__ = [
     "GateSnapshot",
     "InvalidInput",
     "InvalidRecipient",
+    "Job",
+    "JobAccount",
+    "JobProgress",
+    "JobRunning",
+    "JobStopped",
+    "JournalError",
     "MoveworksClient",
     "MoveworksError",
     "NotAllowed",
@@ -68,6 +82,7 @@ __all__ = [
     "OAuthTokens",
     "Outcome",
     "OutcomeUnknown",
+    "Plan",
     "RateLimit",
     "RateLimited",
     "Receipt",
@@ -79,12 +94,17 @@ __all__ = [
     "ShiftMessage",
     "Timeouts",
     "TokenUnavailable",
+    "escape_html",
 ]
 
 if not _typing.TYPE_CHECKING:  # else every misspelt name would have a type
     # Importing the package imports nothing else: the first use of a name brings its module. They
-    # are looked through in this order, the light ones first; `client` has `FileGate`, too.
-    _MODULES = ("errors", "settings", "models", "retry", "limits.window", "bulk", "client")
+    # are looked through in this order, the light ones first; `client` has `FileGate`, too, and
+    # `jobs.job` has `Plan` and `JobAccount`.
+    _MODULES = (
+        "errors", "settings", "models", "retry", "limits.window", "bulk", "client",
+        "jobs.progress", "jobs.planning.template", "jobs.job",
+    )  # fmt: skip
 
     def __getattr__(name: str) -> object:
         from importlib import import_module  # noqa: PLC0415

@@ -70,26 +70,37 @@ class MoveworksClient:
         self._session = _session(
             credentials, base_url, rate_limit, retry, timeout, max_in_flight, http, gate, clock
         )
-        sender = Sender(self._session, max_in_flight)
+        #: What one request of a job goes through; the endpoints are the way for everybody else.
+        self.sender = Sender(self._session, max_in_flight)
+        self.rate_limit = rate_limit
         self.auth = AuthEndpoint(self._session)
-        self.events = EventsEndpoint(sender)
-        self.messages = MessagesEndpoint(sender)
+        self.events = EventsEndpoint(self.sender)
+        self.messages = MessagesEndpoint(self.sender)
 
     @classmethod
     def from_env(cls) -> Self:
         """A client from the `MOVEWORKS_` variables; `ConfigurationError` names what is missing."""
-        found = settings.moveworks_from_env()
+        return cls.of(settings.moveworks_from_env())
+
+    @classmethod
+    def of(cls, found: settings.MoveworksSettings) -> Self:
+        """A client from settings that were read already."""
         return cls(
             found.credentials,
             base_url=found.base_url,
             rate_limit=found.rate_limit,
-            gate=gate_of(found),
+            gate=None if found.gate_file is None else FileGate(found.gate_file),
         )
 
     @property
     def gate(self) -> Gate:
         """The rate limit: `gate.snapshot()` says what is used and what the callers wait for."""
         return self._session.gate
+
+    @property
+    def base_url(self) -> str:
+        """The server, without a slash at the end."""
+        return self._session.transport.base_url
 
     async def __aenter__(self) -> Self:
         self._session.open()
@@ -176,11 +187,6 @@ class ShiftClient:
 
     def __repr__(self) -> str:
         return f"<ShiftClient {self._session.transport.base_url} {self.gate!r}>"
-
-
-def gate_of(found: settings.MoveworksSettings) -> FileGate | None:
-    """The gate in the file that the settings name, if they name one."""
-    return None if found.gate_file is None else FileGate(found.gate_file)
 
 
 def _session(

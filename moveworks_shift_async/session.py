@@ -10,10 +10,10 @@ import asyncio
 import contextlib
 import logging
 import math
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Protocol, TypeVar
 
-from attrs import define, field
+from attrs import define, evolve, field
 
 from .clock import SYSTEM_CLOCK, Clock
 from .errors import (
@@ -78,6 +78,11 @@ class Call:
     maybe_told: bool = False
     #: Why no further request of it may start; set by whoever watches it.
     withdrawn: str | None = None
+    #: Awaited when slot and token are there, before the first byte leaves. It may raise instead.
+    before: Callable[[], Awaitable[object]] | None = field(default=None, repr=False)
+    #: One request, whatever it meets: whoever watches it decides on the next. Only a dead token is
+    #: replaced, as the policy says, for nobody is told by a 401.
+    once: bool = False
     #: Time of the clock after which it does not wait any more.
     deadline: float = math.inf
     last_error: MoveworksError | None = field(default=None, repr=False)
@@ -116,11 +121,16 @@ class SessionManager:
     clock: Clock = SYSTEM_CLOCK
     #: Called once, when everything is closed.
     on_closed: Callable[[], None] = lambda: None
+    _single: RetryPolicy = field(init=False, repr=False)
     _loop: asyncio.AbstractEventLoop | None = field(default=None, init=False, repr=False)
     _closing: bool = field(default=False, init=False)
     #: One per call in flight; moving its deadline to now cuts the call.
     _cuts: set[asyncio.Timeout] = field(factory=set, init=False, repr=False)
     _idle: asyncio.Event = field(factory=asyncio.Event, init=False, repr=False)
+
+    def __attrs_post_init__(self) -> None:
+        replay = self.retry.replay_unauthenticated
+        self._single = evolve(RetryPolicy.none(), replay_unauthenticated=replay)
 
     async def call(
         self,
@@ -140,7 +150,8 @@ class SessionManager:
         """
         self.open()
         call = call or Call()
-        call.deadline = self.clock.now() + (self.retry.deadline or math.inf)
+        policy = self._single if call.once else self.retry
+        call.deadline = self.clock.now() + (policy.deadline or math.inf)
         try:
             async with asyncio.timeout(None) as cut:
                 return await self._repeat(request, parse, harmless, call, cut)
@@ -210,7 +221,7 @@ class SessionManager:
         try:
             return await repeat(
                 lambda: self._attempt(request, parse, call),
-                self.retry,
+                self._single if call.once else self.retry,
                 sleep=lambda seconds: self._sleep(seconds, call),
                 harmless=harmless,
             )
@@ -228,6 +239,8 @@ class SessionManager:
         try:
             grant = await self.authorizer.get()
             ready = request().with_auth(headers=grant.headers, query=grant.query)
+            if call.before is not None:
+                await call.before()
             call.attempts += 1
             call.requests += 1
             call.in_flight = counted = True

@@ -8,12 +8,13 @@ import re
 import signal
 import sys
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import click
 import openpyxl
-import pyarrow
+import pyarrow  # type: ignore[import-untyped]  # it has no types
 import pytest
 from aiohttp import web
 from attrs import evolve
@@ -22,14 +23,20 @@ from pyarrow import parquet
 
 from moveworks_shift_async import __main__, errors
 from moveworks_shift_async.cli import demo, files, main, options, outcome, terminal
-from moveworks_shift_async.cli.failures import ExitCode, error_line, exit_code
+from moveworks_shift_async.cli.failures import ExitCode, error_line, exit_code, stopped_line
 from moveworks_shift_async.cli.progress import read_progress
 from moveworks_shift_async.cli.recipients import InvalidRow, Mailing, lines_of, rate
 from moveworks_shift_async.cli.sending import Result
+from moveworks_shift_async.cli.working import Worked, work
 from moveworks_shift_async.errors import MoveworksError, Outcome
+from moveworks_shift_async.jobs.job import Job
+from moveworks_shift_async.jobs.progress import JobProgress
+from moveworks_shift_async.jobs.reporting.account import JobAccount
+from moveworks_shift_async.jobs.work import OnProgress
 from moveworks_shift_async.limits.window import GateSnapshot
 from moveworks_shift_async.models import BulkReport, ChunkOutcome, InvalidRecipient
 from moveworks_shift_async.settings import MoveworksSettings, RateLimit, Region
+from moveworks_shift_async.words import duration
 
 
 @pytest.fixture(autouse=True)
@@ -76,6 +83,8 @@ def test_the_help_of_every_option_shows_its_variable() -> None:
 
 def _option_texts(context: click.Context) -> Iterator[tuple[str, str]]:
     for parameter in context.command.get_params(context):
+        if not isinstance(parameter, click.Option):
+            continue
         record = parameter.get_help_record(context)
         if record is not None and not {"--help", "--version"} & {*parameter.opts}:
             yield parameter.opts[-1], record[1]
@@ -113,7 +122,12 @@ SEND = ["send", "--legacy", "--message", "Hi"]
         (["send", "--nope"], "No such option"),
         (["send", "--message", "Hi"], "one of --event and --legacy"),
         ([*SEND, "--event", "x"], "one of --event and --legacy"),
-        (["send", "--legacy"], "one of --message and --message-file"),
+        (["send", "--legacy"], "one of --message and --message-file."),
+        (["plan", "j", "--legacy"],
+         "one of --message, --message-file, --template and --template-file."),
+        (["plan", "j", "--legacy", "--message", "Hi", "--template", "Hi"], "give one of --message"),
+        (["plan", "j", "--legacy", "--message", "Hi"], "give --recipients FILE"),
+        (["plan", "--legacy", "--message", "Hi"], "Missing argument 'JOURNAL'"),
         ([*SEND, "--message-file", "x"], "one of --message and --message-file"),
         (SEND, "give --recipients FILE"),
         (["send", "--event", "x", "--message", "Hi"], "event_id must be a UUID"),
@@ -217,7 +231,7 @@ def test_ctrl_c_before_anything_is_sent_ends_with_130(
         "moveworks_shift_async.cli.send.load", lambda *_: signal.raise_signal(signal.SIGINT)
     )
     assert main.run([*SEND, "--recipients", "-"]) == 130
-    assert "interrupted. Nothing was sent." in capsys.readouterr().err
+    assert "interrupted. This command sent nothing." in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("kind", ["parquet", "xlsx"])
@@ -512,11 +526,121 @@ def test_the_demo_notices_an_account_that_is_wrong() -> None:
     assert "more than once" in demo._Check(told=2, told_again=1, agrees=True).line()
     bad = demo._Check(told=2, told_again=0, agrees=False)
     assert "another account" in bad.line()
-    fine = Result(report=report(accepted=2), interrupted=False)
-    assert demo._exit_code(fine, mailing(ROW), bad) is ExitCode.DEFECT
-    assert demo._exit_code(fine, mailing(ROW), good) is ExitCode.OK
-    failed = Result(report=report(REJECTED, accepted=2), interrupted=False)
-    assert demo._exit_code(failed, mailing(ROW), good) is ExitCode.REJECTED
+    fine = Worked(account=job_account(accepted=2), interrupted=False, stopped=None)
+    assert demo._exit_code(fine, bad) is ExitCode.DEFECT
+    assert demo._exit_code(fine, good) is ExitCode.OK
+    failed = Worked(account=job_account(accepted=2, rejected=1), interrupted=False, stopped=None)
+    assert demo._exit_code(failed, good) is ExitCode.REJECTED
+
+
+# --- the end of a job -----------------------------------------------------------------------
+
+
+def job_account(**people: int) -> JobAccount:
+    """The account of a job that has ended, with these people."""
+    counts: dict[str, Any] = dict.fromkeys(
+        ("accepted", "rejected", "unknown", "left_alone", "resent", "not_sent", "in_flight",
+         "duplicates", "differing", "invalid", "chunks", "chunks_left", "requests", "throttled"), 0
+    ) | people  # fmt: skip
+    lists: dict[str, Any] = dict.fromkeys(("errors", "failures", "timeline", "events", "breaks",
+                                           "runs"), ())  # fmt: skip
+    now = datetime(2026, 5, 14, tzinfo=UTC)
+    return JobAccount(
+        journal="j", source="people.csv", event_id=None, complete=True, planned_at=now, read_at=now,
+        began_at=now, ended_at=now, running=False, paused=False, finished=True,
+        people=sum(people.get(name, 0) for name in ("accepted", "rejected", "unknown", "not_sent")),
+        **counts, **lists,
+    )  # fmt: skip
+
+
+PROGRESS = JobProgress(
+    total=1, told=0, rejected=0, unknown=0, requests=0, throttled=0, last_minute=0,
+    allowed_a_minute=120.0, finished=False, elapsed=0.0, left=None, why="",
+)  # fmt: skip
+REFUSED_KEY = errors.NotAuthenticated("HTTP 401", status=401)
+
+
+@pytest.mark.parametrize(
+    ("people", "cause", "interrupted", "code"),
+    [
+        ({"accepted": 9}, None, False, 0),
+        ({"accepted": 9, "rejected": 1}, None, False, 3),
+        ({"accepted": 9, "not_sent": 1}, None, False, 3),
+        ({"accepted": 9, "unknown": 1, "rejected": 1}, None, False, 4),
+        ({"accepted": 9, "unknown": 1, "left_alone": 1}, None, False, 0),
+        ({"not_sent": 9}, REFUSED_KEY, False, 5),
+        ({"not_sent": 9}, errors.NotFound("HTTP 404", status=404), False, 5),
+        ({"not_sent": 9}, errors.JournalError("the disk is full"), False, 5),
+        ({"not_sent": 8, "rejected": 1}, REFUSED_KEY, False, 5),
+        ({"not_sent": 8, "accepted": 1}, REFUSED_KEY, False, 3),
+        ({"not_sent": 8, "unknown": 1}, REFUSED_KEY, False, 4),
+        ({"accepted": 9}, None, True, 130),
+        ({"not_sent": 9}, REFUSED_KEY, True, 130),
+    ],
+)
+def test_the_exit_code_of_a_job_is_the_worst_that_is_true(
+    people: dict[str, int], cause: MoveworksError | None, interrupted: bool, code: int
+) -> None:
+    """Who was left alone by the user's word needs no attention; a stop that told nobody is a 5."""
+    stopped = None if cause is None else errors.JobStopped("the job stopped", cause=cause)
+    worked = Worked(account=job_account(**people), interrupted=interrupted, stopped=stopped)
+    assert worked.exit_code() == code
+
+
+def test_no_journals_error_says_that_a_job_sent_nothing() -> None:
+    """It may have told many before; and nobody is advised to send to them again."""
+    line = error_line(errors.JournalError("j is damaged"))
+    assert line == "Error: j is damaged. This command sent nothing."
+    assert "stop" in error_line(errors.JobRunning("another process works on j just now"))
+    stopped = errors.JobStopped("the job stopped: no disk", cause=errors.JournalError("no disk"))
+    assert stopped_line(stopped, "a j", nobody=False) == (
+        "Error: the job stopped: no disk. Everything that was accepted stays so."
+        " Go on with: moveworks-shift resume 'a j'"
+    )
+
+
+@pytest.fixture
+def signals() -> Iterator[None]:
+    """What a run leaves of Ctrl-C's handler is put back."""
+    before = signal.getsignal(signal.SIGINT)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.parametrize("sent", [0, 1])
+@pytest.mark.usefixtures("signals")
+async def test_a_journal_that_fails_is_told_by_what_went_out(
+    sent: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Before the first request nothing was sent; after it the job has stopped."""
+    await Job.plan(tmp_path / "j", ["a@example.com"], message="Hi", legacy=True)
+    monkeypatch.setenv("MOVEWORKS_API_KEY", "key")
+    job, settings = Job(tmp_path / "j"), _settings([])
+
+    async def run(_: object, show: OnProgress) -> None:
+        for requests in (7, 7 + sent):
+            show(evolve(PROGRESS, requests=requests))
+        raise errors.JournalError("the disk is full")
+
+    if not sent:
+        with pytest.raises(errors.JournalError, match="the disk is full"):
+            await work(job, settings, run, as_json=False)
+        return
+    worked = await work(job, settings, run, as_json=False)
+    assert str(worked.stopped) == "the job stopped: the disk is full"
+    assert worked.exit_code() == 5  # by the journal nobody was told
+    (tmp_path / "j").unlink()
+    with pytest.raises(errors.JobStopped) as stopped:
+        await work(job, settings, run, as_json=False)
+    assert exit_code(stopped.value) == 4
+    assert "Everything that was accepted stays so." in error_line(stopped.value)
+
+
+def test_a_job_for_no_event_is_not_just_resumed() -> None:
+    """The event stands in its journal, so a wrong one needs another plan."""
+    cause = errors.NotFound("HTTP 404", status=404)
+    line = stopped_line(errors.JobStopped("HTTP 404", cause=cause), "j", nobody=True)
+    assert "Nobody was told. If the event id is wrong, plan a new job; if not," in line
 
 
 # --- progress -----------------------------------------------------------------------------
@@ -563,7 +687,7 @@ def test_the_time_left_is_the_pace_where_the_gate_is_open() -> None:
     """4.25 seconds for 1,000 people are 8.5 for the other 2,000."""
     progress = read_progress(3_000, report(accepted=1_000), gate(), LIMIT, stopping=False)
     assert progress.left == 8.5
-    assert progress.counts() == "told 1,000, rejected 0, unknown 0, 14,118 people a minute"
+    assert progress.counts() == "told 1,000, rejected 0, unknown 0; 3 requests"
     ended = read_progress(1_000, report(accepted=1_000), gate(), LIMIT, stopping=False)
     assert (ended.time_left(), ended.why) == ("", "")
     nothing = read_progress(1_000, report(), gate(), LIMIT, stopping=False)
@@ -580,7 +704,7 @@ def test_the_time_left_is_the_pace_where_the_gate_is_open() -> None:
 )  # fmt: skip
 def test_durations_read_well(seconds: float, words: str) -> None:
     """No unit that is too small for its number."""
-    assert terminal.duration(seconds) == words
+    assert duration(seconds) == words
 
 
 def test_rates_read_well() -> None:

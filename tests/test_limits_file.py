@@ -23,7 +23,6 @@ from hypothesis import strategies as st
 
 import moveworks_shift_async
 from moveworks_shift_async import ApiKey, ConfigurationError, FileGate, MoveworksClient, RateLimit
-from moveworks_shift_async.client import gate_of
 from moveworks_shift_async.limits import machine
 from moveworks_shift_async.limits.alive import SILENCE, alive, boot, myself
 from moveworks_shift_async.limits.machine import LOOK, RETRY
@@ -483,14 +482,15 @@ async def test_clients_of_one_gate_join_and_leave_it(path: str) -> None:
         assert os.listdir(Path(path).parent) == ["gate"]
 
 
-def test_the_variable_names_the_file(path: str) -> None:
+async def test_the_variable_names_the_file(path: str) -> None:
     """`MOVEWORKS_GATE_FILE` is off by default."""
     without = moveworks_from_env({"MOVEWORKS_API_KEY": "k"})
     named = moveworks_from_env({"MOVEWORKS_API_KEY": "k", "MOVEWORKS_GATE_FILE": path})
-    gate = gate_of(named)
-    assert gate_of(without) is None
-    assert gate is not None
-    assert gate.path == path
+    async with MoveworksClient.of(without) as client:
+        assert not isinstance(client.gate, FileGate)
+    async with MoveworksClient.of(named) as client:
+        assert isinstance(client.gate, FileGate)
+        assert client.gate.path == path
 
 
 # Real processes against the sandbox.

@@ -28,7 +28,9 @@ COMMANDS = [
 
 
 @pytest.mark.parametrize(("program", "printed"), PYTHON)
-async def test_each_python_block_prints_what_it_says(program: str, printed: str) -> None:
+async def test_each_python_block_prints_what_it_says(
+    program: str, printed: str, tmp_path: Path
+) -> None:
     """Run as a program of its own, against the sandbox, with the documented variables."""
     async with Sandbox(any_event=True) as sandbox:
         environment = {
@@ -44,6 +46,7 @@ async def test_each_python_block_prints_what_it_says(program: str, printed: str)
             "-c",
             program,
             env=environment,
+            cwd=tmp_path,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.PIPE,
         )

@@ -3,11 +3,16 @@
 ::
 
     main        the commands, and what every failure ends in
-    auth send shift sandbox demo      one command each
-    sending     a bulk send with progress and Ctrl-C; `send` and `demo` share it
-    progress    the bar on a terminal, plain lines without one
-    outcome     the table, the JSON object, the exit code
-    recipients  the file: read, cleaned, shown before anything goes out
+    auth send plan shift sandbox demo       one command each
+    jobs        run, resume, status, pause, stop, report: a job by its journal
+    letter      the options that say what is sent and to whom; `send` and `plan` share them
+    working     a run of a job with progress and Ctrl-C; its exit code
+    sending     the same for a send without a journal
+    stopping    Ctrl-C and its kin
+    views       where progress is shown: the bar on a terminal, plain lines without one
+    progress    how far a send without a journal is
+    outcome     the end of a send without a journal: the table, the JSON object, the exit code
+    recipients  the file of such a send: read, cleaned, shown before anything goes out
     failures    what to say of an error, and its exit code
     options     options that several commands have
     files       the other files: message, context, attachments

@@ -6,7 +6,7 @@ import asyncio
 
 import click
 
-from ..client import MoveworksClient, gate_of
+from ..client import MoveworksClient
 from ..errors import MoveworksError
 from ..settings import MoveworksSettings
 from .failures import ExitCode, error_line, exit_code
@@ -35,10 +35,5 @@ def auth_test(context: click.Context, base_url: str | None, region: str | None) 
 
 
 async def _test(settings: MoveworksSettings) -> str:
-    async with MoveworksClient(
-        settings.credentials,
-        base_url=settings.base_url,
-        rate_limit=settings.rate_limit,
-        gate=gate_of(settings),
-    ) as client:
+    async with MoveworksClient.of(settings) as client:
         return await client.auth.test()

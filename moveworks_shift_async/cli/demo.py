@@ -1,24 +1,31 @@
-"""`moveworks-shift demo`: a whole bulk send, with a sandbox in the place of Moveworks."""
+"""`moveworks-shift demo`: a whole job, with a sandbox in the place of Moveworks."""
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import json
+import tempfile
 from collections import Counter
-from importlib.resources import as_file, files
+from importlib.resources import files
+from pathlib import Path
 
 import click
 from attrs import frozen
 
-from ..batcher import Batcher, chunks
+from ..jobs.job import Job
+from ..jobs.records import State
+from ..jobs.reporting.account import JobAccount
 from ..sandbox import Sandbox
 from ..settings import ClientCredentials, MoveworksSettings, RateLimit
+from ..words import people
 from .failures import ExitCode
+from .jobs import plain_account, show_account
 from .options import json_option
-from .outcome import conclude, exit_code
-from .recipients import Mailing, load, rate
-from .send import show
-from .sending import Letter, Result, deliver
-from .terminal import note, people, say
+from .plan import show_plan
+from .recipients import rate
+from .terminal import note, say
+from .working import Worked, work
 
 # The vendor's 120 requests a minute, scaled so that six requests show the waiting in 5 seconds.
 _LIMIT = RateLimit(requests=2, per=2.5)
@@ -30,7 +37,7 @@ _MESSAGE = "The office is closed on Friday."
 
 @frozen(kw_only=True)
 class _Check:
-    """The client's account beside what the sandbox wrote down."""
+    """The journal's account beside what the sandbox wrote down."""
 
     told: int
     told_again: int
@@ -48,52 +55,56 @@ class _Check:
 @click.command()
 @json_option("DEMO")
 def demo(as_json: bool) -> int:
-    """Send a message to the sample people of a sandbox on this machine. Nothing leaves it."""
-    with as_file(files("moveworks_shift_async.sandbox").joinpath(_SAMPLE)) as path:
-        mailing = load(str(path), name=_SAMPLE)
-    result, check = asyncio.run(_demo(mailing))
-    record = {"people": check.told, "told_again": check.told_again}
-    conclude(result, mailing, as_json=as_json, sandbox=record)
+    """Plan and run a job against a sandbox on this machine.
+
+    Nothing leaves the machine, and nothing stays on it.
+    """
+    sample = files("moveworks_shift_async.sandbox").joinpath(_SAMPLE).read_bytes()
+    with tempfile.TemporaryDirectory() as directory, contextlib.chdir(directory):
+        Path(_SAMPLE).write_bytes(sample)
+        worked, check = asyncio.run(_demo(Job("demo.journal")))
+    if as_json:
+        record = {"people": check.told, "told_again": check.told_again}
+        say(json.dumps(plain_account(worked.account) | {"sandbox": record}))
+    else:
+        show_account(worked.account, as_json=False)
     (note if as_json else say)(check.line())
-    return _exit_code(result, mailing, check)
+    return _exit_code(worked, check)
 
 
-async def _demo(mailing: Mailing) -> tuple[Result, _Check]:
+async def _demo(job: Job) -> tuple[Worked, _Check]:
     async with Sandbox(limit=_LIMIT.requests, window=_LIMIT.per, latency=_LATENCY) as sandbox:
         note(f"demo: {sandbox.url} stands in for Moveworks: {rate(_LIMIT)}")
-        show(mailing, _LIMIT)
+        plan = await Job.plan(
+            job.path, _SAMPLE, message=_MESSAGE, event_id=sandbox.event_id, rate_limit=_LIMIT
+        )
+        show_plan(plan)
         settings = MoveworksSettings(
             credentials=ClientCredentials(sandbox.client_id, sandbox.client_secret),
             base_url=sandbox.url,
             rate_limit=_LIMIT,
         )
-        letter = Letter(event_id=sandbox.event_id, message=_MESSAGE)
-        result = await deliver(letter, mailing, settings)
-        return result, _compare(result, mailing, sandbox)
+        worked = await work(
+            job, settings, lambda client, show: job.run(client, on_progress=show), as_json=False
+        )
+        return worked, await _compare(job, worked.account, sandbox)
 
 
-def _compare(result: Result, mailing: Mailing, sandbox: Sandbox) -> _Check:
+async def _compare(job: Job, account: JobAccount, sandbox: Sandbox) -> _Check:
     """Everybody accepted must have been told, and nobody but them and the unknown."""
     told = Counter(sandbox.received().people)
-    cleaned = {address for chunk in chunks(Batcher(), mailing.entries) for address in chunk}
-    failed = {address for failure in result.report.failures for address in failure.recipients}
-    unknown = {
-        address
-        for failure in result.report.failures
-        for address in failure.recipients
-        if failure.outcome == "unknown"
-    }
+    standing = await job.standing()
+    accepted = {address for address, state in standing.items() if state is State.ACCEPTED}
+    unknown = {address for address, state in standing.items() if state is State.UNKNOWN}
     return _Check(
         told=len(told),
         told_again=sum(times > 1 for times in told.values()),
-        agrees=cleaned - failed <= told.keys() <= cleaned - failed | unknown,
+        agrees=accepted <= told.keys() <= accepted | unknown and len(accepted) == account.accepted,
     )
 
 
-def _exit_code(result: Result, mailing: Mailing, check: _Check) -> ExitCode:
-    """As `send`, but the sample's invalid rows are no failure, and a wrong account is one."""
+def _exit_code(worked: Worked, check: _Check) -> ExitCode:
+    """As `run`, but a wrong account is a failure, too."""
     if not check.agrees or check.told_again:
         return ExitCode.DEFECT
-    code = exit_code(result, mailing)
-    only_invalid = code is ExitCode.REJECTED and not result.report.failures
-    return ExitCode.OK if only_invalid else code
+    return worked.exit_code()

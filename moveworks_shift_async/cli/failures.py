@@ -5,6 +5,7 @@ A line says what happened, whether anything went out, and what to do.
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Mapping
 from enum import IntEnum
 
@@ -14,6 +15,9 @@ from ..errors import (
     ConfigurationError,
     ConnectionFailed,
     InvalidInput,
+    JobRunning,
+    JobStopped,
+    JournalError,
     MoveworksError,
     NotAllowed,
     NotAuthenticated,
@@ -47,6 +51,9 @@ _WENT_OUT: Mapping[Outcome, str] = {
     Outcome.UNKNOWN: "It may have been processed or not",
     Outcome.NOT_SENT: "Nothing was sent",
 }
+SENT_NOTHING = "This command sent nothing"
+KEPT = "Everything that was accepted stays so"
+INTERRUPTED = f"Error: interrupted. {SENT_NOTHING}. Run it again."
 _LOOK_FIRST = "Find out whether it arrived before you send it again"
 _TODO: Mapping[type[MoveworksError], str] = {
     InvalidInput: "Correct it and try again",
@@ -61,8 +68,22 @@ _TODO: Mapping[type[MoveworksError], str] = {
     ServerFailed: _LOOK_FIRST,
     OutcomeUnknown: _LOOK_FIRST,
     BadResponse: _LOOK_FIRST,
+    # Its own words say what to do with the file.
+    JournalError: "",
+    JobRunning: "The command status shows how far it is, stop ends it",
+    JobStopped: "Correct that, then resume the job",
     NotSent: "Send it to them again",
     MoveworksError: "Look at what the server says before you try again",
+}
+# What to do first where a job has met this; then it is resumed.
+_FIRST: Mapping[type[MoveworksError], str] = {
+    NotAuthenticated: "Check the credential and the base URL",
+    NotAllowed: "Have the credential allowed to do this",
+    NotFound: "If the event id is wrong, plan a new job; if not, check the base URL and the event",
+    ConnectionFailed: "Check the network, the proxy and the base URL",
+    TokenUnavailable: "Check the credential and the network",
+    JournalError: "",
+    MoveworksError: "Look at what the server says",
 }
 # The errors' own words for whether it went out; the line says it in a place of its own.
 _SAID = (
@@ -75,8 +96,22 @@ _SAID = (
 
 def error_line(error: MoveworksError, *, went_out: str | None = None) -> str:
     """The one line that a failed command ends in."""
-    went_out = went_out or _WENT_OUT[error.outcome]
-    return f"Error: {what_happened(error)}. {went_out}. {what_to_do(error)}."
+    # A job may have told many before: what was not sent is this command's part alone.
+    nothing = SENT_NOTHING if isinstance(error, JournalError) else _WENT_OUT[error.outcome]
+    went_out = went_out or nothing
+    if isinstance(error, JobStopped):
+        went_out = KEPT
+    told = (what_happened(error), went_out, what_to_do(error))
+    return f"Error: {'. '.join(filter(None, told))}."
+
+
+def stopped_line(error: JobStopped, journal: str, *, nobody: bool) -> str:
+    """The one line about a job that ended early; `nobody`: nobody can have been told."""
+    told = "Nobody was told" if nobody else KEPT
+    first = _nearest(_FIRST, error.cause)
+    goes_on = f"go on with: moveworks-shift resume {plain(shlex.quote(journal))}"
+    todo = f"{first}, then {goes_on}" if first else goes_on.capitalize()
+    return f"Error: {what_happened(error)}. {told}. {todo}"
 
 
 def what_happened(error: MoveworksError) -> str:
@@ -89,13 +124,19 @@ def what_happened(error: MoveworksError) -> str:
 
 def what_to_do(error: MoveworksError) -> str:
     """The advice for the error's class, or for the nearest class above it."""
-    return next(_TODO[kind] for kind in type(error).__mro__ if kind in _TODO)
+    return _nearest(_TODO, error)
+
+
+def _nearest(table: Mapping[type[MoveworksError], str], error: MoveworksError) -> str:
+    return next(table[kind] for kind in type(error).__mro__ if kind in table)
 
 
 def exit_code(error: MoveworksError) -> ExitCode:
     """The exit code of a command that one error ended."""
-    if isinstance(error, (InvalidInput, ConfigurationError)):
+    if isinstance(error, (InvalidInput, ConfigurationError, JournalError)):
         return ExitCode.USAGE
+    if isinstance(error, JobStopped):  # and not even its account can be had
+        return ExitCode.UNKNOWN
     if isinstance(error, NotAuthenticated) or error.outcome is Outcome.NOT_SENT:
         return ExitCode.NOTHING_SENT
     return ExitCode.UNKNOWN if error.outcome is Outcome.UNKNOWN else ExitCode.REJECTED

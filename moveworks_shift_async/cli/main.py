@@ -13,9 +13,11 @@ from attrs import define
 
 from ..errors import MoveworksError
 from ..wire.http import redact
+from . import jobs
 from .auth import auth
 from .demo import demo
-from .failures import ExitCode, error_line, exit_code
+from .failures import INTERRUPTED, ExitCode, error_line, exit_code
+from .plan import plan
 from .sandbox import sandbox
 from .send import send
 from .shift import shift
@@ -48,14 +50,19 @@ def _version() -> str:
 @click.option("--debug", is_flag=True, hidden=True, envvar="MOVEWORKS_SHIFT_DEBUG")
 @click.make_pass_decorator(_State, ensure=True)
 def commands(state: _State, debug: bool) -> None:
-    """Tell many people something through the rate-limited Moveworks and SHIFT APIs."""
+    """Tell many people something through the rate-limited Moveworks and SHIFT APIs.
+
+    A job outlives its process: `plan` writes it down and sends nothing, `run` sends it, `status`
+    shows how it stands, `resume` goes on after whatever happened, and `report` says what became of
+    everybody. `send` tells people at once, without a journal.
+    """
     state.debug = debug
     if not debug:
         # Without a handler Python writes warnings and tracebacks to stderr by itself.
         logging.getLogger().addHandler(_SILENT)
 
 
-for command in (auth, send, shift, sandbox, demo):
+for command in (auth, send, plan, *jobs.COMMANDS, shift, sandbox, demo):
     commands.add_command(command)
 
 
@@ -69,7 +76,7 @@ def run(args: Sequence[str] | None = None) -> int:
     except click.ClickException as error:
         note(_usage_line(error))
     except (click.Abort, KeyboardInterrupt):
-        note("Error: interrupted. Nothing was sent. Run it again to send.")
+        note(INTERRUPTED)
         return ExitCode.INTERRUPTED
     except MoveworksError as error:
         note(error_line(error))

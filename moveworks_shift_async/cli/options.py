@@ -58,7 +58,7 @@ def option(*names: str, **settings: Any) -> Callable[[F], F]:
 def server_options(command: F) -> F:
     """`--base-url` and `--region` of Moveworks."""
     regions = click.Choice([*Region.__members__], case_sensitive=False)
-    return _apply(
+    return apply(
         command,
         option("--base-url", envvar="MOVEWORKS_BASE_URL", metavar="URL",
                help="The server, where --region does not name it."),
@@ -69,7 +69,7 @@ def server_options(command: F) -> F:
 
 def rate_options(command: F) -> F:
     """`--requests-per-minute` and `--share`."""
-    return _apply(
+    return apply(
         command,
         option("--requests-per-minute", envvar="MOVEWORKS_REQUESTS_PER_MINUTE", default=120,
                type=click.IntRange(min=1), show_default=True, metavar="N",
@@ -81,18 +81,20 @@ def rate_options(command: F) -> F:
     )  # fmt: skip
 
 
-def json_option(command: str) -> Callable[[F], F]:
-    """`--json` of that command."""
+def json_option(command: str, *, lines: bool = False) -> Callable[[F], F]:
+    """`--json` of that command; with `lines`, its progress too."""
+    what = "lines of JSON, the account last," if lines else "one JSON object"
     return option(
         "--json",
         "as_json",
         is_flag=True,
         envvar=f"MOVEWORKS_SHIFT_{command}_JSON",
-        help="Print one JSON object on stdout, everything else on stderr.",
+        help=f"Print {what} on stdout, everything else on stderr.",
     )
 
 
-def _apply(command: F, *decorators: Callable[[F], F]) -> F:
+def apply(command: F, *decorators: Callable[[F], F]) -> F:
+    """The command with these decorators, the first one outermost."""
     return reduce(lambda decorated, decorator: decorator(decorated), reversed(decorators), command)
 
 

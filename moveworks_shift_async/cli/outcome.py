@@ -11,10 +11,11 @@ from rich.table import Table
 
 from ..errors import MoveworksError, NotAuthenticated, NotSent, Outcome
 from ..models import BulkReport, ChunkOutcome
+from ..words import duration, people, plural
 from .failures import ExitCode, what_happened, what_to_do
 from .recipients import Mailing, lines_of
 from .sending import Result
-from .terminal import duration, note, people, plural, render, say
+from .terminal import note, render, say
 
 _WORDS = {
     Outcome.REJECTED: ("rejected", "They were not told"),

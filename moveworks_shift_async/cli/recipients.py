@@ -15,7 +15,8 @@ from ..models import ChunkOutcome
 from ..settings import RateLimit
 from ..sources import RecipientSource, open_recipients
 from ..sources.opening import STDIN
-from .terminal import ask, duration, people, plain, plural
+from ..words import at_least, people, plural
+from .terminal import ask, plain
 
 # Invalid rows that are listed before the rest is only counted.
 _LISTED = 10
@@ -126,7 +127,7 @@ def preview(mailing: Mailing, limit: RateLimit) -> list[str]:
         f" {plural(len(mailing.invalid), 'invalid row')}",
         *rows,
         *([f"  and {more:,} more"] if more > 0 else []),
-        f"{plural(mailing.requests, 'request')}; least time {duration(least)} at {rate(limit)}",
+        f"{plural(mailing.requests, 'request')}; least time {at_least(least)} at {rate(limit)}",
     ]
 
 
@@ -136,13 +137,13 @@ def rate(limit: RateLimit) -> str:
     return f"{plural(limit.budget, 'request')} {per}"
 
 
-def confirm(mailing: Mailing, *, yes: bool, source: str | None) -> bool:
+def confirm(count: int, *, yes: bool, source: str | None) -> bool:
     """Ask before a large send; say whether to go on. `InvalidInput` if nobody can be asked."""
-    if yes or mailing.people <= _ASK_ABOVE:
+    if yes or count <= _ASK_ABOVE:
         return True
     if source == STDIN or not sys.stdin or not sys.stdin.isatty():
         raise InvalidInput(
-            f"{mailing.people:,} people are more than {_ASK_ABOVE}, and standard input is no"
+            f"{count:,} people are more than {_ASK_ABOVE}, and standard input is no"
             " terminal to confirm from; add --yes"
         )
-    return ask(f"Tell {people(mailing.people)}?")
+    return ask(f"Tell {people(count)}?")

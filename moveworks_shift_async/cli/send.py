@@ -7,13 +7,15 @@ import json
 from typing import Any
 
 import click
-from attrs import field, frozen
+from attrs import field, fields, frozen
 
-from ..errors import InvalidInput
+from ..errors import InvalidInput, JournalError
+from ..jobs.job import Job
 from ..limits.window import least_time
 from ..settings import RateLimit
 from .failures import ExitCode
-from .files import read_object, read_text
+from .jobs import run_job
+from .letter import Words, letter_options
 from .options import (
     MOVEWORKS_EPILOG,
     json_option,
@@ -23,22 +25,22 @@ from .options import (
     server_options,
 )
 from .outcome import conclude, invalid_rows
+from .plan import Planning, make_plan, sent_by, show_plan
 from .recipients import Mailing, confirm, load, only, preview
 from .sending import Letter, deliver
 from .terminal import note, say
+
+_WORDS = tuple(part.name for part in fields(Words))
 
 
 @frozen(kw_only=True)
 class _Order:
     """What was asked for, an attribute for each option."""
 
-    event: str | None
-    legacy: bool
-    message: str | None = field(repr=False)
-    message_file: str | None
+    words: Words
     recipients: str | None
     column: str | None
-    context_file: str | None
+    journal: str | None
     dry_run: bool
     test_to: str | None = field(repr=False)
     yes: bool
@@ -53,6 +55,16 @@ class _Order:
         """The rate, which a dry run shows without any credential."""
         return RateLimit(requests=self.requests_per_minute, share=self.share)
 
+    def planning(self) -> Planning:
+        """What is to be planned, for a job."""
+        return Planning(
+            words=self.words,
+            recipients=self.recipients,
+            column=self.column,
+            requests_per_minute=self.requests_per_minute,
+            share=self.share,
+        )
+
     def server(self) -> dict[str, Any]:
         """What the settings are made of, the credential aside."""
         return {
@@ -64,15 +76,14 @@ class _Order:
 
 
 @click.command(epilog=MOVEWORKS_EPILOG)
-@option("--event", metavar="ID", help="The event to send for, a UUID.")
-@option("--legacy", is_flag=True, help="Send without an event, through the legacy endpoint.")
-@option("--message", metavar="TEXT", help="The message, 1 to 20000 characters.")
-@option("--message-file", metavar="FILE", help="A UTF-8 file that holds the message.")
-@option("--recipients", metavar="FILE", help="CSV, JSON, Excel, Parquet, text; - is stdin.")
-@option("--column", metavar="NAME", help="The column of the addresses, where it is not clear.")
-@option("--context-file", metavar="FILE", help='A JSON object like {"slots": {...}}.')
+@letter_options
 @option("--dry-run", is_flag=True, help="Show what would be sent, and send nothing.")
 @option("--test-to", metavar="ADDRESS", help="Send to this address only.")
+@option(
+    "--journal",
+    metavar="FILE",
+    help="Make it a job in this new file, which can be resumed: plan and run in one.",
+)
 @option("--yes", is_flag=True, help="Do not ask before more than 500 people.")
 @json_option("SEND")
 @rate_options
@@ -81,10 +92,13 @@ class _Order:
 def send(context: click.Context, /, **given: Any) -> int:
     """Send one message to everybody in a file.
 
-    Exit codes: 0 all accepted; 2 usage; 3 some rejected or invalid; 4 some unknown; 5 nothing
-    sent; 130 interrupted.
+    `plan` and `run` do it as a job that can be resumed, with templates. Exit codes: 0 all accepted;
+    2 usage; 3 some rejected or invalid; 4 some unknown; 5 nothing sent; 130 interrupted.
     """
-    order = _Order(**given)
+    words = Words(**{name: given.pop(name) for name in _WORDS if name in given})
+    order = _Order(words=words, **given)
+    if order.journal is not None:
+        return _send_job(context, order, order.journal)
     letter, mailing = _letter(order), _mailing(order)
     show(mailing, order.limit)
     if order.dry_run:
@@ -93,7 +107,7 @@ def send(context: click.Context, /, **given: Any) -> int:
         mailing = only(order.test_to)
         note("test: to the address of --test-to only; nobody else is told")
     settings = moveworks_settings(context, **order.server())
-    if not confirm(mailing, yes=order.yes, source=order.recipients):
+    if not confirm(mailing.people, yes=order.yes, source=order.recipients):
         raise click.Abort
     result = asyncio.run(deliver(letter, mailing, settings))
     return conclude(result, mailing, as_json=order.as_json)
@@ -106,18 +120,46 @@ def show(mailing: Mailing, limit: RateLimit) -> None:
 
 
 def _letter(order: _Order) -> Letter:
-    if (order.event is None) != order.legacy:
-        raise InvalidInput("give one of --event and --legacy")
-    if (order.message is None) == (order.message_file is None):
-        raise InvalidInput("give one of --message and --message-file")
-    file, context = order.message_file, order.context_file
-    letter = Letter(
-        event_id=order.event,
-        message=order.message or "" if file is None else read_text(file),
-        context=None if context is None else read_object(context),
-    )
+    words = order.words
+    letter = Letter(event_id=words.event, message=words.text(), context=words.context())
     letter.check()
     return letter
+
+
+def _send_job(context: click.Context, order: _Order, journal: str) -> int:
+    """Plan it, show the plan, and run it."""
+    if order.dry_run or order.test_to is not None:
+        raise InvalidInput(
+            "--journal goes with neither --dry-run nor --test-to; see plan, and run --test-to"
+        )
+    settings = moveworks_settings(context, **order.server())
+    made = make_plan(journal, order.planning())
+    show_plan(made)
+    _confirm_job(made.people, order, journal)
+    job = Job(journal)
+    code = run_job(
+        job,
+        settings,
+        lambda client, show: job.run(client, on_progress=show),
+        as_json=order.as_json,
+        lines=False,
+    )
+    return code or (ExitCode.REJECTED if made.invalid else ExitCode.OK)
+
+
+def _confirm_job(count: int, order: _Order, journal: str) -> None:
+    """Ask before a large send. Without a yes the journal stays, and it is said how to go on."""
+    try:
+        agreed = confirm(count, yes=order.yes, source=order.recipients)
+    except InvalidInput as error:
+        raise JournalError(
+            f"{str(error).removesuffix('; add --yes')}; the job is planned, and {sent_by(journal)}"
+        ) from None
+    except KeyboardInterrupt:
+        agreed = False
+    if not agreed:
+        note(f"Nothing was sent. The job is planned, and {sent_by(journal)}")
+        raise click.exceptions.Exit(ExitCode.INTERRUPTED)
 
 
 def _mailing(order: _Order) -> Mailing:

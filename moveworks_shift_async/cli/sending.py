@@ -3,28 +3,22 @@
 from __future__ import annotations
 
 import asyncio
-import signal
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import closing, contextmanager, suppress
+from collections.abc import Callable, Mapping
+from contextlib import closing, suppress
 from typing import Any
 
-from attrs import define, field, frozen
+from attrs import field, frozen
 
 from ..bulk import BulkSend
-from ..client import MoveworksClient, gate_of
+from ..client import MoveworksClient
+from ..jobs.progress import JobProgress
 from ..models import BulkReport
-from ..session import Gate
 from ..settings import MoveworksSettings
 from ..wire.moveworks import check_message, send_path
-from .progress import Progress, read_progress
+from .progress import read_progress
 from .recipients import Mailing
-from .terminal import plural
+from .stopping import Stopper
 from .views import View, follow, make_view
-
-# SIGHUP: the connection to the terminal broke; Windows has none.
-_SIGNALS = tuple(
-    getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)
-)
 
 
 @frozen(kw_only=True)
@@ -57,16 +51,11 @@ class Result:
 
 async def deliver(letter: Letter, mailing: Mailing, settings: MoveworksSettings) -> Result:
     """Send it and show how far it is. Ctrl-C stops it; the account is complete all the same."""
-    client = MoveworksClient(
-        settings.credentials,
-        base_url=settings.base_url,
-        rate_limit=settings.rate_limit,
-        gate=gate_of(settings),
-    )
+    client = MoveworksClient.of(settings)
     bulk, view = letter.to(client, mailing), make_view()
-    stopper = _Stopper(bulk, client.gate, view)
+    stopper = Stopper(bulk.stop, client.gate, view)
 
-    def read() -> Progress:
+    def read() -> JobProgress:
         return read_progress(
             mailing.people,
             bulk.report,
@@ -81,7 +70,7 @@ async def deliver(letter: Letter, mailing: Mailing, settings: MoveworksSettings)
     return Result(report=bulk.report, interrupted=cut or stopper.presses > 0)
 
 
-async def _run(bulk: BulkSend, view: View, read: Callable[[], Progress]) -> bool:
+async def _run(bulk: BulkSend, view: View, read: Callable[[], JobProgress]) -> bool:
     """Wait for the send; say whether it was cut. The cut ends here: the account must be told."""
     try:
         async with asyncio.TaskGroup() as tasks:
@@ -97,7 +86,7 @@ async def _run(bulk: BulkSend, view: View, read: Callable[[], Progress]) -> bool
     return False
 
 
-async def _watch(view: View, read: Callable[[], Progress]) -> None:
+async def _watch(view: View, read: Callable[[], JobProgress]) -> None:
     """Keep the view up to date until cancelled, and once more then."""
     # A terminal that cannot be drawn on must not end a send in its middle.
     with suppress(Exception), closing(view):
@@ -105,42 +94,3 @@ async def _watch(view: View, read: Callable[[], Progress]) -> None:
             await follow(view, read)
         finally:
             view.show(read())
-
-
-@define(eq=False)
-class _Stopper:
-    """Ctrl-C: the first lets the requests in flight end, the second cuts them."""
-
-    _bulk: BulkSend
-    _gate: Gate
-    _view: View
-    presses: int = field(default=0, init=False)
-
-    @contextmanager
-    def listening(self) -> Iterator[None]:
-        """Take the signals, and give them back."""
-        loop, task = asyncio.get_running_loop(), asyncio.current_task()
-        # Windows has no such handlers: there asyncio cancels this task, as the second press does.
-        with suppress(NotImplementedError):
-            for number in _SIGNALS:
-                loop.add_signal_handler(number, self._pressed, task)
-        try:
-            yield
-        finally:
-            with suppress(NotImplementedError):
-                for number in _SIGNALS:
-                    loop.remove_signal_handler(number)
-            # The report is about to be printed: a late Ctrl-C must neither lose it nor end in a
-            # line that says that nothing was sent.
-            signal.signal(signal.SIGINT, signal.SIG_IGN)
-
-    def _pressed(self, task: asyncio.Task[Any] | None) -> None:
-        self.presses += 1
-        if self.presses == 1:
-            in_flight = plural(self._gate.snapshot().in_flight, "request")
-            self._bulk.stop()
-            self._view.note(
-                f"stopping: waiting for {in_flight} in flight; press Ctrl-C again to cut them"
-            )
-        elif self.presses == 2 and task is not None:
-            task.cancel()

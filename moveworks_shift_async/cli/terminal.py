@@ -56,27 +56,3 @@ def render(renderable: RenderableType, *, err: bool) -> str:
     with console.capture() as captured:
         console.print(renderable)
     return captured.get().rstrip("\n")
-
-
-def plural(count: int, noun: str, nouns: str | None = None) -> str:
-    """A count with its noun: `1 request`, `2,535 people`."""
-    return f"{count:,} {noun if count == 1 else nouns or noun + 's'}"
-
-
-def people(count: int) -> str:
-    """`1 person`, `2,535 people`."""
-    return plural(count, "person", "people")
-
-
-def duration(seconds: float) -> str:
-    """Seconds for a reader: `4.3 s`, `12 s`, `2 min 05 s`, `1 h 02 min`."""
-    whole = round(seconds)
-    if seconds < 10 and seconds != whole:
-        return f"{seconds:.1f} s"
-    minutes, rest = divmod(whole, 60)
-    if not minutes:
-        return f"{whole} s"
-    hours, minutes_left = divmod(minutes, 60)
-    if hours:
-        return f"{hours} h {minutes_left:02} min"
-    return f"{minutes} min {rest:02} s" if rest else f"{minutes} min"

@@ -14,8 +14,9 @@ from rich.table import Table
 from rich.text import Text
 
 from ..clock import SYSTEM_CLOCK
-from .progress import Progress
-from .terminal import note, people
+from ..jobs.progress import JobProgress
+from ..words import people
+from .terminal import note
 
 # Seconds between two looks at the account. A bar that moves less often looks stuck.
 _TICK = 0.15
@@ -26,7 +27,7 @@ _PLAIN_FIRST, _PLAIN_LAST = 2.0, 10.0
 class View(Protocol):
     """Where progress is shown."""
 
-    def show(self, progress: Progress) -> None:
+    def show(self, progress: JobProgress) -> None:
         """Show this moment."""
 
     def note(self, text: str) -> None:
@@ -43,7 +44,7 @@ def make_view() -> View:
     return Bar(console) if drawable else Lines()
 
 
-async def follow(view: View, read: Callable[[], Progress]) -> None:
+async def follow(view: View, read: Callable[[], JobProgress]) -> None:
     """Show what `read` gives, over and over, until cancelled."""
     while True:
         view.show(read())
@@ -56,7 +57,7 @@ class Lines:
 
     _next: float = field(default=_PLAIN_FIRST, init=False)
 
-    def show(self, progress: Progress) -> None:
+    def show(self, progress: JobProgress) -> None:
         """Write a line, if the last one is old."""
         if progress.elapsed < self._next or progress.finished:
             return
@@ -88,7 +89,7 @@ class Bar:
     def __attrs_post_init__(self) -> None:
         self._live = Live(console=self._console, auto_refresh=False)
 
-    def show(self, progress: Progress) -> None:
+    def show(self, progress: JobProgress) -> None:
         """Draw this moment."""
         self._live.start()  # only the first time does anything
         self._live.update(_drawing(progress), refresh=True)
@@ -102,7 +103,7 @@ class Bar:
         self._live.stop()
 
 
-def _drawing(progress: Progress) -> RenderableType:
+def _drawing(progress: JobProgress) -> RenderableType:
     line = Table.grid(padding=(0, 2), expand=True)
     line.add_column(ratio=1)
     line.add_column(no_wrap=True)

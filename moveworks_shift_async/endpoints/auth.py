@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from attrs import define
 
-from ..session import SessionManager
+from ..session import Call, SessionManager
 from ..wire import moveworks
 
 
@@ -14,13 +14,15 @@ class AuthEndpoint:
 
     _session: SessionManager
 
-    async def test(self) -> str:
+    async def test(self, *, once: bool = False) -> str:
         """Check the credential; return the vendor's text. Nobody is told anything.
 
-        Raises `NotAuthenticated` if it is refused, after one try with a new token.
+        `once` asks one time instead of as the retry policy says. Raises `NotAuthenticated` if the
+        credential is refused, after one try with a new token.
         """
         return await self._session.call(
             moveworks.auth_test_request,
             lambda response, _: moveworks.parse_auth_test(response),
             harmless=True,
+            call=Call(once=once),
         )

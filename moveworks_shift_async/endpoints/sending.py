@@ -24,7 +24,7 @@ class Sender:
     """Sends one message, in one request or in as many as it takes."""
 
     _session: SessionManager
-    _max_in_flight: int
+    max_in_flight: int
 
     async def send(
         self, content: Content, recipients: Iterable[str], priority: Priority
@@ -32,16 +32,16 @@ class Sender:
         """One request to 1..500 recipients."""
         if isinstance(recipients, (str, bytes)) or not isinstance(recipients, Iterable):
             raise InvalidInput("recipients must be a list of addresses")
-        return await self._now(content, tuple(recipients), Call(priority=priority))
+        return await self.deliver(content, tuple(recipients), Call(priority=priority))
 
     def send_bulk(self, content: Content, recipients: Recipients, priority: Priority) -> BulkSend:
         """Any number of recipients. What is wrong with the message is raised here, at once."""
         content.check()
 
         async def deliver(chunk: tuple[str, ...], call: Call) -> Receipt:
-            return await self._now(content, chunk, call)
+            return await self.deliver(content, chunk, call)
 
-        return BulkSend(deliver, recipients, self._max_in_flight, priority, self._session.clock)
+        return BulkSend(deliver, recipients, self.max_in_flight, priority, self._session.clock)
 
     def batcher(self, linger: float, max_waiting: int, priority: Priority) -> LingeringBatcher:
         """Collects single sends."""
@@ -49,8 +49,8 @@ class Sender:
 
         return LingeringBatcher(self._late, linger, max_waiting, priority, self._session.clock)
 
-    async def _now(self, content: Content, people: Sequence[str], call: Call) -> Receipt:
-        """Checked and written before it waits for anything."""
+    async def deliver(self, content: Content, people: Sequence[str], call: Call) -> Receipt:
+        """One request, checked and written before it waits for anything."""
         request = content.request(people)
         return await self._call(lambda: request, lambda: len(people), call)
 

@@ -1,0 +1,253 @@
+"""`moveworks-shift run`, `resume`, `status`, `pause`, `stop` and `report`: a job by its journal."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import shlex
+from typing import Any
+
+import click
+
+from ..client import MoveworksClient
+from ..errors import MoveworksError
+from ..jobs.job import Job
+from ..jobs.reporting.account import JobAccount
+from ..jobs.reporting.text import account_lines
+from ..settings import MoveworksSettings
+from ..words import plural
+from .failures import ExitCode, error_line, exit_code, stopped_line, what_happened
+from .options import (
+    MOVEWORKS_EPILOG,
+    json_option,
+    moveworks_settings,
+    option,
+    rate_options,
+    server_options,
+)
+from .recipients import only
+from .terminal import note, plain, say
+from .working import Work, work
+
+_UNKNOWN = click.Choice(["report", "resend", "skip"])
+_journal = click.argument("journal", metavar="JOURNAL")
+_isolate = option(
+    "--isolate",
+    metavar="N",
+    type=click.IntRange(min=0),
+    default=0,
+    show_default="none",
+    help="Add at most N requests, in all runs together, to find the addresses for which a list is"
+    " refused, and tell the others; one such address among 500 costs 18.",
+)
+_test_to = option(
+    "--test-to",
+    metavar="ADDRESS",
+    help="Send the first texts, at most three, to this address only, and the job to nobody.",
+)
+
+
+@click.command(epilog=MOVEWORKS_EPILOG)
+@_journal
+@_isolate
+@_test_to
+@json_option("RUN", lines=True)
+@rate_options
+@server_options
+@click.pass_context
+def run(
+    context: click.Context,
+    /,
+    journal: str,
+    isolate: int,
+    test_to: str | None,
+    as_json: bool,
+    **server: Any,
+) -> int:
+    """Send a job that was planned.
+
+    Ctrl-C sends nothing more and lets requests in flight end; `resume` goes on. Exit codes: 0 all
+    accepted; 2 usage or journal; 3 some rejected or not sent; 4 some unknown; 5 nothing sent; 130
+    interrupted.
+    """
+    if test_to is not None:
+        only(test_to)  # a bad address comes before anything else
+    settings, job = moveworks_settings(context, **server), Job(journal)
+    if test_to is not None:
+        return _test(job, settings, test_to, as_json=as_json)
+    return run_job(
+        job,
+        settings,
+        lambda client, show: job.run(client, on_progress=show, isolate=isolate),
+        as_json=as_json,
+    )
+
+
+@click.command(epilog=MOVEWORKS_EPILOG)
+@_journal
+@option(
+    "--unknown",
+    type=_UNKNOWN,
+    default="report",
+    show_default=True,
+    help="What becomes of people who may have been told or not: report keeps them for a later"
+    " decision, resend sends to them again, and some may be told twice, skip leaves them for good.",
+)
+@_isolate
+@json_option("RESUME", lines=True)
+@rate_options
+@server_options
+@click.pass_context
+def resume(
+    context: click.Context,
+    /,
+    journal: str,
+    unknown: Any,
+    isolate: int,
+    as_json: bool,
+    **server: Any,
+) -> int:
+    """Go on with a job that was interrupted, paused or stopped.
+
+    Whoever was accepted is not told again. If the job is paused in a process that still runs, it
+    goes on there, and this command ends. Exit codes: as `run`.
+    """
+    job = Job(journal)
+    if asyncio.run(job.go_on()):
+        note("the pause has ended; the process that runs the job goes on, with its own options")
+        return ExitCode.OK
+    settings = moveworks_settings(context, **server)
+    return run_job(
+        job,
+        settings,
+        lambda client, show: job.resume(client, unknown=unknown, on_progress=show, isolate=isolate),
+        as_json=as_json,
+    )
+
+
+@click.command()
+@_journal
+@json_option("STATUS")
+def status(journal: str, as_json: bool) -> int:
+    """Show how a job stands, also while it runs. Nothing is changed.
+
+    The exit code is 0 whatever has become of the people.
+    """
+    show_account(asyncio.run(Job(journal).account()), as_json=as_json)
+    return ExitCode.OK
+
+
+@click.command()
+@_journal
+def pause(journal: str) -> int:
+    """Let the process that runs a job send nothing more until `resume`.
+
+    That process waits meanwhile. Exit code 2 if there is none.
+    """
+    asyncio.run(Job(journal).pause())
+    note(f"pausing: requests in flight end, no others begin; {_goes_on(journal)}")
+    return ExitCode.OK
+
+
+@click.command()
+@_journal
+def stop(journal: str) -> int:
+    """Let the process that runs a job end; `resume` goes on.
+
+    It ends as it does after Ctrl-C. Exit code 2 if there is none.
+    """
+    asyncio.run(Job(journal).stop())
+    note(f"stopping: requests in flight end, and then that process; {_goes_on(journal)}")
+    return ExitCode.OK
+
+
+@click.command()
+@_journal
+@option("--csv", metavar="FILE", help="Write a row for each recipient to a new CSV file.")
+@option("--html", metavar="FILE", help="Write the account as one page to a new HTML file.")
+@json_option("REPORT")
+def report(journal: str, csv: str | None, html: str | None, as_json: bool) -> int:
+    """Print what has become of everybody in a job.
+
+    The exit code is 0 whatever has become of the people.
+    """
+    job = Job(journal)
+    if csv is not None:
+        asyncio.run(job.write_csv(csv))
+        note(f"{plain(csv)}: written, a row for each recipient")
+    if html is not None:
+        asyncio.run(job.write_page(html))
+        note(f"{plain(html)}: written, one page")
+    show_account(asyncio.run(job.account()), as_json=as_json)
+    return ExitCode.OK
+
+
+def run_job(
+    job: Job, settings: MoveworksSettings, go: Work, *, as_json: bool, lines: bool = True
+) -> int:
+    """Run it, show its progress, print its account; the exit code."""
+    worked = asyncio.run(work(job, settings, go, as_json=as_json and lines))
+    stopped = worked.stopped
+    if as_json:
+        why = None if stopped is None else what_happened(stopped)
+        say(json.dumps(plain_account(worked.account) | {"stopped": why}))
+    else:
+        show_account(worked.account, as_json=False)
+    if stopped is not None:
+        note(stopped_line(stopped, job.path, nobody=worked.nobody))
+    return worked.exit_code()
+
+
+def show_account(account: JobAccount, *, as_json: bool) -> None:
+    """Print it."""
+    say(json.dumps(plain_account(account)) if as_json else "\n".join(account_lines(account)))
+
+
+def _goes_on(journal: str) -> str:
+    return f"this goes on: moveworks-shift resume {plain(shlex.quote(journal))}"
+
+
+def _test(job: Job, settings: MoveworksSettings, address: str, *, as_json: bool) -> int:
+    """Send the first texts to one address; a Ctrl-C cannot know whether they went out."""
+    try:
+        sent = asyncio.run(_sent(job, settings, address))
+    except KeyboardInterrupt:
+        note("Error: interrupted. The test may have been sent or not. Nobody else was told.")
+        return ExitCode.INTERRUPTED
+    except MoveworksError as error:
+        note(error_line(error, went_out="Nobody but the address of --test-to can have been told"))
+        return exit_code(error)
+    note(f"test: {plural(sent, 'request')} to the address of --test-to only; nobody else was told,"
+         " and the journal is as it was")  # fmt: skip
+    if as_json:
+        say(json.dumps({"test": True, "requests": sent}))
+    return ExitCode.OK
+
+
+async def _sent(job: Job, settings: MoveworksSettings, address: str) -> int:
+    async with MoveworksClient.of(settings) as client:
+        return len(await job.test(client, address))
+
+
+def plain_account(account: JobAccount) -> dict[str, Any]:
+    """The account as plain values: people, requests, seconds."""
+    counts = ("people", "accepted", "rejected", "unknown", "left_alone", "resent", "not_sent",
+              "in_flight", "duplicates", "invalid", "chunks", "requests", "throttled", "running",
+              "paused", "finished")  # fmt: skip
+    return {
+        **{name: getattr(account, name) for name in counts},
+        "seconds": round(account.elapsed, 3),
+        "errors": [
+            {
+                "outcome": "not_sent" if kind.state == "planned" else kind.state.value,
+                "error": kind.error,
+                "message": kind.message,
+                "people": kind.people,
+                "chunks": kind.chunks,
+            }
+            for kind in account.errors
+        ],
+    }
+
+
+COMMANDS = (run, resume, status, pause, stop, report)

@@ -1,0 +1,113 @@
+"""Ctrl-C and its kin, while something is planned or sent."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from functools import partial
+from typing import Any
+
+import click
+from attrs import define, field
+
+from ..session import Gate
+from ..words import plural
+from .failures import INTERRUPTED, ExitCode
+from .terminal import note
+from .views import View
+
+# SIGHUP: the connection to the terminal broke; Windows has none.
+_SIGNALS = tuple(
+    getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)
+)
+
+
+# Seconds that a plan may take to clean up before anybody hears of it.
+_PATIENCE = 1.0
+
+
+@contextmanager
+def leaving() -> Iterator[None]:
+    """Ctrl-C while nothing is sent: the first cancels, the second leaves at once.
+
+    What a thread waits for cannot be cancelled: a terminal that nobody types at, or a database.
+    """
+    loop, task = asyncio.get_running_loop(), asyncio.current_task()
+    waiting = "stopping: waiting for the recipients' source; press Ctrl-C again to leave at once"
+    timers: list[asyncio.TimerHandle] = []
+
+    def pressed() -> None:
+        if timers:
+            note(INTERRUPTED)
+            os._exit(ExitCode.INTERRUPTED)
+        timers.append(loop.call_later(_PATIENCE, note, waiting))
+        if task is not None:
+            task.cancel()
+
+    with _heard(loop, pressed):
+        try:
+            yield
+        except asyncio.CancelledError:
+            raise click.Abort from None
+        finally:
+            for timer in timers:
+                timer.cancel()
+
+
+@contextmanager
+def _heard(loop: asyncio.AbstractEventLoop, pressed: Callable[[], None]) -> Iterator[None]:
+    """Take the signals, and give them back."""
+    # Windows has no such handlers: there asyncio cancels the main task by itself.
+    with suppress(NotImplementedError):
+        for number in _SIGNALS:
+            loop.add_signal_handler(number, pressed)
+    try:
+        yield
+    finally:
+        with suppress(NotImplementedError):
+            for number in _SIGNALS:
+                loop.remove_signal_handler(number)
+
+
+@define(eq=False)
+class Stopper:
+    """Ctrl-C: the first lets the requests in flight end, the second cuts them."""
+
+    #: Sends nothing more and lets requests in flight end.
+    _stop: Callable[[], None]
+    _gate: Gate
+    _view: View
+    presses: int = field(default=0, init=False)
+
+    @contextmanager
+    def listening(self) -> Iterator[None]:
+        """Take the signals, and give them back."""
+        task = asyncio.current_task()
+        try:
+            with _heard(asyncio.get_running_loop(), partial(self._pressed, task)):
+                yield
+        finally:
+            # The report is about to be printed: a late Ctrl-C must neither lose it nor end in a
+            # line that says that nothing was sent.
+            signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+    def _pressed(self, task: asyncio.Task[Any] | None) -> None:
+        self.presses += 1
+        if self.presses == 1:
+            in_flight = self._gate.snapshot().in_flight
+            self._stop()
+            self._view.note(_stopping(in_flight))
+        elif self.presses == 2 and task is not None:
+            task.cancel()
+
+
+def _stopping(in_flight: int) -> str:
+    if not in_flight:
+        return "stopping: nothing more is sent"
+    return (
+        f"stopping: waiting for {plural(in_flight, 'request')} in flight; press Ctrl-C again to"
+        " cut them and leave their people unknown"
+    )

@@ -1,0 +1,136 @@
+"""A run of a job with progress and Ctrl-C."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+
+from attrs import asdict, define, field, frozen
+
+from ..client import MoveworksClient
+from ..errors import JobStopped, JournalError, MoveworksError
+from ..jobs.job import Job
+from ..jobs.progress import JobProgress
+from ..jobs.reporting.account import JobAccount
+from ..jobs.work import OnProgress
+from ..settings import MoveworksSettings
+from .failures import ExitCode
+from .stopping import Stopper
+from .terminal import note, say
+from .views import View, make_view
+
+# Seconds between two lines of JSON.
+_EVERY = 1.0
+
+
+@frozen(kw_only=True)
+class Worked:
+    """How a run ended."""
+
+    account: JobAccount
+    interrupted: bool
+    stopped: JobStopped | None
+
+    @property
+    def nobody(self) -> bool:
+        """Nobody can have been told."""
+        return not (self.account.accepted or self.account.unknown)
+
+    def exit_code(self) -> ExitCode:
+        """An interruption before all, then the worst that is true."""
+        if self.interrupted:
+            return ExitCode.INTERRUPTED
+        if self.stopped is not None and self.nobody:
+            return ExitCode.NOTHING_SENT
+        return account_code(self.account)
+
+
+Work = Callable[[MoveworksClient, OnProgress], Awaitable[object]]
+
+
+async def work(job: Job, settings: MoveworksSettings, run: Work, *, as_json: bool) -> Worked:
+    """Run it and show how far it is. However it ends, the account is the journal's."""
+    client, view = MoveworksClient.of(settings), JsonLines() if as_json else make_view()
+    stopper, meter = Stopper(lambda: job.drain("interrupted"), client.gate, view), _Meter(view.show)
+    try:
+        with stopper.listening():
+            stopped, cut = await _ended(run(client, meter.show), meter)
+    finally:
+        with suppress(Exception):  # a terminal that cannot be drawn on
+            view.close()
+        await client.close()
+    try:
+        account = await job.account()
+    except JournalError as error:
+        raise meter.judged(error) from error
+    return Worked(account=account, interrupted=cut or stopper.presses > 0, stopped=stopped)
+
+
+async def _ended(running: Awaitable[object], meter: _Meter) -> tuple[JobStopped | None, bool]:
+    """Wait for a run; what stopped it, and whether it was cut. The account must be told."""
+    try:
+        await running
+    except JobStopped as error:
+        return error, False
+    except JournalError as error:
+        judged = meter.judged(error)
+        if not isinstance(judged, JobStopped):
+            raise
+        return judged, False
+    except asyncio.CancelledError:
+        if (task := asyncio.current_task()) is not None:
+            task.uncancel()
+        return None, True
+    return None, False
+
+
+@define(eq=False)
+class _Meter:
+    """Passes progress on, and knows whether this run has sent anything."""
+
+    _show: OnProgress
+    #: Requests of the job before this run.
+    _before: int | None = None
+    _now: int = 0
+
+    def show(self, progress: JobProgress) -> None:
+        """Take note, and show it."""
+        self._now = progress.requests
+        if self._before is None:
+            self._before = progress.requests
+        self._show(progress)
+
+    def judged(self, error: JournalError) -> MoveworksError:
+        """A journal that fails once requests went out has stopped a job."""
+        if self._before in (None, self._now):
+            return error
+        return JobStopped(f"the job stopped: {error}", cause=error)
+
+
+@define(eq=False)
+class JsonLines(View):
+    """One line of JSON a second on stdout; notes go to stderr."""
+
+    _next: float = field(default=0.0, init=False)
+
+    def show(self, progress: JobProgress) -> None:
+        """Write a line, if the last one is old or this is the end."""
+        if progress.elapsed >= self._next or progress.finished:
+            self._next = progress.elapsed + _EVERY
+            say(json.dumps({"progress": asdict(progress)}))
+
+    def note(self, text: str) -> None:
+        """Write it to stderr."""
+        note(text)
+
+    def close(self) -> None:
+        """Nothing to do."""
+
+
+def account_code(account: JobAccount) -> ExitCode:
+    """The exit code of an account: the worst that is true."""
+    if account.undecided:
+        return ExitCode.UNKNOWN
+    return ExitCode.REJECTED if account.rejected or account.not_sent else ExitCode.OK

@@ -1,0 +1,197 @@
+"""`Job`: everything that can be done with a job, by the name of its file."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Callable
+from typing import Literal, TypeVar, get_args
+
+from attrs import define, field
+
+from ..addresses import address_fault
+from ..client import MoveworksClient
+from ..clock import SYSTEM_CLOCK, Clock
+from ..errors import InvalidInput, JournalError
+from ..models import Receipt
+from ..session import Call
+from ..wire.moveworks import Content
+from .journal import Journal
+from .lock import is_free
+from .planning.plan import Plan, plan
+from .records import State, Wish
+from .reporting.account import JobAccount, read_account, standing
+from .reporting.page import write_page
+from .reporting.roll import write_csv
+from .work import OnProgress, Work
+
+__all__ = ["Job", "JobAccount", "Plan"]
+
+T = TypeVar("T")
+OnLeftUnknown = Literal["report", "resend", "skip"]
+
+# Texts that a test sends at most: enough to see that the columns are the right ones.
+_TESTED = 3
+
+
+def _path(given: str | os.PathLike[str]) -> str:
+    return os.fspath(given)
+
+
+@define(eq=False)
+class Job:
+    """A bulk send that outlives its process. Its methods raise `JournalError` for its file."""
+
+    path: str = field(converter=_path)
+    _clock: Clock = field(default=SYSTEM_CLOCK, repr=False)
+    #: What this process does for it just now.
+    _work: Work | None = field(default=None, init=False, repr=False)
+
+    #: `await Job.plan(journal, source, ...)` makes the journal.
+    plan = staticmethod(plan)
+
+    async def run(
+        self,
+        client: MoveworksClient,
+        *,
+        on_progress: OnProgress | None = None,
+        isolate: int = 0,
+    ) -> JobAccount:
+        """Send what was planned, and return the account.
+
+        `isolate` is how many requests may be added to find the addresses for which a list is
+        refused. Raises `JobStopped` where going on makes no sense: a refused credential, an
+        unknown event, a full disk, no server for two hours. Cancelled, it cuts what is in flight,
+        and those people are unknown. Whatever happens, the journal is right, and `resume` goes on.
+        """
+        return await self._send(client, self._first, on_progress, isolate)
+
+    async def resume(
+        self,
+        client: MoveworksClient,
+        *,
+        unknown: OnLeftUnknown = "report",
+        on_progress: OnProgress | None = None,
+        isolate: int = 0,
+    ) -> JobAccount:
+        """Go on with a job that has begun; everything that was accepted stays so. As `run`.
+
+        Chunks whose requests were on their way when the process died are unknown. `"report"`
+        leaves all unknown ones as they are, `"resend"` sends them again, and people may be told
+        twice; `"skip"` leaves them for good, whatever a later `resume` says.
+        """
+        if unknown not in get_args(OnLeftUnknown):
+            raise InvalidInput(f"unknown must be one of {', '.join(get_args(OnLeftUnknown))}")
+
+        def begin(journal: Journal) -> None:
+            journal.orphans()
+            if unknown == "resend":
+                journal.resend_unknown()
+            elif unknown == "skip":
+                journal.leave_unknown()
+
+        return await self._send(client, begin, on_progress, isolate)
+
+    def drain(self, why: str = "stopped") -> None:
+        """End the run of this process: requests in flight end, the others stay planned."""
+        if self._work is not None:
+            self._work.stop(why)
+
+    async def pause(self) -> None:
+        """Let the process that runs it send nothing more until `go_on`, whichever it is.
+
+        Raises `JournalError` if no process runs it. Requests in flight end.
+        """
+        await self._ask(Wish.PAUSE)
+
+    async def stop(self) -> None:
+        """Let the process that runs it end as `drain` does. Otherwise as `pause`."""
+        await self._ask(Wish.STOP)
+
+    async def go_on(self) -> bool:
+        """End a pause; whether there was one, in a process that still runs."""
+
+        def write(journal: Journal) -> bool:
+            paused = not is_free(self.path) and journal.wish() is Wish.PAUSE
+            if paused:
+                journal.set_wish(Wish.RUN, self._clock.utcnow().timestamp())
+            return paused
+
+        return await self._read(write)
+
+    async def _ask(self, wish: Wish) -> None:
+        def write(journal: Journal) -> None:
+            if is_free(self.path):
+                raise JournalError(f"no process runs {self.path}")
+            journal.set_wish(wish, self._clock.utcnow().timestamp())
+
+        await self._read(write)
+
+    async def account(self) -> JobAccount:
+        """What became of everybody, also while it runs."""
+        return await self._read(read_account)
+
+    async def standing(self) -> dict[str, State]:
+        """Where each recipient's chunk stands. All of them are in memory: for small jobs."""
+
+        def read(journal: Journal) -> dict[str, State]:
+            states = {record.id: record.state for record in standing(journal)}
+            return {
+                address: states[chunk]
+                for chunk, recipients in journal.recipients()
+                for address in recipients
+            }
+
+        return await self._read(read)
+
+    async def write_csv(self, path: str | os.PathLike[str]) -> None:
+        """Write a row for each recipient to a new file: address, outcome, chunk, time, reason.
+
+        Raises `InvalidInput` if the file exists. It is readable by its owner alone.
+        """
+        await self._read(lambda journal: write_csv(journal, os.fspath(path)))
+
+    async def write_page(self, path: str | os.PathLike[str]) -> None:
+        """Write the account as one page of HTML to a new file; otherwise as `write_csv`."""
+        await self._read(lambda journal: write_page(read_account(journal), os.fspath(path)))
+
+    async def test(self, client: MoveworksClient, address: str) -> list[Receipt]:
+        """Send the first three texts to one address; the journal stays as it is."""
+        if (fault := address_fault(address)) is not None:
+            raise InvalidInput(f"what to test with is no address: {fault}")
+        texts = await self._read(self._first_texts)
+        return [await client.sender.deliver(text, (address,), Call()) for text in texts]
+
+    def _first_texts(self, journal: Journal) -> list[Content]:
+        journal.verify()
+        return journal.first_contents(_TESTED)
+
+    def _first(self, journal: Journal) -> None:
+        if journal.runs():
+            on = "go on with it (resume)" if journal.claim(-1, 1) else "see its account (report)"
+            raise JournalError(f"{self.path} has begun already; {on}")
+
+    async def _read(self, step: Callable[[Journal], T]) -> T:
+        """Something short with the journal, beside whoever runs it."""
+
+        def reading() -> T:
+            journal = Journal.open(self.path)
+            try:
+                return step(journal)
+            finally:
+                journal.close()
+
+        return await asyncio.to_thread(reading)
+
+    async def _send(
+        self,
+        client: MoveworksClient,
+        begin: Callable[[Journal], None],
+        on_progress: OnProgress | None,
+        isolate: int,
+    ) -> JobAccount:
+        self._work = Work(self.path, client, self._clock, on_progress, isolate)
+        try:
+            return await self._work.all(begin)
+        finally:
+            self._work = None

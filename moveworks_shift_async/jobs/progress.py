@@ -1,0 +1,151 @@
+"""How far a send is, and what it waits for, as values. Pure: the counts and the gate come in."""
+
+from __future__ import annotations
+
+import math
+from collections import deque
+
+from attrs import define, field, frozen
+
+from ..limits.window import GateSnapshot
+from ..settings import RateLimit
+from ..words import duration, plural
+from .records import State, Step
+
+# Seconds over which the rate of now is counted: the vendor's own window.
+_MINUTE = 60.0
+
+
+@frozen(kw_only=True)
+class JobProgress:
+    """One moment of a send. Counts are people unless said otherwise."""
+
+    total: int
+    told: int
+    rejected: int
+    unknown: int
+    #: HTTP requests made.
+    requests: int
+    #: Answers 429 among them.
+    throttled: int
+    #: Those that ended in the last minute; None where nobody counts them.
+    last_minute: int | None
+    #: Requests a minute that the rate limit lets through now.
+    allowed_a_minute: float
+    #: Nobody is left to wait for; some may not have been sent to.
+    finished: bool
+    #: Seconds since this run began.
+    elapsed: float
+    #: Seconds; None where nothing tells.
+    left: float | None
+    #: What it is waiting for.
+    why: str
+
+    @property
+    def done(self) -> int:
+        """People whose requests have ended."""
+        return self.told + self.rejected + self.unknown
+
+    def counts(self) -> str:
+        """`told 1,000, rejected 0, unknown 0; 2 requests, 2 in the last minute (120 allowed)`."""
+        rate = ""
+        if self.last_minute is not None:
+            rate = f", {self.last_minute} in the last minute ({self.allowed_a_minute:.0f} allowed)"
+        return (
+            f"told {self.told:,}, rejected {self.rejected:,}, unknown {self.unknown:,};"
+            f" {plural(self.requests, 'request')}{rate}"
+        )
+
+    def time_left(self) -> str:
+        """`12 s left`, or nothing."""
+        if self.left is None or self.finished:
+            return ""
+        return f"{duration(math.ceil(self.left))} left"
+
+
+@define(eq=False)
+class Tally:
+    """The counts of a job while it runs."""
+
+    total: int
+    #: People by state.
+    people: dict[State, int]
+    #: Requests that are still to be made.
+    to_send: int
+    requests: int
+    throttled: int
+    #: When this run began, by the clock's own time.
+    began: float
+    #: Ends of requests that could not be written down.
+    unwritten: int = 0
+    #: Chunks that have ended in this run.
+    ended: int = 0
+    _recent: deque[tuple[float, int]] = field(factory=deque, repr=False)
+
+    def add(self, step: Step, people: int, now: float) -> None:
+        """A request has ended."""
+        self.requests += step.requests
+        self.throttled += step.throttled
+        self._recent.append((now, step.requests))
+        if step.state is State.SPLIT:
+            self.to_send += 1
+        elif step.state is not State.PLANNED:
+            self.people[step.state] = self.people.get(step.state, 0) + people
+            self.to_send -= 1
+            self.ended += 1
+
+    def last_minute(self, now: float) -> int:
+        """Requests of this run that ended in the last minute."""
+        while self._recent and self._recent[0][0] < now - _MINUTE:
+            self._recent.popleft()
+        return sum(count for _, count in self._recent)
+
+    def progress(
+        self, gate: GateSnapshot, limit: RateLimit, now: float, waits_for: str | None
+    ) -> JobProgress:
+        """This moment; `waits_for` wins over what the gate says."""
+        left = None if waits_for else time_left(
+            self.to_send, gate, limit, self.ended, now - self.began
+        )  # fmt: skip
+        return JobProgress(
+            total=self.total,
+            told=self.people.get(State.ACCEPTED, 0),
+            rejected=self.people.get(State.REJECTED, 0),
+            unknown=self.people.get(State.UNKNOWN, 0),
+            requests=self.requests,
+            throttled=self.throttled,
+            last_minute=self.last_minute(now),
+            allowed_a_minute=allowed(gate, limit),
+            finished=self.to_send <= 0,
+            elapsed=now - self.began,
+            left=left,
+            why="" if self.to_send <= 0 else waits_for or why(gate, self.requests),
+        )
+
+
+def allowed(gate: GateSnapshot, limit: RateLimit) -> float:
+    """Requests a minute that the gate lets through."""
+    return min(gate.rate, gate.budget / limit.per) * 60
+
+
+def time_left(
+    to_send: int, gate: GateSnapshot, limit: RateLimit, ended: int, elapsed: float
+) -> float | None:
+    """The gate's own arithmetic where it binds, else the pace so far."""
+    beyond = to_send - gate.in_flight - max(0, gate.budget - gate.used)
+    if beyond > 0 and math.isfinite(gate.next_in):
+        return gate.next_in + (beyond - 1) // gate.budget * limit.per
+    return to_send * elapsed / ended if ended else None
+
+
+def why(gate: GateSnapshot, requests: int) -> str:
+    """What the next request waits for."""
+    if gate.paused_for > 0:
+        return f"paused {math.ceil(gate.paused_for)} s after a 429"
+    if gate.waiting and gate.mode != "burst" and gate.why:
+        return f"{gate.mode} at {gate.rate * 60:.0f} requests a minute: {gate.why}"
+    if gate.waiting and 0 < gate.next_in < math.inf:
+        return f"waiting {math.ceil(gate.next_in)} s for the rate limit"
+    if gate.in_flight:
+        return f"waiting for answers: {gate.in_flight} in flight"
+    return "waiting to try again after a failure" if requests else "starting"

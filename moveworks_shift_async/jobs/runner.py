@@ -1,0 +1,312 @@
+"""From the journal through a client, and every outcome back into the journal.
+
+For each chunk: a slot and a token; `sending` on the disk; the request; its end on the disk. The
+requests of different chunks overlap, their steps share commits. A request is tried once: what was
+not told goes back among the planned chunks, so a crash between two tries loses nothing and makes
+nobody unknown. `trouble` says when to go on, wait or stop.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from functools import partial
+
+from attrs import define, field
+
+from ..client import MoveworksClient
+from ..clock import SYSTEM_CLOCK, Clock
+from ..ending import ending_of
+from ..errors import JournalError, MoveworksError, NotSent
+from ..session import Call
+from ..words import duration, plural
+from .isolate import COST, blames_the_list, halves
+from .journal import Journal
+from .progress import Tally
+from .records import Chunk, Event, Incident, State, Step, Wish
+from .scribe import Scribe
+from .trouble import Trouble, Verdict, judge
+
+# Seconds between two looks at what another terminal asks for.
+_LOOK = 0.5
+# Chunks that start in one turn of the event loop: to write the request of one takes up to half a
+# millisecond, and whoever else is in the loop has a turn between them.
+_STARTS = 4
+
+Parts = list[tuple[str, ...]]
+
+_STATES = {
+    Verdict.ACCEPTED: State.ACCEPTED,
+    Verdict.REJECTED: State.REJECTED,
+    Verdict.UNKNOWN: State.UNKNOWN,
+    Verdict.AGAIN: State.PLANNED,
+    Verdict.STOP: State.PLANNED,
+}
+
+
+@define(eq=False, repr=False)
+class Runner:
+    """One run of a job, from its first chunk to its end."""
+
+    _client: MoveworksClient
+    _scribe: Scribe
+    tally: Tally
+    #: Requests that isolating may still add.
+    _isolate: int = 0
+    _max_in_flight: int = 32
+    #: The server to tie the job to when somebody was told, or may have been.
+    _bind_to: str | None = None
+    _clock: Clock = SYSTEM_CLOCK
+    trouble: Trouble = field(factory=Trouble, init=False)
+    #: Why it ends early, and the error that ended it, if one did.
+    ending: str | None = field(default=None, init=False)
+    error: MoveworksError | None = field(default=None, init=False)
+    paused_at: float | None = field(default=None, init=False)
+    _queue: deque[Chunk] = field(factory=deque, init=False)
+    _running: set[asyncio.Task[None]] = field(factory=set, init=False)
+    #: The calls whose outcome is not known yet, with their tasks: they may still be taken back.
+    _calls: dict[Call, asyncio.Task[None]] = field(factory=dict, init=False)
+    _claimed: int = field(default=-1, init=False)
+    _claiming: bool = field(default=False, init=False)
+    _exhausted: bool = field(default=False, init=False)
+    _wake: asyncio.Event = field(factory=asyncio.Event, init=False)
+    #: Ends of requests that the disk did not take, with the halves of a list that was divided.
+    _unwritten: list[tuple[Step, Parts]] = field(factory=list, init=False)
+
+    @property
+    def waits_for(self) -> str | None:
+        """What it waits for, if that is not the rate limit."""
+        if self.ending is not None:
+            return (
+                f"stopping: {plural(self._client.gate.snapshot().in_flight, 'request')} in flight"
+            )
+        if self.paused_at is not None:
+            return "paused from another terminal"
+        if self.trouble.since is None:
+            return None
+        waited = duration(self._clock.now() - self.trouble.since)
+        return f"waiting for the server for {waited}: {self.trouble.reason}"
+
+    async def run(self) -> None:
+        """Until no chunk is planned any more, or it was told to end."""
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                others = [tasks.create_task(self._listen()), tasks.create_task(self._ask())]
+                while self._fill(tasks):
+                    self._wake.clear()
+                    await self._wake.wait()
+                for other in others:
+                    other.cancel()
+        finally:
+            if self.trouble.since is not None:
+                self._note_wait(Incident.OUTAGE, self.trouble.since, self.trouble.reason)
+            if self.paused_at is not None:
+                self._note_wait(Incident.PAUSED, self.paused_at, "")
+            await asyncio.shield(self._write_rest())
+
+    def stop(self, why: str, error: MoveworksError | None = None) -> None:
+        """Send nothing more. Requests in flight end; all others stay planned."""
+        if self.ending is None:
+            self.ending, self.error = why, error
+        self._withdraw(self.ending)
+
+    def _withdraw(self, why: str) -> None:
+        """Take back what waits for its turn."""
+        for call, task in self._calls.items():
+            call.withdrawn = why
+            if not call.in_flight:
+                task.cancel()
+        self._wake.set()
+
+    def _fill(self, tasks: asyncio.TaskGroup) -> bool:
+        """Start what may start; say whether anything is left to wait for."""
+        if self.trouble.hopeless is not None:
+            self.stop(str(self.trouble.hopeless), self.trouble.hopeless)
+        for _ in range(_STARTS):
+            if self._may_start():
+                self._start(tasks, self._queue.popleft())
+        if self._may_start():
+            asyncio.get_running_loop().call_soon(self._wake.set)
+        if self.ending is not None:
+            return bool(self._running)
+        if len(self._queue) < self._max_in_flight and not (self._exhausted or self._claiming):
+            self._claiming = True
+            tasks.create_task(self._claim())
+        return bool(self._running or self._queue or not self._exhausted)
+
+    def _may_start(self) -> bool:
+        under_way = len(self._running)
+        return (
+            bool(self._queue)
+            and under_way < self._max_in_flight
+            and self.ending is None
+            and self.paused_at is None
+            and self.trouble.may_start(under_way)
+        )
+
+    async def _claim(self) -> None:
+        """Read the next chunks before they are needed."""
+        try:
+            count = 2 * self._max_in_flight
+            found = await self._scribe.do(lambda journal: journal.claim(self._claimed, count))
+        except JournalError as error:
+            self.stop(str(error), error)
+            return
+        finally:
+            self._claiming = False
+        self._queue.extend(found)
+        self._claimed = found[-1].id if found else self._claimed
+        self._exhausted = not found
+        self._wake.set()
+
+    def _start(self, tasks: asyncio.TaskGroup, chunk: Chunk) -> None:
+        call = Call(priority="bulk", once=True)
+        task = tasks.create_task(self._send(chunk, call))
+        self._running.add(task)
+        self._calls[call] = task
+        self.trouble.started()
+        task.add_done_callback(partial(self._ended, chunk, call))
+
+    def _ended(self, chunk: Chunk, call: Call, task: asyncio.Task[None]) -> None:
+        self._running.discard(task)
+        if self._calls.pop(call, None) is not None:  # cancelled before its first step
+            self._queue.appendleft(chunk)
+        self._wake.set()
+
+    async def _send(self, chunk: Chunk, call: Call) -> None:
+        """One request of a chunk, and what comes of it."""
+        written = False
+
+        async def before() -> None:
+            nonlocal written
+            if written:  # a second request, with a new token
+                return
+            written = True  # whoever is cancelled meanwhile cannot know
+            now = self._clock.utcnow().timestamp()
+            try:
+                await self._scribe.do(lambda journal: journal.sending(chunk.id, now))
+            except JournalError:
+                written = False
+                raise
+
+        call.before = before
+        delivery = self._client.sender.deliver(chunk.content, chunk.recipients, call)
+        _, error = await ending_of(delivery, lambda: NotSent("taken back"))
+        del self._calls[call]
+        self._meet(error)
+        if written:
+            await self._settle(chunk, call, error)
+        else:
+            self._queue.appendleft(chunk)
+        # What was taken back met nothing.
+        if judge(error) is Verdict.STOP and call.withdrawn is None:
+            self.stop(str(error), error)
+
+    def _meet(self, error: MoveworksError | None) -> None:
+        began, reason = self.trouble.since, self.trouble.reason
+        self.trouble.met(error, self._clock.now())
+        if began is not None and self.trouble.since is None:
+            self._note_wait(Incident.OUTAGE, began, reason)
+
+    async def _settle(self, chunk: Chunk, call: Call, error: MoveworksError | None) -> None:
+        """The end of a request is on the disk when this returns."""
+        state = _STATES[judge(error)]
+        parts = self._parts(chunk, error) if state is State.REJECTED else []
+        step = Step(
+            chunk=chunk.id,
+            state=State.SPLIT if parts else state,
+            at=self._clock.utcnow().timestamp(),
+            requests=call.requests,
+            throttled=call.throttled,
+            error=None if error is None else type(error).__name__,
+            reason=None if error is None else str(error),
+        )
+        try:
+            await self._scribe.do(partial(_write, step=step, parts=parts, bind_to=self._bind_to))
+        except JournalError as full:
+            self._unwritten.append((step, parts))
+            self.stop(str(full), full)
+            return
+        self.tally.add(step, len(chunk.recipients), self._clock.now())
+        if call.throttled:
+            self._note_throttled(step)
+        if state is State.PLANNED:
+            self._queue.appendleft(chunk)
+        if parts:  # they stand at the end of the journal
+            self._exhausted = False
+
+    def _parts(self, chunk: Chunk, error: MoveworksError | None) -> Parts:
+        """The halves of a list that was refused for its content, while that is allowed."""
+        if self._isolate < COST or not blames_the_list(error):
+            return []
+        parts = halves(chunk.recipients)
+        self._isolate -= len(parts)
+        return parts
+
+    def _note_throttled(self, step: Step) -> None:
+        waits = self._client.gate.snapshot().paused_for
+        event = Event(at=step.at, incident=Incident.THROTTLED, seconds=waits)
+        self._note(event)
+
+    def _note(self, event: Event) -> None:
+        self._scribe.note(lambda journal: journal.add_event(event))
+
+    async def _write_rest(self) -> None:
+        """What a full disk did not take may have room by now; else it stays `sending`."""
+        for step, parts in self._unwritten:
+            try:
+                await self._scribe.do(
+                    partial(_write, step=step, parts=parts, bind_to=self._bind_to)
+                )
+            except JournalError:
+                self.tally.unwritten += 1
+
+    async def _ask(self) -> None:
+        """While the server is away: ask whether it is there again."""
+        while True:
+            wait = self.trouble.question_in()
+            await self._clock.sleep(_LOOK if wait is None else wait)
+            if wait is not None:
+                self.trouble.asked(await self._answer(), self._clock.now())
+                self._wake.set()
+
+    async def _answer(self) -> MoveworksError | None:
+        try:
+            await self._client.auth.test(once=True)
+        except MoveworksError as error:
+            return error
+        return None
+
+    def _note_wait(self, incident: Incident, began: float, reason: str) -> None:
+        lasted = self._clock.now() - began
+        at = self._clock.utcnow().timestamp() - lasted
+        self._note(Event(at=at, incident=incident, seconds=lasted, reason=reason))
+
+    async def _listen(self) -> None:
+        """Hear what another terminal asks for."""
+        while True:
+            await self._clock.sleep(_LOOK)
+            try:
+                self.obey(await self._scribe.do(Journal.wish))
+            except JournalError as error:
+                self.stop(str(error), error)
+
+    def obey(self, wish: Wish) -> None:
+        """Pause, go on or stop, unless it does so already."""
+        if wish is Wish.STOP:
+            self.stop("stopped from another terminal")
+        elif wish is Wish.PAUSE and self.paused_at is None:
+            self.paused_at = self._clock.now()
+            self._withdraw("paused")
+        elif wish is Wish.RUN and self.paused_at is not None:
+            self._note_wait(Incident.PAUSED, self.paused_at, "")
+            self.paused_at = None
+            self._wake.set()
+
+
+def _write(journal: Journal, step: Step, parts: Parts, bind_to: str | None) -> None:
+    journal.settle(step)
+    if bind_to is not None and step.state is not State.PLANNED:
+        journal.bind(bind_to)
+    if parts:
+        journal.split(step.chunk, parts)

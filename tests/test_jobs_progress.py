@@ -1,0 +1,169 @@
+"""How far a send is, as values."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+from attrs import evolve
+from attrs.exceptions import FrozenInstanceError
+from hypothesis import given
+from hypothesis import strategies as st
+
+from moveworks_shift_async import GateSnapshot, RateLimit
+from moveworks_shift_async.jobs.progress import JobProgress, Tally, allowed, time_left, why
+from moveworks_shift_async.jobs.records import State, Step
+
+LIMIT = RateLimit(requests=120, per=60.0)
+IDLE = GateSnapshot(budget=120, used=0, in_flight=0, next_in=0.0, paused_for=0.0)
+
+
+def tally(**more: object) -> Tally:
+    """A job of ten chunks of 500 people at time 100."""
+    values = {
+        "total": 5000,
+        "people": {},
+        "to_send": 10,
+        "requests": 0,
+        "throttled": 0,
+        "began": 100.0,
+    }
+    return Tally(**values | more)  # type: ignore[arg-type]
+
+
+def step(state: State, requests: int = 1, throttled: int = 0) -> Step:
+    """The end of a request."""
+    return Step(chunk=0, state=state, at=0.0, requests=requests, throttled=throttled)
+
+
+def progress(tally: Tally, now: float, gate: GateSnapshot = IDLE) -> JobProgress:
+    """This moment, when nothing but the gate is waited for."""
+    return tally.progress(gate, LIMIT, now, None)
+
+
+def test_ends_are_counted() -> None:
+    """Told, rejected and unknown people; what goes back among the planned is still to send."""
+    counts = tally()
+    for state in (State.ACCEPTED, State.ACCEPTED, State.REJECTED, State.UNKNOWN):
+        counts.add(step(state), 500, 101.0)
+    counts.add(step(State.PLANNED, throttled=1), 500, 101.0)
+    seen = progress(counts, 102.0)
+    assert (seen.told, seen.rejected, seen.unknown, seen.done) == (1000, 500, 500, 2000)
+    assert (seen.requests, seen.throttled, seen.total) == (5, 1, 5000)
+    assert (counts.to_send, counts.ended, seen.finished) == (6, 4, False)
+    assert seen.elapsed == 2.0
+
+
+def test_a_divided_list_is_two_to_send() -> None:
+    """And nobody has ended."""
+    counts = tally()
+    counts.add(step(State.SPLIT), 500, 101.0)
+    assert (counts.to_send, counts.ended, progress(counts, 101.0).done) == (11, 0, 0)
+
+
+def test_the_end_waits_for_nothing() -> None:
+    """Whatever else would be said."""
+    counts = tally(to_send=1)
+    counts.add(step(State.ACCEPTED), 500, 101.0)
+    seen = counts.progress(evolve(IDLE, paused_for=9.0), LIMIT, 102.0, "waiting for the server")
+    assert (seen.finished, seen.why, seen.time_left()) == (True, "", "")
+
+
+def test_values_are_frozen() -> None:
+    """Whoever gets them may keep them."""
+    with pytest.raises(FrozenInstanceError):
+        progress(tally(), 101.0).told = 1  # type: ignore[misc]
+
+
+def test_the_last_minute_is_a_minute() -> None:
+    """Requests that ended before it do not count, and no rate is guessed from a short while."""
+    counts = tally()
+    for now in range(100, 200):
+        counts.add(step(State.ACCEPTED), 1, float(now))
+    assert counts.last_minute(199.5) == 60
+    assert counts.last_minute(230.0) == 30
+    assert counts.last_minute(500.0) == 0
+    assert progress(tally(), 100.5).last_minute == 0
+
+
+def test_counts_are_sentences() -> None:
+    """One line for a reader, with the last minute where somebody counts it."""
+    counts = tally(people={State.ACCEPTED: 1000}, requests=2)
+    counts.add(step(State.ACCEPTED), 500, 101.0)
+    seen, text = progress(counts, 102.0), "told 1,500, rejected 0, unknown 0; 3 requests"
+    assert seen.counts() == f"{text}, 1 in the last minute (120 allowed)"
+    assert evolve(seen, last_minute=None).counts() == text
+
+
+def test_the_time_left_is_the_gate_s_where_it_binds() -> None:
+    """Beyond the free slots, each window lets a budget through."""
+    full = evolve(IDLE, used=120, next_in=30.0)
+    assert time_left(120, full, LIMIT, 0, 0.0) == 30.0
+    assert time_left(121, full, LIMIT, 0, 0.0) == 90.0
+    assert progress(tally(to_send=121), 101.0, full).time_left() == "1 min 30 s left"
+
+
+def test_the_time_left_is_the_pace_s_where_it_does_not() -> None:
+    """Nothing is said before the first has ended."""
+    assert time_left(10, IDLE, LIMIT, 0, 5.0) is None
+    assert time_left(10, IDLE, LIMIT, 5, 10.0) == 20.0
+    endless = evolve(IDLE, used=120, in_flight=1, next_in=math.inf)
+    assert time_left(10, endless, LIMIT, 5, 10.0) == 20.0
+    assert progress(tally(), 101.0).time_left() == ""
+
+
+def test_what_is_waited_for_wins_over_the_gate() -> None:
+    """And nobody guesses a time then."""
+    seen = tally().progress(evolve(IDLE, used=120, next_in=5.0), LIMIT, 101.0, "paused")
+    assert (seen.why, seen.left) == ("paused", None)
+
+
+@pytest.mark.parametrize(
+    ("gate", "text"),
+    [
+        (evolve(IDLE, paused_for=4.2), "paused 5 s after a 429"),
+        (
+            evolve(IDLE, waiting=1, mode="paced", rate=1.5, why="a 429 at 10:00"),
+            "paced at 90 requests a minute: a 429 at 10:00",
+        ),
+        (evolve(IDLE, waiting=3, next_in=1.2), "waiting 2 s for the rate limit"),
+        (evolve(IDLE, in_flight=2), "waiting for answers: 2 in flight"),
+        (
+            evolve(IDLE, waiting=1, in_flight=2, next_in=math.inf),
+            "waiting for answers: 2 in flight",
+        ),
+        (IDLE, "starting"),
+    ],
+)
+def test_the_gate_says_what_is_waited_for(gate: GateSnapshot, text: str) -> None:
+    """In the order in which it binds."""
+    assert why(gate, 0) == text
+
+
+def test_between_tries_it_waits_to_try_again() -> None:
+    """Requests were made, and none is out."""
+    assert why(IDLE, 3) == "waiting to try again after a failure"
+
+
+def test_the_allowed_rate_is_the_smaller_one() -> None:
+    """The budget's, or what a 429 has taught."""
+    assert allowed(IDLE, LIMIT) == 120
+    assert allowed(evolve(IDLE, rate=0.5), LIMIT) == 30
+
+
+@given(
+    st.lists(
+        st.sampled_from(
+            [State.ACCEPTED, State.REJECTED, State.UNKNOWN, State.PLANNED, State.SPLIT]
+        ),
+        max_size=40,
+    )
+)
+def test_what_is_to_send_and_what_has_ended_add_up(ends: list[State]) -> None:
+    """Whatever comes: chunks that ended and chunks to send are those planned and the halves."""
+    counts = tally()
+    for end in ends:
+        counts.add(step(end), 500, 101.0)
+    splits = ends.count(State.SPLIT)
+    assert counts.to_send + counts.ended == 10 + splits
+    assert progress(counts, 102.0).done == 500 * counts.ended
