@@ -30,3 +30,9 @@ def duration(seconds: float) -> str:
 def at_least(seconds: float) -> str:
     """A least time: what fits into the first burst takes its round trips all the same."""
     return duration(seconds) if seconds else "a few seconds"
+
+
+def one_line(text: object) -> str:
+    """A foreign text as one line of printable characters."""
+    shown = (c if c.isprintable() else " " if c.isspace() else "?" for c in str(text))
+    return " ".join("".join(shown).split())

@@ -36,7 +36,7 @@ from moveworks_shift_async.jobs.work import OnProgress
 from moveworks_shift_async.limits.window import GateSnapshot
 from moveworks_shift_async.models import BulkReport, ChunkOutcome, InvalidRecipient
 from moveworks_shift_async.settings import MoveworksSettings, RateLimit, Region
-from moveworks_shift_async.words import duration
+from moveworks_shift_async.words import duration, one_line
 
 
 @pytest.fixture(autouse=True)
@@ -330,7 +330,7 @@ def test_every_error_has_its_exit_code_and_its_line(error: MoveworksError, code:
 def test_control_sequences_do_not_reach_the_terminal() -> None:
     """Neither escape sequences nor line ends nor texts that turn around pass."""
     evil = "\x1b]0;title\x07 red\x1b[31m\r\nnew\u202eline [bold]\x9b2J\udcff"
-    assert terminal.plain(evil) == "?]0;title? red?[31m new?line [bold]?2J?"
+    assert one_line(evil) == "?]0;title? red?[31m new?line [bold]?2J?"
     assert "\x1b" not in error_line(errors.BadRequest(evil, status=400))
 
 

@@ -9,9 +9,10 @@ import click
 from ..client import MoveworksClient
 from ..errors import MoveworksError
 from ..settings import MoveworksSettings
+from ..words import one_line
 from .failures import ExitCode, error_line, exit_code
 from .options import MOVEWORKS_EPILOG, moveworks_settings, server_options
-from .terminal import note, plain, say
+from .terminal import note, say
 
 
 @click.group()
@@ -30,7 +31,7 @@ def auth_test(context: click.Context, base_url: str | None, region: str | None) 
     except MoveworksError as error:
         note(error_line(error, went_out="This test tells nobody anything"))
         return exit_code(error)
-    say(plain(text) or "The credential was accepted.")
+    say(one_line(text) or "The credential was accepted.")
     return ExitCode.OK
 
 

@@ -29,7 +29,7 @@ from ..errors import (
     ServerFailed,
     TokenUnavailable,
 )
-from .terminal import plain
+from ..words import one_line
 
 
 class ExitCode(IntEnum):
@@ -109,14 +109,14 @@ def stopped_line(error: JobStopped, journal: str, *, nobody: bool) -> str:
     """The one line about a job that ended early; `nobody`: nobody can have been told."""
     told = "Nobody was told" if nobody else KEPT
     first = _nearest(_FIRST, error.cause)
-    goes_on = f"go on with: moveworks-shift resume {plain(shlex.quote(journal))}"
+    goes_on = f"go on with: moveworks-shift resume {one_line(shlex.quote(journal))}"
     todo = f"{first}, then {goes_on}" if first else goes_on.capitalize()
     return f"Error: {what_happened(error)}. {told}. {todo}"
 
 
 def what_happened(error: MoveworksError) -> str:
     """The error's message on one line, without a period at its end."""
-    text = plain(error)
+    text = one_line(error)
     for said in _SAID:
         text = text.removesuffix(said)
     return text.rstrip(". ") or type(error).__name__

@@ -15,7 +15,7 @@ from ..jobs.job import Job
 from ..jobs.reporting.account import JobAccount
 from ..jobs.reporting.text import account_lines
 from ..settings import MoveworksSettings
-from ..words import plural
+from ..words import one_line, plural
 from .failures import ExitCode, error_line, exit_code, stopped_line, what_happened
 from .options import (
     MOVEWORKS_EPILOG,
@@ -26,7 +26,7 @@ from .options import (
     server_options,
 )
 from .recipients import only
-from .terminal import note, plain, say
+from .terminal import note, say
 from .working import Work, work
 
 _UNKNOWN = click.Choice(["report", "resend", "skip"])
@@ -174,10 +174,10 @@ def report(journal: str, csv: str | None, html: str | None, as_json: bool) -> in
     job = Job(journal)
     if csv is not None:
         asyncio.run(job.write_csv(csv))
-        note(f"{plain(csv)}: written, a row for each recipient")
+        note(f"{one_line(csv)}: written, a row for each recipient")
     if html is not None:
         asyncio.run(job.write_page(html))
-        note(f"{plain(html)}: written, one page")
+        note(f"{one_line(html)}: written, one page")
     show_account(asyncio.run(job.account()), as_json=as_json)
     return ExitCode.OK
 
@@ -204,7 +204,7 @@ def show_account(account: JobAccount, *, as_json: bool) -> None:
 
 
 def _goes_on(journal: str) -> str:
-    return f"this goes on: moveworks-shift resume {plain(shlex.quote(journal))}"
+    return f"this goes on: moveworks-shift resume {one_line(shlex.quote(journal))}"
 
 
 def _test(job: Job, settings: MoveworksSettings, address: str, *, as_json: bool) -> int:

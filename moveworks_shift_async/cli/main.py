@@ -13,6 +13,7 @@ from attrs import define
 
 from ..errors import MoveworksError
 from ..wire.http import redact
+from ..words import one_line
 from . import jobs
 from .auth import auth
 from .demo import demo
@@ -21,7 +22,7 @@ from .plan import plan
 from .sandbox import sandbox
 from .send import send
 from .shift import shift
-from .terminal import note, plain
+from .terminal import note
 
 PROGRAM = "moveworks-shift"
 _SILENT = logging.NullHandler()
@@ -92,7 +93,7 @@ def _exit_code_of(value: Any) -> int:
 
 def _usage_line(error: click.ClickException) -> str:
     # click quotes what was typed, which may be an address in the wrong place.
-    text = redact(plain(error.format_message())).rstrip(".")
+    text = redact(one_line(error.format_message())).rstrip(".")
     context = getattr(error, "ctx", None)
     path = context.command_path if isinstance(context, click.Context) else PROGRAM
     return f"Error: {text}. Nothing was sent. See {path} --help."

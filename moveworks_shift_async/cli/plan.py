@@ -15,11 +15,12 @@ from ..errors import InvalidInput
 from ..jobs.job import Job
 from ..jobs.planning.plan import Plan
 from ..settings import RateLimit
+from ..words import one_line
 from .failures import ExitCode
 from .letter import Words, letter_options, template_options
 from .options import json_option, rate_options
 from .stopping import leaving
-from .terminal import note, plain, say
+from .terminal import note, say
 
 _TEXTS = ("--message", "--message-file", "--template", "--template-file")
 
@@ -82,7 +83,7 @@ def show_plan(made: Plan) -> None:
 
 def invalid_lines(made: Plan) -> list[str]:
     """The first rows that are left out, with the reasons."""
-    rows = [f"  line {found.line}: {plain(found.reason)}" for found in made.invalid_examples]
+    rows = [f"  line {found.line}: {one_line(found.reason)}" for found in made.invalid_examples]
     more = made.invalid - len(rows)
     return [*rows, *([f"  and {more:,} more"] if more else [])]
 
@@ -95,7 +96,7 @@ def _shown(made: Plan) -> str:
 
 def sent_by(journal: str) -> str:
     """What sends a job that was planned."""
-    return f"this sends it: moveworks-shift run {plain(shlex.quote(journal))}"
+    return f"this sends it: moveworks-shift run {one_line(shlex.quote(journal))}"
 
 
 def make_plan(journal: str, planning: Planning) -> Plan:

@@ -15,8 +15,8 @@ from ..models import ChunkOutcome
 from ..settings import RateLimit
 from ..sources import RecipientSource, open_recipients
 from ..sources.opening import STDIN
-from ..words import at_least, people, plural
-from .terminal import ask, plain
+from ..words import at_least, one_line, people, plural
+from .terminal import ask
 
 # Invalid rows that are listed before the rest is only counted.
 _LISTED = 10
@@ -118,11 +118,11 @@ def lines_of(mailing: Mailing, failures: Sequence[ChunkOutcome]) -> str:
 
 def preview(mailing: Mailing, limit: RateLimit) -> list[str]:
     """What to show before a send, line by line."""
-    rows = [f"  line {row.line}: {plain(row.reason)}" for row in mailing.invalid[:_LISTED]]
+    rows = [f"  line {row.line}: {one_line(row.reason)}" for row in mailing.invalid[:_LISTED]]
     more = len(mailing.invalid) - _LISTED
     least = least_time(mailing.requests, limit.budget, limit.per)
     return [
-        plain(mailing.description),
+        one_line(mailing.description),
         f"{people(mailing.people)}; left out: {plural(mailing.duplicates, 'duplicate')},"
         f" {plural(len(mailing.invalid), 'invalid row')}",
         *rows,

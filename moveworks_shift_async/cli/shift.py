@@ -14,10 +14,11 @@ from ..errors import InvalidInput, OutcomeUnknown
 from ..models import AppObject, ShiftMessage
 from ..settings import ShiftSettings
 from ..wire.shift import AddressedUsers, message_request
+from ..words import one_line
 from .failures import ExitCode
 from .files import read_json
 from .options import SHIFT_EPILOG, json_option, option, shift_settings
-from .terminal import note, plain, say
+from .terminal import note, say
 
 _NOT_SENT = "Error: interrupted. Nothing was sent. Run it again to send it."
 _SENT = (
@@ -86,7 +87,7 @@ def shift_send(
     message = asyncio.run(_create(post, shift_settings(base_url=base_url)))
     if message is None:
         return ExitCode.INTERRUPTED
-    say(json.dumps(_as_json(message)) if as_json else plain(message.id))
+    say(json.dumps(_as_json(message)) if as_json else one_line(message.id))
     return ExitCode.OK
 
 

@@ -12,16 +12,7 @@ import sys
 import click
 from rich.console import Console, RenderableType
 
-
-def plain(text: object) -> str:
-    """`text` as one line of printable characters."""
-    return " ".join("".join(map(_printable, str(text))).split())
-
-
-def _printable(character: str) -> str:
-    if character.isprintable():
-        return character
-    return " " if character.isspace() else "?"
+from ..words import one_line
 
 
 def say(text: str) -> None:
@@ -32,7 +23,7 @@ def say(text: str) -> None:
         sys.stdout = io.StringIO()  # else the interpreter complains when it flushes at its end
     except OSError as error:
         sys.stdout = io.StringIO()
-        note(f"Error: the result could not be written: {plain(error.strerror)}.")
+        note(f"Error: the result could not be written: {one_line(error.strerror)}.")
 
 
 def note(text: str, *, end: str = "\n") -> None:

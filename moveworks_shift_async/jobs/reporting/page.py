@@ -14,7 +14,7 @@ from typing import Any
 from attrs import frozen
 
 from ...errors import ConfigurationError
-from ...words import duration, people, plural
+from ...words import duration, one_line, people, plural
 from ..records import Incident
 from . import sentences as say
 from .account import ErrorKind, JobAccount, Mark
@@ -150,4 +150,4 @@ def _mark(mark: Mark) -> dict[str, str]:
 
 def _covered(text: str) -> str:
     """A foreign text without what looks like an address."""
-    return _ADDRESS.sub("[address]", say.one_line(text))
+    return _ADDRESS.sub("[address]", one_line(text))

@@ -18,11 +18,11 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 
 from ...errors import JournalError, Outcome
+from ...words import one_line
 from ..journal import Journal
 from ..records import ChunkRecord, State
 from .account import standing
 from .newfile import new_file
-from .sentences import one_line
 
 COLUMNS = ("address", "outcome", "chunk", "time", "reason")
 

@@ -67,12 +67,6 @@ INCIDENTS = {
 }
 
 
-def one_line(text: object) -> str:
-    """A foreign text as one line of printable characters."""
-    shown = (c if c.isprintable() else " " if c.isspace() else "?" for c in str(text))
-    return " ".join("".join(shown).split())
-
-
 def standing_of(account: JobAccount) -> str:
     """Where the job is, in two words."""
     if not account.complete:

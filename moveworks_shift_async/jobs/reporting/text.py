@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from ...words import people, plural
+from ...words import one_line, people, plural
 from ..records import Incident
 from . import sentences as say
 from .account import ErrorKind, JobAccount
@@ -64,7 +64,7 @@ def _facts(account: JobAccount) -> Iterator[str]:
     if twice := say.told_twice(account):
         yield twice
     where = f"event {account.event_id}" if account.event_id else "the legacy endpoint"
-    yield f"{say.one_line(account.source)}, to {where}; {say.standing_of(account)}"
+    yield f"{one_line(account.source)}, to {where}; {say.standing_of(account)}"
     times = [
         f"{word} {say.moment(at)}"
         for word, at in (
@@ -92,7 +92,7 @@ def _errors(account: JobAccount) -> Iterator[str]:
 
 
 def _error(kind: ErrorKind, *, running: bool) -> str:
-    met = say.one_line(kind.message).rstrip(". ")
+    met = one_line(kind.message).rstrip(". ")
     message = ": ".join(filter(None, (kind.error, met)))
     count = f"{people(kind.people)} in {plural(kind.chunks, 'request')}"
     return f"{say.LABELS[kind.state]}: {count}: {message}. {say.meaning(kind, running=running)}"
