@@ -337,6 +337,13 @@ def test_each_kind_says_whether_they_were_told(state: State, error: str, words: 
     assert words in meaning(ErrorKind(state=state, error=error, message="", people=1, chunks=1))
 
 
+def test_nothing_is_to_be_done_for_whom_a_process_still_sends_to() -> None:
+    """A 429 is met on the way, and the job goes on by itself."""
+    kind = ErrorKind(state=State.PLANNED, error="RateLimited", message="", people=1, chunks=1)
+    assert meaning(kind, running=True).endswith("They are still to be sent to.")
+    assert "Resume" in meaning(kind)
+
+
 # --- a row for each recipient ---------------------------------------------------------------
 
 
