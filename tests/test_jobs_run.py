@@ -622,6 +622,41 @@ async def test_resumed_it_sends_again_by_the_user_s_word(file: Path, sandbox: Sa
     assert audited(path, sandbox) == CLEAN
 
 
+async def test_a_refusal_of_what_is_sent_again_denies_nothing(file: Path, sandbox: Sandbox) -> None:
+    """The first request may have told them: no later answer makes them rejected or not sent."""
+    path = plan(file, lists=[with_guilty(2, 1)])
+    sandbox.faults.script("send", "reset-after-body")
+    await go(path, sandbox)
+    with pytest.raises(JobStopped):
+        await go(path, sandbox, ApiKey("another_key"), unknown="resend")
+    stopped = await Job(path).account()
+    assert (stopped.unknown, stopped.undecided, stopped.not_sent) == (2, 2, 0)
+    assert not stopped.finished
+    await Job(path).write_csv(file.with_suffix(".csv"))
+    rows = file.with_suffix(".csv").read_text(encoding="utf-8").splitlines()[1:]
+    assert [row.split(",")[1] for row in rows] == ["unknown", "unknown"]
+    await go(path, sandbox)
+    refused = await Job(path).account()
+    assert (refused.unknown, refused.undecided, refused.rejected) == (2, 2, 0)
+    assert "HTTP 400" in refused.errors[0].message
+    assert refused.finished
+
+
+async def test_what_waits_to_be_sent_again_can_still_be_left_alone(
+    file: Path, sandbox: Sandbox
+) -> None:
+    """The last word counts: whoever was told before the reset is not told again."""
+    path = plan(file, 1)
+    sandbox.faults.script("send", "processed-then-reset")
+    await go(path, sandbox)
+    with pytest.raises(JobStopped):
+        await go(path, sandbox, ApiKey("another_key"), unknown="resend")
+    await go(path, sandbox, unknown="skip")
+    assert set(sandbox.received().people.values()) == {1}
+    account = await Job(path).account()
+    assert (account.unknown, account.left_alone, account.finished) == (2, 2, True)
+
+
 async def test_resumed_it_leaves_them_for_good(file: Path, sandbox: Sandbox) -> None:
     """A later word does not change that."""
     path = plan(file, 10)

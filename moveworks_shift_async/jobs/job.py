@@ -78,7 +78,8 @@ class Job:
 
         Chunks whose requests were on their way when the process died are unknown. `"report"`
         leaves all unknown ones as they are, `"resend"` sends them again, and people may be told
-        twice; `"skip"` leaves them for good, whatever a later `resume` says.
+        twice; `"skip"` leaves them for good, whatever a later `resume` says. Those that are to be
+        sent again stay unknown until that is accepted, whatever else becomes of it.
         """
         if unknown not in get_args(OnLeftUnknown):
             raise InvalidInput(f"unknown must be one of {', '.join(get_args(OnLeftUnknown))}")

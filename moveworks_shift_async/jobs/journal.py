@@ -145,8 +145,11 @@ class Journal:
                     id=number,
                     content=_content(event_id, message, context),
                     recipients=unpack(packed),
+                    resent=bool(resent),
                 )
-                for number, message, context, packed in self._db.rows("claim", (after, count))
+                for number, message, context, packed, resent in self._db.rows(
+                    "claim", (after, count)
+                )
             ]
 
     def sending(self, chunk: int, at: float) -> None:
@@ -183,7 +186,7 @@ class Journal:
         return self._db.run("resend_unknown").rowcount
 
     def leave_unknown(self) -> int:
-        """Unknown chunks stay so by the user's word; how many."""
+        """Unknown chunks stay so by the user's word, and those that wait to be sent again."""
         return self._db.run("leave_unknown").rowcount
 
     def begin_run(self, run: Run) -> int:

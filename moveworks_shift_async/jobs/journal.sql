@@ -98,7 +98,7 @@ SELECT content, people, packed FROM chunk JOIN address ON address.chunk = chunk.
 WHERE parent IS NULL ORDER BY chunk.id;
 
 -- name: claim
-SELECT chunk.id, message, context, packed
+SELECT chunk.id, message, context, packed, resent
 FROM chunk
 JOIN content ON content.id = chunk.content
 JOIN address ON address.chunk = chunk.id
@@ -131,7 +131,8 @@ WHERE state = 'sending';
 UPDATE chunk SET state = 'planned', resent = 1 WHERE state = 'unknown' AND NOT left_alone;
 
 -- name: leave_unknown
-UPDATE chunk SET left_alone = 1 WHERE state = 'unknown';
+UPDATE chunk SET state = 'unknown', left_alone = 1
+WHERE state = 'unknown' OR (state = 'planned' AND resent);
 
 -- name: totals
 SELECT state, left_alone, count(*), sum(people), sum(requests), sum(throttled)

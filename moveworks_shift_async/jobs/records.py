@@ -59,6 +59,8 @@ class Chunk:
     id: int
     content: Content = field(repr=False)
     recipients: tuple[str, ...] = field(repr=False)
+    #: It was unknown, and is sent again by the user's word.
+    resent: bool = False
 
 
 @frozen(kw_only=True)
@@ -99,6 +101,11 @@ class ChunkRecord:
     left_alone: bool
     #: The user has had an unknown chunk sent again: its people may have been told twice.
     resent: bool = False
+
+    @property
+    def waits_again(self) -> bool:
+        """It was unknown, and its second request has not ended: its people may have been told."""
+        return self.resent and self.state in (State.PLANNED, State.SENDING)
 
 
 class Incident(enum.StrEnum):

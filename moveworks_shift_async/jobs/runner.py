@@ -17,7 +17,7 @@ from attrs import define, field
 from ..client import MoveworksClient
 from ..clock import SYSTEM_CLOCK, Clock
 from ..ending import ending_of
-from ..errors import JournalError, MoveworksError, NotSent
+from ..errors import JournalError, MoveworksError, NotSent, OutcomeUnknown
 from ..session import Call
 from ..words import duration, plural
 from .isolate import COST, blames_the_list, halves
@@ -212,6 +212,8 @@ class Runner:
         """The end of a request is on the disk when this returns."""
         state = _STATES[judge(error)]
         parts = self._parts(chunk, error) if state is State.REJECTED else []
+        if state is State.REJECTED and chunk.resent and not parts:
+            state, error = State.UNKNOWN, _still_unknown(error)
         step = Step(
             chunk=chunk.id,
             state=State.SPLIT if parts else state,
@@ -302,6 +304,11 @@ class Runner:
             self._note_wait(Incident.PAUSED, self.paused_at, "")
             self.paused_at = None
             self._wake.set()
+
+
+def _still_unknown(error: MoveworksError | None) -> MoveworksError:
+    """A refusal of what was sent again denies nothing of what the first request may have done."""
+    return OutcomeUnknown(f"an earlier request may have been processed; the last step: {error}")
 
 
 def _write(journal: Journal, step: Step, parts: Parts, bind_to: str | None) -> None:

@@ -144,8 +144,9 @@ def read_account(journal: Journal, *, clock: Clock = SYSTEM_CLOCK) -> JobAccount
         header, runs, events = journal.header(), journal.runs(), journal.events()
         totals, wish = journal.totals(), journal.wish()
         records = [*standing(journal)]
-    left = [record for record in records if record.state in (State.PLANNED, State.SENDING)]
     times = _times(journal.path, runs, events, records)
+    waiting = (State.PLANNED, State.SENDING) if times["running"] else (State.PLANNED,)
+    left = sum(row[2] for row in totals if row[0] in waiting)
     return JobAccount(
         journal=journal.path,
         read_at=clock.utcnow(),
@@ -154,7 +155,7 @@ def read_account(journal: Journal, *, clock: Clock = SYSTEM_CLOCK) -> JobAccount
         **times,
         paused=times["running"] and wish is Wish.PAUSE,
         chunks=len(records),
-        chunks_left=len(left),
+        chunks_left=left,
         requests=sum(row[4] for row in totals),
         throttled=sum(row[5] for row in totals),
         finished=header.complete and not left,
@@ -165,12 +166,18 @@ def read_account(journal: Journal, *, clock: Clock = SYSTEM_CLOCK) -> JobAccount
 
 
 def standing(journal: Journal) -> Iterator[ChunkRecord]:
-    """Every chunk as it stands for the account, in order."""
+    """Every chunk as it stands for the account, in order.
+
+    What waits to be sent again is as unknown as it was: a job that stops before it gets there must
+    not call its people not sent.
+    """
     runs = journal.runs()
     gone = bool(runs) and not _may_run(journal.path, runs)
     for record in journal.records():
         if gone and record.state is State.SENDING:
             yield evolve(record, state=State.UNKNOWN, error="OutcomeUnknown", reason=_ORPHANED)
+        elif record.waits_again:
+            yield evolve(record, state=State.UNKNOWN)
         else:
             yield record
 
