@@ -62,6 +62,17 @@ def test_a_plan_is_kept(path: Path) -> None:
     journal.close()
 
 
+@pytest.mark.parametrize("name", [":memory:", "file:a.journal", "50%? #1.journal"])
+def test_any_name_is_the_name_of_a_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    """SQLite would take some for its own, and keep the job in memory or in another file."""
+    monkeypatch.chdir(tmp_path)
+    plan(Path(name), chunks=3)
+    assert [path.name for path in tmp_path.iterdir()] == [name]
+    assert states_of(name) == [State.PLANNED] * 3
+
+
 @pytest.mark.parametrize("change", ["event", "text", "address", "order"])
 def test_the_digest_is_of_what_is_sent_to_whom(tmp_path: Path, change: str) -> None:
     """Two plans have the same digest exactly if they send the same to the same people."""

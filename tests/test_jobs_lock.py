@@ -5,6 +5,7 @@ from __future__ import annotations
 import stat
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from moveworks_shift_async.errors import JobRunning, JournalError
-from moveworks_shift_async.jobs.lock import Lock
+from moveworks_shift_async.jobs.lock import Lock, is_free
 
 HOLDER = """
 import sys
@@ -82,6 +83,39 @@ def test_two_jobs_of_one_process_exclude_each_other(journal: str) -> None:
         Lock.take(journal)
     first.release()
     Lock.take(journal).release()
+
+
+def test_another_name_of_the_same_file_is_refused_as_well(journal: str) -> None:
+    """Else `resume latest.journal` would work beside `run job.journal`."""
+    Path(journal).touch()
+    link = Path(journal).with_name("latest")
+    link.symlink_to("job.journal")
+    lock = Lock.take(journal)
+    with pytest.raises(JobRunning):
+        Lock.take(str(link))
+    assert not is_free(str(link))
+    lock.release()
+
+
+def test_who_looks_whether_it_is_free_keeps_nobody_from_it(journal: str) -> None:
+    """Somebody who asks for the status all the time must not have a run refused."""
+    Lock.take(journal).release()
+    ended = threading.Event()
+
+    def look() -> None:
+        while not ended.is_set():
+            is_free(journal)
+
+    lookers = [threading.Thread(target=look) for _ in range(2)]
+    for looker in lookers:
+        looker.start()
+    try:
+        for _ in range(200):
+            Lock.take(journal).release()
+    finally:
+        ended.set()
+        for looker in lookers:
+            looker.join()
 
 
 def test_its_file_is_for_the_owner_alone(journal: str) -> None:

@@ -51,7 +51,7 @@ class Database:
         """An existing file, for writing too."""
         with reporting(path):
             connection = sqlite3.connect(
-                path, timeout=PATIENCE, isolation_level=None, check_same_thread=False
+                _real(path), timeout=PATIENCE, isolation_level=None, check_same_thread=False
             )
             database = cls(path, connection)
             weakref.finalize(database, connection.close)
@@ -69,8 +69,8 @@ class Database:
         if not Path(path).is_file():
             raise JournalError(f"there is no journal {path}; make one with a plan")
         # Without a log nobody has it open, and SQLite need not make one beside it.
-        still = "" if Path(f"{path}-wal").exists() else "&immutable=1"
-        uri = f"{Path(path).absolute().as_uri()}?mode=ro{still}"
+        still = "" if Path(f"{_real(path)}-wal").exists() else "&immutable=1"
+        uri = f"{Path(_real(path)).as_uri()}?mode=ro{still}"
         with (
             reporting(path),
             contextlib.closing(sqlite3.connect(uri, uri=True, timeout=PATIENCE)) as connection,
@@ -147,6 +147,11 @@ class Database:
                 f"{self.path} was written by another release of this package (its format is"
                 f" {version}, this one reads {FORMAT}); go on with that release"
             )
+
+
+def _real(path: str) -> str:
+    """As SQLite names the files beside it; and `:memory:` and `file:` are names like others."""
+    return os.path.realpath(path)
 
 
 def remove(path: str) -> None:

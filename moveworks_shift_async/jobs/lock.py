@@ -16,6 +16,9 @@ from attrs import define
 
 from ..errors import JobRunning, JournalError
 
+# Seconds. `is_free` has the file for some microseconds, a process that works on it for longer.
+_LOOKERS = 0.2
+
 
 @define(eq=False, repr=False)
 class Lock:
@@ -26,11 +29,13 @@ class Lock:
     @classmethod
     def take(cls, journal: str) -> Lock:
         """Raises `JobRunning` if another process, or another job of this one, has it."""
-        path = f"{journal}-lock"
+        path = _beside(journal)
         try:
             with contextlib.suppress(FileExistsError):
                 os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
-            db = sqlite3.connect(path, timeout=0, isolation_level=None, check_same_thread=False)
+            db = sqlite3.connect(
+                path, timeout=_LOOKERS, isolation_level=None, check_same_thread=False
+            )
             try:
                 # Else taking it needs room on the disk, and says so where the journal should.
                 db.execute("PRAGMA journal_mode = MEMORY")
@@ -53,13 +58,18 @@ class Lock:
 
 def is_free(journal: str) -> bool:
     """Whether surely no process works on it: its lock is there, and nobody has it."""
-    path = Path(f"{journal}-lock")
+    path = Path(_beside(journal))
     if not path.is_file():
         return False
     try:
-        uri = f"{path.absolute().as_uri()}?mode=ro"
+        uri = f"{path.as_uri()}?mode=ro"
         with contextlib.closing(sqlite3.connect(uri, uri=True, timeout=0)) as db:
             db.execute("SELECT 1 FROM sqlite_schema").fetchall()
     except sqlite3.Error:  # taken, or it cannot tell
         return False
     return True
+
+
+def _beside(journal: str) -> str:
+    """The lock of a journal by whatever name: two links to it must not be two locks."""
+    return f"{os.path.realpath(journal)}-lock"
