@@ -568,6 +568,18 @@ async def test_paused_and_stopped_from_another_process(file: Path, sandbox: Sand
     assert audited(path, sandbox) == CLEAN
 
 
+async def test_a_stop_of_yesterday_holds_no_more_with_a_clock_set_back(
+    file: Path, sandbox: Sandbox
+) -> None:
+    """It was for the process that ran then; this one must not end at once for it."""
+    path = plan(file, 3)
+    journal = Journal.open(path)
+    journal.set_wish(Wish.STOP, at=datetime(2999, 1, 1, tzinfo=UTC).timestamp())
+    journal.close()
+    await go(path, sandbox)
+    assert audited(path, sandbox) == CLEAN
+
+
 async def test_stopped_during_a_pause_the_pause_is_in_the_account(
     file: Path, sandbox: Sandbox
 ) -> None:

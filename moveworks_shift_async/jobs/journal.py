@@ -213,9 +213,16 @@ class Journal:
         """Ask it of the process that runs the job."""
         self._db.run("set_wish", (wish, at))
 
-    def forget_wish(self, before: float) -> None:
-        """What was asked earlier holds no more."""
-        self._db.run("forget_wish", (before,))
+    def wished_at(self) -> float:
+        """When the last wish was uttered, by the clock of whoever did."""
+        row = self._db.run("wished_at").fetchone()
+        if row is None:
+            raise damaged(self.path)
+        return float(row[0])
+
+    def forget_wish(self, wished_at: float) -> None:
+        """What was asked then holds no more; a later wish does."""
+        self._db.run("forget_wish", (wished_at,))
 
     # --- account --------------------------------------------------------------------------
 

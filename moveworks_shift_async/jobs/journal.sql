@@ -172,4 +172,7 @@ SELECT wish FROM job;
 UPDATE job SET wish = ?, wished_at = ?;
 
 -- name: forget_wish
-UPDATE job SET wish = 'run' WHERE wished_at < ?;
+UPDATE job SET wish = 'run' WHERE wished_at = ?;
+
+-- name: wished_at
+SELECT wished_at FROM job;

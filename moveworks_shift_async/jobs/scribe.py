@@ -36,6 +36,8 @@ class Scribe:
     """Has the journal, and its lock, from `at`; writes in the order in which it was asked."""
 
     _path: str
+    #: Of the last wish that was there before this process had the lock.
+    wished_at: float = field(default=0.0, init=False)
     _loop: asyncio.AbstractEventLoop = field(factory=asyncio.get_running_loop, init=False)
     _asked: queue.SimpleQueue[Work | None] = field(factory=queue.SimpleQueue, init=False)
     #: Written, and not told yet; in the order in which it was asked.
@@ -76,8 +78,8 @@ class Scribe:
     def _work(self, opened: asyncio.Future[None]) -> None:
         with contextlib.ExitStack() as stack:
             try:
-                with Journal.look(self._path):
-                    pass  # what is no journal gets no lock beside it
+                with Journal.look(self._path) as found:  # what is none gets no lock beside it
+                    self.wished_at = found.wished_at()
                 stack.callback(Lock.take(self._path).release)
                 journal = Journal.open(self._path, verify=True)
                 stack.callback(journal.close)

@@ -50,15 +50,14 @@ class Work:
     #: Requests that isolating may have added by the end of the job.
     isolate: int
     _runner: Runner | None = field(default=None, init=False)
-    _taken_at: float = field(default=0.0, init=False)
     #: Why it shall end; it may be asked for while the journal is still being read.
     _stopping: str | None = field(default=None, init=False)
 
     async def all(self, begin: Callable[[Journal], None]) -> JobAccount:
         """Take the journal, `begin` with it, send what is planned, and let go of it."""
-        self._taken_at = self.clock.utcnow().timestamp()
         async with Scribe.at(self.path) as scribe:
-            begun = await scribe.do(lambda journal: self._begin(journal, begin))
+            earlier = scribe.wished_at
+            begun = await scribe.do(lambda journal: self._begin(journal, begin, earlier))
             if begun.tally.to_send:
                 await self._run(scribe, begun)
             return await scribe.do(read_account)
@@ -69,7 +68,9 @@ class Work:
         if self._runner is not None:
             self._runner.stop(why)
 
-    def _begin(self, journal: Journal, begin: Callable[[Journal], None]) -> _Begun:
+    def _begin(
+        self, journal: Journal, begin: Callable[[Journal], None], wished_at: float
+    ) -> _Begun:
         """See that it is the right journal, and what there is to do."""
         header, here = journal.header(), self.client.base_url
         if header.base_url not in (None, here):
@@ -78,8 +79,8 @@ class Work:
                 f" go on with the base URL {header.base_url}"
             )
         begin(journal)
-        # What was wished of an earlier process is no wish of this one's.
-        journal.forget_wish(self._taken_at)
+        # What was wished of an earlier process is no wish of this one's, whatever the clock says.
+        journal.forget_wish(wished_at)
         return _Begun(
             tally=_tally(journal, self.clock.now()),
             isolate=self.isolate - journal.isolated(),
