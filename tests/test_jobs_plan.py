@@ -289,6 +289,14 @@ def test_an_existing_file_for_invalid_entries_is_refused(tmp_path: Path) -> None
         planned(tmp_path / "job", one(), order(invalid_csv=str(tmp_path / "no" / "x.csv")))
 
 
+def test_the_journal_is_no_file_for_invalid_entries(tmp_path: Path) -> None:
+    """Else the entries would be lost without a word."""
+    path = tmp_path / "job"
+    with pytest.raises(InvalidInput, match="exists already"):
+        planned(path, one("a@b.c", "no"), order(invalid_csv=str(path)))
+    assert left(tmp_path) == set()
+
+
 @given(st.lists(st.sampled_from(["a@b.c", "ü@b.c", "no", ""]), max_size=350))
 def test_faults_are_found_wherever_they_are(entries: list[str]) -> None:
     """The same places as checking each entry alone."""
@@ -309,6 +317,15 @@ def test_the_journal_is_for_its_owner(tmp_path: Path) -> None:
         os.umask(previous)
     assert stat.S_IMODE((tmp_path / "job").stat().st_mode) == 0o600
     assert left(tmp_path) == {"job"}
+
+
+def test_a_source_whose_name_is_no_text_is_planned(tmp_path: Path) -> None:
+    """A file's name is any bytes."""
+    name = os.fsdecode(b"\xff.csv")
+    planner = Planner.begin(str(tmp_path / "job"), order(), name)
+    for block in one("a@b.c"):
+        planner.feed(block)
+    assert planner.finish().header.source == r"\udcff.csv"
 
 
 def test_a_journal_with_a_job_is_refused_and_untouched(tmp_path: Path) -> None:

@@ -95,11 +95,13 @@ class Planner:
         """Make the journal; `JournalError` if there is one with a job."""
         header = _header(order, source, clock)
         with contextlib.ExitStack() as undo, reporting(path):
-            rejects = Rejects.to(order.invalid_csv)
-            undo.callback(rejects.remove)
+            # The journal is first: it would take the other's empty file of the same name for a
+            # plan that broke off, and remove it.
             journal = Journal.create(path, header)
             undo.callback(remove, path)
             undo.callback(journal.close)
+            rejects = Rejects.to(order.invalid_csv)
+            undo.callback(rejects.remove)
             files = (nameless(_directory(path)) for _ in range(3))
             planner = cls(
                 path=path,
@@ -239,7 +241,8 @@ class Planner:
 def _header(order: Order, source: str, clock: Clock) -> Header:
     event_id = order.content.event_id
     return Header(
-        source=source,
+        # The name of a file need not be text.
+        source=source.encode(errors="backslashreplace").decode(),
         event_id=None if event_id is None else str(event_id),
         planned_at=clock.utcnow().timestamp(),
     )
