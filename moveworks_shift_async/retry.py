@@ -116,6 +116,9 @@ async def repeat(
     try:
         return await attempt()
     except MoveworksError as error:
+        # Without a file descriptor left the import below would fail, and hide what was met.
+        if not Attempts(policy, harmless=harmless).again(error):
+            raise
         failures = [error]
 
     async def following() -> T:

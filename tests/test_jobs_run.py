@@ -20,6 +20,7 @@ from attrs.exceptions import FrozenInstanceError
 
 from moveworks_shift_async import ApiKey, ClientCredentials, MoveworksClient, RateLimit
 from moveworks_shift_async.clock import SystemClock
+from moveworks_shift_async.endpoints.auth import AuthEndpoint
 from moveworks_shift_async.errors import (
     BadRequest,
     ClientClosed,
@@ -376,6 +377,26 @@ async def test_a_server_that_fails_for_everything_costs_a_bounded_number(
     sandbox.faults.clear()
     await go(path, sandbox, unknown="resend")
     assert audited(path, sandbox) == CLEAN
+
+
+async def test_a_question_that_breaks_ends_no_job(
+    file: Path, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A defect of ours in it is one more question without an answer."""
+    path, asked = plan(file, 20), list[bool]()
+    sandbox.faults.script("send", *["server-503-html"] * IN_FLIGHT)
+
+    async def broken(self: AuthEndpoint, *, once: bool = False) -> str:
+        asked.append(once)
+        if len(asked) < 3:
+            raise OSError(errno.EMFILE, "Too many open files")
+        return "there"
+
+    monkeypatch.setattr(AuthEndpoint, "test", broken)
+    await go(path, sandbox)
+    assert len(asked) >= 3
+    assert states_of(path).count(State.ACCEPTED) == 20 - IN_FLIGHT
+    assert audited(path, sandbox).unknown == 2 * IN_FLIGHT
 
 
 async def test_a_server_that_fails_for_a_while_is_waited_for(file: Path, sandbox: Sandbox) -> None:

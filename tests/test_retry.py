@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 from collections.abc import Sequence
 
 import pytest
@@ -238,6 +239,14 @@ async def test_harmless_and_resend_repeat_unknowns() -> None:
         script = Script(UNKNOWN[:2])
         assert await script.run(policy, harmless=harmless) == "told"
         assert script.requests == 3
+
+
+async def test_what_gives_up_at_once_needs_no_import(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without a file descriptor left it would fail, and hide that nobody was told."""
+    monkeypatch.setitem(sys.modules, "tenacity", None)
+    script = Script([CONNECTION])
+    with pytest.raises(ConnectionFailed):
+        await script.run(RetryPolicy.none())
 
 
 async def test_each_loop_counts_for_itself() -> None:

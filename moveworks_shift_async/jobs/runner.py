@@ -277,6 +277,8 @@ class Runner:
             await self._client.auth.test(once=True)
         except MoveworksError as error:
             return error
+        except Exception as defect:  # it must not cut what is in flight
+            return OutcomeUnknown(f"unexpected {type(defect).__name__} in this package")
         return None
 
     def _note_wait(self, incident: Incident, began: float, reason: str) -> None:
