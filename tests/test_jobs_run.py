@@ -35,8 +35,10 @@ from moveworks_shift_async.errors import (
     ServerFailed,
 )
 from moveworks_shift_async.jobs import runner, scribe, trouble
+from moveworks_shift_async.jobs.database import Database
 from moveworks_shift_async.jobs.job import Job
 from moveworks_shift_async.jobs.journal import Journal
+from moveworks_shift_async.jobs.lock import Lock
 from moveworks_shift_async.jobs.progress import JobProgress
 from moveworks_shift_async.jobs.records import (
     Chunk,
@@ -688,6 +690,34 @@ async def test_what_waits_to_be_sent_again_can_still_be_left_alone(
     assert set(sandbox.received().people.values()) == {1}
     account = await Job(path).account()
     assert (account.unknown, account.left_alone, account.finished) == (2, 2, True)
+
+
+def test_the_account_of_a_killed_process_leaves_its_files_as_they_are(file: Path) -> None:
+    """Whatever is in them; to move the log into a damaged journal would be no looking."""
+    path = plan(file, 3)
+    Lock.take(path).release()
+    killed = "import os, sys; from moveworks_shift_async.jobs.journal import Journal; "
+    killed += "journal = Journal.open(sys.argv[1]); journal.sending(0, 1.0); os._exit(9)"
+    subprocess.run([sys.executable, "-c", killed, path], check=False)
+    files = [file, file.with_name(f"{file.name}-wal")]
+    before = [part.read_bytes() for part in files]
+    assert asyncio.run(Job(path).account()).in_flight == 2
+    assert [part.read_bytes() for part in files] == before
+    file.write_bytes(before[0][:4096] + bytes(len(before[0]) - 4096))
+    before = [part.read_bytes() for part in files]
+    with pytest.raises(JournalError):
+        asyncio.run(Job(path).account())
+    assert [part.read_bytes() for part in files] == before
+
+
+async def test_a_journal_on_a_read_only_disk_can_be_read(
+    file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """There SQLite can make no log beside it."""
+    path = plan(file, 3)
+    monkeypatch.setattr(Database, "connect", None)
+    monkeypatch.setattr(os, "access", lambda *_: False)
+    assert (await Job(path).account()).not_sent == 6
 
 
 async def test_resumed_it_leaves_them_for_good(file: Path, sandbox: Sandbox) -> None:

@@ -69,7 +69,7 @@ class Database:
         if not Path(path).is_file():
             raise JournalError(f"there is no journal {path}; make one with a plan")
         # Without a log nobody has it open, and SQLite need not make one beside it.
-        still = "" if Path(f"{_real(path)}-wal").exists() else "&immutable=1"
+        still = "" if has_log(path) else "&immutable=1"
         uri = f"{Path(_real(path)).as_uri()}?mode=ro{still}"
         with (
             reporting(path),
@@ -152,6 +152,16 @@ class Database:
 def _real(path: str) -> str:
     """As SQLite names the files beside it; and `:memory:` and `file:` are names like others."""
     return os.path.realpath(path)
+
+
+def has_log(path: str) -> bool:
+    """Some process has it open, or was killed and has left commits beside it."""
+    return Path(f"{_real(path)}-wal").exists()
+
+
+def can_write_beside(path: str) -> bool:
+    """SQLite can make its log; on a read-only disk there is nothing but looking."""
+    return os.access(Path(_real(path)).parent, os.W_OK)
 
 
 def remove(path: str) -> None:

@@ -16,6 +16,7 @@ from ..errors import InvalidInput, JournalError
 from ..models import Receipt
 from ..session import Call
 from ..wire.moveworks import Content
+from .database import can_write_beside, has_log
 from .journal import Journal
 from .lock import is_free
 from .planning.plan import Plan, plan
@@ -118,7 +119,7 @@ class Job:
                 journal.set_wish(Wish.RUN, self._clock.utcnow().timestamp())
             return paused
 
-        return await self._read(write)
+        return await self._beside(write)
 
     async def _ask(self, wish: Wish) -> None:
         def write(journal: Journal) -> None:
@@ -126,7 +127,7 @@ class Job:
                 raise JournalError(f"no process runs {self.path}")
             journal.set_wish(wish, self._clock.utcnow().timestamp())
 
-        await self._read(write)
+        await self._beside(write)
 
     async def account(self) -> JobAccount:
         """What became of everybody, also while it runs."""
@@ -173,6 +174,17 @@ class Job:
             raise JournalError(f"{self.path} has begun already; {on}")
 
     async def _read(self, step: Callable[[Journal], T]) -> T:
+        """Read the journal, and change nothing in it: a killed process may have left it damaged."""
+
+        def reading() -> T:
+            with Journal.look(self.path) as journal:
+                return step(journal)
+
+        if not can_write_beside(self.path) or (has_log(self.path) and is_free(self.path)):
+            return await asyncio.to_thread(reading)
+        return await self._beside(step)
+
+    async def _beside(self, step: Callable[[Journal], T]) -> T:
         """Something short with the journal, beside whoever runs it."""
 
         def reading() -> T:
