@@ -125,9 +125,13 @@ def test_its_file_is_for_the_owner_alone(journal: str) -> None:
 
 
 def test_a_folder_that_is_missing_is_named(tmp_path: Path) -> None:
-    """No file can be made there."""
-    with pytest.raises(JournalError, match="-lock cannot be made: No such file"):
+    """By the journal that was asked for, with what to do about it."""
+    with pytest.raises(JournalError) as caught:
         Lock.take(str(tmp_path / "no" / "job"))
+    assert str(caught.value) == (
+        f"{tmp_path / 'no' / 'job'} cannot be made: No such file or directory;"
+        f" make {tmp_path / 'no'} first"
+    )
 
 
 @pytest.mark.parametrize("make", [Path.mkdir, lambda path: path.write_text("not a lock\n" * 99)])

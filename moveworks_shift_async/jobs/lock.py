@@ -44,6 +44,10 @@ class Lock:
                 db.close()
                 raise
         except OSError as error:
+            if not (directory := Path(path).parent).is_dir():
+                raise JournalError(
+                    f"{journal} cannot be made: {error.strerror}; make {directory} first"
+                ) from None
             raise JournalError(f"{path} cannot be made: {error.strerror}") from None
         except sqlite3.Error as error:
             if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY:
