@@ -10,7 +10,7 @@ failure                                sent again
 `RateLimited` (429)                    yes; the wait is the gate's, which all callers share
 `NotAuthenticated` (401, dead token)   once, with a new token
 unknown (reset, timeout, 5xx, …)       only if `on_unknown="resend"`, or if nobody can be told
-                                       (the auth test)
+                                       by the request (the auth test)
 anything else                          no
 =====================================  =====================================================
 """
@@ -72,8 +72,8 @@ class Attempts:
     """The failures of one call so far, and so whether another request follows."""
 
     policy: RetryPolicy
-    #: True where a repeat can tell nobody twice.
-    harmless: bool = False
+    #: Asked after an unknown outcome: whether somebody may be told by the request.
+    may_tell: Callable[[], bool] = lambda: True
     failed: int = 0
     throttled: int = 0
     replayed: bool = False
@@ -99,7 +99,7 @@ class Attempts:
         if isinstance(error, ConnectionFailed):
             return True
         unknown = error.outcome is Outcome.UNKNOWN
-        return unknown and (self.harmless or self.policy.on_unknown == "resend")
+        return unknown and (self.policy.on_unknown == "resend" or not self.may_tell())
 
 
 async def repeat(
@@ -107,17 +107,17 @@ async def repeat(
     policy: RetryPolicy,
     *,
     sleep: Callable[[float], Awaitable[None]],
-    harmless: bool,
+    may_tell: Callable[[], bool],
 ) -> T:
     """Await `attempt` until it returns or the policy gives up; then raise its last error.
 
-    `harmless` says that a repeat can tell nobody twice. `sleep` may raise to end the call.
+    `may_tell` says whether somebody may be told by the request. `sleep` may raise to end the call.
     """
     try:
         return await attempt()
     except MoveworksError as error:
         # Without a file descriptor left the import below would fail, and hide what was met.
-        if not Attempts(policy, harmless=harmless).again(error):
+        if not Attempts(policy, may_tell=may_tell).again(error):
             raise
         failures = [error]
 
@@ -128,16 +128,19 @@ async def repeat(
 
     # tenacity takes over with the first failure: a call that succeeds has no use for it, and pays
     # a fifth of its processor time for it.
-    return await retrying(policy, sleep=sleep, harmless=harmless)(following)
+    return await retrying(policy, sleep=sleep, may_tell=may_tell)(following)
 
 
 def retrying(
-    policy: RetryPolicy, *, sleep: Callable[[float], Awaitable[None]], harmless: bool
+    policy: RetryPolicy,
+    *,
+    sleep: Callable[[float], Awaitable[None]],
+    may_tell: Callable[[], bool],
 ) -> AsyncRetrying:
     """The loop of `repeat`: `await retrying(...)(attempt)` returns or raises the last error."""
     import tenacity  # noqa: PLC0415 - imported at the first call, not with the package
 
-    attempts = Attempts(policy, harmless=harmless)
+    attempts = Attempts(policy, may_tell=may_tell)
     backoff = tenacity.wait_random_exponential(multiplier=policy.backoff, max=policy.backoff_max)
     return tenacity.AsyncRetrying(
         sleep=sleep,

@@ -33,7 +33,7 @@ from .retry import RetryPolicy, repeat
 from .settings import Timeouts
 from .tokens import Authorizer
 from .transport import Transport
-from .wire.http import Request, Response, scrubbing
+from .wire.http import Effect, Request, Response, scrubbing
 
 logger = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -74,7 +74,9 @@ class Call:
     throttled: int = 0
     #: A request of it is on its way: cancelling now makes the outcome unknown.
     in_flight: bool = False
-    #: An earlier request of it may have been processed.
+    #: What its request may do to people.
+    effect: Effect = Effect.MAY_TELL
+    #: An earlier request of it may have told people.
     maybe_told: bool = False
     #: Why no further request of it may start; set by whoever watches it.
     withdrawn: str | None = None
@@ -96,7 +98,8 @@ class Call:
         """Remember how one request ended."""
         self.last_error = error
         self.throttled += isinstance(error, RateLimited)
-        self.maybe_told = self.maybe_told or error.outcome is Outcome.UNKNOWN
+        if error.outcome is Outcome.UNKNOWN and self.effect is Effect.MAY_TELL:
+            self.maybe_told = True
 
     def settle(self, error: MoveworksError) -> MoveworksError:
         """The error to raise: never one that denies what an earlier request may have done."""
@@ -137,16 +140,15 @@ class SessionManager:
         request: Callable[[], Request],
         parse: Callable[[Response, int], T],
         *,
-        harmless: bool = False,
         call: Call | None = None,
     ) -> T:
         """Send what `request` makes until it succeeds or the policy gives up; return what `parse`
         makes of the answer.
 
-        `request` is called when a slot is there, for each attempt anew. `parse` gets the answer
-        and the number of attempts. `harmless` says that sending twice
-        tells nobody twice. Raises a `MoveworksError` with the number of attempts. Cancelled while
-        a request was out, it raises `CancelledError` from `OutcomeUnknown`.
+        `request` is called when a slot is there, for each attempt anew; `parse` gets the answer
+        and the number of attempts. The request's effect says whether an unknown outcome may have
+        told people. Raises a `MoveworksError` with the number of attempts. Cancelled while a
+        request was out, it raises `CancelledError` from `OutcomeUnknown`.
         """
         self.open()
         call = call or Call()
@@ -154,7 +156,7 @@ class SessionManager:
         call.deadline = self.clock.now() + (policy.deadline or math.inf)
         try:
             async with asyncio.timeout(None) as cut:
-                return await self._repeat(request, parse, harmless, call, cut)
+                return await self._repeat(request, parse, call, cut)
         except MoveworksError as error:
             settled = call.settle(error)
             if settled is error:
@@ -213,7 +215,6 @@ class SessionManager:
         self,
         request: Callable[[], Request],
         parse: Callable[[Response, int], T],
-        harmless: bool,
         call: Call,
         cut: asyncio.Timeout,
     ) -> T:
@@ -223,7 +224,7 @@ class SessionManager:
                 lambda: self._attempt(request, parse, call),
                 self._single if call.once else self.retry,
                 sleep=lambda seconds: self._sleep(seconds, call),
-                harmless=harmless,
+                may_tell=lambda: call.effect is Effect.MAY_TELL,
             )
         finally:
             self._cuts.discard(cut)
@@ -239,6 +240,7 @@ class SessionManager:
         try:
             grant = await self.authorizer.get()
             ready = request().with_auth(headers=grant.headers, query=grant.query)
+            call.effect = ready.effect
             if call.before is not None:
                 await call.before()
             call.attempts += 1

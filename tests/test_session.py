@@ -15,6 +15,7 @@ from moveworks_shift_async.errors import (
     DeadlineExceeded,
     MoveworksError,
     NotAuthenticated,
+    NotFound,
     OutcomeUnknown,
     RateLimited,
     ServerFailed,
@@ -25,12 +26,13 @@ from moveworks_shift_async.limits.process import ProcessGate
 from moveworks_shift_async.retry import RetryPolicy
 from moveworks_shift_async.session import Call, SessionManager
 from moveworks_shift_async.settings import Timeouts
-from moveworks_shift_async.wire.http import Request, Response
+from moveworks_shift_async.wire.http import Effect, Request, Response
 from moveworks_shift_async.wire.moveworks import parse_receipt
 
 from .fakes import Answer, FakeAuthorizer, FakeClock, FakeTransport, answer, settle
 
 REQUEST = Request(method="POST", path="/x", body=b"{}")
+QUESTION = Request(method="GET", path="/y", effect=Effect.NONE)
 OK = answer(200, {"data": {"status": "RECEIVED"}})
 
 
@@ -43,9 +45,9 @@ class Parts:
     gate: ProcessGate
     authorizer: FakeAuthorizer
 
-    async def send(self, call: Call | None = None, *, harmless: bool = False) -> int:
+    async def send(self, call: Call | None = None, request: Request = REQUEST) -> int:
         """One call; the number of attempts."""
-        return await self.session.call(lambda: REQUEST, read_attempts, harmless=harmless, call=call)
+        return await self.session.call(lambda: request, read_attempts, call=call)
 
 
 def read_attempts(response: Response, attempts: int) -> int:
@@ -192,12 +194,21 @@ async def test_a_call_that_may_have_told_people_never_says_it_did_not(
     assert raised.value.attempts == len(parts.transport.requests)
 
 
-async def test_a_harmless_call_is_repeated_after_a_5xx(clock: FakeClock) -> None:
+async def test_a_call_that_can_tell_nobody_is_repeated_after_a_5xx(clock: FakeClock) -> None:
     """The auth test tells nobody anything, so it may be sent again."""
     parts = build(clock, answer(502), OK)
-    task = asyncio.create_task(parts.send(harmless=True))
+    task = asyncio.create_task(parts.send(request=QUESTION))
     await clock.advance(60.0)
     assert await task == 2
+
+
+async def test_a_call_that_can_tell_nobody_ends_with_what_it_met_last(clock: FakeClock) -> None:
+    """Nobody may have been told by the first request, so the second one's refusal stands."""
+    parts = build(clock, OutcomeUnknown("reset"), answer(404))
+    task = asyncio.create_task(parts.send(request=QUESTION))
+    await clock.advance(60.0)
+    with pytest.raises(NotFound):
+        await task
 
 
 async def test_none_means_one_request(clock: FakeClock) -> None:

@@ -21,7 +21,10 @@ from moveworks_shift_async.errors import (
     RefusedByServer,
     ServerFailed,
 )
+from moveworks_shift_async.settings import ClientCredentials, OAuthTokens
+from moveworks_shift_async.wire import moveworks, shift
 from moveworks_shift_async.wire.http import (
+    Effect,
     Request,
     Response,
     json_request,
@@ -386,3 +389,17 @@ def test_a_form_is_scrubbed_like_json() -> None:
     with pytest.raises(BadRequest) as raised, scrubbing(request):
         raise refusal(Response(status=400), code=None, message="no client plain-secret-value")
     assert "plain-secret" not in str(raised.value)
+
+
+def test_only_questions_and_tokens_can_tell_nobody() -> None:
+    """Everything is taken to tell people, but for the auth test and the token requests."""
+    pair = OAuthTokens(client_id="id", client_secret="secret", refresh_token="r")
+    questions = [
+        moveworks.auth_test_request(),
+        moveworks.token_request(ClientCredentials("id", "secret")),
+        moveworks.token_request(ClientCredentials("id", "secret", token_request="json")),
+        shift.refresh_request(pair, "r"),
+    ]
+    assert {question.effect for question in questions} == {Effect.NONE}
+    assert Request(method="DELETE", path="/x").effect is Effect.MAY_TELL
+    assert json_request("/x", {}).effect is Effect.MAY_TELL

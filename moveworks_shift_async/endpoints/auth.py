@@ -23,6 +23,5 @@ class AuthEndpoint:
         return await self._session.call(
             moveworks.auth_test_request,
             lambda response, _: moveworks.parse_auth_test(response),
-            harmless=True,
             call=Call(once=once),
         )

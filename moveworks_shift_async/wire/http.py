@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import enum
 import json
 import re
 from collections.abc import Iterator, Mapping
@@ -40,6 +41,15 @@ _BY_STATUS: Mapping[int, type[RefusedByServer]] = {
 }
 
 
+class Effect(enum.Enum):
+    """What a request may do to people, and so whether it may be repeated when it is unknown."""
+
+    #: Nobody can be told by it: the auth test, a token.
+    NONE = "none"
+    #: It may tell people.
+    MAY_TELL = "may tell"
+
+
 @frozen(kw_only=True)
 class Request:
     """What the transport sends. Everything that may hold personal data stays out of the repr."""
@@ -50,6 +60,7 @@ class Request:
     query: Mapping[str, str] = field(factory=dict, repr=False)
     headers: Mapping[str, str] = field(factory=dict, repr=False)
     body: bytes | None = field(default=None, repr=False)
+    effect: Effect = Effect.MAY_TELL
 
     def with_auth(self, *, headers: Mapping[str, str], query: Mapping[str, str]) -> Request:
         """The same request with the credential in its headers or its query."""
@@ -100,10 +111,11 @@ class Response:
         return None
 
 
-def json_request(path: str, content: Any) -> Request:
+def json_request(path: str, content: Any, effect: Effect = Effect.MAY_TELL) -> Request:
     """A POST of `content` as JSON."""
     return Request(
         method="POST",
+        effect=effect,
         path=path,
         headers={"Content-Type": "application/json"},
         body=json.dumps(content, allow_nan=False, separators=(",", ":")).encode(),

@@ -20,7 +20,7 @@ from ..addresses import first_fault
 from ..errors import BadResponse, InvalidInput, NotAuthenticated, RefusedByServer
 from ..models import Receipt
 from ..settings import ClientCredentials
-from .http import Request, Response, json_request, kind_of, refusal, request_id, text_of
+from .http import Effect, Request, Response, json_request, kind_of, refusal, request_id, text_of
 from .token import Token
 
 # Reference: message 1..20000 characters (their unit is not stated: code points here), recipients
@@ -119,7 +119,7 @@ def check_recipients(recipients: Sequence[str]) -> None:
 
 def auth_test_request() -> Request:
     """The GET that checks the credential and does nothing else."""
-    return Request(method="GET", path="/rest/v1/auth/test")
+    return Request(method="GET", path="/rest/v1/auth/test", effect=Effect.NONE)
 
 
 def token_request(credentials: ClientCredentials) -> Request:
@@ -130,9 +130,10 @@ def token_request(credentials: ClientCredentials) -> Request:
         "grant_type": "client_credentials",
     }
     if credentials.token_request == "json":  # noqa: S105 - the name of a format
-        return json_request("/oauth/v1/token", content)
+        return json_request("/oauth/v1/token", content, Effect.NONE)
     return Request(
         method="POST",
+        effect=Effect.NONE,
         path="/oauth/v1/token",
         headers={"Content-Type": "application/x-www-form-urlencoded"},
         body=urlencode(content).encode(),

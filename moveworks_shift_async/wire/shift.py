@@ -25,7 +25,7 @@ from ..errors import (
 )
 from ..models import AppObject, ShiftMessage
 from ..settings import OAuthTokens
-from .http import Request, Response, json_request, kind_of, refusal, text_of
+from .http import Effect, Request, Response, json_request, kind_of, refusal, text_of
 from .token import Token
 
 if TYPE_CHECKING:
@@ -123,6 +123,7 @@ def refresh_request(credentials: OAuthTokens, refresh_token: str) -> Request:
     }
     return Request(
         method="POST",
+        effect=Effect.NONE,
         path="/v1/oauth2/token",
         headers={"Content-Type": "application/x-www-form-urlencoded"},
         body=urlencode(content).encode(),
