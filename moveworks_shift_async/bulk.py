@@ -24,17 +24,14 @@ from collections.abc import (
 from attrs import define, field
 
 from .batcher import Batcher, chunks
+from .breaker import STRIKES, Breaker
 from .clock import SYSTEM_CLOCK, Clock
 from .ending import ending_of
 from .errors import (
-    ClientClosed,
     InvalidInput,
     MoveworksError,
-    NotAuthenticated,
-    NotFound,
     NotSent,
     Outcome,
-    TokenUnavailable,
 )
 from .limits.lanes import Priority
 from .models import BulkReport, ChunkOutcome, Receipt
@@ -43,14 +40,6 @@ from .session import Call
 Recipients = Iterable[str] | AsyncIterable[str]
 Addresses = tuple[str, ...]
 Deliver = Callable[[Addresses, Call], Awaitable[Receipt]]
-
-# What one chunk learned holds for all: nothing more is sent after it.
-_HALTING = (NotAuthenticated, NotFound, ClientClosed)
-
-
-def _holds_for_all(error: MoveworksError | None) -> bool:
-    no_token_ever = isinstance(error, TokenUnavailable) and error.retry_after is None
-    return no_token_ever or isinstance(error, _HALTING)
 
 
 @define(eq=False, repr=False)
@@ -110,6 +99,7 @@ class BulkSend:
     _clock: Clock = SYSTEM_CLOCK
     _batcher: Batcher = field(factory=Batcher, init=False)
     _account: _Account = field(factory=_Account, init=False)
+    _breaker: Breaker = field(factory=Breaker, init=False)
     _running: dict[asyncio.Task[ChunkOutcome], _Chunk] = field(factory=dict, init=False)
     _reader: asyncio.Task[None] | None = field(default=None, init=False)
     #: Read after the halt, so never started.
@@ -260,8 +250,12 @@ class BulkSend:
     def _enter(self, chunk: _Chunk, outcome: ChunkOutcome) -> ChunkOutcome:
         chunk.outcome = outcome
         self._account.add(outcome, chunk.call)
-        if _holds_for_all(outcome.error):
-            self._halt(str(outcome.error))
+        self._breaker.met(outcome.error, self._clock.now())
+        if (error := self._breaker.given_up) is not None:
+            self._halt(str(error))
+        elif not self._breaker.closed:  # a job would wait; a stream has somebody who waits for it
+            last = self._breaker.reason
+            self._halt(f"{STRIKES} requests in a row had no usable answer; the last: {last}")
         return outcome
 
     def _never_sent(self) -> NotSent:

@@ -1,4 +1,5 @@
-"""Every exception this package raises, and the question each one answers: did it go out?
+"""Every exception this package raises. Each answers two questions: did it go out, and would
+another request meet the same?
 
 ::
 
@@ -47,17 +48,32 @@ class Outcome(enum.StrEnum):
     NOT_SENT = "not_sent"
 
 
+class Concerns(enum.Enum):
+    """Whom what went wrong concerns."""
+
+    #: This request alone: another list may be told.
+    THIS_LIST = "this list"
+    #: Every other request would meet the same. A stream and a job end with it.
+    EVERYBODY = "everybody"
+
+
 class MoveworksError(Exception):
     """The root of every error of this package, SHIFT's included."""
 
     #: What this error says about the recipients of the request.
     outcome: ClassVar[Outcome] = Outcome.NOT_SENT
+    #: Whom it concerns. What is not known to be this list's own is everybody's.
+    concerns: Concerns = Concerns.EVERYBODY
     #: HTTP requests made for the call until it ended with this error.
     attempts: int
 
-    def __init__(self, message: str, *, attempts: int = 0) -> None:
+    def __init__(
+        self, message: str, *, attempts: int = 0, concerns: Concerns | None = None
+    ) -> None:
         super().__init__(message)
         self.attempts = attempts
+        if concerns is not None:  # this one differs from its class
+            self.concerns = concerns
 
     def __reduce__(self) -> tuple[Callable[..., MoveworksError], tuple[Any, ...]]:
         return _rebuild, (type(self), self.args, self.__dict__.copy())
@@ -91,9 +107,13 @@ class ClientClosed(NotSent):
 class DeadlineExceeded(NotSent):
     """The next wait would have ended after the deadline, so the call ended before it."""
 
+    concerns = Concerns.THIS_LIST
+
 
 class ConnectionFailed(NotSent):
     """No connection came about: DNS, refused, TLS, proxy or connect timeout."""
+
+    concerns = Concerns.THIS_LIST
 
 
 class TokenUnavailable(NotSent):
@@ -107,7 +127,9 @@ class TokenUnavailable(NotSent):
         cause: MoveworksError | None = None,
         retry_after: float | None = None,
     ) -> None:
-        super().__init__(message, attempts=attempts)
+        never = retry_after is None
+        concerns = Concerns.EVERYBODY if never else Concerns.THIS_LIST
+        super().__init__(message, attempts=attempts, concerns=concerns)
         #: Why the token request failed; None where no request would help.
         self.cause = cause
         #: Seconds until another token request makes sense; None: it never will.
@@ -138,10 +160,14 @@ class OutcomeUnknown(MoveworksError):
     """
 
     outcome = Outcome.UNKNOWN
+    concerns = Concerns.THIS_LIST
 
 
 class RefusedByServer(MoveworksError):
-    """The server answered, and the answer is not a success."""
+    """The server answered, and the answer is not a success.
+
+    By its bare class, the status is one that concerns everybody: a redirect, a 405, a 407.
+    """
 
     outcome = Outcome.REJECTED
 
@@ -163,8 +189,32 @@ class RefusedByServer(MoveworksError):
         self.retry_after = retry_after
 
 
+# What is about this list and its text: RFC 9110, sections 15.5.1, .10, .14 and .21. And what says
+# that this request was not processed: RFC 9110, section 15.5.9, and RFC 8470.
+_OF_ONE_REQUEST = (400, 409, 413, 422, 408, 425)
+
+
 class BadRequest(RefusedByServer):
-    """The server found fault with the request (400 and its kin)."""
+    """The server found fault with the request (400 and its kin).
+
+    A 400, 409, 413 or 422 concerns this list, a 408 or 425 this request; a 410, 411, 414, 415 or
+    431 would meet everybody.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        status: int,
+        code: str | int | None = None,
+        attempts: int = 0,
+        retry_after: float | None = None,
+    ) -> None:
+        super().__init__(
+            message, status=status, code=code, attempts=attempts, retry_after=retry_after
+        )
+        if status in _OF_ONE_REQUEST:
+            self.concerns = Concerns.THIS_LIST
 
 
 class NotAuthenticated(RefusedByServer):
@@ -182,14 +232,18 @@ class NotFound(RefusedByServer):
 class RateLimited(RefusedByServer):
     """The organisation's quota is spent (429). Nothing was processed."""
 
+    concerns = Concerns.THIS_LIST
+
 
 class ServerFailed(RefusedByServer):
     """The server broke (5xx). A POST may have been processed, so its outcome is unknown."""
 
     outcome = Outcome.UNKNOWN
+    concerns = Concerns.THIS_LIST
 
 
 class BadResponse(MoveworksError):
     """A success whose body is not what the API documents. It may have been processed."""
 
     outcome = Outcome.UNKNOWN
+    concerns = Concerns.THIS_LIST

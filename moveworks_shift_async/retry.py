@@ -24,6 +24,7 @@ from attrs import define, field, frozen, validators
 
 from .checks import number, one_of
 from .errors import (
+    Concerns,
     ConnectionFailed,
     MoveworksError,
     NotAuthenticated,
@@ -94,10 +95,8 @@ class Attempts:
                 return False
 
     def _may_repeat(self, error: MoveworksError) -> bool:
-        if isinstance(error, TokenUnavailable):
-            return error.retry_after is not None
-        if isinstance(error, ConnectionFailed):
-            return True
+        if isinstance(error, (TokenUnavailable, ConnectionFailed)):
+            return error.concerns is Concerns.THIS_LIST
         unknown = error.outcome is Outcome.UNKNOWN
         return unknown and (self.policy.on_unknown == "resend" or not self.may_tell())
 

@@ -23,6 +23,7 @@ from attrs import define, field
 from .clock import SYSTEM_CLOCK, Clock
 from .errors import (
     ClientClosed,
+    Concerns,
     ConnectionFailed,
     MoveworksError,
     NotSent,
@@ -156,7 +157,11 @@ class AiohttpTransport:
         never = isinstance(error, _NEVER_CONNECTED) or type(error) is aiohttp.ClientConnectionError
         # Without a byte of the body written, a proxy has seen no more than its CONNECT.
         if not started and (never or self.proxy is not None):
-            return ConnectionFailed(f"no connection: {_cause(error)}; nothing was sent")
+            refused = isinstance(error, aiohttp.ClientHttpProxyError) and error.status == 407
+            return ConnectionFailed(
+                f"no connection: {_cause(error)}; nothing was sent",
+                concerns=Concerns.EVERYBODY if refused else None,  # it wants a password
+            )
         return OutcomeUnknown(f"sent, but no usable answer: {_cause(error)}; told or not told")
 
 

@@ -19,12 +19,12 @@ LIMIT, WINDOW = 30, 0.3
 CHILD = """
 import asyncio, sys
 from moveworks_shift_async import ClientCredentials, MoveworksClient, RateLimit
-from moveworks_shift_async.jobs import trouble
+from moveworks_shift_async import breaker
 from moveworks_shift_async.jobs.job import Job
 from moveworks_shift_async.settings import Timeouts
 
 async def main(path, url, client_id, secret, in_flight, limit, window):
-    trouble.FIRST_WAIT = 0.1
+    breaker.FIRST_WAIT = 0.1
     async with MoveworksClient(
         ClientCredentials(client_id, secret),
         base_url=url,

@@ -18,7 +18,7 @@ from aiohttp import web
 from attrs import define, evolve, field
 from attrs.exceptions import FrozenInstanceError
 
-from moveworks_shift_async import ApiKey, ClientCredentials, MoveworksClient, RateLimit
+from moveworks_shift_async import ApiKey, ClientCredentials, MoveworksClient, RateLimit, breaker
 from moveworks_shift_async.clock import SystemClock
 from moveworks_shift_async.endpoints.auth import AuthEndpoint
 from moveworks_shift_async.errors import (
@@ -34,7 +34,7 @@ from moveworks_shift_async.errors import (
     NotFound,
     ServerFailed,
 )
-from moveworks_shift_async.jobs import runner, scribe, trouble
+from moveworks_shift_async.jobs import runner, scribe
 from moveworks_shift_async.jobs.database import Database
 from moveworks_shift_async.jobs.job import Job
 from moveworks_shift_async.jobs.journal import Journal
@@ -69,7 +69,7 @@ CLEAN = Audit(lost=0, twice=0, denied=0, unknown=0, planned=0)
 @pytest.fixture(autouse=True)
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """Seconds that people would not notice are too long for tests."""
-    monkeypatch.setattr(trouble, "FIRST_WAIT", 0.05)
+    monkeypatch.setattr(breaker, "FIRST_WAIT", 0.05)
     monkeypatch.setattr(runner, "_LOOK", 0.05)
 
 
@@ -268,13 +268,18 @@ async def test_a_token_that_dies_on_the_way_is_replaced(file: Path, sandbox: San
     assert sandbox.stats().token_requests >= 3
 
 
-async def test_two_tokens_that_die_in_a_row_do_not_end_it(file: Path, sandbox: Sandbox) -> None:
-    """A chunk meets two dead tokens: it asks whether the credential is good, and goes on."""
+async def test_a_new_token_that_is_refused_as_well_stops_it(file: Path, sandbox: Sandbox) -> None:
+    """As it ends a stream: nobody in it was told, and who resumes it tells them."""
     path = plan(file, 30)
     sandbox.faults.script("send", "none", *["expired-token"] * (2 * IN_FLIGHT))
-    await go(path, sandbox, ClientCredentials(sandbox.client_id, sandbox.client_secret))
+    credentials = ClientCredentials(sandbox.client_id, sandbox.client_secret)
+    with pytest.raises(JobStopped) as stopped:
+        await go(path, sandbox, credentials)
+    assert isinstance(stopped.value.cause, NotAuthenticated)
+    assert audited(path, sandbox).unknown == 0
+    sandbox.faults.clear()
+    await go(path, sandbox, credentials)
     assert audited(path, sandbox) == CLEAN
-    assert [event.incident for event in events_of(path)] == [Incident.OUTAGE]
 
 
 async def test_a_refused_credential_stops_it_and_a_good_one_goes_on(
@@ -287,7 +292,7 @@ async def test_a_refused_credential_stops_it_and_a_good_one_goes_on(
     assert isinstance(stopped.value.cause, NotAuthenticated)
     assert stopped.value.__cause__ is stopped.value.cause
     assert states_of(path) == [State.PLANNED] * 30
-    assert len(sandbox.received().requests) <= IN_FLIGHT + 1  # and the question
+    assert len(sandbox.received().requests) <= IN_FLIGHT
     assert "HTTP 401" in (runs_of(path)[0].ended or "")
     await go(path, sandbox)
     assert audited(path, sandbox) == CLEAN
@@ -373,7 +378,7 @@ async def test_a_server_that_fails_for_everything_costs_a_bounded_number(
         await go(path, sandbox)
     assert isinstance(stopped.value.cause, ServerFailed)
     states = states_of(path)
-    most = trouble.STRIKES + IN_FLIGHT + trouble.TRIALS
+    most = breaker.STRIKES + IN_FLIGHT + breaker.TRIALS
     assert states.count(State.UNKNOWN) <= most
     assert states.count(State.PLANNED) == 100 - states.count(State.UNKNOWN)
     sandbox.faults.clear()

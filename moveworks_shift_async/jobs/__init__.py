@@ -11,7 +11,6 @@
     scribe      the journal's own thread, and one commit for many steps
     work        one process's run, from taking the journal to the account
     runner      from the journal through a client, and every outcome back
-    trouble     go on, wait or stop, after what the last requests met
     isolate     which addresses a refused list is refused for
     progress    how far a job is, as values
     reporting/  a journal -> what became of everybody

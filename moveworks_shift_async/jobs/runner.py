@@ -3,7 +3,7 @@
 For each chunk: a slot and a token; `sending` on the disk; the request; its end on the disk. The
 requests of different chunks overlap, their steps share commits. A request is tried once: what was
 not told goes back among the planned chunks, so a crash between two tries loses nothing and makes
-nobody unknown. `trouble` says when to go on, wait or stop.
+nobody unknown. The circuit breaker says when to go on, wait or stop.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from functools import partial
 
 from attrs import define, field
 
+from ..breaker import Breaker, Verdict, judge
 from ..client import MoveworksClient
 from ..clock import SYSTEM_CLOCK, Clock
 from ..ending import ending_of
@@ -25,7 +26,6 @@ from .journal import Journal
 from .progress import Tally
 from .records import Chunk, Event, Incident, State, Step, Wish
 from .scribe import Scribe
-from .trouble import Trouble, Verdict, judge
 
 # Seconds between two looks at what another terminal asks for.
 _LOOK = 0.5
@@ -57,7 +57,7 @@ class Runner:
     #: The server to tie the job to when somebody was told, or may have been.
     _bind_to: str | None = None
     _clock: Clock = SYSTEM_CLOCK
-    trouble: Trouble = field(factory=Trouble, init=False)
+    breaker: Breaker = field(factory=Breaker, init=False)
     #: Why it ends early, and the error that ended it, if one did.
     ending: str | None = field(default=None, init=False)
     error: MoveworksError | None = field(default=None, init=False)
@@ -82,10 +82,10 @@ class Runner:
             )
         if self.paused_at is not None:
             return "paused from another terminal"
-        if self.trouble.since is None:
+        if self.breaker.since is None:
             return None
-        waited = duration(self._clock.now() - self.trouble.since)
-        return f"waiting for the server for {waited}: {self.trouble.reason}"
+        waited = duration(self._clock.now() - self.breaker.since)
+        return f"waiting for the server for {waited}: {self.breaker.reason}"
 
     async def run(self) -> None:
         """Until no chunk is planned any more, or it was told to end."""
@@ -98,8 +98,8 @@ class Runner:
                 for other in others:
                     other.cancel()
         finally:
-            if self.trouble.since is not None:
-                self._note_wait(Incident.OUTAGE, self.trouble.since, self.trouble.reason)
+            if self.breaker.since is not None:
+                self._note_wait(Incident.OUTAGE, self.breaker.since, self.breaker.reason)
             if self.paused_at is not None:
                 self._note_wait(Incident.PAUSED, self.paused_at, "")
             await asyncio.shield(self._write_rest())
@@ -120,8 +120,7 @@ class Runner:
 
     def _fill(self, tasks: asyncio.TaskGroup) -> bool:
         """Start what may start; say whether anything is left to wait for."""
-        if self.trouble.hopeless is not None:
-            self.stop(str(self.trouble.hopeless), self.trouble.hopeless)
+        self._heed()
         for _ in range(_STARTS):
             if self._may_start():
                 self._start(tasks, self._queue.popleft())
@@ -141,7 +140,7 @@ class Runner:
             and under_way < self._max_in_flight
             and self.ending is None
             and self.paused_at is None
-            and self.trouble.may_start(under_way)
+            and self.breaker.may_start(under_way)
         )
 
     async def _claim(self) -> None:
@@ -164,7 +163,7 @@ class Runner:
         task = tasks.create_task(self._send(chunk, call))
         self._running.add(task)
         self._calls[call] = task
-        self.trouble.started()
+        self.breaker.started()
         task.add_done_callback(partial(self._ended, chunk, call))
 
     def _ended(self, chunk: Chunk, call: Call, task: asyncio.Task[None]) -> None:
@@ -193,20 +192,26 @@ class Runner:
         delivery = self._client.sender.deliver(chunk.content, chunk.recipients, call)
         _, error = await ending_of(delivery, lambda: NotSent("taken back"))
         del self._calls[call]
-        self._meet(error)
+        if call.withdrawn is None or type(error) is not NotSent:  # else it met nothing
+            self._meet(error)
         if written:
             await self._settle(chunk, call, error)
         else:
             self._queue.appendleft(chunk)
-        # What was taken back met nothing.
-        if judge(error) is Verdict.STOP and call.withdrawn is None:
-            self.stop(str(error), error)
 
     def _meet(self, error: MoveworksError | None) -> None:
-        began, reason = self.trouble.since, self.trouble.reason
-        self.trouble.met(error, self._clock.now())
-        if began is not None and self.trouble.since is None:
+        began, reason = self.breaker.since, self.breaker.reason
+        self.breaker.met(error, self._clock.now())
+        if began is not None and self.breaker.since is None:
             self._note_wait(Incident.OUTAGE, began, reason)
+        self._heed()
+        if began is None and self.breaker.since is not None:
+            self._withdraw(self.breaker.reason)
+
+    def _heed(self) -> None:
+        """End the job where the breaker has given it up."""
+        if (error := self.breaker.given_up) is not None:
+            self.stop(str(error), error)
 
     async def _settle(self, chunk: Chunk, call: Call, error: MoveworksError | None) -> None:
         """The end of a request is on the disk when this returns."""
@@ -266,10 +271,10 @@ class Runner:
     async def _ask(self) -> None:
         """While the server is away: ask whether it is there again."""
         while True:
-            wait = self.trouble.question_in()
+            wait = self.breaker.question_in()
             await self._clock.sleep(_LOOK if wait is None else wait)
             if wait is not None:
-                self.trouble.asked(await self._answer(), self._clock.now())
+                self.breaker.asked(await self._answer(), self._clock.now())
                 self._wake.set()
 
     async def _answer(self) -> MoveworksError | None:

@@ -17,7 +17,7 @@ from urllib.parse import urlencode
 from attrs import field, frozen
 
 from ..addresses import first_fault
-from ..errors import BadResponse, InvalidInput, NotAuthenticated, RefusedByServer
+from ..errors import BadResponse, Concerns, InvalidInput, NotAuthenticated, RefusedByServer
 from ..models import Receipt
 from ..settings import ClientCredentials
 from .http import Effect, Request, Response, json_request, kind_of, refusal, request_id, text_of
@@ -170,7 +170,11 @@ def parse_token(response: Response) -> Token:
 def raise_for_status(response: Response) -> None:
     """Raise the typed error of an answer that is not a success."""
     if response.unclear:
-        raise BadResponse(f"HTTP {response.status}, {response.unclear}; told or not told")
+        redirect = 300 <= response.status < 400  # the next request would be sent elsewhere, too
+        raise BadResponse(
+            f"HTTP {response.status}, {response.unclear}; told or not told",
+            concerns=Concerns.EVERYBODY if redirect else None,
+        )
     if not response.succeeded:
         raise error_of(response)
 
