@@ -19,9 +19,10 @@ from .endpoints.messages import MessagesEndpoint
 from .endpoints.sending import Sender
 from .errors import ConfigurationError
 from .limits.file import FileGate
+from .limits.gate import Gate, check_gate
 from .limits.process import join_gate, leave_gate
 from .retry import RetryPolicy
-from .session import Gate, SessionManager
+from .session import SessionManager
 from .settings import (
     ApiKey,
     AppCredentials,
@@ -46,12 +47,13 @@ class MoveworksClient:
     """The Moveworks API: `auth`, `events` and the legacy `messages`. One event loop's own.
 
     Use it as `async with`, or `close` it. Clients of one process with the same base URL and
-    credential share one rate limit, which belongs to the whole organisation.
+    credential (client id or API key) share one rate limit, which belongs to the whole organisation.
 
     `base_url` is a `Region` or any https URL. `rate_limit` is what this process may use.
     `max_in_flight` bounds the requests on their way at once. `http` is an aiohttp session of
     yours, used and never closed. `gate` is where the rate limit is kept: a `FileGate` shares it
-    with other processes of this machine. Raises `ConfigurationError` for what cannot work.
+    with other processes of this machine, or one of your own, see `limits.gate.Gate`. Raises
+    `ConfigurationError` for what cannot work.
     """
 
     def __init__(
@@ -212,7 +214,8 @@ def _session(
     authorizer = _authorizer(credentials, transport, rate_limit.per, clock)
     if not authorizer.renews:
         retry = evolve(retry, replay_unauthenticated=False)
-    gate, leave = _join(gate, (url, credentials), transport, rate_limit, max_in_flight, clock)
+    organisation = f"{url} {settings.identity(credentials)}"
+    gate, leave = _join(gate, organisation, transport, rate_limit, max_in_flight, clock)
     return SessionManager(
         transport,
         authorizer,
@@ -226,7 +229,7 @@ def _session(
 
 def _join(
     gate: Gate | None,
-    key: tuple[str, settings.MoveworksCredentials | settings.ShiftCredentials],
+    organisation: str,
     user: object,
     limit: RateLimit,
     max_in_flight: int,
@@ -234,15 +237,16 @@ def _join(
 ) -> tuple[Gate, Callable[[], None]]:
     """The gate of a client, and how the client leaves it. A gate of the caller's own has no users.
 
-    `key` says whose budget it is: base URL and credential.
+    `organisation` says whose budget it is.
     """
     if gate is None:
-        shared = join_gate(key, user, limit, max_in_flight, clock)
-        return shared, lambda: leave_gate(key, user)
+        shared = join_gate(organisation, user, limit, max_in_flight, clock)
+        return shared, lambda: leave_gate(organisation, user)
     if isinstance(gate, FileGate):
         file = gate
-        file.join(user, f"{key[0]} {settings.identity(key[1])}", limit, max_in_flight)
+        file.join(user, organisation, limit, max_in_flight)
         return file, lambda: file.leave(user)
+    check_gate(gate)
     return gate, lambda: None
 
 

@@ -11,7 +11,7 @@ import contextlib
 import logging
 import math
 from collections.abc import Awaitable, Callable
-from typing import Protocol, TypeVar
+from typing import TypeVar
 
 from attrs import define, evolve, field
 
@@ -27,8 +27,9 @@ from .errors import (
     OutcomeUnknown,
     RateLimited,
 )
+from .limits.gate import Gate
 from .limits.lanes import Priority
-from .limits.window import GateSnapshot, Slot
+from .limits.window import Slot
 from .retry import RetryPolicy, repeat
 from .settings import Timeouts
 from .tokens import Authorizer
@@ -42,22 +43,6 @@ T = TypeVar("T")
 LEAST_PAUSE = 1.0
 # One broken header must not stop everybody for years; after an hour it costs one request to ask.
 MOST_PAUSE = 3600.0
-
-
-class Gate(Protocol):
-    """What a session asks of a rate limit, wherever it lives."""
-
-    async def acquire(self, deadline: float, priority: Priority) -> Slot:
-        """Wait for a slot in a lane; `DeadlineExceeded` rather than a wait beyond `deadline`."""
-
-    def release(self, slot: Slot, *, counted: bool) -> None:
-        """Give the slot back; `counted` if the server may have seen the request."""
-
-    def refused(self, slot: Slot, retry_after: float | None) -> None:
-        """Give the slot back after a 429, and let nobody start for a while."""
-
-    def snapshot(self) -> GateSnapshot:
-        """What the gate knows now."""
 
 
 @define(eq=False, repr=False)

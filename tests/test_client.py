@@ -6,6 +6,7 @@ import asyncio
 import logging
 import random
 import time
+from collections.abc import Iterable
 
 import aiohttp
 import pytest
@@ -25,6 +26,8 @@ from moveworks_shift_async import (
     ShiftClient,
     Timeouts,
 )
+from moveworks_shift_async.limits.lanes import Priority
+from moveworks_shift_async.limits.window import GateSnapshot, Slot
 from moveworks_shift_async.sandbox import Sandbox, Variants
 
 
@@ -78,6 +81,60 @@ async def test_cancelling_any_of_them_leaves_the_rest_healthy() -> None:
     assert stats.throttled == 0
     assert stats.people_told_again == 0
     assert len(ended) <= stats.people <= 600
+
+
+async def test_a_rotated_secret_is_the_same_organisation() -> None:
+    """Its clients share one gate, whatever pair of tokens or secret they hold just now."""
+    old, new = ClientCredentials("acme", "old"), ClientCredentials("acme", "new")
+    async with MoveworksClient(old) as one, MoveworksClient(new) as two:
+        assert one.gate is two.gate
+    async with MoveworksClient(ClientCredentials("other", "old")) as other:
+        assert other.gate is not one.gate
+    first, second = (
+        ShiftClient(
+            OAuthTokens(client_id="acme", client_secret=text, refresh_token=text),
+            base_url="https://shift.test",
+        )
+        for text in ("old", "new")
+    )
+    async with first, second:
+        assert first.gate is second.gate
+
+
+class OwnGate:
+    """A gate of the caller's, with what a session asks of it but for one method."""
+
+    async def acquire(self, deadline: float, priority: Priority) -> Slot:
+        """At once."""
+        return Slot(1, 0.0)
+
+    def release(self, slot: Slot, *, counted: bool) -> None:
+        """Nothing to do."""
+
+    def refused(self, slot: Slot, retry_after: float | None) -> None:
+        """Nothing to do."""
+
+    def snapshot(self) -> GateSnapshot:
+        """Nothing known."""
+        return GateSnapshot(budget=1, used=0, in_flight=0, next_in=0.0, paused_for=0.0)
+
+
+class WholeGate(OwnGate):
+    """... and with that one."""
+
+    def observed(self, ages: Iterable[float]) -> None:
+        """Nothing to do."""
+
+
+async def test_a_gate_of_the_caller_s_is_checked_before_anything_hangs_on_it() -> None:
+    """A method that is missing is named; with all five it is used."""
+    with pytest.raises(ConfigurationError, match=r"OwnGate has no observed; .*limits\.gate\.Gate"):
+        MoveworksClient(ApiKey("key"), gate=OwnGate())  # type: ignore[arg-type]
+    async with Sandbox() as sandbox:
+        key, gate = ApiKey(sandbox.api_key), WholeGate()
+        async with MoveworksClient(key, base_url=sandbox.url, gate=gate) as client:
+            assert client.gate is gate
+            await client.auth.test()
 
 
 async def test_two_clients_of_one_organisation_share_the_budget() -> None:

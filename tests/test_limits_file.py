@@ -219,6 +219,24 @@ async def test_a_429_pauses_the_other_gate(
     await task
 
 
+async def test_what_one_is_told_the_other_counts(
+    two: tuple[FileGate, FileGate], path: str, clock: FakeClock
+) -> None:
+    """Once, whoever is told, and also where the file is away at that moment."""
+    two[0].release(await two[0].acquire(), counted=True)
+    two[0].observed([3.0, 2.0])
+    two[1].observed([3.0, 2.0])
+    assert two[1].snapshot().used == 2
+    thief = sqlite3.connect(path, isolation_level=None)
+    thief.execute("BEGIN IMMEDIATE")
+    two[0].observed([3.0, 2.0, 1.0])
+    thief.close()
+    await clock.advance(2 * RETRY)
+    assert two[1].snapshot().used == 3
+    await clock.advance(WINDOW * (1 + CLOCK_SLACK) - 3.0)
+    assert two[1].snapshot().used == 2
+
+
 async def test_a_slot_given_back_unused_is_found_by_the_other(
     two: tuple[FileGate, FileGate], clock: FakeClock
 ) -> None:

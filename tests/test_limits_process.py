@@ -12,11 +12,14 @@ from attrs import define
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from moveworks_shift_async import ApiKey, MoveworksClient
+from moveworks_shift_async.clock import SYSTEM_CLOCK
 from moveworks_shift_async.errors import ConfigurationError, DeadlineExceeded
 from moveworks_shift_async.limits import process
 from moveworks_shift_async.limits.learning import LearningWindow
 from moveworks_shift_async.limits.process import ProcessGate, join_gate, leave_gate
 from moveworks_shift_async.limits.window import CLOCK_SLACK, Slot
+from moveworks_shift_async.sandbox import Sandbox
 from moveworks_shift_async.settings import RateLimit
 
 from .fakes import FakeClock, settle
@@ -222,6 +225,49 @@ def test_a_loop_that_dies_with_waiters_blocks_nobody() -> None:
     with contextlib.suppress(Exception):
         waiter.get_coro().close()
     waiter._log_destroy_pending = False  # type: ignore[attr-defined]
+
+
+async def test_what_a_journal_knows_holds_its_slots(clock: FakeClock) -> None:
+    """A gate that is told counts it for the rest of its window, beside what it knows itself."""
+    gate, log = make_gate(clock, budget=3), list[str]()
+    gate.observed([4.0, 1.0, WINDOW * 2])
+    assert gate.snapshot().used == 2
+    gate.release(await gate.acquire(), counted=True)
+    gate.observed([4.0])  # it knows
+    waiting = asyncio.create_task(take(gate, "next", log))
+    await clock.advance(FULL_WINDOW - 4.1)
+    assert (log, gate.snapshot().used) == ([], 3)
+    await clock.advance(0.1)
+    assert log == ["next"]
+    await waiting
+
+
+async def test_a_restart_meets_no_429_of_its_own_making() -> None:
+    """Killed after its burst and gone on with in the same window, told what the journal says."""
+    async with Sandbox(limit=4, window=0.4, limiter="sliding-log") as sandbox:
+
+        async def run(ages: list[float]) -> list[float]:
+            """One process; when its requests ended."""
+            limit, ends = RateLimit(requests=4, per=0.4), list[float]()
+            key = ApiKey(sandbox.api_key)
+            client = MoveworksClient(key, base_url=sandbox.url, rate_limit=limit)
+            async with client:
+                client.gate.observed(ages)
+
+                async def send(number: int) -> None:
+                    await client.messages.send("hello", [f"p{number}@example.com"])
+                    ends.append(SYSTEM_CLOCK.now())
+
+                async with asyncio.TaskGroup() as tasks:
+                    for number in range(4):
+                        tasks.create_task(send(number))
+            process._gates.clear()
+            return ends
+
+        ends = await run([])
+        await run([SYSTEM_CLOCK.now() - end for end in ends])
+        stats = sandbox.stats()
+    assert (stats.accepted, stats.throttled, stats.max_arrived_in_window) == (8, 0, 4)
 
 
 @define(eq=False)

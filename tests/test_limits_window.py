@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import copy
+import itertools
 import json
 import math
+from collections import deque
 
 import pytest
 from hypothesis import assume, given
@@ -42,6 +44,7 @@ class ServerOfUnknownLatency(RuleBasedStateMachine):
         self.now = zero
         self.flying: list[Slot] = []
         self.counted: list[float] = []
+        self.ended: list[float] = []
         self.probes: set[int] = set()
 
     @rule(part=st.one_of(st.floats(0, 0.3), st.floats(0, 2.5)))
@@ -84,6 +87,27 @@ class ServerOfUnknownLatency(RuleBasedStateMachine):
         slot = self.flying.pop(data.draw(st.integers(0, len(self.flying) - 1)))
         self.window.unused(slot, self.now)
         assert self.window.lesson.probe != slot.id
+
+    @rule(data=st.data())
+    def the_process_is_killed(self, data: st.DataObject) -> None:
+        """The next one knows nothing but what the journal says: the ends, and what has none."""
+        while self.flying:
+            self._land(data, data.draw(FRACTIONS))
+        quota = self.window.quota
+        self.window = LearningWindow.of(quota.budget, quota.per, quota.max_in_flight)
+        self.window.observed(self.ended, self.now)
+        self.probes.clear()
+
+    @rule(data=st.data())
+    def hear_what_it_knows(self, data: st.DataObject) -> None:
+        """Some of its own requests are told to it: nothing is counted twice."""
+        self.window.wait(self.now)
+        used = self.window.window.used
+        known = [*self.ended, *(self.now for _ in self.flying)]
+        chosen = data.draw(st.lists(st.booleans(), min_size=len(known), max_size=len(known)))
+        told = [end for end, told in zip(known, chosen, strict=True) if told]
+        self.window.observed(told, self.now)
+        assert self.window.window.used == used
 
     @rule()
     def move_to_another_process(self) -> None:
@@ -136,6 +160,7 @@ class ServerOfUnknownLatency(RuleBasedStateMachine):
     def _land(self, data: st.DataObject, where: float) -> Slot:
         slot = self.flying.pop(data.draw(st.integers(0, len(self.flying) - 1)))
         self.counted.append(slot.started + where * (self.now - slot.started))
+        self.ended.append(self.now)
         return slot
 
     def _obey(self) -> bool:
@@ -251,6 +276,62 @@ def test_a_slot_ends_once() -> None:
     window.refused(slot, 3)
     window.unused(slot, 4)
     assert (window.window.used, window.snapshot(4).mode) == (1, "burst")
+
+
+def counts(times: list[float], since: float) -> int:
+    """How many of the times are not before `since`."""
+    return sum(time >= since for time in times)
+
+
+@given(
+    st.lists(st.floats(0, 30), max_size=8),
+    st.lists(st.lists(st.floats(0, 30), max_size=8), min_size=1, max_size=3),
+    st.lists(st.booleans(), max_size=4),
+)
+def test_what_is_told_and_what_is_known_count_once(
+    own: list[float], told: list[list[float]], flights: list[bool]
+) -> None:
+    """In any time up to now as many as the one knows who knows of most, whatever becomes of the
+    requests in flight; and each ends one window after it was counted."""
+    window = SlidingWindow(Quota(99, 60.0, 99), answered_at=deque(sorted(own)))
+    slots = [window.start(30.0) for _ in flights]
+    for times in told:
+        window.observed(times, 30.0)
+    moments = [*own, *itertools.chain(*told)]
+    for since in moments:
+        known = max(counts(own, since) + len(slots), *(counts(times, since) for times in told))
+        assert counts(list(window.answered_at), since) + len(slots) == known
+    for slot, sent in zip(slots, flights, strict=True):
+        window.answered(slot, 31.0) if sent else window.unused(slot)
+    for since in moments:
+        known = counts(own, since) + sum(flights)
+        most = max(known, *(counts(times, since) for times in told))
+        assert most <= counts(list(window.answered_at), since) <= most + len(slots) - sum(flights)
+    last = max([0.0, *moments, *(31.0 for sent in flights if sent)])
+    window.forget(last + 60.0 * (1 + CLOCK_SLACK))
+    assert window.used == 0
+
+
+def test_a_request_in_flight_stands_for_one_that_is_told_of() -> None:
+    """As long as it may be that one. If it never reached the server, the other is held."""
+    window = LearningWindow.of(2, 60.0, 8)
+    slot = window.start(100.0)
+    window.observed([90.0], 100.0)
+    assert window.snapshot(100.0).used == 1
+    moved = LearningWindow.restored(window.quota, window.state())
+    for one in (window, moved):
+        one.unused(slot, 101.0)
+        assert (one.snapshot(101.0).used, one.snapshot(150.0).used) == (1, 1)
+        assert one.snapshot(151.0).used == 0
+
+
+def test_more_may_be_told_than_the_budget() -> None:
+    """As after the limit was lowered: the wait is for the slots beyond it as well."""
+    window = LearningWindow.of(2, 60.0, 8)
+    window.observed([10.0, 20.0, 30.0, 99.0], 40.0)
+    assert window.wait(40.0) == pytest.approx(30.0 + 60.06 - 40.0)
+    assert window.snapshot(40.0).used == 4
+    assert window.snapshot(95.0).used == 1  # 99 was still to come: a clock ran ahead
 
 
 def test_in_flight_is_bounded_too() -> None:

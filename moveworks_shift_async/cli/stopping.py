@@ -13,7 +13,7 @@ from typing import Any
 import click
 from attrs import define, field
 
-from ..session import Gate
+from ..limits.gate import Gate
 from ..words import plural
 from .failures import INTERRUPTED, ExitCode
 from .terminal import note

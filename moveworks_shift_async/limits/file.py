@@ -29,6 +29,7 @@ from __future__ import annotations
 import os
 import threading
 import weakref
+from collections.abc import Iterable
 from math import inf
 from typing import TYPE_CHECKING, Any, cast
 
@@ -97,6 +98,10 @@ class FileGate:
     def refused(self, slot: Slot, retry_after: float | None = None) -> None:
         """As `ProcessGate.refused`; the pause is for all processes."""
         self._joined().refused(slot, retry_after)
+
+    def observed(self, ages: Iterable[float]) -> None:
+        """As `ProcessGate.observed`; the processes count them together."""
+        self._joined().observed(ages)
 
     def snapshot(self) -> GateSnapshot:
         """What the processes know together; after the last client has left, what it knew last."""

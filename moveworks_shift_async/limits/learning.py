@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections import deque
+from collections.abc import Iterable
 from typing import Any
 
 from attrs import asdict, define
@@ -71,6 +72,11 @@ class LearningWindow:
         self.window.unused(slot)
         self.lesson.unused(slot)
 
+    def observed(self, counted_at: Iterable[float], now: float) -> None:
+        """Requests that others know of, by the latest moments at which the server counted them."""
+        now, before = self._see(now), now
+        self.window.observed([time + (now - before) for time in counted_at], now)
+
     def lost(self, slot: Slot, now: float) -> None:
         """Whoever had the slot is gone: the server may have counted it, and nothing is learned."""
         self.lesson.unused(slot)
@@ -106,6 +112,7 @@ class LearningWindow:
             "flying": [[key, started] for key, started in self.window.flying.items()],
             "answered_at": list(self.window.answered_at),
             "last_id": self.window.last_id,
+            "stands_for": [[key, time] for key, time in self.window.stands_for.items()],
             "seen": self.seen if math.isfinite(self.seen) else None,
             "lesson": {name: v for name, v in lesson.items() if v is None or math.isfinite(v)},
         }
@@ -113,8 +120,13 @@ class LearningWindow:
     @classmethod
     def restored(cls, quota: Quota, state: dict[str, Any]) -> LearningWindow:
         """The one whose `state` this was, requests in flight included."""
-        flying = dict(state["flying"])
-        window = SlidingWindow(quota, flying, deque(state["answered_at"]), state["last_id"])
+        window = SlidingWindow(
+            quota,
+            dict(state["flying"]),
+            deque(state["answered_at"]),
+            state["last_id"],
+            dict(state["stands_for"]),
+        )
         seen = -math.inf if state["seen"] is None else state["seen"]
         return cls(quota, window, Lesson(quota, **state["lesson"]), seen)
 

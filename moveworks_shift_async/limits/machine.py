@@ -9,7 +9,7 @@ import asyncio
 import contextlib
 import json
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from math import inf
 from typing import Self
 
@@ -128,6 +128,11 @@ class MachineWindow:
     def unused(self, slot: Slot, now: float) -> None:
         """The request never reached the server: the slot is free at once."""
         self._end(slot, lambda book, now: book.window.unused(slot, now))
+
+    def observed(self, counted_at: Iterable[float], now: float) -> None:
+        """Requests that others know of, by the latest moments at which the server counted them."""
+        times = list(counted_at)
+        self._tell(lambda book, now: book.window.observed(times, now))
 
     def snapshot(self, now: float) -> GateSnapshot:
         """What is known now of all processes, or was known last if the file is away."""

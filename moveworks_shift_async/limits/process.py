@@ -11,7 +11,7 @@ import asyncio
 import contextlib
 import threading
 import weakref
-from collections.abc import Hashable
+from collections.abc import Iterable
 from math import inf
 from typing import Any, Protocol, cast
 
@@ -80,6 +80,9 @@ class Window(Protocol):
     def unused(self, slot: Slot, now: float) -> None:
         """The request never reached the server: the slot is free at once."""
 
+    def observed(self, counted_at: Iterable[float], now: float) -> None:
+        """Requests that others know of, by the latest moments at which the server counted them."""
+
     def snapshot(self, now: float) -> GateSnapshot:
         """What is known now."""
 
@@ -140,6 +143,12 @@ class ProcessGate:
                 self._queue.discard(waiter)
                 waiter.wake(_too_late())
             self._dispatch()
+
+    def observed(self, ages: Iterable[float]) -> None:
+        """Count requests that somebody else knows of; see `Gate.observed`."""
+        with self._lock:
+            now = self.clock.now()
+            self.window.observed([now - age for age in ages], now)
 
     def snapshot(self) -> GateSnapshot:
         """What the gate knows now."""
@@ -227,34 +236,41 @@ def _too_late() -> DeadlineExceeded:
 
 # The limit belongs to the organisation, so its clients in this process share one gate, and a new
 # client starts with what the last one has spent.
-_gates: dict[Hashable, ProcessGate] = {}
+_gates: dict[str, ProcessGate] = {}
 _gates_lock = threading.Lock()
 
 
 def join_gate(
-    key: Hashable, user: object, limit: RateLimit, max_in_flight: int, clock: Clock = SYSTEM_CLOCK
+    organisation: str,
+    user: object,
+    limit: RateLimit,
+    max_in_flight: int,
+    clock: Clock = SYSTEM_CLOCK,
 ) -> ProcessGate:
-    """The gate of `key` (base URL and credential) in this process; `leave_gate` when done.
+    """The gate of this process for an organisation; `leave_gate` when done.
+
+    `organisation` is the base URL and what stays the same of a credential while its secret is
+    replaced, as for a `FileGate`.
 
     Raises `ConfigurationError` if another user has it open with another limit.
     """
     with _gates_lock:
         _drop_idle()
-        gate = _gates.get(key)
+        gate = _gates.get(organisation)
         if gate is None:
             new = LearningWindow.of(limit.budget, limit.per, max_in_flight)
-            gate = _gates[key] = ProcessGate(new, clock)
+            gate = _gates[organisation] = ProcessGate(new, clock)
         window = cast(LearningWindow, gate.window)  # made here, above
         _retune(window, limit, max_in_flight, in_use=bool(gate.users))
         gate.users.add(user)
         return gate
 
 
-def leave_gate(key: Hashable, user: object) -> None:
+def leave_gate(organisation: str, user: object) -> None:
     """One user less. What was spent stays counted until its window ends."""
     with _gates_lock:
-        if key in _gates:
-            _gates[key].users.discard(user)
+        if organisation in _gates:
+            _gates[organisation].users.discard(user)
         _drop_idle()
 
 

@@ -8,12 +8,19 @@ be that a log, a fixed window or a bucket of the same size, and `budget` slots n
 instead lets latency push late requests of one window into the next one's count.
 
 A request that surely never reached the server gives its slot back at once.
+
+Others may know of requests too: the journal of a process that was killed. What both know counts
+once: of each stretch of time up to now the window holds as many requests as the one that knows of
+more. One that is still in flight here may be one of those; if it turns out never to have reached
+the server, it was not, and what it stood for is held instead.
 """
 
 from __future__ import annotations
 
 import math
 from collections import deque
+from collections.abc import Iterable
+from itertools import zip_longest
 from typing import Literal
 
 from attrs import define, field, frozen
@@ -93,6 +100,9 @@ class SlidingWindow:
     #: When the answers of the last window came, oldest first.
     answered_at: deque[float] = field(factory=deque)
     last_id: int = 0
+    #: When a request that others know of was counted last which one in flight, by its slot's id,
+    #: may be.
+    stands_for: dict[int, float] = field(factory=dict)
 
     @property
     def in_flight(self) -> int:
@@ -114,9 +124,8 @@ class SlidingWindow:
         self.forget(now)
         if self.in_flight >= min(self.quota.max_in_flight, self.quota.budget):
             return math.inf
-        if self.used < self.quota.budget:
-            return 0.0
-        return self._ends(self.answered_at[0]) - now
+        beyond = self.used - self.quota.budget  # above 0 where the budget shrank
+        return 0.0 if beyond < 0 else self._ends(self.answered_at[beyond]) - now
 
     def least_wait(self, now: float, ahead: int) -> float:
         """Least seconds until a slot is free for one that has `ahead` others before it."""
@@ -141,17 +150,37 @@ class SlidingWindow:
         """The request has ended and the server may have counted it. False if it had ended."""
         if self.flying.pop(slot.id, None) is None:
             return False
+        self.stands_for.pop(slot.id, None)
         self.answered_at.append(now)
         return True
 
     def unused(self, slot: Slot) -> None:
         """The request never reached the server: the slot is free at once."""
         self.flying.pop(slot.id, None)
+        if (counted_at := self.stands_for.pop(slot.id, None)) is not None:
+            self.answered_at = deque(sorted([*self.answered_at, counted_at]))
+
+    def observed(self, counted_at: Iterable[float], now: float) -> None:
+        """Hold a slot for each of these requests, but for those that are held already.
+
+        `counted_at` are the latest moments at which the server may have counted them.
+        """
+        told = sorted((min(time, now) for time in counted_at), reverse=True)
+        flying = sorted(self.flying, key=self._stands_for, reverse=True)
+        for key, time in zip(flying, told, strict=False):
+            self.stands_for[key] = max(time, self._stands_for(key))
+        pairs = zip_longest(reversed(self.answered_at), told[len(flying) :], fillvalue=-math.inf)
+        self.answered_at = deque(reversed([max(pair) for pair in pairs]))
+        self.forget(now)
+
+    def _stands_for(self, key: int) -> float:
+        return self.stands_for.get(key, -math.inf)
 
     def shift(self, seconds: float) -> None:
         """Move every moment: the clock was set."""
         self.flying = {key: started + seconds for key, started in self.flying.items()}
         self.answered_at = deque(time + seconds for time in self.answered_at)
+        self.stands_for = {key: time + seconds for key, time in self.stands_for.items()}
 
     def forget(self, now: float) -> None:
         """Let go of the slots that have ended."""

@@ -1,0 +1,58 @@
+"""What a session asks of a rate limit, wherever it lives."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Protocol
+
+from ..errors import ConfigurationError
+from .lanes import Priority
+from .window import GateSnapshot, Slot
+
+
+class Gate(Protocol):
+    """Who may send now. A gate of the caller's own has these five methods; nothing else is asked.
+
+    `acquire` waits, the others return at once: they run in the event loop between two requests.
+    A gate that cannot be used raises `ConfigurationError` from `acquire`; the call then ends as
+    not sent. Every slot that `acquire` has given is ended once, by `release` or `refused`.
+    """
+
+    async def acquire(self, deadline: float, priority: Priority) -> Slot:
+        """Wait for the right to one request, and give it.
+
+        `deadline` is a time of the client's clock (`time.monotonic()`), infinite for none; a wait
+        known to outlast it ends at once in `DeadlineExceeded`. `priority` is "urgent", "normal" or
+        "bulk": who waits for the same slot is served in this order.
+        """
+
+    def release(self, slot: Slot, *, counted: bool) -> None:
+        """The request has ended; `counted` if the server may have seen it."""
+
+    def refused(self, slot: Slot, retry_after: float | None) -> None:
+        """The request ended in a 429; `retry_after` is the seconds that the server asked for."""
+
+    def observed(self, ages: Iterable[float]) -> None:
+        """Requests that somebody else knows of, as the journal of a process that was killed.
+
+        An age is the seconds since the server may have counted the request last: since its answer;
+        0 for one that has none. From now on the gate counts at least these. Those that it counts
+        already it does not count twice: of the last seconds, however many, it takes its own number
+        or the one it is told, whichever is larger.
+        """
+
+    def snapshot(self) -> GateSnapshot:
+        """What the gate knows now."""
+
+
+METHODS = ("acquire", "release", "refused", "observed", "snapshot")
+
+
+def check_gate(gate: object) -> None:
+    """Raise `ConfigurationError` if a method is missing, before anything hangs on it."""
+    missing = [name for name in METHODS if not callable(getattr(gate, name, None))]
+    if missing:
+        raise ConfigurationError(
+            f"gate: {type(gate).__name__} has no {' and no '.join(missing)};"
+            " moveworks_shift_async.limits.gate.Gate says what a gate must have"
+        )
