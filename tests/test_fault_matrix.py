@@ -34,7 +34,6 @@ EXPECTED = {
     "throttle-storm": Outcome.ACCEPTED,
     "expired-token": Outcome.ACCEPTED,
     "slow-answer": Outcome.ACCEPTED,
-    "malformed-json": Outcome.ACCEPTED,
     "forbidden": Outcome.REJECTED,
     "redirect-307": Outcome.REJECTED,
 }

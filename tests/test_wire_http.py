@@ -161,10 +161,10 @@ def test_a_status_has_its_class(status: int, kind: type[RefusedByServer]) -> Non
 
 @pytest.mark.parametrize("status", range(100, 600))
 def test_a_status_is_a_success_or_unclear_or_neither(status: int) -> None:
-    """200, 201, 202 and 204 succeed; another 2xx, 302 and 303 are unclear; nothing is both."""
+    """Success is 200, 201, 202, 204; what is neither that nor a refusal is unclear."""
     response = Response(status=status)
     assert response.succeeded == (status in {200, 201, 202, 204})
-    unclear = {*range(200, 300), 302, 303} - {200, 201, 202, 204}
+    unclear = {*range(400)} - {200, 201, 202, 204, 301, 307, 308}
     assert (response.unclear is not None) == (status in unclear)
 
 
@@ -281,6 +281,37 @@ def test_any_body_is_json_or_nothing(body: bytes) -> None:
 def test_what_is_no_json_is_nothing(body: bytes) -> None:
     """Empty, HTML and broken bodies read like null."""
     assert Response(status=200, body=body).json() is None
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b'{"a": 1, "a": 2}',
+        b'[{"b": {"a": 1, "a": 1}}]',
+        b"NaN",
+        b"[Infinity]",
+        b"[-Infinity]",
+        b'"\xed\xa0\x80"',
+        '{"a": 1}'.encode("utf-16"),
+        '{"a": 1}'.encode("utf-32-be"),
+    ],
+)
+def test_what_says_two_things_is_nothing(body: bytes) -> None:
+    """RFC 8259: UTF-8, no NaN; a key that stands twice says two things, so it says none."""
+    assert Response(status=200, body=body).json() is None
+
+
+def test_texts_can_be_written_anywhere() -> None:
+    """Half a surrogate pair, which JSON can spell and UTF-8 cannot, becomes a question mark."""
+    body = (
+        rb'{"a": ["\ud83d", "\ud83d\ude00", "\\ud83d"], "\udc00": 1e999, "n": 12345678901234567890}'
+    )
+    content = Response(status=200, body=body).json()
+    assert content == {
+        "a": ["?", "\U0001f600", "\\ud83d"],
+        "?": float("inf"),
+        "n": 12345678901234567890,
+    }
 
 
 JSON = st.recursive(

@@ -292,6 +292,13 @@ def test_only_the_id_is_needed() -> None:
     assert parse_message(answer(200, envelope(nulls))) == ShiftMessage(id="m1")
 
 
+def test_the_first_message_is_the_one() -> None:
+    """The vendor sends a list of one; should there be more, the first is what was asked for."""
+    body = {"meta": {}, "data": [{"id": "m1", "text": "first"}, {"id": "m2"}], "time": 0.1}
+    message = parse_message(answer(200, body))
+    assert (message.id, message.text) == ("m1", "first")
+
+
 def test_an_unknown_key_may_be_called_extra() -> None:
     """The vendor's own `extra`, should there ever be one, is kept like any other key."""
     message = parse_message(answer(200, envelope({"id": "m1", "extra": {"a": 1}})))
@@ -343,6 +350,13 @@ def test_times_are_epoch_seconds(came: float, moment: datetime) -> None:
         {"data": [{}]},
         {"data": [{"id": None}]},
         {"data": [{"text": "no id"}]},
+        {"data": [{"id": True}]},
+        {"data": [{"id": " "}]},
+        {"data": [{"text": "no id"}, {"id": "m2"}]},
+        {"data": [{"id": "m1"}], "error": "no"},
+        b'{"data": [{"id": "m1"}], "data": [{"id": "m2"}]}',
+        b"\xef\xbb\xbf" + HTML,
+        HTML.decode().encode("utf-16"),
     ],
 )
 def test_a_success_without_a_message_is_a_bad_response(body: object) -> None:
@@ -453,7 +467,7 @@ def test_no_errors_is_no_error() -> None:
 
 
 @pytest.mark.parametrize("parse", [parse_message, parse_tokens])
-@pytest.mark.parametrize("status", [203, 206, 303])
+@pytest.mark.parametrize("status", [101, 203, 206, 300, 303, 304])
 def test_an_undocumented_success_is_unclear(
     status: int, parse: Callable[[Response], object]
 ) -> None:
@@ -531,8 +545,9 @@ def test_a_new_pair_is_read() -> None:
     [
         ({"refresh_token": "r"}, "no access_token"),
         (b"", "no access_token"),
-        (HTML, "web page"),
+        (HTML, "no access_token"),
         ([], "no access_token"),
+        ({"access_token": "a", "error": "invalid_grant"}, "HTTP 200"),
     ],
 )
 def test_half_a_pair_is_a_bad_response(body: object, words: str) -> None:

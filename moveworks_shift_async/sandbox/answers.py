@@ -13,7 +13,7 @@ from attrs import field, frozen, validators
 
 Shape = Literal["flat", "wrapped"]
 ErrorShape = Literal["flat", "nested"]
-SuccessBody = Literal["received", "data-null", "null", "empty-object", "text", "empty"]
+SuccessBody = Literal["received", "data-null", "null", "empty-object", "empty"]
 
 #: The bodies of an accepted message that public pages and public code show or allow.
 SUCCESS_BODIES: dict[SuccessBody, bytes] = {
@@ -21,7 +21,6 @@ SUCCESS_BODIES: dict[SuccessBody, bytes] = {
     "data-null": b'{"data":null}',
     "null": b"null",
     "empty-object": b"{}",
-    "text": b"OK",
     "empty": b"",
 }
 SUCCESS_STATUSES = (200, 201, 202, 204)
@@ -90,7 +89,7 @@ def scheduled(variants: Variants, *, legacy: bool) -> Answer:
     name = variants.legacy_body if legacy else variants.event_body
     # RFC 9110: a 204 has no body, whatever was asked for.
     body = b"" if status == 204 else SUCCESS_BODIES[name]
-    kind = "application/json" if name not in ("text", "empty") else "text/plain"
+    kind = "application/json" if name != "empty" else "text/plain"
     return Answer(status=status, body=body, content_type=kind)
 
 

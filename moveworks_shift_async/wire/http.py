@@ -16,6 +16,8 @@ from attrs import evolve, field, frozen
 
 from ..errors import (
     BadRequest,
+    BadResponse,
+    Concerns,
     NotAllowed,
     NotAuthenticated,
     NotFound,
@@ -83,9 +85,13 @@ class Response:
     received: datetime | None = None
 
     def json(self) -> Any:
-        """The body as JSON, or None where it is empty, HTML or broken."""
+        """The body as JSON in UTF-8, or None where it is empty, HTML or broken.
+
+        Stricter than Python's own reading: a key that stands twice in an object, or NaN, is broken
+        (RFC 8259). Every text in it can be written as UTF-8.
+        """
         try:
-            return json.loads(self.body)
+            return _writable(_JSON.decode(self.body.decode("utf-8-sig")))
         except (ValueError, RecursionError):
             return None
 
@@ -100,15 +106,77 @@ class Response:
         return self.status in (200, 201, 202, 204)
 
     @property
+    def says_nothing(self) -> bool:
+        """The body is empty, or `null`."""
+        return self.body.strip() in (b"", b"null")
+
+    @property
     def unclear(self) -> str | None:
-        """Why this may or may not mean that the request was processed; None where it is clear."""
+        """Why this may or may not mean that the request was processed; None where it is clear.
+
+        Clear are a success, a plain redirect (the same request belongs elsewhere) and 400 upwards.
+        """
         if self.status in (302, 303):
             return "a redirect that often follows a processed request; check base_url"
-        if 200 <= self.status < 300 and not self.succeeded:
+        if self.status < 400 and not self.succeeded and self.status not in (301, 307, 308):
             return "which the API does not document"
-        if self.succeeded and self.body.lstrip()[:1] == b"<":
-            return "with a web page: a proxy or a login page may have answered in the API's place"
         return None
+
+
+def _each_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    content = dict(pairs)
+    if len(content) < len(pairs):
+        raise ValueError("a key stands twice: which of the two values counts is anybody's guess")
+    return content
+
+
+def _not_json(constant: str) -> None:
+    raise ValueError(f"{constant} is no JSON")
+
+
+_JSON = json.JSONDecoder(object_pairs_hook=_each_once, parse_constant=_not_json)
+
+
+def _writable(content: Any) -> Any:
+    """The same with "?" for each half of a surrogate pair, which UTF-8 cannot express."""
+    text = json.dumps(content, ensure_ascii=False)
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return json.loads(text.encode(errors="replace"))
+    return content
+
+
+def holds_error(content: Mapping[str, Any]) -> bool:
+    """Whether a JSON object says that something failed, in any shape that either vendor uses."""
+    said = [content.get(key) for key in ("error", "errors", "code")]
+    return any(value is not False and is_filled(value) for value in said)
+
+
+def is_filled(value: object) -> bool:
+    """Whether a JSON value says anything."""
+    return value not in (None, "", [], {})
+
+
+def uncertain(response: Response, so: str) -> BadResponse:
+    """The error of a status that says neither yes nor no; `so` says what follows from it."""
+    redirect = 300 <= response.status < 400  # the next request would be sent elsewhere, too
+    return BadResponse(
+        f"HTTP {response.status}, {response.unclear}; {so}",
+        concerns=Concerns.EVERYBODY if redirect else None,
+    )
+
+
+def undocumented(response: Response, so: str) -> BadResponse:
+    """The error of a success whose body no document explains; `so` says what follows from it."""
+    # In UTF-16 and UTF-32 there are zeros around the first character, and maybe a mark before it.
+    page = response.body.lstrip(b"\xef\xbb\xbf\xff\xfe\0\t\n\r ").startswith(b"<")
+    body = (
+        "a web page: a proxy or a login page may have answered in the API's place"
+        if page
+        else "a body that the API does not document"
+    )
+    return BadResponse(f"HTTP {response.status}, with {body}; {so}")
 
 
 def json_request(path: str, content: Any, effect: Effect = Effect.MAY_TELL) -> Request:

@@ -1,8 +1,23 @@
 """The Moveworks API's rules: its paths, its limits, its bodies in every documented variant.
 
 Sources: the vendor's reference of 2023-11-13, its OpenAPI file and its error pages. Where they
-contradict each other, every variant is accepted: a token or an error flat or wrapped, a send
-answered with 200, 201, 202 or 204 and any body, `Message` or `message`.
+contradict each other, every variant is accepted. An answer means what it says only if one of them
+explains it; with any other status below 400, or any other body, it is unknown what became of the
+request.
+
+=============  ==================  ================================================================
+operation      status              body
+=============  ==================  ================================================================
+send, both     200, 201, 202, 204  none; `null`; an object in which nothing is filled, as `{}`,
+endpoints                          `{"data": null}`, `{"data": {}}`; or one that says `RECEIVED`
+                                   under `status` or `data.status`, and nothing else there
+auth test      200, 201, 202       an object with a text under `Message` or `message`, or in `data`
+token          200, 201, 202       an object with `access_token`, or with one in `data`
+=============  ==================  ================================================================
+
+Further keys are the vendor's to add and change nothing, but for `error`, `errors` and `code`: with
+one of them filled it is no success. `Content-Type` decides nothing, for servers name some type even
+for no body. A refusal may have any body; its message and code are read flat or from `error`.
 """
 
 from __future__ import annotations
@@ -17,10 +32,24 @@ from urllib.parse import urlencode
 from attrs import field, frozen
 
 from ..addresses import first_fault
-from ..errors import BadResponse, Concerns, InvalidInput, NotAuthenticated, RefusedByServer
+from ..errors import InvalidInput, NotAuthenticated, RefusedByServer
 from ..models import Receipt
 from ..settings import ClientCredentials
-from .http import Effect, Request, Response, json_request, kind_of, refusal, request_id, text_of
+from ..words import one_line
+from .http import (
+    Effect,
+    Request,
+    Response,
+    holds_error,
+    is_filled,
+    json_request,
+    kind_of,
+    refusal,
+    request_id,
+    text_of,
+    uncertain,
+    undocumented,
+)
 from .token import Token
 
 # Reference: message 1..20000 characters (their unit is not stated: code points here), recipients
@@ -29,6 +58,9 @@ MAX_MESSAGE = 20_000
 MAX_RECIPIENTS = 500
 
 Context = Mapping[str, Any]
+
+_TOLD_OR_NOT = "told or not told"
+_NOT_TESTED = "the credential was not tested"
 
 
 @frozen(kw_only=True)
@@ -143,38 +175,63 @@ def token_request(credentials: ClientCredentials) -> Request:
 def parse_receipt(response: Response, *, recipients: int) -> Receipt:
     """The receipt of a send, or the typed error that the answer stands for."""
     raise_for_status(response)
-    data = unwrap(response.json(), "data")
     return Receipt(
         status=response.status,
-        state=text_of(data.get("status")),
+        state=_state(response),
         recipients=recipients,
         attempts=1,
         request_id=request_id(response),
     )
 
 
+def _state(response: Response) -> str | None:
+    """The vendor's word for an accepted send, if it has one; raises what explains nothing."""
+    if response.says_nothing:
+        return None
+    levels = _levels(response, so=_TOLD_OR_NOT)
+    said = {str(level["status"]) for level in levels if is_filled(level.get("status"))}
+    if said == {"RECEIVED"}:
+        return "RECEIVED"
+    if said or any(is_filled(value) for level in levels for value in level.values()):
+        raise undocumented(response, so=_TOLD_OR_NOT)
+    return None
+
+
+def _levels(response: Response, *, so: str) -> list[Mapping[str, Any]]:
+    """The object of a success, then the one in its `data` if there is one, taken out of it.
+
+    Raises `BadResponse` for anything else than an object, and for one that tells of an error.
+    """
+    content = response.json()
+    if not isinstance(content, Mapping):
+        raise undocumented(response, so)
+    levels = [content]
+    if isinstance(inner := content.get("data"), Mapping):
+        levels = [{key: value for key, value in content.items() if key != "data"}, inner]
+    if any(map(holds_error, levels)):
+        raise undocumented(response, so)
+    return levels
+
+
 def parse_auth_test(response: Response) -> str:
-    """The vendor's text, whatever the case of its key; the plain body if it is no JSON."""
+    """The vendor's text on one line, whatever the case of its key."""
     raise_for_status(response)
-    content = unwrap(response.json(), "data")
-    found = text_of(content.get("Message")) or text_of(content.get("message"))
-    return found or response.body.decode("utf-8", "replace").strip()
+    for level in _levels(response, so=_NOT_TESTED):
+        if found := text_of(level.get("Message")) or text_of(level.get("message")):
+            return one_line(found)
+    raise undocumented(response, so=_NOT_TESTED)
 
 
 def parse_token(response: Response) -> Token:
     """The token of the answer, or the typed error that the answer stands for."""
     raise_for_status(response)
-    return Token.from_wire(unwrap(response.json(), "data"))
+    return Token.from_wire(_levels(response, so="it holds no access_token")[-1])
 
 
 def raise_for_status(response: Response) -> None:
     """Raise the typed error of an answer that is not a success."""
     if response.unclear:
-        redirect = 300 <= response.status < 400  # the next request would be sent elsewhere, too
-        raise BadResponse(
-            f"HTTP {response.status}, {response.unclear}; told or not told",
-            concerns=Concerns.EVERYBODY if redirect else None,
-        )
+        raise uncertain(response, so=_TOLD_OR_NOT)
     if not response.succeeded:
         raise error_of(response)
 

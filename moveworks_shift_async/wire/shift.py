@@ -11,13 +11,12 @@ import uuid
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import cache
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, TypeGuard
 from urllib.parse import urlencode
 
 from ..addresses import first_fault
 from ..errors import (
     BadRequest,
-    BadResponse,
     InvalidInput,
     NotAuthenticated,
     NotFound,
@@ -25,7 +24,18 @@ from ..errors import (
 )
 from ..models import AppObject, ShiftMessage
 from ..settings import OAuthTokens
-from .http import Effect, Request, Response, json_request, kind_of, refusal, text_of
+from .http import (
+    Effect,
+    Request,
+    Response,
+    holds_error,
+    json_request,
+    kind_of,
+    refusal,
+    text_of,
+    uncertain,
+    undocumented,
+)
 from .token import Token
 
 if TYPE_CHECKING:
@@ -39,6 +49,8 @@ _BY_CODE: Mapping[int, type[RefusedByServer]] = {
     4012: NotAuthenticated,
     4040: NotFound,
 }
+
+_CREATED_OR_NOT = "it may have been created or not"
 
 #: How `addressed_users` is written: `{"ids": [...], "emails": [...]}`, or a plain list of ids.
 AddressedUsers = Literal["object", "list"]
@@ -133,32 +145,29 @@ def refresh_request(credentials: OAuthTokens, refresh_token: str) -> Request:
 def parse_message(response: Response) -> ShiftMessage:
     """The created message, or the typed error that the answer stands for."""
     body = _raise_for_errors(response)
-    data = body.get("data") if isinstance(body, Mapping) else None
+    data = body.get("data")
     first = data[0] if isinstance(data, list) and data else None
-    try:
-        return _structure(first)
-    except TypeError:
-        raise BadResponse(
-            f"HTTP {response.status} without a message in `data`; it may have been created or not"
-        ) from None
+    if not _is_message(first):
+        raise undocumented(response, so=_CREATED_OR_NOT)
+    return _structure(first)
 
 
 def parse_tokens(response: Response) -> Token:
     """The new pair of a refresh. This endpoint has no envelope and its own error body."""
-    body = _raise_for_errors(response)
-    return Token.from_wire(body if isinstance(body, Mapping) else {})
+    return Token.from_wire(_raise_for_errors(response, so="it holds no access_token"))
 
 
-def _raise_for_errors(response: Response) -> Any:
-    """Return the JSON body of a success; `errors` is an error whatever the status."""
+def _raise_for_errors(response: Response, so: str = _CREATED_OR_NOT) -> Mapping[str, Any]:
+    """Return the object of a success; `errors` is an error whatever the final status."""
     body = response.json()
     errors = body.get("errors") if isinstance(body, Mapping) else None
-    if not errors and response.unclear:
-        raise BadResponse(
-            f"HTTP {response.status}, {response.unclear}; it may have been created or not"
-        )
-    if errors or not response.succeeded:
+    told = errors and response.status >= 200
+    if not told and response.unclear:
+        raise uncertain(response, so)
+    if told or not response.succeeded:
         raise error_of(response, errors, body)
+    if not isinstance(body, Mapping) or holds_error(body):
+        raise undocumented(response, so)
     return body
 
 
@@ -180,13 +189,14 @@ def error_of(response: Response, errors: object, body: object) -> RefusedByServe
 _TOKEN_ERRORS = {"invalid_client": NotAuthenticated, "invalid_grant": NotAuthenticated}
 
 
-def _structure(content: object) -> ShiftMessage:
-    """Known keys typed; unknown ones, and known ones of another shape, kept in `extra`.
+def _is_message(content: object) -> TypeGuard[Mapping[str, Any]]:
+    """Only `id` must be there: a message that was created must not look as if it might not be."""
+    found = content.get("id") if isinstance(content, Mapping) else None
+    return bool(text_of(found)) or (isinstance(found, int) and not isinstance(found, bool))
 
-    Only `id` must be there: a message that was created must not look as if it might not be.
-    """
-    if not isinstance(content, Mapping) or not isinstance(content.get("id"), (str, int)):
-        raise TypeError("no object with an id")
+
+def _structure(content: Mapping[str, Any]) -> ShiftMessage:
+    """Known keys typed; unknown ones, and known ones of another shape, kept in `extra`."""
     typed: dict[str, Any] = {"id": str(content["id"])}
     extra: dict[str, Any] = {}
     for key, value in content.items():
