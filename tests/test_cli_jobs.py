@@ -8,6 +8,7 @@ import json
 import os
 import signal
 import stat
+import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -231,6 +232,58 @@ async def test_the_second_signal_cuts_and_those_are_unknown(slow: Sandbox, journ
     resumed = await run("resume", journal, env=free(slow))
     assert (resumed.code, counts(resumed)["accepted"]) == (4, 14_000)
     assert counts(resumed)["unknown"] == 16_000
+
+
+async def test_a_signal_that_was_ignored_stays_ignored(slow: Sandbox, journal: str) -> None:
+    """`nohup moveworks-shift run`: the end of the terminal does not end the job."""
+    await a_job(journal, 20_000)
+    ignoring = [sys.executable, "-c", _NOHUP, *commands.COMMAND, "run", journal]
+    pipe = asyncio.subprocess.PIPE
+    process = await asyncio.create_subprocess_exec(
+        *ignoring, env=free(slow), stdin=pipe, stdout=pipe, stderr=pipe
+    )
+    await until(lambda: slow.stats().requests >= 32)
+    process.send_signal(signal.SIGHUP)
+    ended = told_nothing(await end(process))
+    assert ended.code == 0
+    assert "stopping" not in ended.err
+    assert len(slow.received().people) == 20_000
+
+
+_NOHUP = (
+    "import os, signal, sys; signal.signal(signal.SIGHUP, signal.SIG_IGN);"
+    " os.execv(sys.argv[1], sys.argv[1:])"
+)
+
+
+@pytest.mark.parametrize("command", ["run", "send"])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+async def test_no_number_of_signals_loses_the_account(
+    slow: Sandbox, journal: str, tmp_path: Path, number: signal.Signals, command: str
+) -> None:
+    """The second cuts, and whatever follows finds the account being printed."""
+    await a_job(journal, 1200)
+    staff = tmp_path / "staff.txt"
+    staff.write_text("".join(f"p{number}@example.com\n" for number in range(1200)))
+    args = {
+        "run": ("run", journal, "--json"),
+        "send": ("send", "--legacy", "--message", MESSAGE, "--recipients", str(staff), "--yes",
+                 "--json"),
+    }[command]  # fmt: skip
+    process = await start(*args, env=free(slow))
+    await until(lambda: slow.stats().requests >= 3)
+    pressing = asyncio.create_task(_press(process, number))
+    ended = await end(process)
+    pressing.cancel()
+    account = json.loads(ended.out.splitlines()[-1])
+    assert ended.code == 130
+    assert account["unknown"] == 1200
+
+
+async def _press(process: asyncio.subprocess.Process, number: signal.Signals) -> None:
+    while process.returncode is None:
+        os.kill(process.pid, number)  # `send_signal` would take the exit code away
+        await asyncio.sleep(0.001)
 
 
 async def test_a_killed_job_is_resumed_and_never_run_again(slow: Sandbox, journal: str) -> None:

@@ -601,10 +601,12 @@ def test_no_journals_error_says_that_a_job_sent_nothing() -> None:
 
 @pytest.fixture
 def signals() -> Iterator[None]:
-    """What a run leaves of Ctrl-C's handler is put back."""
-    before = signal.getsignal(signal.SIGINT)
+    """What a run leaves of the signals' handlers is put back."""
+    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    before = {number: signal.getsignal(number) for number in numbers}
     yield
-    signal.signal(signal.SIGINT, before)
+    for number, handler in before.items():
+        signal.signal(number, handler)
 
 
 @pytest.mark.parametrize("sent", [0, 1])

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import signal
 from collections.abc import Sequence
-from contextlib import suppress
 from typing import Any
 
 import click
@@ -14,6 +12,7 @@ from ..errors import ConfigurationError, InvalidInput
 from ..sandbox import FAULTS, LIMITER_NAMES, Sandbox
 from .failures import ExitCode
 from .options import Number, option
+from .stopping import heard
 from .terminal import say
 
 # Faults concern the messages of either vendor; the auth test and tokens stay as they are.
@@ -122,11 +121,9 @@ def _add_faults(server: Sandbox, faults: Sequence[str]) -> None:
 async def _serve(server: Sandbox) -> None:
     """Serve until the first Ctrl-C."""
     task = asyncio.create_task(server.serve_forever(_announce))
-    with suppress(NotImplementedError):  # Windows: asyncio's own Ctrl-C ends it
-        for number in (signal.SIGINT, signal.SIGTERM):
-            asyncio.get_running_loop().add_signal_handler(number, task.cancel)
     try:
-        await task
+        with heard(asyncio.get_running_loop(), task.cancel):
+            await task
     except asyncio.CancelledError:
         return
     except OSError as error:

@@ -6,7 +6,7 @@ import asyncio
 import os
 import signal
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from functools import partial
 from typing import Any
 
@@ -47,7 +47,7 @@ def leaving() -> Iterator[None]:
         if task is not None:
             task.cancel()
 
-    with _heard(loop, pressed):
+    with heard(loop, pressed):
         try:
             yield
         except asyncio.CancelledError:
@@ -58,18 +58,25 @@ def leaving() -> Iterator[None]:
 
 
 @contextmanager
-def _heard(loop: asyncio.AbstractEventLoop, pressed: Callable[[], None]) -> Iterator[None]:
-    """Take the signals, and give them back."""
-    # Windows has no such handlers: there asyncio cancels the main task by itself.
-    with suppress(NotImplementedError):
-        for number in _SIGNALS:
-            loop.add_signal_handler(number, pressed)
+def heard(
+    loop: asyncio.AbstractEventLoop, pressed: Callable[[], object], *, ignored_after: bool = False
+) -> Iterator[None]:
+    """Take the signals, and give them back, or let them be ignored from then on.
+
+    One that is ignored already stays so: that is what `nohup` asks for. The loop's own handlers
+    would give a signal its default for a moment, and that is the end of the process.
+    """
+
+    def handler(_number: int, _frame: object) -> None:
+        loop.call_soon_threadsafe(pressed)
+
+    ours = [number for number in _SIGNALS if signal.getsignal(number) is not signal.SIG_IGN]
+    before = {number: signal.signal(number, handler) for number in ours}
     try:
         yield
     finally:
-        with suppress(NotImplementedError):
-            for number in _SIGNALS:
-                loop.remove_signal_handler(number)
+        for number, old in before.items():
+            signal.signal(number, signal.SIG_IGN if ignored_after else old)
 
 
 @define(eq=False)
@@ -84,15 +91,13 @@ class Stopper:
 
     @contextmanager
     def listening(self) -> Iterator[None]:
-        """Take the signals, and give them back."""
-        task = asyncio.current_task()
-        try:
-            with _heard(asyncio.get_running_loop(), partial(self._pressed, task)):
-                yield
-        finally:
-            # The report is about to be printed: a late Ctrl-C must neither lose it nor end in a
-            # line that says that nothing was sent.
-            signal.signal(signal.SIGINT, signal.SIG_IGN)
+        """Take the signals. Afterwards they are ignored: the account is about to be printed.
+
+        A late one must neither lose it nor end in a line that says that nothing was sent.
+        """
+        loop, pressed = asyncio.get_running_loop(), partial(self._pressed, asyncio.current_task())
+        with heard(loop, pressed, ignored_after=True):
+            yield
 
     def _pressed(self, task: asyncio.Task[Any] | None) -> None:
         self.presses += 1
