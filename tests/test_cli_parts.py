@@ -25,11 +25,12 @@ from moveworks_shift_async import __main__, errors
 from moveworks_shift_async.cli import demo, files, main, options, outcome, terminal
 from moveworks_shift_async.cli.failures import ExitCode, error_line, exit_code, stopped_line
 from moveworks_shift_async.cli.progress import read_progress
-from moveworks_shift_async.cli.recipients import InvalidRow, Mailing, lines_of, rate
+from moveworks_shift_async.cli.recipients import Mailing, lines_of, rate
 from moveworks_shift_async.cli.sending import Result
 from moveworks_shift_async.cli.working import Worked, work
 from moveworks_shift_async.errors import MoveworksError, Outcome
 from moveworks_shift_async.jobs.job import Job
+from moveworks_shift_async.jobs.planning.rejects import InvalidLine
 from moveworks_shift_async.jobs.progress import JobProgress
 from moveworks_shift_async.jobs.reporting.account import JobAccount
 from moveworks_shift_async.jobs.work import OnProgress
@@ -133,6 +134,7 @@ SEND = ["send", "--legacy", "--message", "Hi"]
         (["send", "--event", "x", "--message", "Hi"], "event_id must be a UUID"),
         (["send", "--legacy", "--message", ""], "message has 0 characters"),
         (["send", "--legacy", "--message", "x" * 20_001], "the API takes 1 to 20000"),
+        (["send", "--legacy", "--message", "Hi \ud83d"], "half a character"),
         ([*SEND, "--recipients", "absent.csv"], "absent.csv cannot be read: No such file"),
         ([*SEND, "--recipients", "."], ". cannot be read: Is a directory"),
         ([*SEND, "--recipients", "a\0b"], "cannot be read: embedded null"),
@@ -245,7 +247,7 @@ def test_tables_that_are_no_text_are_recipients_too(kind: str, tmp_path: Path, c
         for row in (["mail"], ["a@example.com"], ["x"], ["A@example.com"]):
             book.worksheets[0].append(row)
         book.save(path)
-    assert main.run([*SEND, "--recipients", str(path), "--dry-run"]) == 3
+    assert main.run([*SEND, "--recipients", str(path), "--dry-run"]) == 0
     err = capsys.readouterr().err
     assert '3 rows, column "mail"' in err
     assert "1 person; left out: 1 duplicate, 1 invalid row" in err
@@ -313,8 +315,8 @@ def _settings(args: list[str]) -> MoveworksSettings:
         (errors.TokenUnavailable("x"), 5),
         (errors.ClientClosed("x"), 5),
         (errors.BadRequest("x", status=400), 3),
-        (errors.NotAllowed("x", status=403), 3),
-        (errors.NotFound("x", status=404), 3),
+        (errors.NotAllowed("x", status=403), 5),
+        (errors.NotFound("x", status=404), 5),
         (errors.RateLimited("x", status=429), 3),
         (errors.OutcomeUnknown("x"), 4),
         (errors.ServerFailed("x", status=500), 4),
@@ -396,7 +398,7 @@ def failure(error: MoveworksError | None, index: int = 0) -> ChunkOutcome:
     return ChunkOutcome(index=index, recipients=(address,), outcome=kind, error=error)
 
 
-def mailing(*invalid: InvalidRow) -> Mailing:
+def mailing(*invalid: InvalidLine) -> Mailing:
     """A mailing with these invalid rows."""
     return Mailing(
         description="people.csv", entries=(), people=1, duplicates=0, invalid=invalid, requests=1
@@ -407,14 +409,14 @@ REJECTED = failure(errors.BadRequest("bad", status=400))
 UNKNOWN = failure(errors.OutcomeUnknown("sent, but no usable answer; told or not told"), 1)
 REFUSED = failure(errors.NotAuthenticated("HTTP 401", status=401), 2)
 NOT_SENT = failure(None, 3)
-ROW = InvalidRow(line=7, reason="no @")
+ROW = InvalidLine(line=7, reason="no @")
 
 
 @pytest.mark.parametrize(
     ("failures", "accepted", "rows", "interrupted", "code"),
     [
         ((), 9, (), False, ExitCode.OK),
-        ((), 9, (ROW,), False, ExitCode.REJECTED),
+        ((), 9, (ROW,), False, ExitCode.OK),
         ((REJECTED,), 9, (), False, ExitCode.REJECTED),
         ((REJECTED,), 0, (), False, ExitCode.REJECTED),
         ((NOT_SENT,), 9, (), False, ExitCode.REJECTED),
@@ -422,6 +424,15 @@ ROW = InvalidRow(line=7, reason="no @")
         ((UNKNOWN, REJECTED, NOT_SENT), 9, (ROW,), False, ExitCode.UNKNOWN),
         ((UNKNOWN, REFUSED), 0, (), False, ExitCode.UNKNOWN),
         ((REFUSED, NOT_SENT), 0, (ROW,), False, ExitCode.NOTHING_SENT),
+        (
+            (failure(errors.NotFound("x", status=404)), NOT_SENT),
+            0,
+            (),
+            False,
+            ExitCode.NOTHING_SENT,
+        ),
+        ((REJECTED, NOT_SENT), 0, (), False, ExitCode.REJECTED),
+        ((failure(errors.InvalidInput("x")),), 0, (), False, ExitCode.USAGE),
         ((UNKNOWN, NOT_SENT), 0, (ROW,), True, ExitCode.INTERRUPTED),
         ((), 9, (), True, ExitCode.INTERRUPTED),
     ],
@@ -429,13 +440,13 @@ ROW = InvalidRow(line=7, reason="no @")
 def test_the_exit_code_is_the_worst_that_is_true(
     failures: tuple[ChunkOutcome, ...],
     accepted: int,
-    rows: tuple[InvalidRow, ...],
+    rows: tuple[InvalidLine, ...],
     interrupted: bool,
     code: ExitCode,
 ) -> None:
-    """130 before 5 before 4 before 3 before 0."""
+    """Of people; rows that are no address are none, and change nothing."""
     result = Result(report=report(*failures, accepted=accepted), interrupted=interrupted)
-    assert outcome.exit_code(result, mailing(*rows)) is code
+    assert outcome.conclude(result, mailing(*rows), as_json=False) is code
 
 
 def test_the_text_report_has_a_line_for_each_kind_and_no_address(capsys: Any) -> None:
@@ -567,10 +578,10 @@ REFUSED_KEY = errors.NotAuthenticated("HTTP 401", status=401)
         ({"accepted": 9, "rejected": 1}, None, False, 3),
         ({"accepted": 9, "not_sent": 1}, None, False, 3),
         ({"accepted": 9, "unknown": 1, "rejected": 1}, None, False, 4),
-        ({"accepted": 9, "unknown": 1, "left_alone": 1}, None, False, 0),
+        ({"accepted": 9, "unknown": 1, "left_alone": 1}, None, False, 4),
         ({"not_sent": 9}, REFUSED_KEY, False, 5),
         ({"not_sent": 9}, errors.NotFound("HTTP 404", status=404), False, 5),
-        ({"not_sent": 9}, errors.JournalError("the disk is full"), False, 5),
+        ({"not_sent": 9}, errors.JournalError("the disk is full"), False, 2),
         ({"not_sent": 8, "rejected": 1}, REFUSED_KEY, False, 5),
         ({"not_sent": 8, "accepted": 1}, REFUSED_KEY, False, 3),
         ({"not_sent": 8, "unknown": 1}, REFUSED_KEY, False, 4),
@@ -581,7 +592,7 @@ REFUSED_KEY = errors.NotAuthenticated("HTTP 401", status=401)
 def test_the_exit_code_of_a_job_is_the_worst_that_is_true(
     people: dict[str, int], cause: MoveworksError | None, interrupted: bool, code: int
 ) -> None:
-    """Who was left alone by the user's word needs no attention; a stop that told nobody is a 5."""
+    """Who was left alone stays unknown; where nobody was told, what stopped it decides."""
     stopped = None if cause is None else errors.JobStopped("the job stopped", cause=cause)
     worked = Worked(account=job_account(**people), interrupted=interrupted, stopped=stopped)
     assert worked.exit_code() == code
@@ -630,7 +641,7 @@ async def test_a_journal_that_fails_is_told_by_what_went_out(
         return
     worked = await work(job, settings, run, as_json=False)
     assert str(worked.stopped) == "the job stopped: the disk is full"
-    assert worked.exit_code() == 5  # by the journal nobody was told
+    assert worked.exit_code() == 2  # by the journal nobody was told
     (tmp_path / "j").unlink()
     with pytest.raises(errors.JobStopped) as stopped:
         await work(job, settings, run, as_json=False)

@@ -56,7 +56,7 @@ def test_a_plan_says_whom_it_is_for_and_how_to_send_it(capsys: Any) -> None:
     """The plan on stdout; who is left out and what comes next on stderr; no credential needed."""
     args = ("plan", "to night.journal", "--event", EVENT, "--message", "Hi")
     more = ("--recipients", "staff.csv", "--invalid-file", "invalid.csv")
-    assert main.run([*args, *more, "--requests-per-minute", "30"]) == 3
+    assert main.run([*args, *more, "--requests-per-minute", "30"]) == 0
     shown = capsys.readouterr()
     assert shown.out.splitlines()[:7] == [
         "Plan of staff.csv, in to night.journal",
@@ -88,7 +88,7 @@ def test_a_plan_without_invalid_rows_ends_with_0(monkeypatch: pytest.MonkeyPatch
 
 def test_the_plan_as_json_is_one_object(capsys: Any) -> None:
     """What comes next stays on stderr, and no address is in either."""
-    assert planned("--template", "Hello {First Name}", "--json") == 3
+    assert planned("--template", "Hello {First Name}", "--json") == 0
     shown = capsys.readouterr()
     assert json.loads(shown.out) == {
         "journal": "tonight.journal", "people": 2, "duplicates": 0, "differing": 0, "invalid": 1,
@@ -99,10 +99,26 @@ def test_the_plan_as_json_is_one_object(capsys: Any) -> None:
     assert "example.com" not in shown.out + shown.err
 
 
+def test_a_strict_plan_with_invalid_rows_ends_with_3(capsys: Any) -> None:
+    """It names the rows, keeps the file of them, and leaves no journal to be sent by mistake."""
+    assert planned("--message", "Hi", "--strict", "--invalid-file", "invalid.csv") == 3
+    shown = capsys.readouterr()
+    assert shown.out == ""
+    assert shown.err.splitlines() == [
+        "  line 3: no @",
+        "Error: staff.csv: 1 row without a valid address. Nothing was sent. Correct these rows, or"
+        " leave out --strict, and they are left out.",
+    ]
+    assert not Path("tonight.journal").exists()
+    assert Path("invalid.csv").read_text().splitlines() == ["line,reason,entry", "3,no @,x"]
+    Path("staff.csv").write_text("Email\nann@example.com\n")
+    assert planned("--message", "Hi", "--strict") == 0
+
+
 def test_many_invalid_rows_are_counted(capsys: Any) -> None:
     """Ten are named."""
     Path("staff.csv").write_text("Email\nann@example.com\n" + "x\n" * 1200)
-    assert planned("--message", "Hi") == 3
+    assert planned("--message", "Hi") == 0
     err = capsys.readouterr().err
     assert "  line 12: no @\n  and 1,190 more\n" in err
     assert "line 13" not in err
@@ -115,16 +131,16 @@ def test_values_are_escaped_unless_told_not_to() -> None:
     """In the message, from a file, with columns in the context as well."""
     Path("hello.html").write_text("<b>{First Name}</b>")
     Path("context.json").write_text('{"slots": {"name": "{First Name}"}}')
-    assert planned("--template-file", "hello.html", "--context-file", "context.json") == 3
+    assert planned("--template-file", "hello.html", "--context-file", "context.json") == 0
     assert [text for text, _ in sent()] == ["<b>Ann &amp; Co</b>", "<b>Bob</b>"]
     Path("tonight.journal").unlink()
-    assert planned("--template", "{First Name}", "--no-escape") == 3
+    assert planned("--template", "{First Name}", "--no-escape") == 0
     assert [text for text, _ in sent()] == ["Ann & Co", "Bob"]
 
 
 def test_braces_mean_nothing_in_a_message() -> None:
     """It is sent as it is."""
-    assert planned("--message", "{First Name}") == 3
+    assert planned("--message", "{First Name}") == 0
     assert [text for text, _ in sent()] == ["{First Name}"]
 
 

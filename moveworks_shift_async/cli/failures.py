@@ -29,18 +29,24 @@ from ..errors import (
     ServerFailed,
     TokenUnavailable,
 )
+from ..jobs.planning.rejects import NotAddresses
 from ..words import one_line
 
 
 class ExitCode(IntEnum):
-    """The exit codes; `OK` says that all were accepted."""
+    """The exit codes. They speak of people."""
 
+    #: Everybody planned was accepted.
     OK = 0
     #: In this package, not in what it was given.
     DEFECT = 1
+    #: Usage, a file, a journal or settings.
     USAGE = 2
+    #: Some were rejected or not sent to.
     REJECTED = 3
+    #: Some may have been told or not; to leave them alone does not make it known.
     UNKNOWN = 4
+    #: Nobody was told: the credential, the server's address or the network.
     NOTHING_SENT = 5
     INTERRUPTED = 130
 
@@ -56,6 +62,7 @@ KEPT = "Everything that was accepted stays so"
 INTERRUPTED = f"Error: interrupted. {SENT_NOTHING}. Run it again."
 _LOOK_FIRST = "Find out whether it arrived before you send it again"
 _TODO: Mapping[type[MoveworksError], str] = {
+    NotAddresses: "Correct these rows, or leave out --strict, and they are left out",
     InvalidInput: "Correct it and try again",
     ConfigurationError: "Correct the settings and try again",
     TokenUnavailable: "Check the credential and the network, then try again",
@@ -131,12 +138,37 @@ def _nearest(table: Mapping[type[MoveworksError], str], error: MoveworksError) -
     return next(table[kind] for kind in type(error).__mro__ if kind in table)
 
 
-def exit_code(error: MoveworksError) -> ExitCode:
-    """The exit code of a command that one error ended."""
+def exit_code(
+    *errors: MoveworksError,
+    accepted: int = 0,
+    unknown: int = 0,
+    untold: int = 0,
+    interrupted: bool = False,
+) -> ExitCode:
+    """The exit code of a command, by what became of its people and by the errors it met.
+
+    `untold` are those that were rejected or not sent to. The errors decide where nobody was told.
+    """
+    if interrupted:
+        return ExitCode.INTERRUPTED
+    if unknown:
+        return ExitCode.UNKNOWN
+    kinds = set() if accepted else {_code_of(error) for error in errors}
+    if len(kinds) == 1:
+        return kinds.pop()
+    return ExitCode.REJECTED if untold or kinds else ExitCode.OK
+
+
+def _code_of(error: MoveworksError) -> ExitCode:
+    if isinstance(error, NotAddresses):
+        return ExitCode.REJECTED
     if isinstance(error, (InvalidInput, ConfigurationError, JournalError)):
         return ExitCode.USAGE
     if isinstance(error, JobStopped):  # and not even its account can be had
         return ExitCode.UNKNOWN
-    if isinstance(error, NotAuthenticated) or error.outcome is Outcome.NOT_SENT:
+    if error.outcome is Outcome.UNKNOWN:
+        return ExitCode.UNKNOWN
+    everybody = isinstance(error, (NotAuthenticated, NotAllowed, NotFound))
+    if everybody or error.outcome is Outcome.NOT_SENT:
         return ExitCode.NOTHING_SENT
-    return ExitCode.UNKNOWN if error.outcome is Outcome.UNKNOWN else ExitCode.REJECTED
+    return ExitCode.REJECTED

@@ -25,6 +25,9 @@ def letter_options(command: F) -> F:
                help="CSV, JSON, Excel, Parquet, text; - is stdin."),
         option("--column", metavar="NAME",
                help="The column of the addresses, where it is not clear."),
+        option("--strict", is_flag=True,
+               help="End with 3 before anything is sent if a row is no address. Without it such"
+                    " rows are named and left out."),
     )  # fmt: skip
 
 

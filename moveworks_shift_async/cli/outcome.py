@@ -9,10 +9,10 @@ from typing import Any
 from rich import box
 from rich.table import Table
 
-from ..errors import MoveworksError, NotAuthenticated, NotSent, Outcome
+from ..errors import MoveworksError, NotSent, Outcome
 from ..models import BulkReport, ChunkOutcome
 from ..words import duration, people, plural
-from .failures import ExitCode, what_happened, what_to_do
+from .failures import ExitCode, exit_code, what_happened, what_to_do
 from .recipients import Mailing, lines_of
 from .sending import Result
 from .terminal import note, render, say
@@ -35,25 +35,13 @@ def conclude(result: Result, mailing: Mailing, *, as_json: bool, **more: Any) ->
         say(table)
     for line in _lines(result, mailing, as_json=as_json):
         note(line)
-    return exit_code(result, mailing)
-
-
-def exit_code(result: Result, mailing: Mailing) -> ExitCode:
-    """The exit code: the worst that is true, an interruption before all."""
-    report = result.report
-    if result.interrupted:
-        return ExitCode.INTERRUPTED
-    if not report.accepted and not report.unknown and all(map(_never_began, report.failures)):
-        return ExitCode.NOTHING_SENT
-    if report.unknown:
-        return ExitCode.UNKNOWN
-    if report.rejected or report.not_sent or mailing.invalid:
-        return ExitCode.REJECTED
-    return ExitCode.OK
-
-
-def _never_began(failure: ChunkOutcome) -> bool:
-    return failure.outcome is Outcome.NOT_SENT or isinstance(failure.error, NotAuthenticated)
+    return exit_code(
+        *map(_error, report.failures),
+        accepted=report.accepted,
+        unknown=report.unknown,
+        untold=report.rejected + report.not_sent,
+        interrupted=result.interrupted,
+    )
 
 
 def account(report: BulkReport, mailing: Mailing) -> dict[str, Any]:

@@ -14,11 +14,13 @@ from attrs import asdict, fields, frozen
 from ..errors import InvalidInput
 from ..jobs.job import Job
 from ..jobs.planning.plan import Plan
+from ..jobs.planning.rejects import NotAddresses
 from ..settings import RateLimit
 from ..words import one_line
 from .failures import ExitCode
 from .letter import Words, letter_options, template_options
 from .options import json_option, rate_options
+from .recipients import examples
 from .stopping import leaving
 from .terminal import note, say
 
@@ -36,6 +38,7 @@ class Planning:
     no_escape: bool = False
     several: bool = False
     invalid_file: str | None = None
+    strict: bool = False
     requests_per_minute: int = 120
     share: float = 1.0
 
@@ -62,30 +65,23 @@ def plan(journal: str, as_json: bool, **given: Any) -> int:
     """Write a job to the new file JOURNAL. Nothing is sent.
 
     It prints whom it is for, who was left out, and how long it will take; `run` sends it. Exit
-    codes: 0 planned; 2 usage, file or journal; 3 planned, invalid rows left out; 130 interrupted.
+    codes: 0 planned; 2 usage, file or journal; 3 not planned, for --strict; 130 interrupted.
     """
     planning = Planning.of(given)
     made = make_plan(journal, planning)
     say(json.dumps(_plain(made)) if as_json else _shown(made))
-    for line in invalid_lines(made):
+    for line in examples(made.invalid_examples, made.invalid):
         note(line)
     if planning.invalid_file is not None:
         note(f"{planning.invalid_file}: written, a row for each invalid one")
     note(f"nothing was sent yet; {sent_by(journal)}")
-    return ExitCode.REJECTED if made.invalid else ExitCode.OK
+    return ExitCode.OK
 
 
 def show_plan(made: Plan) -> None:
     """Show it beside what else goes to stderr."""
-    for line in (_shown(made), *invalid_lines(made)):
+    for line in (_shown(made), *examples(made.invalid_examples, made.invalid)):
         note(line)
-
-
-def invalid_lines(made: Plan) -> list[str]:
-    """The first rows that are left out, with the reasons."""
-    rows = [f"  line {found.line}: {one_line(found.reason)}" for found in made.invalid_examples]
-    more = made.invalid - len(rows)
-    return [*rows, *([f"  and {more:,} more"] if more else [])]
 
 
 def _shown(made: Plan) -> str:
@@ -104,7 +100,12 @@ def make_plan(journal: str, planning: Planning) -> Plan:
     words = planning.words
     # What is wrong with the files comes before anything is touched.
     text, context = words.text(), words.context()
-    return asyncio.run(_plan(journal, planning, text, context))
+    try:
+        return asyncio.run(_plan(journal, planning, text, context))
+    except NotAddresses as error:
+        for line in examples(error.examples, error.count):
+            note(line)
+        raise
 
 
 async def _plan(
@@ -125,6 +126,7 @@ async def _plan(
             escape=not planning.no_escape,
             several=planning.several,
             invalid_csv=planning.invalid_file,
+            strict=planning.strict,
             rate_limit=planning.limit,
         )
 

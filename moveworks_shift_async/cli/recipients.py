@@ -10,6 +10,7 @@ from attrs import field, frozen
 from ..addresses import address_fault
 from ..batcher import Batcher, chunks
 from ..errors import InvalidInput
+from ..jobs.planning.rejects import InvalidLine, NotAddresses
 from ..limits.window import least_time
 from ..models import ChunkOutcome
 from ..settings import RateLimit
@@ -25,17 +26,11 @@ _ASK_ABOVE = 500
 
 
 @frozen(kw_only=True)
-class InvalidRow:
-    """A row without a usable address; the text of it is nobody's business."""
-
-    line: int
-    reason: str
-
-
-@frozen(kw_only=True)
 class Mailing:
     """Whom a send is for."""
 
+    #: The file, for messages.
+    name: str = ""
     #: What the file was taken for, in one line.
     description: str
     #: As the file has them; the send cleans them again, in the same way.
@@ -44,8 +39,12 @@ class Mailing:
     lines: tuple[int, ...] = field(default=(), repr=False)
     people: int
     duplicates: int
-    invalid: tuple[InvalidRow, ...]
+    invalid: tuple[InvalidLine, ...]
     requests: int
+
+    def refusal(self) -> NotAddresses:
+        """The error where no row may be left out."""
+        return NotAddresses.of(self.name, len(self.invalid), self.invalid)
 
 
 def load(path: str, column: str | None = None, *, name: str | None = None) -> Mailing:
@@ -65,11 +64,12 @@ def load(path: str, column: str | None = None, *, name: str | None = None) -> Ma
 def _clean(source: RecipientSource, entries: list[str], lines: list[int]) -> Mailing:
     batcher = Batcher()
     requests = sum(1 for _ in chunks(batcher, entries))
-    rows = [InvalidRow(line=lines[i.position], reason=i.reason) for i in batcher.invalid]
+    rows = [InvalidLine(line=lines[i.position], reason=i.reason) for i in batcher.invalid]
     if not requests:
         where = f"{source.name}, line {rows[0].line}" if rows else source.name
         raise InvalidInput(f"{where}: nobody valid, all of {plural(len(rows), 'entry', 'entries')}")
     return Mailing(
+        name=source.name,
         description=source.describe(),
         entries=tuple(entries),
         lines=tuple(lines),
@@ -118,17 +118,21 @@ def lines_of(mailing: Mailing, failures: Sequence[ChunkOutcome]) -> str:
 
 def preview(mailing: Mailing, limit: RateLimit) -> list[str]:
     """What to show before a send, line by line."""
-    rows = [f"  line {row.line}: {one_line(row.reason)}" for row in mailing.invalid[:_LISTED]]
-    more = len(mailing.invalid) - _LISTED
     least = least_time(mailing.requests, limit.budget, limit.per)
     return [
         one_line(mailing.description),
         f"{people(mailing.people)}; left out: {plural(mailing.duplicates, 'duplicate')},"
         f" {plural(len(mailing.invalid), 'invalid row')}",
-        *rows,
-        *([f"  and {more:,} more"] if more > 0 else []),
+        *examples(mailing.invalid, len(mailing.invalid)),
         f"{plural(mailing.requests, 'request')}; least time {at_least(least)} at {rate(limit)}",
     ]
+
+
+def examples(rows: Sequence[InvalidLine], count: int) -> list[str]:
+    """The first of so many invalid rows, with the reasons."""
+    shown = [f"  line {row.line}: {one_line(row.reason)}" for row in rows[:_LISTED]]
+    more = count - len(shown)
+    return [*shown, *([f"  and {more:,} more"] if more else [])]
 
 
 def rate(limit: RateLimit) -> str:

@@ -42,6 +42,7 @@ class _Order:
     column: str | None
     journal: str | None
     dry_run: bool
+    strict: bool
     test_to: str | None = field(repr=False)
     yes: bool
     as_json: bool
@@ -61,6 +62,7 @@ class _Order:
             words=self.words,
             recipients=self.recipients,
             column=self.column,
+            strict=self.strict,
             requests_per_minute=self.requests_per_minute,
             share=self.share,
         )
@@ -93,7 +95,7 @@ def send(context: click.Context, /, **given: Any) -> int:
     """Send one message to everybody in a file.
 
     `plan` and `run` do it as a job that can be resumed, with templates. Exit codes: 0 all accepted;
-    2 usage; 3 some rejected or invalid; 4 some unknown; 5 nothing sent; 130 interrupted.
+    2 usage; 3 some rejected or not sent; 4 some unknown; 5 nothing sent; 130 interrupted.
     """
     words = Words(**{name: given.pop(name) for name in _WORDS if name in given})
     order = _Order(words=words, **given)
@@ -101,6 +103,8 @@ def send(context: click.Context, /, **given: Any) -> int:
         return _send_job(context, order, order.journal)
     letter, mailing = _letter(order), _mailing(order)
     show(mailing, order.limit)
+    if order.strict and mailing.invalid:
+        raise mailing.refusal()
     if order.dry_run:
         return _dry(mailing, order)
     if order.test_to is not None:
@@ -137,14 +141,13 @@ def _send_job(context: click.Context, order: _Order, journal: str) -> int:
     show_plan(made)
     _confirm_job(made.people, order, journal)
     job = Job(journal)
-    code = run_job(
+    return run_job(
         job,
         settings,
         lambda client, show: job.run(client, on_progress=show),
         as_json=order.as_json,
         lines=False,
     )
-    return code or (ExitCode.REJECTED if made.invalid else ExitCode.OK)
 
 
 def _confirm_job(count: int, order: _Order, journal: str) -> None:
@@ -176,7 +179,7 @@ def _dry(mailing: Mailing, order: _Order) -> ExitCode:
     note("dry run: nothing was sent")
     if order.as_json:
         say(json.dumps(_plan(mailing, order.limit)))
-    return ExitCode.REJECTED if mailing.invalid else ExitCode.OK
+    return ExitCode.OK
 
 
 def _plan(mailing: Mailing, limit: RateLimit) -> dict[str, Any]:

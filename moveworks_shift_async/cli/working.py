@@ -16,7 +16,7 @@ from ..jobs.progress import JobProgress
 from ..jobs.reporting.account import JobAccount
 from ..jobs.work import OnProgress
 from ..settings import MoveworksSettings
-from .failures import ExitCode
+from .failures import ExitCode, exit_code
 from .stopping import Stopper
 from .terminal import note, say
 from .views import View, make_view
@@ -39,12 +39,14 @@ class Worked:
         return not (self.account.accepted or self.account.unknown)
 
     def exit_code(self) -> ExitCode:
-        """An interruption before all, then the worst that is true."""
-        if self.interrupted:
-            return ExitCode.INTERRUPTED
-        if self.stopped is not None and self.nobody:
-            return ExitCode.NOTHING_SENT
-        return account_code(self.account)
+        """By the account, and by what stopped it."""
+        return exit_code(
+            *(() if self.stopped is None else (self.stopped.cause,)),
+            accepted=self.account.accepted,
+            unknown=self.account.unknown,
+            untold=self.account.rejected + self.account.not_sent,
+            interrupted=self.interrupted,
+        )
 
 
 Work = Callable[[MoveworksClient, OnProgress], Awaitable[object]]
@@ -127,10 +129,3 @@ class JsonLines(View):
 
     def close(self) -> None:
         """Nothing to do."""
-
-
-def account_code(account: JobAccount) -> ExitCode:
-    """The exit code of an account: the worst that is true."""
-    if account.undecided:
-        return ExitCode.UNKNOWN
-    return ExitCode.REJECTED if account.rejected or account.not_sent else ExitCode.OK

@@ -120,6 +120,10 @@ def check_message(message: object, context: object = None) -> None:
         raise InvalidInput(
             f"message has {len(message)} characters; the API takes 1 to {MAX_MESSAGE}"
         )
+    try:
+        message.encode()
+    except UnicodeEncodeError:
+        raise InvalidInput("message holds half a character (a lone surrogate)") from None
     _check_context(context)
 
 
@@ -131,7 +135,7 @@ def _check_context(context: object) -> None:
             f'context must be a mapping like {{"slots": {{...}}}}, not {type(context).__name__}'
         )
     try:
-        json.dumps(dict(context), allow_nan=False)
+        json.dumps(dict(context), allow_nan=False, ensure_ascii=False).encode()
     except (TypeError, ValueError, RecursionError):
         raise InvalidInput("context holds a value that JSON cannot express") from None
 

@@ -9,7 +9,6 @@ from attrs import field, frozen
 
 from ...wire.moveworks import Content, send_path
 from .template import Template
-from .texts import check_text
 
 
 @frozen(kw_only=True)
@@ -22,6 +21,8 @@ class Order:
     #: An address with several texts gets each of them.
     several: bool = False
     invalid_csv: str | None = None
+    #: An entry that is no address ends the plan.
+    strict: bool = False
 
     @classmethod
     def of(
@@ -30,7 +31,6 @@ class Order:
         """Raises `InvalidInput` for what the vendor would refuse."""
         if not template:
             content.check()
-            check_text(content.message, content.context)
             return cls(content=content, **others)
         send_path(content.event_id)  # raises for one that is no UUID
         parsed = Template.parse(content.message, content.context, escape=escape)

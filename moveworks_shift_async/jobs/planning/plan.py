@@ -68,6 +68,7 @@ async def plan(
     column: str | None = None,
     query: str | None = None,
     invalid_csv: str | os.PathLike[str] | None = None,
+    strict: bool = False,
     rate_limit: RateLimit = RateLimit(),  # noqa: B008 - frozen
 ) -> Plan:
     """Read, check and de-duplicate the recipients, cut the chunks, and write them to a journal.
@@ -84,7 +85,8 @@ async def plan(
     Give `message`, or a `template`: it and the context may name columns, like `Hello {first_name}`,
     and values are escaped in the message unless `escape` is off. A person whose rows give different
     texts gets the first of them, or each of them with `several`. `invalid_csv` names a new file for
-    the entries that are no address: line, reason, entry. `rate_limit` is what the plan counts with.
+    the entries that are no address: line, reason, entry. `strict` raises `NotAddresses` if there is
+    one; then `invalid_csv` is left, and no journal. `rate_limit` is what the plan counts with.
     """
     if (event_id is None) is not legacy:
         raise InvalidInput("give either event_id, or legacy=True for the endpoint without an event")
@@ -96,6 +98,7 @@ async def plan(
         escape=escape,
         several=several,
         invalid_csv=None if invalid_csv is None else os.fspath(invalid_csv),
+        strict=strict,
     )
     blocks = _blocks(source, order, column, query)
     work = _Work(os.fspath(journal), order)

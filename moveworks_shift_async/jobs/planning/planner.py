@@ -137,6 +137,8 @@ class Planner:
         """Find the duplicates, write the chunks, complete and close the journal."""
         if self._taken == self._rejects.count:
             raise self._nobody()
+        if self.order.strict and self._rejects.count:
+            raise self._rejects.refusal(self.source)
         with reporting(self.path):
             answers = self._unique.answers(self._go_on)
             writer = Writer(self._journal, self._content)

@@ -15,6 +15,7 @@ from attrs import define, field, frozen
 
 from ...addresses import address_fault, first_fault
 from ...errors import InvalidInput, JournalError
+from ...words import plural
 
 if TYPE_CHECKING:
     from _csv import Writer
@@ -33,6 +34,22 @@ class InvalidLine:
     reason: str
 
 
+class NotAddresses(InvalidInput):
+    """Entries are no addresses, and none such was to be left out."""
+
+    #: How many.
+    count: int
+    #: The first of them.
+    examples: tuple[InvalidLine, ...]
+
+    @classmethod
+    def of(cls, source: str, count: int, examples: Sequence[InvalidLine]) -> NotAddresses:
+        """So many in that source."""
+        error = cls(f"{source}: {plural(count, 'row')} without a valid address")
+        error.count, error.examples = count, tuple(examples)
+        return error
+
+
 @define(eq=False, repr=False)
 class Rejects:
     """Takes invalid entries in order."""
@@ -42,6 +59,8 @@ class Rejects:
     examples: list[InvalidLine] = field(factory=list)
     _file: TextIO | None = None
     _rows: Writer | None = None
+    #: What is written stays, whatever becomes of the plan.
+    _kept: bool = False
 
     @classmethod
     def to(cls, path: str | None) -> Rejects:
@@ -72,9 +91,15 @@ class Rejects:
         if self._file is not None:
             self._file.close()
 
+    def refusal(self, source: str) -> NotAddresses:
+        """The error of a plan that was to leave out nobody; the file with all of them stays."""
+        self.close()
+        self._kept = True
+        return NotAddresses.of(source, self.count, self.examples)
+
     def remove(self) -> None:
-        """Leave no file behind."""
-        if self._file is not None and self.path is not None:
+        """Leave no file behind, but for a refusal's."""
+        if self._file is not None and self.path is not None and not self._kept:
             Path(self.path).unlink(missing_ok=True)
             with contextlib.suppress(OSError):  # what a full disk does not take is not wanted now
                 self._file.close()

@@ -10,8 +10,8 @@ from __future__ import annotations
 import hashlib
 import json
 from array import array
-from collections.abc import Mapping, Sequence
-from typing import IO, Any
+from collections.abc import Sequence
+from typing import IO
 
 from attrs import define, field
 
@@ -76,7 +76,7 @@ class Texts:
             raise refuse(self._source, line, f"no value in column {quoted(name)}")
         message, context = self._template.render([value or "" for value in row])
         try:
-            check_text(message, context)
+            check_message(message, context)
         except InvalidInput as error:
             raise refuse(self._source, line, str(error)) from None
         stored = json.dumps([message, context]).encode()
@@ -87,12 +87,3 @@ class Texts:
             self._file.write(stored)
             self._ends.append(self._ends[-1] + len(stored))
         return number
-
-
-def check_text(message: object, context: Mapping[str, Any] | None) -> None:
-    """Raise `InvalidInput` for what the vendor would refuse, or what no journal can keep."""
-    check_message(message, context)
-    try:
-        f"{message}".encode()
-    except UnicodeEncodeError:
-        raise InvalidInput("message holds half a character (a lone surrogate)") from None
