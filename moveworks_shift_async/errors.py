@@ -185,7 +185,7 @@ class RefusedByServer(MoveworksError):
         self.status = status
         #: The vendor's own code, as it came; an open set.
         self.code = code
-        #: Seconds the server asked to wait; None where it did not say.
+        #: Seconds the server asked to wait, at most an hour; None where it did not say.
         self.retry_after = retry_after
 
 

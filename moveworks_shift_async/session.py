@@ -41,8 +41,6 @@ T = TypeVar("T")
 
 # A server that says "Retry-After: 0" to everybody would get a storm back; a second is no loss.
 LEAST_PAUSE = 1.0
-# One broken header must not stop everybody for years; after an hour it costs one request to ask.
-MOST_PAUSE = 3600.0
 
 
 @define(eq=False, repr=False)
@@ -253,8 +251,7 @@ class SessionManager:
     def _refused(self, slot: Slot, error: RateLimited) -> None:
         """One 429 is everybody's: the limit belongs to the organisation."""
         asked = error.retry_after
-        bounded = None if asked is None else min(max(asked, LEAST_PAUSE), MOST_PAUSE)
-        self.gate.refused(slot, bounded)
+        self.gate.refused(slot, None if asked is None else max(asked, LEAST_PAUSE))
         logger.warning("HTTP 429: %s", self.gate.snapshot())
 
     async def _sleep(self, seconds: float, call: Call) -> None:

@@ -129,6 +129,18 @@ async def test_retry_after_is_obeyed_but_never_below_a_second(
     assert await task == 2
 
 
+@pytest.mark.parametrize("header", ["999999999", "9" * 40, "Fri, 01 Jan 2057 12:00:00 GMT"])
+async def test_a_wait_of_years_is_an_hour(clock: FakeClock, header: str) -> None:
+    """One broken header does not stop everybody for good."""
+    today = "Thu, 01 Jan 2026 12:00:00 GMT"
+    parts = build(clock, answer(429, retry_after=header, date=today), OK)
+    task = asyncio.create_task(parts.send())
+    await settle()
+    assert parts.gate.snapshot().paused_for == pytest.approx(3600.0)
+    await clock.advance(3601.0)
+    assert await task == 2
+
+
 async def test_a_dead_token_is_replaced_once(clock: FakeClock) -> None:
     """A 401 drops the token that was used, and the call is repeated with the next."""
     parts = build(clock, answer(401, {"code": "Unauthorized"}), OK)

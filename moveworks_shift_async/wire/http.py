@@ -276,21 +276,27 @@ def _words_of(body: bytes | None) -> str:
     return redact(json.dumps(content, ensure_ascii=False), most=len(text))
 
 
-def retry_after_seconds(response: Response) -> float | None:
-    """`Retry-After` in seconds, whether it came as a number or as a date; None if unusable.
+# Seconds. One broken header must not stop everybody for years; after an hour it costs one request
+# to ask again.
+MOST_WAIT = 3600.0
 
-    A date is counted from the answer's own `Date`, so a wrong clock on either side is harmless.
+
+def retry_after_seconds(response: Response) -> float | None:
+    """`Retry-After` in seconds, at most an hour; None if it is unusable.
+
+    It may be a number or a date. A date is counted from the answer's own `Date`, so a wrong clock
+    on either side is harmless.
     """
     text = response.headers.get("retry-after")
     if text is None:
         return None
-    if re.fullmatch(r"\s*\d{1,9}(\.\d+)?\s*", text):
-        return float(text)
+    if re.fullmatch(r"\s*[0-9]+(\.[0-9]+)?\s*", text):
+        return min(float(text), MOST_WAIT)
     until = _http_date(text)
     sent = _http_date(response.headers.get("date")) or response.received
     if until is None or sent is None:
         return None
-    return max(0.0, (until - sent).total_seconds())
+    return min(max(0.0, (until - sent).total_seconds()), MOST_WAIT)
 
 
 def _http_date(text: str | None) -> datetime | None:
