@@ -33,7 +33,15 @@ from .settings import (
     Region,
     Timeouts,
 )
-from .tokens import Authorizer, Grant, Rotation, StaticAuthorizer, TokenManager, bearer
+from .tokens import (
+    Authorizer,
+    ClientTokens,
+    Grant,
+    Rotation,
+    StaticAuthorizer,
+    TokenManager,
+    bearer,
+)
 from .transport import AiohttpTransport, Transport
 from .wire import moveworks
 from .wire.http import scrubbing
@@ -263,9 +271,10 @@ def _authorizer(
             query = {"client_id": client_id, "client_secret": client_secret}
             return StaticAuthorizer(Grant(query=query))
         case ClientCredentials():
-            return TokenManager(
-                partial(_fetch, credentials, transport), throttle_pause, clock=clock
+            tokens = ClientTokens(
+                credentials.token_request, partial(_fetch, credentials, transport)
             )
+            return TokenManager(tokens.fetch, throttle_pause, clock=clock)
         case OAuthTokens():
             rotation = Rotation(credentials, partial(_refresh, credentials, transport))
             manager = TokenManager(rotation.fetch, throttle_pause, rotates=True, clock=clock)
@@ -277,8 +286,10 @@ def _authorizer(
             raise ConfigurationError(f"not credentials: {type(credentials).__name__}")
 
 
-async def _fetch(credentials: ClientCredentials, transport: Transport) -> Token:
-    request = moveworks.token_request(credentials)
+async def _fetch(
+    credentials: ClientCredentials, transport: Transport, form: settings.TokenForm
+) -> Token:
+    request = moveworks.token_request(credentials, form)
     with scrubbing(request):
         return moveworks.parse_token(await transport.exchange(request))
 

@@ -117,7 +117,10 @@ class ConnectionFailed(NotSent):
 
 
 class TokenUnavailable(NotSent):
-    """No token could be had, so the call was not sent. `cause` is the token request's error."""
+    """No token could be had, so the call was not sent, whether it was refused or the server away.
+
+    `cause` is the token request's error.
+    """
 
     def __init__(
         self,

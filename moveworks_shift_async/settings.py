@@ -15,6 +15,8 @@ from attrs import field, frozen, validators
 from .checks import check_base_url, credential, is_loopback, number, one_of
 from .errors import ConfigurationError
 
+#: How a token request of Moveworks is written.
+TokenForm = Literal["form", "json"]
 #: Takes (access_token, refresh_token, expires_in) of a new pair, to store it.
 OnRefresh = Callable[[str, str, float | None], Awaitable[None] | None]
 
@@ -47,8 +49,9 @@ class ClientCredentials:
 
     client_id: str = field(validator=credential)
     client_secret: str = field(repr=False, validator=credential)
-    #: How the token request is written; the vendor documents both.
-    token_request: Literal["form", "json"] = field(
+    #: How the token request is written at first; the vendor documents both. A server that refuses
+    #: it with 400 or 415 is asked in the other form.
+    token_request: TokenForm = field(
         default="form", kw_only=True, eq=False, validator=one_of("form", "json")
     )
 

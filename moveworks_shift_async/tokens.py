@@ -17,20 +17,21 @@ import math
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Protocol
 
-from attrs import define, evolve, field, frozen
+from attrs import define, field, frozen
 
 from .clock import SYSTEM_CLOCK, Clock
 from .errors import (
+    BadRequest,
     ClientClosed,
+    Concerns,
     ConnectionFailed,
     MoveworksError,
-    NotAuthenticated,
     Outcome,
     RateLimited,
     ServerFailed,
     TokenUnavailable,
 )
-from .settings import OAuthTokens
+from .settings import OAuthTokens, TokenForm
 from .wire.token import Token
 
 logger = logging.getLogger(__name__)
@@ -42,6 +43,10 @@ ADVISORY, ADVISORY_PART = 300.0, 0.25
 MANDATORY, MANDATORY_PART = 30.0, 0.05
 # After a failed fetch nobody asks again for a second.
 FAILURE_PAUSE = 1.0
+# What a server may answer that reads another form: RFC 9110, sections 15.5.1 and 15.5.16. Stand-ins
+# made from the vendor's OpenAPI file say 400 where it names no 415.
+_UNREAD = 415
+_OF_THE_FORM = (400, _UNREAD)
 
 
 @frozen
@@ -142,8 +147,8 @@ class TokenManager:
     async def get(self) -> Grant:
         """A valid grant. Waits for the one fetch under way only if there is no usable token.
 
-        Raises what the fetch raised: a refusal as it came, anything else as `TokenUnavailable` or
-        `ConnectionFailed`, for the call itself was not sent.
+        Raises `TokenUnavailable` or `ConnectionFailed`, whatever became of the token request: the
+        call itself was not sent.
         """
         held = self._usable()
         if held is not None:
@@ -209,7 +214,8 @@ class TokenManager:
         """Remember the failure for everybody, with the pause that follows it."""
         pause = FAILURE_PAUSE
         if isinstance(error, RateLimited):
-            pause = self.throttle_pause if error.retry_after is None else error.retry_after
+            asked = self.throttle_pause if error.retry_after is None else error.retry_after
+            pause = max(asked, FAILURE_PAUSE)
         self._quiet_until = self.clock.now() + pause
         self._failure = _as_not_sent(error, pause)
         logger.warning("no token: %s; asking again in %.0f s at the earliest", error, pause)
@@ -218,15 +224,51 @@ class TokenManager:
 
 def _as_not_sent(error: MoveworksError, pause: float) -> MoveworksError:
     """The error of a call that found no token: whatever it is, the call was not sent."""
-    if isinstance(error, (NotAuthenticated, ConnectionFailed, TokenUnavailable)):
+    if isinstance(error, (ConnectionFailed, TokenUnavailable)):
         return error
-    passing = isinstance(error, RateLimited) or error.outcome is Outcome.UNKNOWN
     what = f"HTTP {error.status}" if isinstance(error, ServerFailed) else str(error)
     return TokenUnavailable(
         f"no token, so nothing was sent; the token request: {what}",
         cause=error,
-        retry_after=pause if passing else None,
+        retry_after=pause if _passes(error) else None,
     )
+
+
+def _passes(error: MoveworksError) -> bool:
+    """Whether the same token request may do better later."""
+    if isinstance(error, BadRequest):  # a list may be at fault for a 400; here there is none
+        return error.status in (408, 425)  # not processed: RFC 9110, 15.5.9, and RFC 8470
+    return error.concerns is Concerns.THIS_LIST
+
+
+@define(eq=False, repr=False)
+class ClientTokens:
+    """Asks for the tokens of an OAuth client, in the form that this server takes.
+
+    The vendor's page shows a form, its OpenAPI file allows JSON only. A refusal that may be about
+    the form is followed by one request in the other; nobody is told by either.
+    """
+
+    form: TokenForm
+    #: Asks for a token, one request in that form.
+    exchange: Callable[[TokenForm], Awaitable[Token]] = field(repr=False)
+
+    async def fetch(self) -> Token:
+        """The next token; the form that brought it is used ever after."""
+        try:
+            return await self.exchange(self.form)
+        except BadRequest as error:
+            if error.status not in _OF_THE_FORM:
+                raise
+            refused = error
+        other: TokenForm = "json" if self.form == "form" else "form"
+        try:
+            token = await self.exchange(other)
+        except BadRequest as error:
+            # Refused in both: a 415 did not even read the request, so the other one says more.
+            raise (error if refused.status == _UNREAD else refused) from None
+        self.form = other
+        return token
 
 
 @define(eq=False, repr=False)
@@ -253,9 +295,11 @@ class Rotation:
             )
         if self._pending is None:
             self._pending = await self._refresh()
-        await self._hand_over(self._pending)
-        token, self._pending = self._pending, None
-        self._current = token.refresh_token
+        token = self._pending
+        # RFC 6749, section 6: without a new refresh token the old one stays.
+        refresh_token = token.refresh_token or self._refresh_token
+        await self._hand_over(token, refresh_token)
+        self._pending, self._current = None, refresh_token
         return token
 
     async def _refresh(self) -> Token:
@@ -266,19 +310,18 @@ class Rotation:
             self._lost = error.outcome is Outcome.UNKNOWN
             raise
         self._lost = False
-        # RFC 6749, section 6: without a new refresh token the old one stays.
-        return evolve(token, refresh_token=token.refresh_token or self._refresh_token)
+        return token
 
     @property
     def _refresh_token(self) -> str:
         return self._current or self.credentials.refresh_token
 
-    async def _hand_over(self, token: Token) -> None:
+    async def _hand_over(self, token: Token, refresh_token: str) -> None:
         callback = self.credentials.on_refresh
         if callback is None:
             return
         try:
-            result = callback(token.access_token, token.refresh_token or "", token.expires_in)
+            result = callback(token.access_token, refresh_token, token.expires_in)
             if inspect.isawaitable(result):
                 await result
         except (Exception, asyncio.CancelledError) as error:

@@ -10,6 +10,8 @@ from collections.abc import Iterable
 
 import aiohttp
 import pytest
+from aiohttp import web
+from aiohttp.test_utils import TestServer
 
 from moveworks_shift_async import (
     ApiKey,
@@ -25,6 +27,7 @@ from moveworks_shift_async import (
     RateLimit,
     ShiftClient,
     Timeouts,
+    TokenUnavailable,
 )
 from moveworks_shift_async.limits.lanes import Priority
 from moveworks_shift_async.limits.window import GateSnapshot, Slot
@@ -241,9 +244,41 @@ async def test_every_documented_lifetime_works(expires_in: float) -> None:
 async def test_wrong_credentials_say_so(sandbox: Sandbox) -> None:
     """A refused OAuth client is a refused credential, and nothing was sent."""
     async with MoveworksClient(ClientCredentials("id", "wrong"), base_url=sandbox.url) as client:
-        with pytest.raises(NotAuthenticated):
+        with pytest.raises(TokenUnavailable, match=r"HTTP 401 .*credential") as raised:
             await client.messages.send("hi", ["a@example.com"])
-    assert sandbox.received().people == {}
+        assert isinstance(raised.value.cause, NotAuthenticated)
+        report = await client.messages.send_bulk("hi", [f"p{i}@x.io" for i in range(1200)])
+    assert (report.not_sent, report.rejected, report.requests) == (1200, 0, 0)
+    stats = sandbox.stats()
+    assert (stats.people, stats.requests) == (0, stats.token_requests)
+    assert stats.token_requests <= 4
+
+
+@pytest.mark.parametrize("taken", ["application/x-www-form-urlencoded", "application/json"])
+async def test_a_token_comes_from_a_server_that_takes_one_form(taken: str) -> None:
+    """The vendor's page shows a form, its OpenAPI file JSON; either server is asked in its own."""
+    asked: list[str] = []
+
+    async def token(request: web.Request) -> web.Response:
+        asked.append(request.content_type)
+        if request.content_type != taken:
+            return web.json_response({"code": "string", "message": "string"}, status=400)
+        given = await (request.json() if "json" in taken else request.post())
+        assert (given["client_id"], given["client_secret"]) == ("id", "mws_secret")
+        return web.json_response({"data": {"access_token": "mwt_1", "expires_in": 0}})
+
+    async def test(_: web.Request) -> web.Response:
+        return web.json_response({"Message": "fine"})
+
+    app = web.Application()
+    app.router.add_post("/oauth/v1/token", token)
+    app.router.add_get("/rest/v1/auth/test", test)
+    async with TestServer(app) as server:
+        credentials = ClientCredentials("id", "mws_secret")
+        async with MoveworksClient(credentials, base_url=str(server.make_url("/"))) as client:
+            assert [await client.auth.test() for _ in range(3)] == ["fine"] * 3
+    form = "application/x-www-form-urlencoded"
+    assert asked == [form] * (taken != form) + [taken] * 3
 
 
 async def test_shift_tokens_rotate_over_real_http() -> None:

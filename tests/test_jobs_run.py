@@ -33,6 +33,7 @@ from moveworks_shift_async.errors import (
     NotAuthenticated,
     NotFound,
     ServerFailed,
+    TokenUnavailable,
 )
 from moveworks_shift_async.jobs import runner, scribe
 from moveworks_shift_async.jobs.database import Database
@@ -303,7 +304,8 @@ async def test_a_credential_that_gets_no_token_stops_it(file: Path, sandbox: San
     path = plan(file, 10)
     with pytest.raises(JobStopped) as stopped:
         await go(path, sandbox, ClientCredentials(sandbox.client_id, "wrong"))
-    assert isinstance(stopped.value.cause, NotAuthenticated)
+    assert isinstance(stopped.value.cause, TokenUnavailable)
+    assert isinstance(stopped.value.cause.cause, NotAuthenticated)
     assert states_of(path) == [State.PLANNED] * 10
 
 

@@ -9,21 +9,35 @@ import pytest
 from attrs import define, field
 
 from moveworks_shift_async.errors import (
+    BadRequest,
     BadResponse,
     ClientClosed,
+    Concerns,
     ConnectionFailed,
     MoveworksError,
+    NotAllowed,
     NotAuthenticated,
+    NotFound,
     OutcomeUnknown,
     RateLimited,
+    RefusedByServer,
     ServerFailed,
     TokenUnavailable,
 )
-from moveworks_shift_async.settings import OAuthTokens
-from moveworks_shift_async.tokens import Grant, Rotation, StaticAuthorizer, TokenManager, bearer
+from moveworks_shift_async.settings import OAuthTokens, TokenForm
+from moveworks_shift_async.tokens import (
+    ClientTokens,
+    Grant,
+    Rotation,
+    StaticAuthorizer,
+    TokenManager,
+    bearer,
+)
 from moveworks_shift_async.wire.token import Token
 
 from .fakes import FakeClock, settle
+
+TokenFetch = Callable[[TokenForm], Awaitable[Token]]
 
 
 @define(eq=False)
@@ -124,12 +138,13 @@ async def test_the_lifetime_is_trusted_whatever_it_is(
 
 async def test_a_failure_is_shared_and_followed_by_a_pause(clock: FakeClock) -> None:
     """All who waited get the error, each a copy, and for a second nobody asks again."""
-    vendor = Vendor(failure=NotAuthenticated("no", status=401, code="X"))
+    refused = NotAuthenticated("no", status=401, code="X")
+    vendor = Vendor(failure=refused)
     manager = TokenManager(vendor.fetch, clock=clock)
     results = await asyncio.gather(*(manager.get() for _ in range(10)), return_exceptions=True)
-    assert all(isinstance(r, NotAuthenticated) and r.code == "X" for r in results)
+    assert all(isinstance(r, TokenUnavailable) and r.cause is refused for r in results)
     assert len({id(result) for result in results}) == 10
-    with pytest.raises(NotAuthenticated):
+    with pytest.raises(TokenUnavailable):
         await manager.get()
     assert vendor.asked == 1
     clock.time += 1.0
@@ -163,6 +178,15 @@ async def test_a_failed_background_fetch_disturbs_nobody(clock: FakeClock) -> No
         (BadResponse("html"), TokenUnavailable, 1.0),
         (RateLimited("slow", status=429), TokenUnavailable, 60.0),
         (RateLimited("slow", status=429, retry_after=7.0), TokenUnavailable, 7.0),
+        (RateLimited("slow", status=429, retry_after=0.0), TokenUnavailable, 1.0),
+        (BadRequest("late", status=408), TokenUnavailable, 1.0),
+        (BadRequest("early", status=425), TokenUnavailable, 1.0),
+        (BadRequest("no", status=400), TokenUnavailable, None),
+        (NotAuthenticated("no", status=401), TokenUnavailable, None),
+        (NotAllowed("no", status=403), TokenUnavailable, None),
+        (NotFound("no", status=404), TokenUnavailable, None),
+        (RefusedByServer("moved", status=301), TokenUnavailable, None),
+        (BadResponse("moved", concerns=Concerns.EVERYBODY), TokenUnavailable, None),
         (ConnectionFailed("refused"), ConnectionFailed, None),
     ],
 )
@@ -175,6 +199,26 @@ async def test_without_a_token_the_call_was_not_sent(
         await manager.get()
     assert raised.value.outcome == "not_sent"
     assert getattr(raised.value, "retry_after", None) == pause
+    assert getattr(raised.value, "cause", failure) is failure
+    everybody = seen is TokenUnavailable and pause is None
+    assert (raised.value.concerns is Concerns.EVERYBODY) == everybody
+
+
+async def test_a_life_counts_from_the_asking(clock: FakeClock) -> None:
+    """The vendor's clock ran while the answer travelled, so the travel is part of the life."""
+    hold = asyncio.Event()
+    vendor = Vendor(hold=hold)
+    manager = TokenManager(vendor.fetch, clock=clock)
+    caller = asyncio.create_task(manager.get())
+    await settle()
+    clock.time += 1000
+    hold.set()
+    assert text(await caller) == "t1"
+    clock.time += 3600 - 1000 - 31
+    assert text(await manager.get()) == "t1"
+    await settle()
+    clock.time += 2
+    assert text(await manager.get()) == "t2"
 
 
 async def test_only_the_token_that_was_refused_is_dropped(clock: FakeClock) -> None:
@@ -321,19 +365,126 @@ async def test_a_refresh_that_did_nothing_is_tried_again(failure: MoveworksError
     assert (await rotation.fetch()).access_token == "a1"
 
 
-async def test_a_pair_that_could_not_be_stored_is_kept_and_offered_again() -> None:
+@pytest.mark.parametrize("error", [OSError(28, "full"), asyncio.CancelledError()])
+async def test_a_pair_that_could_not_be_stored_is_kept_and_offered_again(
+    error: BaseException,
+) -> None:
     """If `on_refresh` raises, the pair is not used, and no second refresh burns it."""
     vendor, offers = Rotating(), list[str]()
 
     def store(access: str, refresh: str, life: float | None) -> None:
         offers.append(refresh)
         if len(offers) == 1:
-            raise OSError(28, "No space left on device")
+            raise error
 
     rotation = Rotation(oauth(store), vendor.exchange)
-    with pytest.raises(TokenUnavailable, match="on_refresh raised OSError") as raised:
+    kind = type(error).__name__
+    with pytest.raises(TokenUnavailable, match=f"on_refresh raised {kind}") as raised:
         await rotation.fetch()
-    assert isinstance(raised.value.__cause__, OSError)
+    assert raised.value.__cause__ is error
+    assert raised.value.retry_after == 1.0
     assert (await rotation.fetch()).access_token == "a1"
     assert offers == ["r1", "r1"]
     assert vendor.refreshes == ["r0"]
+
+
+async def test_a_pair_is_kept_when_its_storing_is_cancelled() -> None:
+    """Whoever cancels the refresh is obeyed, and the pair is offered again, not refreshed."""
+    vendor, offers, forever = Rotating(), list[str](), asyncio.Event()
+
+    async def store(access: str, refresh: str, life: float | None) -> None:
+        offers.append(refresh)
+        if len(offers) == 1:
+            await forever.wait()
+
+    rotation = Rotation(oauth(store), vendor.exchange)
+    task = asyncio.create_task(rotation.fetch())
+    await settle()
+    task.cancel()
+    await asyncio.wait({task})
+    assert task.cancelled()
+    assert (await rotation.fetch()).access_token == "a1"
+    assert (offers, vendor.refreshes) == (["r1", "r1"], ["r0"])
+
+
+async def test_a_refresh_token_that_stays_is_handed_over_again() -> None:
+    """RFC 6749, section 6: without a new one the old one stays, and it is what is stored."""
+    stored: list[tuple[str, str, float | None]] = []
+
+    async def exchange(_: str) -> Token:
+        return Token(access_token="a1")
+
+    rotation = Rotation(oauth(lambda *pair: stored.append(pair)), exchange)
+    await rotation.fetch()
+    assert stored == [("a1", "r0", None)]
+
+
+def test_no_repr_shows_a_grant() -> None:
+    """Neither the header nor the query of a grant, nor of what holds it."""
+    grant = Grant(headers={"Authorization": "Bearer s3cr3t"}, query={"client_secret": "s3cr3t"})
+    assert "s3cr3t" not in repr(grant) + repr(StaticAuthorizer(grant))
+
+
+def strict(taken: TokenForm | None, asked: list[TokenForm], status: int = 400) -> TokenFetch:
+    """A vendor that takes one form of the request, or none."""
+
+    async def exchange(form: TokenForm) -> Token:
+        asked.append(form)
+        if form != taken:
+            raise BadRequest(f"not as {form}", status=status)
+        return Token(access_token=f"t{len(asked)}")
+
+    return exchange
+
+
+@pytest.mark.parametrize("status", [400, 415])
+@pytest.mark.parametrize(("first", "other"), [("form", "json"), ("json", "form")])
+async def test_the_other_form_is_tried_once_and_remembered(
+    status: int, first: TokenForm, other: TokenForm
+) -> None:
+    """The vendor documents a form and JSON; what this server takes, it takes ever after."""
+    asked: list[TokenForm] = []
+    fetch = ClientTokens(first, strict(other, asked, status)).fetch
+    assert [(await fetch()).access_token for _ in range(3)] == ["t2", "t3", "t4"]
+    assert asked == [first, other, other, other]
+
+
+async def test_the_form_that_is_taken_is_the_only_one() -> None:
+    """Nobody is asked twice without need."""
+    asked: list[TokenForm] = []
+    await ClientTokens("form", strict("form", asked)).fetch()
+    assert asked == ["form"]
+
+
+@pytest.mark.parametrize(
+    ("failures", "seen"),
+    [
+        ((BadRequest("1", status=400), BadRequest("2", status=400)), "1"),
+        ((BadRequest("1", status=400), BadRequest("2", status=415)), "1"),
+        ((BadRequest("1", status=415), BadRequest("2", status=400)), "2"),
+        ((BadRequest("1", status=400), NotAuthenticated("2", status=401)), "2"),
+        ((BadRequest("1", status=400), OutcomeUnknown("2")), "2"),
+        ((NotAuthenticated("1", status=401),), "1"),
+        ((BadRequest("1", status=422),), "1"),
+        ((RateLimited("1", status=429),), "1"),
+        ((ServerFailed("1", status=500),), "1"),
+    ],
+)
+async def test_both_forms_refused_is_the_refusal_that_says_more(
+    failures: tuple[MoveworksError, ...], seen: str
+) -> None:
+    """Only a 400 or 415 can be about the form; of two such, the one that read the request counts.
+
+    Nothing is remembered, so the next token request begins as the first did.
+    """
+    asked: list[TokenForm] = []
+
+    async def exchange(form: TokenForm) -> Token:
+        asked.append(form)
+        raise failures[(len(asked) - 1) % len(failures)]
+
+    tokens = ClientTokens("form", exchange)
+    for _ in range(2):
+        with pytest.raises(MoveworksError, match=seen):
+            await tokens.fetch()
+    assert asked == ["form", "json"][: len(failures)] * 2

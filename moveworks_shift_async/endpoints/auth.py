@@ -18,7 +18,8 @@ class AuthEndpoint:
         """Check the credential; return the vendor's text. Nobody is told anything.
 
         `once` asks one time instead of as the retry policy says. Raises `NotAuthenticated` if the
-        credential is refused, after one try with a new token.
+        credential is refused, after one try with a new token, and `TokenUnavailable` if no token is
+        to be had: its `cause` says whether an OAuth client was refused.
         """
         return await self._session.call(
             moveworks.auth_test_request,
