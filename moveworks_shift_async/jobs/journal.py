@@ -96,7 +96,11 @@ class Journal:
         """Chunks as (id, content, people, packed addresses)."""
         rows = [*chunks]
         self._db.run_for_each(
-            "add_chunk", [(number, content, people, parent) for number, content, people, _ in rows]
+            "add_chunk",
+            [
+                {"id": number, "content": content, "people": people, "parent": parent}
+                for number, content, people, _ in rows
+            ],
         )
         self._db.run_for_each("add_address", [(number, packed) for number, *_, packed in rows])
 
