@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
+from attrs import define, field
 
 from benchmarks.limits.contenders import ours
 from benchmarks.limits.robustness import CASES, unbroken
 from benchmarks.limits.servers import SERVERS, steady
-from benchmarks.limits.simulator import Load, race
+from benchmarks.limits.simulator import Load, LoopClock, Rival, Send, each, race
+from moveworks_shift_async.limits.learning import LearningWindow
+from moveworks_shift_async.limits.process import ProcessGate
 
 LOAD = Load(seed=1)
 # Ten bursts, a window apart, is the best there is where bursts are liked; else an even pace.
@@ -42,3 +47,52 @@ def test_beside_a_rival(server: str) -> None:
 def test_elsewhere(case: str, server: str) -> None:
     """Other latencies, limits, windows and rivals do not break it."""
     assert unbroken(CASES[case].run(server, seed=0))
+
+
+@define
+class Watched:
+    """Our gate, asked now and then for the time that is left."""
+
+    load: Load
+    #: When it was asked, and what it said.
+    said: list[tuple[float, float]] = field(factory=list)
+    #: When the last request left.
+    last: float = 0.0
+    sent: int = 0
+
+    async def run(self, send: Send, load: Load) -> None:
+        """As `ours`."""
+        gate = ProcessGate(LearningWindow.of(load.limit, load.per, load.max_in_flight), LoopClock())
+        asking = asyncio.create_task(self._ask(gate))
+
+        async def one() -> None:
+            while True:
+                slot = await gate.acquire()
+                self.last = LoopClock().now()
+                if await send():
+                    self.sent += 1
+                    return gate.release(slot, counted=True)
+                gate.refused(slot)
+
+        await each(load, one)
+        asking.cancel()
+
+    async def _ask(self, gate: ProcessGate) -> None:
+        while True:
+            await asyncio.sleep(self.load.per / 7.3)
+            snapshot = gate.snapshot()
+            left = snapshot.seconds_for(self.load.requests - self.sent - snapshot.in_flight)
+            assert left is not None
+            self.said.append((LoopClock().now(), left))
+
+
+@pytest.mark.parametrize("server", SERVERS)
+@pytest.mark.parametrize(("rival", "least", "most"), [(None, 5 / 6, 7 / 6), (steady(), 0.4, 1.5)])
+def test_the_time_left_is_true(server: str, rival: Rival | None, least: float, most: float) -> None:
+    """Within what `seconds_for` promises, from the begin to the end, half a window aside."""
+    watched, slack = Watched(LOAD), LOAD.per / 2
+    race(watched.run, SERVERS[server](LOAD), LOAD, rival)
+    assert len(watched.said) > 60
+    for when, said in watched.said:
+        truth = max(0.0, watched.last - when)
+        assert least * truth - slack <= said <= most * truth + slack

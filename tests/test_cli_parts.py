@@ -671,7 +671,8 @@ def gate(**changes: Any) -> GateSnapshot:
 @pytest.mark.parametrize(
     ("state", "stopping", "why"),
     [
-        (gate(paused_for=59.2, waiting=3, next_in=59.2), False, "paused 60 s after a 429"),
+        (gate(paused_for=59.2, waiting=3, next_in=59.2), False,
+         "the server answered 429: going on in 1 min"),
         (gate(waiting=3, mode="paced", rate=1.5, why="a 429 in a burst"), False,
          "paced at 90 requests a minute: a 429 in a burst"),
         (gate(waiting=3, used=120, next_in=11.1), False, "waiting 12 s for the rate limit"),
@@ -690,17 +691,19 @@ def test_progress_says_why_it_waits(state: GateSnapshot, stopping: bool, why: st
 
 def test_the_time_left_is_the_gates_where_it_binds() -> None:
     """130,000 people are 260 requests: 120 are in, 140 wait, and the last 20 a window more."""
-    full = gate(used=120, waiting=32, next_in=10.0)
+    full = gate(used=120, waiting=32, next_in=10.0, per=60.0, ends=(10.0,) * 120)
     progress = read_progress(130_000, report(accepted=60_000), full, LIMIT, stopping=False)
     assert progress.left == 70.0
     assert progress.time_left() == "1 min 10 s left"
 
 
 def test_the_time_left_is_the_pace_where_the_gate_is_open() -> None:
-    """4.25 seconds for 1,000 people are 8.5 for the other 2,000."""
+    """4.25 seconds for 1,000 people are 8.5 for the other 2,000; with waits in it nobody knows."""
     progress = read_progress(3_000, report(accepted=1_000), gate(), LIMIT, stopping=False)
     assert progress.left == 8.5
     assert progress.counts() == "told 1,000, rejected 0, unknown 0; 3 requests"
+    waited = evolve(report(accepted=1_000), throttled=1)
+    assert read_progress(3_000, waited, gate(), LIMIT, stopping=False).left is None
     ended = read_progress(1_000, report(accepted=1_000), gate(), LIMIT, stopping=False)
     assert (ended.time_left(), ended.why) == ("", "")
     nothing = read_progress(1_000, report(), gate(), LIMIT, stopping=False)

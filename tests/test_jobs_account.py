@@ -241,6 +241,15 @@ def test_breaks_between_runs_are_no_work(tmp_path: Path) -> None:
     assert time_words(account) == "It took 12 s of work within 3 min 22 s."
 
 
+def test_after_a_429_nobody_knows_how_long_the_rest_takes(tmp_path: Path) -> None:
+    """Others spend from the limit, too; what it takes at least is said all the same."""
+    account = evolve(read_account(journals.troubled(tmp_path / "j")), throttled=3)
+    rest = time_words(account).partition("; ")[2]
+    assert rest == "what is left takes at least 3 min; more is not known after a 429."
+    rest = time_words(evolve(account, chunks_left=50)).partition("; ")[2]
+    assert rest == "what is left takes a time that is not known after a 429."
+
+
 def test_the_limit_is_a_stair_that_the_accepted_never_pass(tmp_path: Path) -> None:
     """Each run may use a whole budget at once, and again each window, up to everybody."""
     account = read_account(journals.troubled(tmp_path / "j"))

@@ -91,37 +91,59 @@ def test_counts_are_sentences() -> None:
     counts = tally(people={State.ACCEPTED: 1000}, requests=2)
     counts.add(step(State.ACCEPTED), 500, 101.0)
     seen, text = progress(counts, 102.0), "told 1,500, rejected 0, unknown 0; 3 requests"
-    assert seen.counts() == f"{text}, 1 in the last minute (120 allowed)"
+    assert seen.counts() == f"{text}, 1 in the last minute, from now on at most 120 a minute"
     assert evolve(seen, last_minute=None).counts() == text
 
 
+FULL = evolve(IDLE, used=120, waiting=1, next_in=30.0, per=60.0, ends=(30.0,) * 100 + (40.0,) * 20)
+
+
 def test_the_time_left_is_the_gate_s_where_it_binds() -> None:
-    """Beyond the free slots, each window lets a budget through."""
-    full = evolve(IDLE, used=120, next_in=30.0)
-    assert time_left(120, full, LIMIT, 0, 0.0) == 30.0
-    assert time_left(121, full, LIMIT, 0, 0.0) == 90.0
-    assert progress(tally(to_send=121), 101.0, full).time_left() == "1 min 30 s left"
+    """Beyond the free slots, each window lets a budget through, as the slots end."""
+    assert time_left(100, FULL, None) == 30.0
+    assert time_left(120, FULL, None) == 40.0
+    assert time_left(121, FULL, 1e9) == 90.0
+    assert progress(tally(to_send=121), 101.0, FULL).time_left() == "1 min 30 s left"
 
 
-def test_the_time_left_is_the_pace_s_where_it_does_not() -> None:
-    """Nothing is said before the first has ended."""
-    assert time_left(10, IDLE, LIMIT, 0, 5.0) is None
-    assert time_left(10, IDLE, LIMIT, 5, 10.0) == 20.0
-    endless = evolve(IDLE, used=120, in_flight=1, next_in=math.inf)
-    assert time_left(10, endless, LIMIT, 5, 10.0) == 20.0
-    assert progress(tally(), 101.0).time_left() == ""
+def test_after_a_429_the_time_left_is_pause_and_pace() -> None:
+    """75 requests at 60 a minute are more than a minute, however fast those before it went."""
+    paced = evolve(IDLE, used=76, waiting=1, per=60.0, ends=(58.0,) * 76, mode="paced", rate=1.0)
+    assert time_left(75, paced, 1e9) == 74.0
+    assert time_left(75, evolve(paced, mode="paused", paused_for=2.0, waiting=0), 1e9) == 76.0
+
+
+def test_the_time_left_is_the_answers_where_the_gate_is_open() -> None:
+    """As many a second as came since it was last waited for; nothing is said before one has."""
+    counts = tally(to_send=200)
+    free = evolve(IDLE, per=60.0)
+    assert progress(counts, 101.0, free).time_left() == ""
+    counts.add(step(State.ACCEPTED), 500, 101.5)
+    assert progress(counts, 102.0, evolve(FULL, next_in=60.0)).left == 90.0
+    assert progress(counts, 161.0, free).left is None
+    for now in range(162, 166):
+        counts.add(step(State.ACCEPTED), 500, float(now))
+    assert progress(counts, 166.0, free).left == 195 * 60 / 4
+    assert progress(counts, 166.0, evolve(free, used=120, ends=(9e3,) * 120)).left == 9e3 + 60
+
+
+def test_a_gate_that_does_not_say_is_not_asked() -> None:
+    """One of the caller's, perhaps: then the answers tell, or nobody."""
+    assert IDLE.seconds_for(1) is None
+    assert time_left(10, evolve(IDLE, waiting=1), None) is None
+    assert time_left(10, IDLE, 2.0) == 5.0
 
 
 def test_what_is_waited_for_wins_over_the_gate() -> None:
     """And nobody guesses a time then."""
-    seen = tally().progress(evolve(IDLE, used=120, next_in=5.0), LIMIT, 101.0, "paused")
+    seen = tally().progress(FULL, LIMIT, 101.0, "paused")
     assert (seen.why, seen.left) == ("paused", None)
 
 
 @pytest.mark.parametrize(
     ("gate", "text"),
     [
-        (evolve(IDLE, paused_for=4.2), "paused 5 s after a 429"),
+        (evolve(IDLE, paused_for=4.2), "the server answered 429: going on in 5 s"),
         (
             evolve(IDLE, waiting=1, mode="paced", rate=1.5, why="a 429 at 10:00"),
             "paced at 90 requests a minute: a 429 at 10:00",

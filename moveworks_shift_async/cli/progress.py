@@ -18,7 +18,9 @@ def read_progress(
     """What the account and the gate say together."""
     settled = report.accepted + report.rejected + report.unknown + report.not_sent
     to_send, ended = math.ceil((total - settled) / CHUNK_SIZE), math.ceil(settled / CHUNK_SIZE)
-    left = time_left(to_send, gate, limit, ended, report.elapsed)
+    # A time in which the gate made it wait is none to count on.
+    free = ended and not report.throttled and ended <= gate.budget
+    left = time_left(to_send, gate, ended / report.elapsed if free else None)
     return JobProgress(
         total=total,
         told=report.accepted,

@@ -47,10 +47,11 @@ class JobProgress:
         return self.told + self.rejected + self.unknown
 
     def counts(self) -> str:
-        """`told 1,000, rejected 0, unknown 0; 2 requests, 2 in the last minute (120 allowed)`."""
+        """`told 1,000, rejected 0, unknown 0; 2 requests, 2 in the last minute`, and the limit."""
         rate = ""
         if self.last_minute is not None:
-            rate = f", {self.last_minute} in the last minute ({self.allowed_a_minute:.0f} allowed)"
+            most = f"from now on at most {self.allowed_a_minute:.0f} a minute"
+            rate = f", {self.last_minute} in the last minute, {most}"
         return (
             f"told {self.told:,}, rejected {self.rejected:,}, unknown {self.unknown:,};"
             f" {plural(self.requests, 'request')}{rate}"
@@ -81,6 +82,8 @@ class Tally:
     #: Chunks that have ended in this run.
     ended: int = 0
     _recent: deque[tuple[float, int]] = field(factory=deque, repr=False)
+    #: When a call was last seen to wait for the gate.
+    _gate_bound: float = -math.inf
 
     def add(self, step: Step, people: int, now: float) -> None:
         """A request has ended."""
@@ -104,9 +107,7 @@ class Tally:
         self, gate: GateSnapshot, limit: RateLimit, now: float, waits_for: str | None
     ) -> JobProgress:
         """This moment; `waits_for` wins over what the gate says."""
-        left = None if waits_for else time_left(
-            self.to_send, gate, limit, self.ended, now - self.began
-        )  # fmt: skip
+        left = None if waits_for else time_left(self.to_send, gate, self._pace(gate, now))
         return JobProgress(
             total=self.total,
             told=self.people.get(State.ACCEPTED, 0),
@@ -122,26 +123,36 @@ class Tally:
             why="" if self.to_send <= 0 else waits_for or why(gate, self.requests),
         )
 
+    def _pace(self, gate: GateSnapshot, now: float) -> float | None:
+        """Requests a second that have ended since the gate bound last; None: it does, or none."""
+        if gate.waiting or gate.paused_for:
+            self._gate_bound = now
+        since = max(self.began, self._gate_bound, now - _MINUTE)
+        ended = sum(count for time, count in self._recent if time > since)
+        return ended / (now - since) if ended else None
+
 
 def allowed(gate: GateSnapshot, limit: RateLimit) -> float:
     """Requests a minute that the gate lets through."""
     return min(gate.rate, gate.budget / limit.per) * 60
 
 
-def time_left(
-    to_send: int, gate: GateSnapshot, limit: RateLimit, ended: int, elapsed: float
-) -> float | None:
-    """The gate's own arithmetic where it binds, else the pace so far."""
-    beyond = to_send - gate.in_flight - max(0, gate.budget - gate.used)
-    if beyond > 0 and math.isfinite(gate.next_in):
-        return gate.next_in + (beyond - 1) // gate.budget * limit.per
-    return to_send * elapsed / ended if ended else None
+def time_left(to_send: int, gate: GateSnapshot, pace: float | None) -> float | None:
+    """Seconds until the last request will have left; None where nothing tells.
+
+    The gate tells while somebody waits for it, or for its pause. Else answers are what is waited
+    for: `pace` of them come a second, or nobody knows.
+    """
+    least = gate.seconds_for(to_send - gate.in_flight)
+    if gate.waiting or gate.paused_for:
+        return least or None
+    return max(least or 0.0, to_send / pace) if pace else None
 
 
 def why(gate: GateSnapshot, requests: int) -> str:
     """What the next request waits for."""
     if gate.paused_for > 0:
-        return f"paused {math.ceil(gate.paused_for)} s after a 429"
+        return f"the server answered 429: going on in {duration(math.ceil(gate.paused_for))}"
     if gate.waiting and gate.mode != "burst" and gate.why:
         return f"{gate.mode} at {gate.rate * 60:.0f} requests a minute: {gate.why}"
     if gate.waiting and 0 < gate.next_in < math.inf:

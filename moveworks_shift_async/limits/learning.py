@@ -103,6 +103,8 @@ class LearningWindow:
             mode=self._mode(now),
             rate=min(self.quota.rate, self.lesson.rate(now)),
             why=self._why(now),
+            per=self.window.outlives,
+            ends=tuple(self.window.ends_in(now)),
         )
 
     def state(self) -> dict[str, Any]:

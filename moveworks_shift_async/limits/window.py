@@ -53,6 +53,32 @@ class GateSnapshot:
     rate: float = math.inf
     #: What the last 429 taught; empty if nothing is remembered.
     why: str = ""
+    #: Seconds until a slot is free again whose answer comes now; infinite where nobody says.
+    per: float = math.inf
+    #: Seconds until each slot of an answered request is free again, the first to be so first.
+    ends: tuple[float, ...] = field(default=(), repr=False)
+
+    def seconds_for(self, requests: int) -> float | None:
+        """Seconds until so many more will have started; None where the gate does not know.
+
+        It is what the slots and the pause and pace of now allow, if nobody else sends. With nobody
+        else it is right within a sixth. Beside somebody who takes half of the limit it is at least
+        0.4 times the truth, for until the first 429 nobody knows of him, and at most half as much
+        again; both give or take half a window. benchmarks/limits is what it was measured with.
+        """
+        if requests <= 0:
+            return 0.0
+        if not math.isfinite(self.per):
+            return None
+        evenly = 0.0 if self.mode == "burst" else (requests - 1) / self.rate
+        return max(self._slot_ends_in(requests), self.paused_for + evenly)
+
+    def _slot_ends_in(self, requests: int) -> float:
+        """Seconds until so many slots will have become free, each in its turn."""
+        windows, place = divmod(requests - 1, self.budget)
+        place += self.used - self.budget  # among those that are held; below 0: it is free
+        known = (0.0, *self.ends)[max(0, place + 1) :][:1] or (self.per,)
+        return known[0] + windows * self.per
 
     def __str__(self) -> str:
         parts = [
@@ -187,8 +213,17 @@ class SlidingWindow:
         while self.answered_at and self._ends(self.answered_at[0]) <= now:
             self.answered_at.popleft()
 
+    @property
+    def outlives(self) -> float:
+        """Seconds that a slot outlives its answer by."""
+        return self.quota.per * (1 + CLOCK_SLACK)
+
+    def ends_in(self, now: float) -> list[float]:
+        """Seconds until each slot of an answered request ends, the first to end first."""
+        return [self._ends(time) - now for time in self.answered_at]
+
     def _ends(self, answered_at: float) -> float:
-        return answered_at + self.quota.per * (1 + CLOCK_SLACK)
+        return answered_at + self.outlives
 
 
 def least_time(requests: int, budget: int, per: float) -> float:

@@ -184,6 +184,9 @@ def time_words(account: JobAccount) -> str:
         worked += f" of work within {duration(account.elapsed)}"
     if account.finished:
         return f"It took {worked}."
+    if account.throttled:  # what is left for us of the limit is known to the process that runs
+        least = f"at least {duration(at_least)}; more" if at_least else "a time that"
+        return f"It has taken {worked}; what is left takes {least} is not known after a 429."
     return f"It has taken {worked}; what is left takes {ahead} at {limit}."
 
 
