@@ -8,8 +8,8 @@ from typing import Any
 
 from attrs import evolve
 
-from moveworks_shift_async.jobs.journal import Journal, pack
-from moveworks_shift_async.jobs.records import Event, Header, Incident, Run, State, Step
+from moveworks_shift_async.jobs.journal import Journal, pack, pack_left_out
+from moveworks_shift_async.jobs.records import Event, Header, Incident, Left, Run, State, Step
 from moveworks_shift_async.wire.moveworks import Content
 
 #: 2026-05-14 09:00:00 UTC.
@@ -24,6 +24,10 @@ def planned(path: Path, chunks: int, size: int = 500, **more: Any) -> Journal:
     with journal.transaction():
         journal.add_content(0, Content(event_id=EVENT, message="Hello"))
         journal.add_chunks((n, 0, size, pack(addresses(n, size))) for n in range(chunks))
+        for why in Left:
+            lines = range(more.get(f"{why}s", more.get(why, 0)))
+            texts = ["nobody" for _ in lines]
+            journal.add_left_out([(why, pack_left_out(lines, texts, texts))])
         people = chunks * size
         journal.complete(evolve(HEADER, people=people, chunks=chunks, texts=1, **more))
     return journal

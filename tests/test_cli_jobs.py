@@ -9,17 +9,23 @@ import os
 import signal
 import stat
 import sys
+import threading
 from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import pytest
 
 from moveworks_shift_async import Job
+from moveworks_shift_async.cli import main
+from moveworks_shift_async.cli.failures import INTERRUPTED
+from moveworks_shift_async.jobs.journal import Journal
+from moveworks_shift_async.jobs.reporting import files
+from moveworks_shift_async.jobs.reporting.roll import write_rows
 from moveworks_shift_async.sandbox import Sandbox
 
 from . import commands
-from .commands import Ended, end, environment, on_terminal, start, until
+from .commands import PACKAGE, Ended, end, environment, on_terminal, start, until
 
 MESSAGE = "The VPN is down tonight."
 
@@ -533,12 +539,12 @@ async def test_the_report_is_written_for_its_owner(
     assert ended.code == 0
     assert ended.json()["unknown"] == 500
     assert ended.err.splitlines() == [
-        f"{table}: written, a row for each recipient",
+        f"{table}: written, a row for each recipient and each entry left out",
         f"{page}: written, one page",
     ]
     assert (mode(table), mode(page), mode(journal)) == (0o600, 0o600, 0o600)
     rows = [*csv.DictReader(table.read_text().splitlines())]
-    assert [*rows[0]] == ["address", "outcome", "chunk", "time", "reason"]
+    assert [*rows[0]] == ["address", "outcome", "chunk", "time", "reason", "line"]
     assert sorted(row["outcome"] for row in rows) == ["accepted"] * 500 + ["unknown"] * 500
     assert "<svg" in page.read_text()
     assert "example.com" not in page.read_text()
@@ -560,9 +566,61 @@ async def test_a_report_that_cannot_be_written_advises_nobody_to_send(
     assert (exists.code, exists.out, absent.code, absent.out) == (2, "", 2, "")
     assert "is there already and was left as it is; name another file" in exists.last
     assert absent.last.endswith(
-        "cannot be written: No such file or directory. This command sent nothing."
+        "cannot be written: No such file or directory. Nothing was written."
     )
     assert taken.read_text() == "mine"
+
+
+async def test_both_files_of_a_report_are_written_or_none(journal: str, tmp_path: Path) -> None:
+    """What one of them lacks is found before the other stands there; then it can be run again."""
+    await a_job(journal, 1)
+    table, page = tmp_path / "a.csv", tmp_path / "a.html"
+    page.write_text("mine")
+    broken = tmp_path / "broken"
+    broken.mkdir()
+    (broken / "jinja2.py").write_text("raise ModuleNotFoundError('none', name='jinja2')")
+    args = ("report", journal, "--csv", str(table), "--html")
+    without = environment() | {"PYTHONPATH": os.pathsep.join([str(broken), str(PACKAGE.parent)])}
+    taken, missing, same = await asyncio.gather(
+        run(*args, str(page), env=environment()),
+        run(*args, str(tmp_path / "b.html"), env=without),
+        run(*args, str(table), env=environment()),
+    )
+    assert {ended.code for ended in (taken, missing, same)} == {2}
+    assert "a.html is there already and was left as it is" in taken.last
+    assert "the page needs jinja2, which is not installed; run: pip install" in missing.last
+    assert "a.csv cannot be both files; name another one. Nothing was written." in same.last
+    assert not table.exists()
+    assert not (tmp_path / "b.html").exists()
+    page.unlink()
+    assert (await run(*args, str(page), env=environment())).code == 0
+    assert table.exists()
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_an_interrupted_report_leaves_no_file(
+    journal: str,
+    tmp_path: Path,
+    number: signal.Signals,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """Neither a half nor a whole one, so what the line says is true: run it again."""
+    asyncio.run(a_job(journal, 1))
+    command = ["report", journal, "--csv", str(tmp_path / "a.csv")]
+
+    def interrupted(job: Journal, file: BinaryIO, stop: threading.Event) -> None:
+        write_rows(job, file)
+        os.kill(os.getpid(), number)
+        assert stop.wait(60)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(files, "write_rows", interrupted)
+        assert main.run(command) == 130
+    assert capsys.readouterr().err == f"{INTERRUPTED}\n"
+    assert {path.suffix for path in tmp_path.iterdir()} <= {".journal", ".journal-lock"}
+    assert main.run(command) == 0
+    assert (tmp_path / "a.csv").exists()
 
 
 # --- journals that cannot be used ---------------------------------------------------------

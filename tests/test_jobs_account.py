@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
 import csv
-import os
 import stat
 from datetime import UTC, datetime
 from pathlib import Path
@@ -13,15 +13,15 @@ from attrs import evolve
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from moveworks_shift_async.errors import InvalidInput, JournalError, NotSent
+from moveworks_shift_async.errors import JournalError
+from moveworks_shift_async.jobs.job import Job
 from moveworks_shift_async.jobs.journal import Journal, pack
 from moveworks_shift_async.jobs.lock import Lock
 from moveworks_shift_async.jobs.records import Event, Incident, State, Step
-from moveworks_shift_async.jobs.reporting import newfile
 from moveworks_shift_async.jobs.reporting.account import POINTS, ErrorKind, JobAccount, read_account
 from moveworks_shift_async.jobs.reporting.allowance import allowance
+from moveworks_shift_async.jobs.reporting.files import write_report
 from moveworks_shift_async.jobs.reporting.page import render_page
-from moveworks_shift_async.jobs.reporting.roll import write_csv
 from moveworks_shift_async.jobs.reporting.sentences import (
     meaning,
     standing_of,
@@ -47,6 +47,16 @@ def rows_of(path: Path) -> list[dict[str, str]]:
     """A CSV file as a spreadsheet would read it."""
     with path.open(encoding="utf-8", newline="") as file:
         return list(csv.DictReader(file))
+
+
+def write_csv(journal: Journal, path: Path) -> None:
+    """Write the rows alone."""
+    write_report(journal, str(path), None)
+
+
+def make_plan(path: Path, entries: list[str]) -> None:
+    """A plan for these entries, as a program gives them."""
+    asyncio.run(Job.plan(path, entries, message="Hello", legacy=True))
 
 
 def test_a_finished_job_adds_up(tmp_path: Path) -> None:
@@ -92,7 +102,7 @@ def test_the_outcomes_always_add_up(
     account = read_account(journal)
     counts = (account.accepted, account.rejected, account.unknown, account.not_sent)
     assert sum(counts) == account.people == people
-    write_csv(journal, str(folder / "out.csv"))
+    write_csv(journal, folder / "out.csv")
     outcomes = [row["outcome"] for row in rows_of(folder / "out.csv")]
     names = ("accepted", "rejected", "unknown", "not_sent")
     assert tuple(map(outcomes.count, names)) == counts
@@ -159,7 +169,7 @@ def test_chunks_that_were_split_are_not_counted_twice(tmp_path: Path) -> None:
     account = read_account(journal)
     assert (account.people, account.accepted, account.rejected, account.not_sent) == (8, 3, 1, 4)
     assert (account.chunks, account.requests) == (3, 3)
-    write_csv(journal, str(tmp_path / "out.csv"))
+    write_csv(journal, tmp_path / "out.csv")
     assert len(rows_of(tmp_path / "out.csv")) == 8
 
 
@@ -169,11 +179,12 @@ def test_a_journal_that_does_not_add_up_is_damaged(tmp_path: Path) -> None:
     journal._db.connection.execute("UPDATE chunk SET people = 499 WHERE id = 1")
     with pytest.raises(JournalError, match="damaged: its chunks hold 999 people, its plan 1000"):
         read_account(journal)
-    with pytest.raises(JournalError, match="chunk 1 has lost its people"):
-        write_csv(journal, str(tmp_path / "out.csv"))
+    journal._db.connection.execute("UPDATE chunk SET people = 501 WHERE id = 0")
+    with pytest.raises(JournalError, match="chunk 0 has lost its people"):
+        write_csv(journal, tmp_path / "out.csv")
     journal._db.connection.execute("UPDATE address SET packed = x'00' WHERE chunk = 0")
     with pytest.raises(JournalError):
-        write_csv(journal, str(tmp_path / "out.csv"))
+        write_csv(journal, tmp_path / "out.csv")
     assert not [path for path in tmp_path.iterdir() if "out.csv" in path.name]
 
 
@@ -359,104 +370,82 @@ def test_nothing_is_to_be_done_for_whom_a_process_still_sends_to() -> None:
 def test_the_file_has_a_row_for_each_recipient(tmp_path: Path) -> None:
     """In the order of the plan, with exactly these columns, for the owner alone."""
     out = tmp_path / "out.csv"
-    write_csv(journals.troubled(tmp_path / "j"), str(out))
+    write_csv(journals.troubled(tmp_path / "j"), out)
     rows = rows_of(out)
-    assert list(rows[0]) == ["address", "outcome", "chunk", "time", "reason"]
-    assert len(rows) == 600_000
+    assert list(rows[0]) == ["address", "outcome", "chunk", "time", "reason", "line"]
+    assert len(rows) == 600_003
     assert rows[0] == {
         "address": "ann.example.0@example.com", "outcome": "accepted", "chunk": "0",
-        "time": "2026-05-14T09:00:00Z", "reason": "",
+        "time": "2026-05-14T09:00:00Z", "reason": "", "line": "",
     }  # fmt: skip
     assert rows[409 * 500]["reason"] == "502 Bad Gateway"
     assert rows[409 * 500]["outcome"] == "unknown"
-    assert rows[-1]["outcome"] == "not_sent"
-    assert rows[-1]["time"] == rows[-1]["reason"] == ""
+    assert [row["outcome"] for row in rows[-4:]] == ["not_sent", *["invalid"] * 2, "duplicate"]
+    assert rows[-4]["time"] == rows[-4]["reason"] == ""
     assert stat.S_IMODE(out.stat().st_mode) == 0o600
 
 
-def test_no_text_of_a_server_becomes_a_formula(tmp_path: Path) -> None:
-    """A reason gets an apostrophe; an address stays who it is, unless it reaches for more."""
+def test_nothing_in_the_file_is_a_formula(tmp_path: Path) -> None:
+    """A reason gets an apostrophe wherever a cell may begin, an address a space."""
     people = (
         "+49151@sms.example.com", "-ann@example.com", "=odd@example.com", "o'hara!@example.com",
-        "=cmd|'/c'!a+@example.com", 'quoted"@example.com', "a,b@example.com", "new\nline@e.com",
+        "=cmd|'/c'!a+@example.com", "ann@example.com",
     )  # fmt: skip
     journal = planned(tmp_path / "j", 2, size=len(people))
-    journal._db.connection.execute("UPDATE address SET packed = ?", (pack(people[:-1]),))
-    journal._db.connection.execute("UPDATE chunk SET people = people - 1")
-    reasons = ('=HYPERLINK("http://x","y"), please', "\t＝1+1\r\nno")  # noqa: RUF001
+    journal._db.connection.execute("UPDATE address SET packed = ?", (pack(people),))
+    reasons = ('=HYPERLINK("http://x","y"), please;=cmd', "\t＝1+1\r\nno")  # noqa: RUF001
     with journal.transaction():
         begin(journal, BEGAN)
         for chunk, reason in enumerate(reasons):
             send(journal, [chunk], lambda _: BEGAN, State.REJECTED, reason=reason)
-    write_csv(journal, str(tmp_path / "out.csv"))
+    write_csv(journal, tmp_path / "out.csv")
     rows = rows_of(tmp_path / "out.csv")
-    assert [row["address"] for row in rows[:7]] == [
-        *people[:4], "'=cmd|'/c'!a+@example.com", *people[5:7],
+    assert [row["address"] for row in rows[:6]] == [
+        *(f" {address}" for address in people[:3]), people[3], f" {people[4]}", people[5],
     ]  # fmt: skip
-    assert rows[0]["reason"] == """'=HYPERLINK("http://x","y"), please"""
+    assert rows[0]["reason"] == """'=HYPERLINK("http://x","y"), please;'=cmd"""
     assert rows[-1]["reason"] == "'＝1+1 no"  # noqa: RUF001
+
+
+def test_who_was_left_out_stands_behind_the_recipients(tmp_path: Path) -> None:
+    """With the line in the source and the reason: first what is no address, then duplicates."""
+    out = tmp_path / "out.csv"
+    entries = ["ann@example.com", "=1;=cmd|x", "ANN@example.com", " ann@example.com", "b\ud800"]
+    make_plan(tmp_path / "j", entries)
+    journal = Journal.open(str(tmp_path / "j"))
+    write_csv(journal, out)
+    assert [[*row.values()] for row in rows_of(out)] == [
+        ["ann@example.com", "not_sent", "0", "", "", ""],
+        ["'=1;'=cmd|x", "invalid", "", "", "no @", "2"],
+        ["b\\ud800", "invalid", "", "", "no @", "5"],
+        ["ANN@example.com", "duplicate", "", "", "came before", "3"],
+        ["ann@example.com", "duplicate", "", "", "came before", "4"],
+    ]
+    journal._db.connection.execute("DELETE FROM left_out WHERE why = 'invalid'")
+    with pytest.raises(JournalError, match="entries that were left out are missing"):
+        write_csv(journal, tmp_path / "again.csv")
+    assert not (tmp_path / "again.csv").exists()
+
+
+def test_the_file_is_a_source_of_the_same_recipients(tmp_path: Path) -> None:
+    """Those whom a spreadsheet would take for a formula, too; nobody else, and nobody twice."""
+    people = ["+49151@sms.example.com", "=odd@example.com", "-a|'b'!c@example.com", "Ann@b.de"]
+    make_plan(tmp_path / "j", [*people, "ann@B.de", "=nobody", "@", ""])
+    with Journal.look(str(tmp_path / "j")) as journal:
+        write_csv(journal, tmp_path / "account.csv")
+    asyncio.run(Job.plan(tmp_path / "k", tmp_path / "account.csv", message="Again", legacy=True))
+    with Journal.look(str(tmp_path / "k")) as journal:
+        header, found = journal.header(), [*journal.recipients()]
+    assert found == [(0, tuple(people))]
+    assert (header.people, header.duplicates, header.invalid) == (4, 1, 3)
 
 
 def test_the_reason_of_what_is_under_way(tmp_path: Path) -> None:
     """They are not sent, and the reason says that this may end in a moment."""
-    write_csv(journals.halfway(tmp_path / "j"), str(tmp_path / "out.csv"))
+    write_csv(journals.halfway(tmp_path / "j"), tmp_path / "out.csv")
     row = rows_of(tmp_path / "out.csv")[240 * 500]
     assert (row["outcome"], row["reason"]) == ("not_sent", "its request is on its way")
     assert row["time"] == "2026-05-14T09:02:01Z"
-
-
-def test_an_existing_file_is_left_as_it_is(tmp_path: Path) -> None:
-    """Nothing is overwritten, not even a link that leads nowhere, and not by a late-comer."""
-    journal, out = planned(tmp_path / "j", 1), tmp_path / "out.csv"
-    out.write_text("mine")
-    with pytest.raises(InvalidInput, match=r"out\.csv is there already and was left as it is"):
-        write_csv(journal, str(out))
-    assert out.read_text() == "mine"
-    (tmp_path / "link").symlink_to("nowhere")
-    with pytest.raises(InvalidInput, match="is there already"):
-        write_csv(journal, str(tmp_path / "link"))
-    late = tmp_path / "late"
-    with pytest.raises(InvalidInput, match="is there already"), newfile.new_file(str(late)):
-        late.write_text("first")
-    assert late.read_text() == "first"
-
-
-def test_an_interrupted_write_leaves_nothing(tmp_path: Path) -> None:
-    """Neither at its name nor beside it."""
-
-    def write() -> None:
-        with newfile.new_file(str(tmp_path / "out")) as file:
-            file.write(b"half")
-            raise KeyboardInterrupt
-
-    with pytest.raises(KeyboardInterrupt):
-        write()
-    assert list(tmp_path.iterdir()) == []
-
-
-def test_a_disk_that_takes_no_file_is_a_clear_error(tmp_path: Path) -> None:
-    """It names the file and the reason."""
-    with pytest.raises(NotSent, match="cannot be written: No such file or directory"):
-        write_csv(planned(tmp_path / "j", 1), str(tmp_path / "none" / "out.csv"))
-    full = pytest.raises(NotSent, match="No space left on device")
-    with full, newfile.new_file(str(tmp_path / "out")):
-        raise OSError(28, os.strerror(28))
-    assert not (tmp_path / "out").exists()
-
-
-def test_a_disk_without_links_gets_the_file_as_well(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Then it is renamed."""
-
-    def no_links(*_: object) -> None:
-        raise PermissionError(1, "Operation not permitted")
-
-    monkeypatch.setattr(os, "link", no_links)
-    with newfile.new_file(str(tmp_path / "out")) as file:
-        file.write(b"whole")
-    assert [path.name for path in tmp_path.iterdir()] == ["out"]
-    assert (tmp_path / "out").read_bytes() == b"whole"
 
 
 def test_the_account_shows_no_chunks_in_its_repr(tmp_path: Path) -> None:
@@ -480,7 +469,7 @@ def test_people_who_are_sent_to_again_by_decision_stay_marked(tmp_path: Path) ->
     said = "3 people were sent to again by decision: perhaps told twice."
     assert said in account_lines(account)
     assert said in render_page(account)
-    write_csv(journal, str(tmp_path / "roll.csv"))
+    write_csv(journal, tmp_path / "roll.csv")
     rows = [*csv.DictReader((tmp_path / "roll.csv").read_text(encoding="utf-8").splitlines())]
     again = "sent again after an unknown outcome; perhaps told twice"
     assert [row["reason"] for row in rows] == [again] * 3 + [""] * 3

@@ -23,7 +23,8 @@ from moveworks_shift_async.errors import InvalidInput
 from moveworks_shift_async.jobs.journal import Journal
 from moveworks_shift_async.jobs.records import Event, Incident, State
 from moveworks_shift_async.jobs.reporting.account import JobAccount, read_account
-from moveworks_shift_async.jobs.reporting.page import ROWS, render_page, write_page
+from moveworks_shift_async.jobs.reporting.files import write_report
+from moveworks_shift_async.jobs.reporting.page import ROWS, render_page
 from moveworks_shift_async.jobs.reporting.plot import NARROW, WIDE, draw
 
 from . import journals
@@ -205,12 +206,12 @@ def test_the_plot_is_one_drawing_with_texts_and_no_colours_of_its_own(
 
 def test_a_file_is_written_once_for_its_owner(tmp_path: Path) -> None:
     """A page that is there is left as it is."""
-    account, out = read_account(journals.finished(tmp_path / "j")), tmp_path / "out.html"
-    write_page(account, str(out))
+    journal, out = journals.finished(tmp_path / "j"), tmp_path / "out.html"
+    write_report(journal, None, str(out))
     assert stat.S_IMODE(out.stat().st_mode) == 0o600
     first = out.read_bytes()
     with pytest.raises(InvalidInput, match="is there already"):
-        write_page(account, str(out))
+        write_report(journal, None, str(out))
     assert out.read_bytes() == first
 
 
@@ -297,7 +298,7 @@ def logged(browser: webdriver.Chrome, kind: str) -> list[dict[str, Any]]:
 def page(account: JobAccount, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The page of each kind of job, as a file."""
     path = tmp_path_factory.mktemp("page") / "page.html"
-    write_page(account, str(path))
+    path.write_text(render_page(account), encoding="utf-8")
     return path
 
 
@@ -337,7 +338,7 @@ def test_one_drawing_is_shown_at_a_time(
     browser: webdriver.Chrome, width: int, tmp_path: Path
 ) -> None:
     """The one that was drawn for the width, and it fills its place."""
-    write_page(read_account(journals.finished(tmp_path / "j")), str(tmp_path / "page.html"))
+    write_report(journals.finished(tmp_path / "j"), None, str(tmp_path / "page.html"))
     shown(browser, tmp_path / "page.html", width=width)
     sizes = browser.execute_script(
         "return [...document.querySelectorAll('.plot svg')]"

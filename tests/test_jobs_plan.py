@@ -31,7 +31,7 @@ from moveworks_shift_async.batcher import Batcher, chunks
 from moveworks_shift_async.errors import InvalidInput, JobRunning, JournalError, NotSent
 from moveworks_shift_async.jobs.journal import Journal
 from moveworks_shift_async.jobs.lock import Lock
-from moveworks_shift_async.jobs.planning import groups, texts, writer
+from moveworks_shift_async.jobs.planning import groups, leftout, texts, writer
 from moveworks_shift_async.jobs.planning import plan as planning
 from moveworks_shift_async.jobs.planning.order import Order
 from moveworks_shift_async.jobs.planning.plan import Plan, plan
@@ -275,6 +275,56 @@ def test_invalid_entries_are_written_down_on_request(tmp_path: Path) -> None:
     assert done.rejects.count == 14
     assert [found.line for found in done.rejects.examples] == [*range(3, 13)]
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
+
+
+def test_an_entry_is_no_formula_in_that_file(tmp_path: Path) -> None:
+    """Wherever a spreadsheet parts its cells."""
+    path = tmp_path / "invalid.csv"
+    entries = ["a@b.c", "=1+1", "a;=cmd|'/c calc'!A1", "\t@x"]
+    planned(tmp_path / "job", one(*entries), order(invalid_csv=str(path)))
+    with path.open(encoding="utf-8", newline="") as file:
+        found = [row[2] for row in csv.reader(file)][1:]
+    assert found == ["'=1+1", "a;'=cmd|'/c calc'!A1", "'\t'@x"]
+
+
+@pytest.mark.parametrize("size", [1, 3, 50])
+def test_the_journal_keeps_who_was_left_out(
+    tmp_path: Path, size: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With line, reason and entry, in the order of the source, also where many blocks are many."""
+    monkeypatch.setattr(leftout, "_BLOCK", 4)
+    monkeypatch.setattr(leftout, "_BLOCKS", 2)
+    entries = [f" {'AaBb'[n % 4]}@b.c" if n % 3 else f"no {n}" for n in range(40)]
+    done = planned(tmp_path / "job", in_blocks(entries, size), order())
+    with Journal.look(str(tmp_path / "job")) as journal:
+        blocks = [*journal.left_out()]
+    found = [
+        (block.why, *row)
+        for block in blocks
+        for row in zip(block.lines, block.reasons, block.entries, strict=True)
+    ]
+    bad = [("invalid", n + 2, "holds a space", f"no {n}") for n in range(0, 40, 3)]
+    again = [
+        ("duplicate", n + 2, "came before", entry.strip())
+        for n, entry in enumerate(entries)
+        if n % 3 and n not in (1, 2)
+    ]
+    assert found == bad + again
+    assert (done.header.invalid, done.header.duplicates) == (len(bad), len(again))
+    assert max(len(block.lines) for block in blocks) <= 4
+
+
+def test_what_differs_is_named_so_and_what_is_long_is_cut(tmp_path: Path) -> None:
+    """A duplicate with another text is not one with the same; a cell may hold a book."""
+    entries = ["a@b.c", "A@b.c", "a@B.c", "x" * 100_000]
+    blocks = one(*entries, name=["Ann", "Ann", "Eve", "Bob"])
+    planned(tmp_path / "job", blocks, order("Hello {name}", template=True))
+    with Journal.look(str(tmp_path / "job")) as journal:
+        invalid, again = journal.left_out()
+    assert (again.lines, again.reasons, again.entries) == (
+        [3, 4], ["came before", "came before with another text"], ["A@b.c", "a@B.c"],
+    )  # fmt: skip
+    assert invalid.entries == ["x" * 254 + "..."]
 
 
 def test_an_existing_file_for_invalid_entries_is_refused(tmp_path: Path) -> None:

@@ -26,6 +26,7 @@ from .options import (
     server_options,
 )
 from .recipients import only
+from .stopping import leaving
 from .terminal import note, say
 from .working import Work, work
 
@@ -163,23 +164,36 @@ def stop(journal: str) -> int:
 
 @click.command()
 @_journal
-@option("--csv", metavar="FILE", help="Write a row for each recipient to a new CSV file.")
+@option(
+    "--csv",
+    metavar="FILE",
+    help="Write a row for each recipient, and for each entry left out, to a new CSV file.",
+)
 @option("--html", metavar="FILE", help="Write the account as one page to a new HTML file.")
 @json_option("REPORT")
 def report(journal: str, csv: str | None, html: str | None, as_json: bool) -> int:
     """Print what has become of everybody in a job.
 
-    The exit code is 0 whatever has become of the people.
+    Both files are written or none, and none replaces one that is there. The exit code is 0 whatever
+    has become of the people.
     """
-    job = Job(journal)
+    try:
+        account = asyncio.run(_reported(Job(journal), csv, html))
+    except MoveworksError as error:
+        note(error_line(error, went_out="Nothing was written" if csv or html else None))
+        return exit_code(error)
     if csv is not None:
-        asyncio.run(job.write_csv(csv))
-        note(f"{one_line(csv)}: written, a row for each recipient")
+        note(f"{one_line(csv)}: written, a row for each recipient and each entry left out")
     if html is not None:
-        asyncio.run(job.write_page(html))
         note(f"{one_line(html)}: written, one page")
-    show_account(asyncio.run(job.account()), as_json=as_json)
+    show_account(account, as_json=as_json)
     return ExitCode.OK
+
+
+async def _reported(job: Job, csv: str | None, html: str | None) -> JobAccount:
+    """Both files, or none: a Ctrl-C leaves none, so the command can be run again."""
+    with leaving("the disk"):
+        return await job.write(csv=csv, page=html)
 
 
 def run_job(

@@ -30,13 +30,13 @@ _PATIENCE = 1.0
 
 
 @contextmanager
-def leaving() -> Iterator[None]:
+def leaving(waits_for: str = "the recipients' source") -> Iterator[None]:
     """Ctrl-C while nothing is sent: the first cancels, the second leaves at once.
 
     What a thread waits for cannot be cancelled: a terminal that nobody types at, or a database.
     """
     loop, task = asyncio.get_running_loop(), asyncio.current_task()
-    waiting = "stopping: waiting for the recipients' source; press Ctrl-C again to leave at once"
+    waiting = f"stopping: waiting for {waits_for}; press Ctrl-C again to leave at once"
     timers: list[asyncio.TimerHandle] = []
 
     def pressed() -> None:

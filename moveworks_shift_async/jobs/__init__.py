@@ -11,6 +11,8 @@
     scribe      the journal's own thread, and one commit for many steps
     work        one process's run, from taking the journal to the account
     runner      from the journal through a client, and every outcome back
+    cells       cells of a CSV file that no spreadsheet takes for a formula
+    threads     a step in a thread that no cancellation leaves alone
     isolate     which addresses a refused list is refused for
     progress    how far a job is, as values
     reporting/  a journal -> what became of everybody

@@ -25,7 +25,7 @@ from ..errors import JournalError
 # Marks the file as a journal, in SQLite's own header: "mwsj".
 APPLICATION_ID = 0x6D77736A
 # Of the tables in it. A release that writes others takes another number.
-FORMAT = 1
+FORMAT = 2
 # Seconds to wait for another process, which has the file for a few milliseconds.
 PATIENCE = 10.0
 

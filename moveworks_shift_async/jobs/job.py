@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
+import threading
 from collections.abc import Callable
 from typing import Literal, TypeVar, get_args
 
@@ -22,8 +22,8 @@ from .lock import is_free
 from .planning.plan import Plan, plan
 from .records import State, Wish
 from .reporting.account import JobAccount, read_account, standing
-from .reporting.page import write_page
-from .reporting.roll import write_csv
+from .reporting.files import write_report
+from .threads import in_thread
 from .work import OnProgress, Work
 
 __all__ = ["Job", "JobAccount", "Plan"]
@@ -149,13 +149,30 @@ class Job:
     async def write_csv(self, path: str | os.PathLike[str]) -> None:
         """Write a row for each recipient to a new file: address, outcome, chunk, time, reason.
 
-        Raises `InvalidInput` if the file exists. It is readable by its owner alone.
+        After them come the entries that were left out, with their line in the source. Otherwise as
+        `write`.
         """
-        await self._read(lambda journal: write_csv(journal, os.fspath(path)))
+        await self.write(csv=path)
 
     async def write_page(self, path: str | os.PathLike[str]) -> None:
-        """Write the account as one page of HTML to a new file; otherwise as `write_csv`."""
-        await self._read(lambda journal: write_page(read_account(journal), os.fspath(path)))
+        """Write the account as one page of HTML to a new file; otherwise as `write`."""
+        await self.write(page=path)
+
+    async def write(
+        self,
+        *,
+        csv: str | os.PathLike[str] | None = None,
+        page: str | os.PathLike[str] | None = None,
+    ) -> JobAccount:
+        """Write the account to new files for their owner alone, and return it.
+
+        All of them are written, or none. Raises `InvalidInput` if there is a file of such a name,
+        `JournalError` if the disk does not take it, and `ConfigurationError` where the page needs
+        what is not installed.
+        """
+        stop = threading.Event()
+        paths = [None if path is None else os.fspath(path) for path in (csv, page)]
+        return await self._read(lambda journal: write_report(journal, *paths, stop=stop), stop)
 
     async def test(self, client: MoveworksClient, address: str) -> list[Receipt]:
         """Send the first three texts to one address; the journal stays as it is."""
@@ -173,7 +190,7 @@ class Job:
             on = "go on with it (resume)" if journal.claim(-1, 1) else "see its account (report)"
             raise JournalError(f"{self.path} has begun already; {on}")
 
-    async def _read(self, step: Callable[[Journal], T]) -> T:
+    async def _read(self, step: Callable[[Journal], T], stop: threading.Event | None = None) -> T:
         """Read the journal, and change nothing in it: a killed process may have left it damaged."""
 
         def reading() -> T:
@@ -181,10 +198,10 @@ class Job:
                 return step(journal)
 
         if not can_write_beside(self.path) or (has_log(self.path) and is_free(self.path)):
-            return await asyncio.to_thread(reading)
-        return await self._beside(step)
+            return await in_thread(reading, stop or threading.Event())
+        return await self._beside(step, stop)
 
-    async def _beside(self, step: Callable[[Journal], T]) -> T:
+    async def _beside(self, step: Callable[[Journal], T], stop: threading.Event | None = None) -> T:
         """Something short with the journal, beside whoever runs it."""
 
         def reading() -> T:
@@ -194,7 +211,7 @@ class Job:
             finally:
                 journal.close()
 
-        return await asyncio.to_thread(reading)
+        return await in_thread(reading, stop or threading.Event())
 
     async def _send(
         self,

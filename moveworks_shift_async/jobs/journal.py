@@ -11,7 +11,9 @@ import contextlib
 import hashlib
 import json
 import zlib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import accumulate
+from operator import sub
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +22,19 @@ from attrs import asdict, define
 from ..errors import JournalError
 from ..wire.moveworks import Content
 from .database import Database, damaged, reading, remove
-from .records import Chunk, ChunkRecord, Event, Header, Incident, Run, State, Step, Wish
+from .records import (
+    Chunk,
+    ChunkRecord,
+    Event,
+    Header,
+    Incident,
+    Left,
+    LeftOut,
+    Run,
+    State,
+    Step,
+    Wish,
+)
 
 # Level 6 takes a third of the time of planning more and saves a tenth of the file.
 _LEVEL = 3
@@ -103,6 +117,10 @@ class Journal:
             ],
         )
         self._db.run_for_each("add_address", [(number, packed) for number, *_, packed in rows])
+
+    def add_left_out(self, blocks: Iterable[tuple[Left, bytes]]) -> None:
+        """Entries that are for nobody, as `pack_left_out` packs them."""
+        self._db.run_for_each("add_left_out", blocks)
 
     def complete(self, header: Header) -> Header:
         """The plan is whole: fix its numbers and its digest."""
@@ -271,6 +289,12 @@ class Journal:
             for number, packed in self._db.rows("recipients"):
                 yield number, unpack(packed)
 
+    def left_out(self) -> Iterator[LeftOut]:
+        """The entries that are for nobody: all that are no address, then all duplicates."""
+        with reading(self.path):
+            for why, packed in self._db.rows("left_out"):
+                yield unpack_left_out(Left(why), packed)
+
     def first_contents(self, count: int) -> list[Content]:
         """The first texts of the job."""
         event_id = self.header().event_id
@@ -300,6 +324,19 @@ def pack(addresses: Iterable[str]) -> bytes:
 def unpack(packed: bytes) -> tuple[str, ...]:
     """The addresses that `pack` took."""
     return tuple(zlib.decompress(packed).decode().split("\n"))
+
+
+def pack_left_out(lines: Sequence[int], reasons: Sequence[str], entries: Sequence[str]) -> bytes:
+    """Entries that are for nobody, as the journal keeps them: a duplicate takes about 12 bytes."""
+    # Lines as steps from one to the next: most of them are small numbers that come again.
+    steps = [*map(sub, lines, (0, *lines[:-1]))]
+    return zlib.compress(json.dumps((steps, reasons, entries)).encode(), _LEVEL)
+
+
+def unpack_left_out(why: Left, packed: bytes) -> LeftOut:
+    """The entries that `pack_left_out` took."""
+    steps, reasons, entries = json.loads(zlib.decompress(packed))
+    return LeftOut(why=why, lines=[*accumulate(steps)], reasons=reasons, entries=entries)
 
 
 def _content(event_id: str | None, message: str, context: str | None) -> Content:

@@ -43,6 +43,12 @@ CREATE TABLE address (
     chunk INTEGER PRIMARY KEY REFERENCES chunk,
     packed BLOB NOT NULL
 );
+-- Entries of the source that are for nobody: duplicates, and what is no address.
+CREATE TABLE left_out (
+    id INTEGER PRIMARY KEY,
+    why TEXT NOT NULL,
+    packed BLOB NOT NULL
+);
 CREATE TABLE run (
     id INTEGER PRIMARY KEY,
     pid INTEGER NOT NULL,
@@ -74,6 +80,9 @@ VALUES (:id, :content, :people, :parent, coalesce((SELECT resent FROM chunk WHER
 
 -- name: add_address
 INSERT INTO address (chunk, packed) VALUES (?, ?);
+
+-- name: add_left_out
+INSERT INTO left_out (why, packed) VALUES (?, ?);
 
 -- name: complete
 UPDATE job SET complete = 1, people = :people, duplicates = :duplicates, differing = :differing,
@@ -146,6 +155,9 @@ FROM chunk WHERE state <> 'split' ORDER BY id;
 -- name: recipients
 SELECT chunk.id, packed FROM chunk JOIN address ON address.chunk = chunk.id
 WHERE state <> 'split' ORDER BY chunk.id;
+
+-- name: left_out
+SELECT why, packed FROM left_out ORDER BY why DESC, id;
 
 -- name: first_of_each_text
 SELECT message, context FROM content ORDER BY id LIMIT ?;

@@ -5,6 +5,7 @@ unless said otherwise.
 from __future__ import annotations
 
 import enum
+from collections.abc import Sequence
 
 from attrs import field, frozen
 
@@ -106,6 +107,27 @@ class ChunkRecord:
     def waits_again(self) -> bool:
         """It was unknown, and its second request has not ended: its people may have been told."""
         return self.resent and self.state in (State.PLANNED, State.SENDING)
+
+
+class Left(enum.StrEnum):
+    """Why an entry of the source is for nobody."""
+
+    #: It is no address.
+    INVALID = "invalid"
+    #: The same address had come before.
+    DUPLICATE = "duplicate"
+
+
+@frozen(kw_only=True)
+class LeftOut:
+    """Some entries that were left out, in their order; every sequence has one item an entry."""
+
+    why: Left
+    #: Where each stands in the source.
+    lines: Sequence[int]
+    reasons: Sequence[str]
+    #: As they came, but for what is longer than any address.
+    entries: Sequence[str] = field(repr=False)
 
 
 class Incident(enum.StrEnum):

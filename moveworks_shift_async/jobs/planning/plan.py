@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
 import os
 import threading
 import uuid
 from collections.abc import AsyncIterable, Callable, Iterable, Sequence
 from contextlib import AbstractContextManager
+from functools import partial
 from pathlib import Path
 from typing import Any, Protocol, TypeVar, runtime_checkable
 
@@ -20,6 +19,7 @@ from ...sources import async_blocks_of, blocks_of, open_recipients
 from ...sources.given import Row
 from ...wire.moveworks import Content, Context
 from ..lock import Lock
+from ..threads import in_thread
 from .order import Order
 from .planner import Block, Planned, Planner
 from .price import Plan
@@ -202,16 +202,7 @@ class _Work:
 
     async def _do(self, step: Callable[..., T], *arguments: Any) -> T:
         """Run a step in a thread; when cancelled, make it stop and wait until it has."""
-        running = asyncio.get_running_loop().run_in_executor(None, step, *arguments)
-        try:
-            return await asyncio.shield(running)
-        except asyncio.CancelledError:
-            self.stop.set()
-            while not running.done():
-                with contextlib.suppress(asyncio.CancelledError):
-                    await asyncio.wait([running])
-            running.exception()  # whatever it was, it is cancelled now
-            raise
+        return await in_thread(partial(step, *arguments), self.stop)
 
 
 #: What plain blocks are called in messages.

@@ -3,8 +3,9 @@
 Theory of operation. Who is a duplicate is known when the last recipient was read, so there are two
 passes: `feed` checks the entries, numbers their texts and puts both into a spool in order and into
 buckets by address (`unique`); `finish` searches the buckets one by one, then reads the spool
-again, leaves out whom the search named, cuts chunks and writes them. In memory stay 2 bytes an
-entry, with templates 10 more, and whatever one bucket holds.
+again, leaves out whom the search named, cuts chunks and writes them. Who is left out, and why,
+goes into the journal as well. In memory stay 2 bytes an entry, with templates 10 more, and
+whatever one bucket holds.
 """
 
 from __future__ import annotations
@@ -27,17 +28,20 @@ from ...wire.moveworks import Content
 from ...words import plural
 from ..database import remove
 from ..journal import Journal
-from ..records import Header
+from ..records import Header, Left
 from .groups import Cut, Groups, cut
+from .leftout import LeftOuts
 from .order import Order
 from .rejects import EXAMPLES, Rejects, faults
 from .spool import NUMBERS, Spool, nameless
 from .texts import Texts
-from .unique import DIFFERING, KEPT, Unique
+from .unique import DIFFERING, KEPT, SAME, Unique
 from .writer import Writer
 
 # The answers about an entry -> is it kept?
 _KEEP = bytes(answer == KEPT for answer in range(256))
+_DROP = bytes(answer != KEPT for answer in range(256))
+_REASONS = {SAME: "came before", DIFFERING: "came before with another text"}
 
 
 class Block(Protocol):
@@ -80,6 +84,8 @@ class Planner:
     _spool: Spool
     _unique: Unique
     _texts: Texts | None
+    _invalid: LeftOuts
+    _duplicates: LeftOuts
     _taken: int = 0
 
     @classmethod
@@ -115,6 +121,8 @@ class Planner:
                 texts=None
                 if order.template is None
                 else Texts(order.template, header.event_id, source, next(files)),
+                invalid=LeftOuts(journal, Left.INVALID),
+                duplicates=LeftOuts(journal, Left.DUPLICATE),
             )
             undo.pop_all()
         return planner
@@ -126,12 +134,15 @@ class Planner:
             addresses = [*map(str.strip, block.entries)]
             self._taken += len(addresses)
             good = self._sort_out(block, addresses)
+            people = [*compress(addresses, good)]
+            lines = array(NUMBERS, compress(block.lines, good))
             if self._texts is None:
-                addresses = [*compress(addresses, good)]
-                self._spool.add(addresses)
-                self._unique.add(addresses)
+                self._spool.add(people, lines)
+                self._unique.add(people)
             else:
-                self._feed_texts(self._texts, block, addresses, good)
+                numbers = self._number(self._texts, block, lines, good)
+                self._spool.add(people, lines, numbers)
+                self._unique.add(people, numbers)
 
     def finish(self) -> Planned:
         """Find the duplicates, write the chunks, complete and close the journal."""
@@ -146,6 +157,8 @@ class Planner:
                 lines = self._write(writer, answers)
             finally:
                 writer.end()
+            self._invalid.flush()
+            self._duplicates.flush()
             self._rejects.close()
             self._go_on()
             header = self._complete(writer, answers)
@@ -163,22 +176,25 @@ class Planner:
     def _sort_out(self, block: Block, addresses: Sequence[str]) -> bytearray:
         """Which entries are addresses; the others are noted."""
         good = bytearray(b"\1") * len(addresses)
-        for place, reason in faults(addresses):
+        found = faults(addresses)
+        for place, reason in found:
             good[place] = 0
             self._rejects.add(block.lines[place], reason, block.entries[place])
+        self._invalid.add(
+            (block.lines[place] for place, _ in found),
+            (reason for _, reason in found),
+            (block.entries[place] for place, _ in found),
+        )
         return good
 
-    def _feed_texts(
-        self, texts: Texts, block: Block, addresses: Sequence[str], good: Sequence[int]
-    ) -> None:
+    def _number(
+        self, texts: Texts, block: Block, lines: array[int], good: Sequence[int]
+    ) -> array[int]:
+        """The number of the text of each good entry."""
         if not set(self.order.columns) <= block.values.keys():
             self.order.check([*block.values])
-        people = [*compress(addresses, good)]
-        lines = array(NUMBERS, compress(block.lines, good))
         rows = zip(*(block.values[name] for name in self.order.columns), strict=True)
-        numbers = texts.number([*compress(rows, good)], lines)
-        self._spool.add(people, numbers, lines)
-        self._unique.add(people, numbers)
+        return texts.number([*compress(rows, good)], lines)
 
     def _write(self, writer: Writer, answers: bytes) -> list[int]:
         """Write the chunks; return the lines of the first differing entries."""
@@ -190,17 +206,28 @@ class Planner:
                 start, at, count = at, at + len(addresses), len(addresses)
                 kept = keep[start:at]
                 people = [*compress(addresses, kept)]
+                if len(people) < count:
+                    self._leave_out(addresses, beside[:count], answers[start:at])
                 if self._texts is None:
                     writer.add(cut(waiting, people))
                     continue
-                writer.add(groups.add(people, [*compress(beside[:count], kept)]))
+                writer.add(groups.add(people, [*compress(beside[count:], kept)]))
                 if len(lines) < EXAMPLES:
-                    lines += _differing(answers[start:at], beside[count:])
+                    lines += _differing(answers[start:at], beside[:count])
             for chunk in _rest(waiting, groups):
                 self._go_on()
                 writer.add([chunk])
         writer.flush()
         return lines[:EXAMPLES]
+
+    def _leave_out(self, addresses: Sequence[str], lines: Sequence[int], answers: bytes) -> None:
+        """Note the duplicates of a block."""
+        dropped = answers.translate(_DROP)
+        self._duplicates.add(
+            compress(lines, dropped),
+            map(_REASONS.__getitem__, compress(answers, dropped)),
+            compress(addresses, dropped),
+        )
 
     def _complete(self, writer: Writer, answers: bytes) -> Header:
         differing = answers.count(DIFFERING)

@@ -16,6 +16,7 @@ from attrs import define, field, frozen
 from ...addresses import address_fault, first_fault
 from ...errors import InvalidInput, JournalError
 from ...words import plural
+from ..cells import text_cell
 
 if TYPE_CHECKING:
     from _csv import Writer
@@ -84,7 +85,7 @@ class Rejects:
         if len(self.examples) < EXAMPLES:
             self.examples.append(InvalidLine(line, reason))
         if self._rows is not None:
-            self._rows.writerow((line, reason, entry))
+            self._rows.writerow((line, reason, text_cell(entry)))
 
     def close(self) -> None:
         """Finish the file."""

@@ -5,9 +5,10 @@
     account     as values
     sentences   in words
     text        as lines for a terminal
-    roll        as CSV, a row for each recipient
+    roll        as CSV, a row for each recipient and each entry left out
     page        as one page of HTML; its frame stands in page.html
     plot        the drawing on it
     allowance   what the limit allowed over time
-    newfile     a file that is whole or not there
+    files       these two as files, all or none
+    newfile     files that are whole or not there
 """

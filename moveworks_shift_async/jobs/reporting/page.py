@@ -18,7 +18,6 @@ from ...words import duration, one_line, people, plural
 from ..records import Incident
 from . import sentences as say
 from .account import ErrorKind, JobAccount, Mark
-from .newfile import new_file
 from .plot import NARROW, WIDE, draw
 
 # Rows of a table; a page of thousands of lines is read by nobody.
@@ -62,13 +61,6 @@ def _missing(name: str | None) -> ConfigurationError:
         f"the page needs {name}, which is not installed;"
         ' run: pip install "moveworks-shift-async[report]"'
     )
-
-
-def write_page(account: JobAccount, path: str) -> None:
-    """Write the page to a new file for its owner alone; raises as `new_file` does."""
-    page = render_page(account).encode()
-    with new_file(path) as file:
-        file.write(page)
 
 
 def _words(account: JobAccount) -> Mapping[str, Any]:

@@ -1,30 +1,29 @@
-"""The account of a job with a row for each recipient, as CSV.
+"""The account of a job with a row for each recipient, as CSV, and one for each entry left out.
 
 Most of ten million rows differ from their neighbours in the address alone, so a chunk's rows are
-joined at once; the csv module writes those chunks that need it.
-
-What a spreadsheet takes for a formula. A reason may quote a server, whose words are foreign: one
-that begins like a formula gets an apostrophe before it. An address is whose row it is: another
-character before it would name somebody else, and break every look-up. It holds no bracket, quote
-mark or space, so it can call no function, and begins with + or - in honest lists, too. It is left
-alone, unless it also holds what a formula needs to reach beyond its sheet, a `!` or a `|`.
+joined at once; the csv module writes those chunks that need it. `cells` says how a cell is written
+that a spreadsheet would take for a formula.
 """
 
 from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterator
+import threading
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime
+from itertools import chain
+from typing import BinaryIO
 
 from ...errors import JournalError, Outcome
 from ...words import one_line
+from ..cells import address_cell, need_care, text_cell
 from ..journal import Journal
-from ..records import ChunkRecord, State
+from ..records import ChunkRecord, Left, LeftOut, State
 from .account import standing
-from .newfile import new_file
+from .newfile import go_on
 
-COLUMNS = ("address", "outcome", "chunk", "time", "reason")
+COLUMNS = ("address", "outcome", "chunk", "time", "reason", "line")
 
 _OUTCOMES = {
     State.PLANNED: Outcome.NOT_SENT,
@@ -33,27 +32,24 @@ _OUTCOMES = {
     State.REJECTED: Outcome.REJECTED,
     State.UNKNOWN: Outcome.UNKNOWN,
 }
-# The second four are their full-width twins, which some spreadsheets read alike.
-_FORMULA = ("=", "+", "-", "@", "＝", "＋", "－", "＠")  # noqa: RUF001
-_REACH = ("!", "|")
 _RESENT = "sent again after an unknown outcome; perhaps told twice"
-_QUOTED = ('"', ",", "\r")
 
 
-def write_csv(journal: Journal, path: str) -> None:
+def write_rows(journal: Journal, file: BinaryIO, stop: threading.Event | None = None) -> None:
     """Write whom the job is for and what became of each, in the order of the plan.
 
     UTF-8 without a byte order mark, lines end with a newline. `time` is the end of the last
-    request, or its begin where no end is known, ISO 8601 in UTC. Raises as `new_file` does, and
-    `JournalError`; nothing stands at `path` then.
+    request, or its begin where no end is known, ISO 8601 in UTC. After the recipients come the
+    entries that are for nobody, with the outcomes `invalid` and `duplicate` and their `line` in the
+    source. Raises `JournalError` for a damaged journal, and `NotSent` once `stop` is set.
     """
-    with journal.snapshot(), new_file(path) as file:
-        file.write((",".join(COLUMNS) + "\n").encode())
-        for rows in _rows(journal):
-            file.write(rows.encode())
+    file.write((",".join(COLUMNS) + "\n").encode())
+    for rows in chain(_recipients(journal), _left_out(journal)):
+        go_on(stop)
+        file.write(rows.encode(errors="backslashreplace"))
 
 
-def _rows(journal: Journal) -> Iterator[str]:
+def _recipients(journal: Journal) -> Iterator[str]:
     recipients = journal.recipients()
     for record in standing(journal):
         number, addresses = next(recipients, (None, ()))
@@ -65,34 +61,41 @@ def _rows(journal: Journal) -> Iterator[str]:
         yield _chunk(record, addresses)
 
 
+def _left_out(journal: Journal) -> Iterator[str]:
+    header, count = journal.header(), 0
+    for block in journal.left_out():
+        count += len(block.lines)
+        yield _block(block)
+    if header.complete and count != header.invalid + header.duplicates:
+        raise JournalError(
+            f"{journal.path} is damaged: entries that were left out are missing."
+            " Restore a copy of it"
+        )
+
+
 def _chunk(record: ChunkRecord, addresses: tuple[str, ...]) -> str:
     """The rows of a chunk."""
-    rest = (_OUTCOMES[record.state].value, str(record.id), _time(record), _reason(record))
-    end = f",{_line(rest)}"
+    rest = (_OUTCOMES[record.state].value, str(record.id), _time(record), _reason(record), "")
     together = "\n".join(addresses)
-    if together.count("\n") == len(addresses) - 1 and not _needs_care(together):
-        return f"{together.replace(chr(10), end)}{end}"
-    return "".join(f"{_line((_address(address),))[:-1]}{end}" for address in addresses)
+    if need_care(addresses, together):
+        return _lines((address_cell(address), *rest) for address in addresses)
+    end = f",{_lines([rest])}"
+    return f"{together.replace(chr(10), end)}{end}"
 
 
-def _needs_care(lines: str) -> bool:
-    """Whether any of many lines is not to be written as it is; plain searches are the fastest."""
-    if any(mark in lines for mark in _QUOTED):
-        return True
-    if not any(mark in lines for mark in _REACH):
-        return False
-    return lines.startswith(_FORMULA) or any(f"\n{mark}" in lines for mark in _FORMULA)
+def _block(block: LeftOut) -> str:
+    """The rows of some entries that were left out."""
+    rows = zip(block.lines, block.reasons, block.entries, strict=True)
+    write = text_cell if block.why is Left.INVALID else address_cell
+    return _lines(
+        (write(entry), block.why.value, "", "", reason, line) for line, reason, entry in rows
+    )
 
 
-def _line(cells: tuple[str, ...]) -> str:
-    line = io.StringIO()
-    csv.writer(line, lineterminator="\n").writerow(cells)
-    return line.getvalue()
-
-
-def _address(address: str) -> str:
-    reaches = any(mark in address for mark in _REACH)
-    return _disarmed(address) if reaches else address
+def _lines(rows: Iterable[Sequence[object]]) -> str:
+    lines = io.StringIO()
+    csv.writer(lines, lineterminator="\n").writerows(rows)
+    return lines.getvalue()
 
 
 def _reason(record: ChunkRecord) -> str:
@@ -100,12 +103,7 @@ def _reason(record: ChunkRecord) -> str:
         return _RESENT if record.resent else ""
     if record.state is State.SENDING:
         return "its request is on its way"
-    return _disarmed(one_line(record.reason or record.error or ""))
-
-
-def _disarmed(text: str) -> str:
-    """A text that no spreadsheet takes for a formula."""
-    return f"'{text}" if text.startswith(_FORMULA) else text
+    return text_cell(one_line(record.reason or record.error or ""))
 
 
 def _time(record: ChunkRecord) -> str:
