@@ -1,14 +1,23 @@
-"""How a delivery ended, as a value: whatever is raised says what is known of its people."""
+"""A delivery as a task: it begins when its owner has taken note of it, and its end is a value."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
-from typing import TypeVar
+from collections.abc import Awaitable, Callable, Coroutine
+from typing import Any, TypeVar
 
 from .errors import MoveworksError, OutcomeUnknown
 
 T = TypeVar("T")
+
+
+def start(coroutine: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
+    """A task that takes its first step later, in the running loop, and belongs to the caller.
+
+    A loop's own factory may take that step at once (`asyncio.eager_task_factory`), before the
+    caller has noted whose task it is.
+    """
+    return asyncio.Task(coroutine, loop=asyncio.get_running_loop())
 
 
 async def ending_of(

@@ -5,6 +5,10 @@ group takes one place in the rate limit's queue: when its oldest send has linger
 when a chunk is full. Whom the chunk is for is decided only when its slot is there, so everybody who
 came until then is in it, up to 500. Who is left takes the next place, behind the other groups. So
 the longer the wait the fuller the chunks, and no content keeps another from its turn.
+
+A request that is repeated, after a 429 for instance, is for those in its chunk for whom somebody
+still waits. No circuit breaker stands here: each send is a call of its own, as `events.send` is,
+and the next one may be for another event.
 """
 
 from __future__ import annotations
@@ -12,17 +16,24 @@ from __future__ import annotations
 import asyncio
 import itertools
 import uuid
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
-from attrs import define, field
+from attrs import define, field, frozen
 
 from .addresses import address_fault
 from .batcher import CHUNK_SIZE
 from .clock import SYSTEM_CLOCK, Clock, Timer
-from .ending import ending_of
-from .errors import ClientClosed, InvalidInput, MoveworksError, NotSent, Outcome
+from .ending import ending_of, start
+from .errors import (
+    ClientClosed,
+    InvalidInput,
+    MoveworksError,
+    NotSent,
+    Outcome,
+    OutcomeUnknown,
+)
 from .limits.lanes import Priority
 from .models import ChunkOutcome, Receipt
 from .session import Call
@@ -38,12 +49,21 @@ _CANCELLED = NotSent("not sent: the batcher's end was cancelled")
 
 @define(eq=False, repr=False)
 class _Entry:
-    """One recipient of a group, with all who wait for its outcome."""
+    """One recipient, with all who wait for its outcome."""
 
     address: str
     arrived: float
     done: asyncio.Future[ChunkOutcome]
     waiting: int = 0
+    #: The call of the chunk that it is in; None while it is in no chunk.
+    call: Call | None = None
+
+    @property
+    def maybe_told(self) -> bool:
+        """Whether this person may have been told by now."""
+        if self.done.done():
+            return self.done.result().outcome in (Outcome.ACCEPTED, Outcome.UNKNOWN)
+        return self.call is not None and (self.call.in_flight or self.call.maybe_told)
 
 
 @define(eq=False, repr=False)
@@ -63,6 +83,26 @@ class _Group:
         for address in chosen:
             del self.entries[address]
         return chosen
+
+
+@frozen
+class _Asked:
+    """One send as it was when the caller asked for it."""
+
+    content: Content = field(repr=False)
+    key: Key = field(repr=False)
+    address: str = field(repr=False)
+
+    @classmethod
+    def of(
+        cls, event_id: str | uuid.UUID, message: str, recipient: str, context: Context | None
+    ) -> _Asked | InvalidInput:
+        """Written down at once; what is wrong with it is for the one who awaits the send."""
+        try:
+            content = Content(event_id=event_id, message=message, context=context)
+            return cls(content, content.key(), _checked(recipient))
+        except InvalidInput as error:
+            return error
 
 
 @define(eq=False, repr=False)
@@ -85,26 +125,31 @@ class LingeringBatcher:
             raise InvalidInput("linger must be 0 or more seconds, and max_waiting at least 1")
         self._room = asyncio.Semaphore(self._max_waiting)
 
-    async def send(
+    def send(
         self,
         event_id: str | uuid.UUID,
         message: str,
         recipient: str,
         context: Context | None = None,
-    ) -> ChunkOutcome:
+    ) -> Coroutine[Any, Any, ChunkOutcome]:
         """Tell one person; return the outcome of the chunk that the person was in.
 
-        Raises `InvalidInput` for bad arguments and `ClientClosed` after the end, nothing else:
-        a failure is in the outcome. Cancelled before the chunk went out, it takes this recipient
-        out of it, unless somebody else waits for the same person.
+        What is passed is sent as it is now. Raises `InvalidInput` for bad arguments and
+        `ClientClosed` after the end, nothing else: a failure is in the outcome. Cancelled while no
+        request for this person is out, it takes the person out of the chunk, unless somebody else
+        waits for the same person; later, it raises `CancelledError` from `OutcomeUnknown`.
         """
-        content = Content(event_id=event_id, message=message, context=context)
-        key, address = content.key(), _checked(recipient)
+        return self._send_one(_Asked.of(event_id, message, recipient, context))
+
+    async def _send_one(self, asked: _Asked | InvalidInput) -> ChunkOutcome:
+        """Join the group of the same content; raise what is wrong with the arguments."""
+        if isinstance(asked, InvalidInput):
+            raise asked
         async with self._room:
             if self._closing:
                 raise ClientClosed("this batcher is closed; not sent")
-            group = self._groups.setdefault(key, _Group(key, content))
-            return await self._wait(group, self._enter(group, address))
+            group = self._groups.setdefault(asked.key, _Group(asked.key, asked.content))
+            return await self._wait(group, self._enter(group, asked.address))
 
     async def __aenter__(self) -> Self:
         return self
@@ -138,14 +183,18 @@ class LingeringBatcher:
         if entry is None:
             done = asyncio.get_running_loop().create_future()
             entry = group.entries[address.lower()] = _Entry(address, self._clock.now(), done)
+        entry.waiting += 1
         self._arrange(group)
         return entry
 
     async def _wait(self, group: _Group, entry: _Entry) -> ChunkOutcome:
-        entry.waiting += 1
         try:
             # Shielded, since others may wait for the same future.
             return await asyncio.shield(entry.done)
+        except asyncio.CancelledError as cancelled:
+            if entry.maybe_told:
+                raise cancelled from OutcomeUnknown("cancelled after the request was sent")
+            raise
         finally:
             entry.waiting -= 1
             if not entry.waiting and group.entries.get(entry.address.lower()) is entry:
@@ -172,7 +221,7 @@ class LingeringBatcher:
     def _queue(self, group: _Group) -> None:
         """Take a place in the rate limit's queue; a group has one at a time."""
         group.queued = True
-        task = asyncio.create_task(self._send(group))
+        task = start(self._send(group))
         self._calls.add(task)
         task.add_done_callback(lambda task: self._ended(group, task))
 
@@ -182,20 +231,23 @@ class LingeringBatcher:
             self._tell(self._take(group), Call(), None, _CANCELLED)
 
     async def _send(self, group: _Group) -> None:
-        taken: dict[str, _Entry] = {}
+        chunk: dict[str, _Entry] | None = None
         call = Call(priority=self._priority)
 
         def recipients() -> Addresses:
-            if not taken:
-                taken.update(self._take(group))
-            if not taken:
+            """Who is there when the slot is; in a repeat, those of them who are waited for."""
+            nonlocal chunk
+            chunk = self._take(group) if chunk is None else _still_waited_for(chunk)
+            if not chunk:
                 raise NotSent("everybody in this chunk was withdrawn; not sent")
-            return tuple(entry.address for entry in taken.values())
+            for entry in chunk.values():
+                entry.call = call
+            return tuple(entry.address for entry in chunk.values())
 
         delivery = self._deliver(group.content, recipients, call)
         receipt, error = await ending_of(delivery, lambda: _CANCELLED)
         # Without a slot nobody was taken; then it failed for all who are there by now.
-        self._tell(taken or self._take(group), call, receipt, error)
+        self._tell(self._take(group) if chunk is None else chunk, call, receipt, error)
 
     def _take(self, group: _Group) -> dict[str, _Entry]:
         """Whom the chunk is for; who is left is arranged for anew, behind the other groups."""
@@ -225,6 +277,10 @@ class LingeringBatcher:
         for entry in taken.values():
             if not entry.done.done():
                 entry.done.set_result(outcome)
+
+
+def _still_waited_for(chunk: dict[str, _Entry]) -> dict[str, _Entry]:
+    return {address: entry for address, entry in chunk.items() if entry.waiting}
 
 
 def _checked(recipient: object) -> str:

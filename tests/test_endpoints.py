@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+from collections.abc import Awaitable, Coroutine
 from typing import Any
 from urllib.parse import parse_qs
 
@@ -21,6 +23,7 @@ from moveworks_shift_async import (
     MoveworksClient,
     NotAuthenticated,
     OAuthTokens,
+    RateLimit,
     Region,
     ShiftClient,
 )
@@ -202,3 +205,79 @@ async def test_a_401_survives_one_new_token(mocked_http: aioresponses) -> None:
         with pytest.raises(NotAuthenticated, match="region") as raised:
             await client.auth.test()
     assert (raised.value.attempts, raised.value.code) == (2, "Unauthorized")
+
+
+async def test_what_was_passed_is_what_is_sent(mocked_http: aioresponses) -> None:
+    """Whatever becomes of it after the call, even before the call is awaited or repeated."""
+    people = ["a@x.io", "b@x.io"]
+    context: dict[str, Any] = {"slots": {"name": "Ann", "more": [{"a": 1}]}}
+    mocked_http.post(SEND, status=429, headers={"Retry-After": "1"})
+    for url in (SEND, SEND, LEGACY.replace(Region.US, Region.EU)):
+        mocked_http.post(url, status=204)
+    async with MoveworksClient(
+        ApiKey("key"), base_url=Region.EU, rate_limit=RateLimit(requests=120, per=0.01)
+    ) as client:
+        calls: list[Awaitable[object]] = [
+            client.events.send(EVENT, "hi", people, context),
+            client.events.send_bulk(EVENT, "hi", people, context),
+            client.messages.send("hi", people, context),
+        ]
+        people.clear()
+        context["slots"]["name"] = "Bob"
+        context["slots"]["more"][0]["a"] = object()
+        for call in calls:
+            await call
+    made = [*mocked_http.requests.values()]
+    bodies = [json.loads(call.kwargs["data"].decode()) for calls in made for call in calls]
+    expected = {
+        "message": "hi",
+        "recipients": ["a@x.io", "b@x.io"],
+        "context": {"slots": {"name": "Ann", "more": [{"a": 1}]}},
+    }
+    assert bodies == [expected] * 4
+
+
+async def test_what_was_passed_to_shift_is_what_is_sent(mocked_http: aioresponses) -> None:
+    """Lists and attachments of the caller's are his own again after the call."""
+    mocked_http.post(re.compile(rf"{SHIFT}/v1/messages"), payload=CREATED)
+    attachments, emails = [{"name": "a"}], ["a@x.io"]
+    async with ShiftClient(BearerToken("t"), base_url=SHIFT) as shift:
+        call = shift.messages.create(text="hi", emails=emails, attachments=attachments)
+        attachments[0]["name"] = "b"
+        emails.clear()
+        await call
+    ((made,),) = mocked_http.requests.values()
+    body = json.loads(made.kwargs["data"].decode())
+    assert body["attachments"] == [{"name": "a"}]
+    assert body["addressed_users"] == {"ids": [], "emails": ["a@x.io"]}
+
+
+async def test_bad_arguments_are_raised_where_they_are_awaited() -> None:
+    """So one bad call among many that are gathered does not keep the others from being made."""
+    async with (
+        MoveworksClient(ApiKey("key")) as client,
+        ShiftClient(BearerToken("t"), base_url=SHIFT) as shift,
+    ):
+        calls: list[Coroutine[Any, Any, Any]] = [
+            client.events.send("no id", "hi", ["a@x.io"]),
+            client.messages.send("", ["a@x.io"]),
+            client.messages.send("hi", "a@x.io"),
+            client.messages.send("hi", ["a@x.io"], {"slots": {"a": 1}, 7: "b"}),  # type: ignore[dict-item]
+            client.messages.send("hi", ["a@x.io"], priority="later"),  # type: ignore[arg-type]
+            shift.messages.create(text="hi"),
+        ]
+        for call in calls:
+            with pytest.raises(InvalidInput):
+                await call
+
+
+async def test_a_priority_is_one_of_three() -> None:
+    """Anything else is refused at the call, when nobody can have been told."""
+    async with MoveworksClient(ApiKey("key")) as client:
+        for wrong in ("later", None, 1, ["bulk"]):
+            with pytest.raises(InvalidInput, match="urgent, normal, bulk"):
+                client.events.send_bulk(EVENT, "hi", ["a@x.io"], priority=wrong)  # type: ignore[arg-type]
+            with pytest.raises(InvalidInput, match="urgent, normal, bulk"):
+                client.messages.send_bulk("hi", ["a@x.io"], priority=wrong)  # type: ignore[arg-type]
+            with pytest.raises(InvalidInput, match="urgent, normal, bulk"):
+                client.events.batcher(priority=wrong)  # type: ignore[arg-type]

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 from attrs import define, field
 
 from moveworks_shift_async import ApiKey, MoveworksClient, RateLimit
+from moveworks_shift_async.endpoints.sending import Sender
 from moveworks_shift_async.errors import (
     BadRequest,
     ClientClosed,
@@ -21,9 +24,11 @@ from moveworks_shift_async.linger import LingeringBatcher
 from moveworks_shift_async.models import ChunkOutcome, Receipt
 from moveworks_shift_async.sandbox import Sandbox
 from moveworks_shift_async.session import Call
+from moveworks_shift_async.wire.http import Request, Response
 from moveworks_shift_async.wire.moveworks import Content
 
-from .fakes import FakeClock, settle
+from .fakes import Answer, FakeClock, answer, settle
+from .test_session import Parts, build
 
 EVENT = "7d9f7a54-3f9e-4c37-8a57-3b1a8f0f6a21"
 
@@ -165,6 +170,150 @@ async def test_a_cancelled_caller_takes_out_its_recipient_only(clock: FakeClock)
     assert (await tasks[2]).outcome is Outcome.ACCEPTED
 
 
+def over(clock: FakeClock, *answers: Answer, **policy: Any) -> tuple[LingeringBatcher, Parts]:
+    """A batcher that does not linger, over a session whose vendor gives these answers."""
+    parts = build(clock, *answers, **policy)
+    return Sender(parts.session, 32).batcher(0.0, 50_000, "normal"), parts
+
+
+def told(parts: Parts, number: int = -1) -> list[str]:
+    """Whom a request was for."""
+    body = parts.transport.requests[number].body
+    assert body is not None
+    return list(json.loads(body)["recipients"])
+
+
+async def test_who_is_cancelled_in_flight_may_have_been_told(clock: FakeClock) -> None:
+    """The cancellation says so, as that of `events.send`; the others hear what became of it."""
+    held = asyncio.Event()
+
+    async def later(_: Request) -> Response:
+        await held.wait()
+        return answer(200)
+
+    batcher, parts = over(clock, later)
+    ann, bob = start(batcher, "ann@x.io", "bob@x.io")
+    await clock.advance(0.0)
+    assert told(parts) == ["ann@x.io", "bob@x.io"]
+    ann.cancel()
+    with pytest.raises(asyncio.CancelledError) as cancelled:
+        await ann
+    assert isinstance(cancelled.value.__cause__, OutcomeUnknown)
+    held.set()
+    outcome = await bob
+    assert (outcome.outcome, outcome.recipients) == (Outcome.ACCEPTED, ("ann@x.io", "bob@x.io"))
+
+
+async def test_who_is_cancelled_when_the_answer_is_there_may_have_been_told(
+    clock: FakeClock,
+) -> None:
+    """It is in the chunk's outcome, and the caller has not heard it yet."""
+
+    async def now(_: Request) -> Response:
+        asyncio.get_running_loop().call_soon(ann.cancel)
+        return answer(200)
+
+    batcher, _ = over(clock, now)
+    (ann,) = start(batcher, "ann@x.io")
+    await clock.advance(0.0)
+    with pytest.raises(asyncio.CancelledError) as cancelled:
+        await ann
+    assert isinstance(cancelled.value.__cause__, OutcomeUnknown)
+
+
+async def test_who_is_cancelled_before_a_second_request_may_have_been_told_by_the_first(
+    clock: FakeClock,
+) -> None:
+    """And is not sent to again, whatever the policy says."""
+    batcher, parts = over(clock, OutcomeUnknown("reset"), answer(200), on_unknown="resend")
+    (ann,) = start(batcher, "ann@x.io")
+    await clock.advance(0.0)
+    assert told(parts) == ["ann@x.io"]
+    ann.cancel()
+    with pytest.raises(asyncio.CancelledError) as cancelled:
+        await ann
+    assert isinstance(cancelled.value.__cause__, OutcomeUnknown)
+    await clock.advance(60.0)
+    assert len(parts.transport.requests) == 1
+
+
+async def test_who_is_cancelled_in_a_pause_after_a_429_is_not_told(clock: FakeClock) -> None:
+    """No request is out, and the next one is without this person."""
+    batcher, parts = over(clock, answer(429), answer(200))
+    ann, bob, bob_too = start(batcher, "ann@x.io", "bob@x.io", "bob@x.io")
+    await clock.advance(0.0)
+    assert told(parts) == ["ann@x.io", "bob@x.io"]
+    ann.cancel()
+    bob.cancel()
+    for task in (ann, bob):
+        with pytest.raises(asyncio.CancelledError) as cancelled:
+            await task
+        assert cancelled.value.__cause__ is None
+    await clock.advance(120.0)
+    assert len(parts.transport.requests) == 2
+    assert told(parts) == ["bob@x.io"]
+    outcome = await bob_too
+    assert (outcome.recipients, outcome.attempts) == (("bob@x.io",), 2)
+    assert outcome.receipt is not None
+    assert outcome.receipt.recipients == 1
+
+
+async def test_a_chunk_that_everybody_left_in_a_pause_is_not_sent_again(clock: FakeClock) -> None:
+    """Nor does its call speak for those who came meanwhile; they have one of their own."""
+    batcher, parts = over(clock, answer(429), answer(200))
+    (ann,) = start(batcher, "ann@x.io")
+    await clock.advance(0.0)
+    ann.cancel()
+    (bob,) = start(batcher, "bob@x.io")
+    await clock.advance(120.0)
+    assert (await bob).recipients == ("bob@x.io",)
+    assert told(parts) == ["bob@x.io"]
+    assert len(parts.transport.requests) == 2
+
+
+async def test_who_is_cancelled_late_takes_no_later_send_out(clock: FakeClock) -> None:
+    """The first send has gone with its chunk; the second to the same person is another one."""
+    held = [asyncio.Event(), asyncio.Event()]
+    numbers = iter((0, 1))
+
+    async def later(_: Request) -> Response:
+        await held[next(numbers)].wait()
+        return answer(200)
+
+    batcher, parts = over(clock, later)
+    (first,) = start(batcher, "ann@x.io")
+    await clock.advance(0.0)
+    batcher._linger = 1.0
+    (second,) = start(batcher, "ANN@x.io")
+    await settle()
+    first.cancel()
+    await asyncio.wait({first})
+    held[1].set()
+    await clock.advance(1.0)
+    assert told(parts) == ["ANN@x.io"]
+    assert (await second).outcome is Outcome.ACCEPTED
+    held[0].set()
+
+
+async def test_what_was_passed_is_what_is_sent(clock: FakeClock) -> None:
+    """Whatever the caller does to his context after the call, also before he awaits it."""
+    batcher, parts = over(clock, answer(200))
+    context: dict[str, Any] = {"slots": {"name": "Ann", "more": [1]}}
+    ann = batcher.send(EVENT, "hi", "ann@x.io", context)
+    context["slots"]["name"] = "Bob"
+    context["slots"]["more"].append(2)
+    bob = batcher.send(EVENT, "hi", "bob@x.io", context)
+    context.clear()
+    both = asyncio.gather(ann, bob)
+    await clock.advance(0.0)
+    await both
+    bodies = [json.loads(request.body or b"") for request in parts.transport.requests]
+    assert sorted((*body["recipients"], body["context"]["slots"]) for body in bodies) == [
+        ("ann@x.io", {"name": "Ann", "more": [1]}),
+        ("bob@x.io", {"name": "Bob", "more": [1, 2]}),
+    ]
+
+
 async def test_a_chunk_that_everybody_left_is_not_sent(clock: FakeClock) -> None:
     """Its slot is given back, and the group leaves nothing behind."""
     vendor = Vendor()
@@ -272,6 +421,8 @@ async def test_bad_arguments_are_refused_at_once(clock: FakeClock) -> None:
         await batcher.send(EVENT, "hi", None)  # type: ignore[arg-type]
     with pytest.raises(InvalidInput, match="UUID"):
         await batcher.send("x", "hi", "a@x.io")
+    with pytest.raises(InvalidInput, match="key that is no text"):
+        await batcher.send(EVENT, "hi", "a@x.io", {"slots": {"a": 1}, 7: "b"})  # type: ignore[dict-item]
     with pytest.raises(InvalidInput, match="20000"):
         await batcher.send(EVENT, "", "a@x.io")
     for linger, most in [(-1.0, 5), (1.0, 0)]:

@@ -28,6 +28,7 @@ from moveworks_shift_async.errors import (
 from moveworks_shift_async.settings import ClientCredentials
 from moveworks_shift_async.wire.http import Request, Response
 from moveworks_shift_async.wire.moveworks import (
+    Content,
     auth_test_request,
     check_message,
     check_recipients,
@@ -37,7 +38,6 @@ from moveworks_shift_async.wire.moveworks import (
     parse_token,
     raise_for_status,
     send_path,
-    send_request,
     token_request,
 )
 
@@ -65,6 +65,13 @@ def answer(status: int, body: object = b"", **headers: str) -> Response:
     return Response(status=status, headers=headers, body=content)
 
 
+def request_of(
+    event_id: str | uuid.UUID | None, message: str, people: list[str], context: Any
+) -> Request:
+    """The POST that tells them."""
+    return Content(event_id=event_id, message=message, context=context).request(people)
+
+
 def body_of(request: Request) -> Any:
     """What a request's JSON says."""
     assert request.body is not None
@@ -77,7 +84,7 @@ def body_of(request: Request) -> Any:
 @pytest.mark.parametrize("event_id", [EVENT, str(EVENT), str(EVENT).upper(), EVENT.hex])
 def test_an_event_is_named_in_the_path(event_id: str | uuid.UUID) -> None:
     """An event id is a UUID in any spelling; it is sent in the usual one."""
-    request = send_request(event_id, "Hello", PEOPLE, {"slots": {"name": "x"}})
+    request = request_of(event_id, "Hello", PEOPLE, {"slots": {"name": "x"}})
     assert request.method == "POST"
     assert request.path == f"/rest/v1/events/{EVENT}/messages/send"
     assert request.headers == {"Content-Type": "application/json"}
@@ -90,7 +97,7 @@ def test_an_event_is_named_in_the_path(event_id: str | uuid.UUID) -> None:
 
 def test_without_an_event_it_is_the_legacy_endpoint() -> None:
     """No event id, the legacy path; no context, no such key."""
-    request = send_request(None, "Hello", PEOPLE, None)
+    request = request_of(None, "Hello", PEOPLE, None)
     assert request.path == "/rest/v1/messages/send"
     assert body_of(request) == {"message": "Hello", "recipients": PEOPLE}
 
@@ -107,7 +114,7 @@ def test_what_is_encoded_decodes_to_the_same(
     expected = {"message": message, "recipients": people}
     if context is not None:
         expected["context"] = context  # type: ignore[assignment]
-    assert body_of(send_request(EVENT, message, people, context)) == expected
+    assert body_of(request_of(EVENT, message, people, context)) == expected
 
 
 @pytest.mark.parametrize("event_id", ["", "event", "15d8db87", "../auth/test", str(EVENT) + "/x"])
@@ -168,6 +175,40 @@ def test_a_context_is_json(context: object) -> None:
         check_message("x", context)
 
 
+@pytest.mark.parametrize(
+    "context",
+    [
+        {"slots": {"a": 1}, 7: "b"},
+        {"slots": {None: "a"}},
+        {"slots": {"a": [{"b": ({True: 1},)}]}},
+        {"slots": {1: "a", "1": "b"}},
+    ],
+)
+def test_the_keys_of_a_context_are_texts(context: Any) -> None:
+    """Wherever it is given: JSON would make texts of others, and two keys one."""
+    for give in (
+        lambda: check_message("x", context),
+        lambda: Content(event_id=None, message="x", context=context),
+    ):
+        with pytest.raises(InvalidInput, match="key that is no text"):
+            give()
+
+
+def test_a_content_is_what_it_was_when_it_was_made() -> None:
+    """What becomes of the caller's mapping later, at any depth, is not sent."""
+    context: dict[str, Any] = {"slots": {"name": "Ann", "list": [1, {"a": "b"}]}, "more": 1}
+    content = Content(event_id=None, message="x", context=context)
+    before = content.request(PEOPLE), content.key()
+    context["slots"]["name"] = "Bob"
+    context["slots"]["list"][1]["a"] = object()
+    del context["more"]
+    copy = content.context
+    assert copy is not None
+    copy["slots"]["name"] = "Cid"
+    assert (content.request(PEOPLE), content.key()) == before
+    assert body_of(before[0])["context"]["slots"] == {"name": "Ann", "list": [1, {"a": "b"}]}
+
+
 def test_a_context_too_deep_is_refused() -> None:
     """The depth of a context raises no bare error."""
     with pytest.raises(InvalidInput, match="JSON cannot express"):
@@ -177,7 +218,7 @@ def test_a_context_too_deep_is_refused() -> None:
 def test_any_mapping_is_a_context() -> None:
     """A mapping that is no dict is sent like one."""
     context: Mapping[str, Any] = types.MappingProxyType({"slots": {"a": "b"}})
-    assert body_of(send_request(None, "x", PEOPLE, context))["context"] == {"slots": {"a": "b"}}
+    assert body_of(request_of(None, "x", PEOPLE, context))["context"] == {"slots": {"a": "b"}}
 
 
 @pytest.mark.parametrize("count", [1, 500])

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterable
-from typing import TYPE_CHECKING
+from collections.abc import Coroutine, Iterable
+from typing import TYPE_CHECKING, Any
 
 from attrs import define
 
@@ -12,7 +12,7 @@ from ..bulk import BulkSend, Recipients
 from ..limits.lanes import Priority
 from ..models import Receipt
 from ..wire.moveworks import Content, Context
-from .sending import Sender
+from .sending import Prepared, Sender
 
 if TYPE_CHECKING:
     from ..linger import LingeringBatcher
@@ -24,7 +24,7 @@ class EventsEndpoint:
 
     _sender: Sender
 
-    async def send(
+    def send(
         self,
         event_id: str | uuid.UUID,
         message: str,
@@ -32,18 +32,18 @@ class EventsEndpoint:
         context: Context | None = None,
         *,
         priority: Priority = "normal",
-    ) -> Receipt:
+    ) -> Coroutine[Any, Any, Receipt]:
         """Tell exactly these 1..500 recipients, in one request.
 
         `message` is 1..20000 characters of the vendor's HTML; `context` is
-        `{"slots": {name: value}}`, the same for all. Duplicates are not removed here. An
+        `{"slots": {name: value}}`, the same for all. What is passed is sent as it is now, whatever
+        becomes of it before the call is awaited or repeated. Duplicates are not removed here. An
         `"urgent"` send takes the next free slot, before `"normal"` and `"bulk"` ones.
 
         Raises `InvalidInput` before anything is sent, and otherwise a `MoveworksError` whose
         `outcome` says what is known of the recipients.
         """
-        content = Content(event_id=event_id, message=message, context=context)
-        return await self._sender.send(content, recipients, priority)
+        return self._sender.send(Prepared.of(event_id, message, recipients, context, priority))
 
     def send_bulk(
         self,

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Coroutine, Iterable
+from typing import Any
 
 from attrs import define
 
@@ -10,7 +11,7 @@ from ..bulk import BulkSend, Recipients
 from ..limits.lanes import Priority
 from ..models import Receipt
 from ..wire.moveworks import Content, Context
-from .sending import Sender
+from .sending import Prepared, Sender
 
 
 @define(eq=False, repr=False)
@@ -19,20 +20,19 @@ class MessagesEndpoint:
 
     _sender: Sender
 
-    async def send(
+    def send(
         self,
         message: str,
         recipients: Iterable[str],
         context: Context | None = None,
         *,
         priority: Priority = "normal",
-    ) -> Receipt:
+    ) -> Coroutine[Any, Any, Receipt]:
         """Tell exactly these 1..500 recipients, in one request; as `events.send`, but no event.
 
         The vendor's current reference no longer names `context` here; it is sent if given.
         """
-        content = Content(event_id=None, message=message, context=context)
-        return await self._sender.send(content, recipients, priority)
+        return self._sender.send(Prepared.of(None, message, recipients, context, priority))
 
     def send_bulk(
         self,

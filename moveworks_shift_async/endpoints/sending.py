@@ -2,21 +2,56 @@
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING
 
-from attrs import define, evolve
+from attrs import define, evolve, field, frozen
 
 from ..bulk import BulkSend, Recipients
 from ..errors import InvalidInput
-from ..limits.lanes import Priority
+from ..limits.lanes import Priority, check_priority
 from ..models import Receipt
 from ..session import Call, SessionManager
 from ..wire.http import Request
-from ..wire.moveworks import Content, parse_receipt
+from ..wire.moveworks import Content, Context, parse_receipt
 
 if TYPE_CHECKING:
     from ..linger import LingeringBatcher
+
+
+@frozen
+class Prepared:
+    """One request as it was when the caller asked for it, or why there can be none."""
+
+    request: Request | InvalidInput = field(repr=False)
+    #: Whom it tells, a count.
+    people: int = 0
+    priority: Priority = "normal"
+
+    @classmethod
+    def of(
+        cls,
+        event_id: str | uuid.UUID | None,
+        message: str,
+        recipients: Iterable[str],
+        context: Context | None,
+        priority: Priority,
+    ) -> Prepared:
+        """Written down at once: what the caller changes later changes nothing in it."""
+        try:
+            check_priority(priority)
+            people = _people(recipients)
+            content = Content(event_id=event_id, message=message, context=context)
+            return cls(content.request(people), len(people), priority)
+        except InvalidInput as error:
+            return cls(error)
+
+
+def _people(recipients: object) -> tuple[str, ...]:
+    if isinstance(recipients, (str, bytes)) or not isinstance(recipients, Iterable):
+        raise InvalidInput("recipients must be a list of addresses")
+    return tuple(recipients)
 
 
 @define(eq=False, repr=False)
@@ -26,17 +61,17 @@ class Sender:
     _session: SessionManager
     max_in_flight: int
 
-    async def send(
-        self, content: Content, recipients: Iterable[str], priority: Priority
-    ) -> Receipt:
-        """One request to 1..500 recipients."""
-        if isinstance(recipients, (str, bytes)) or not isinstance(recipients, Iterable):
-            raise InvalidInput("recipients must be a list of addresses")
-        return await self.deliver(content, tuple(recipients), Call(priority=priority))
+    async def send(self, prepared: Prepared) -> Receipt:
+        """One request; why there can be none is raised here, where the caller waits for it."""
+        request, people = prepared.request, prepared.people
+        if isinstance(request, InvalidInput):
+            raise request
+        return await self._call(lambda: request, lambda: people, Call(priority=prepared.priority))
 
     def send_bulk(self, content: Content, recipients: Recipients, priority: Priority) -> BulkSend:
         """Any number of recipients. What is wrong with the message is raised here, at once."""
         content.check()
+        check_priority(priority)
 
         async def deliver(chunk: tuple[str, ...], call: Call) -> Receipt:
             return await self.deliver(content, chunk, call)
@@ -47,6 +82,7 @@ class Sender:
         """Collects single sends."""
         from ..linger import LingeringBatcher  # noqa: PLC0415 - not every program batches
 
+        check_priority(priority)
         return LingeringBatcher(self._late, linger, max_waiting, priority, self._session.clock)
 
     async def deliver(self, content: Content, people: Sequence[str], call: Call) -> Receipt:
@@ -58,7 +94,15 @@ class Sender:
         self, content: Content, people: Callable[[], Sequence[str]], call: Call
     ) -> Receipt:
         """Written when its slot is there; whom it is for is asked only then."""
-        return await self._call(lambda: content.request(people()), lambda: len(people()), call)
+        told = 0
+
+        def request() -> Request:
+            nonlocal told
+            chunk = people()
+            told = len(chunk)
+            return content.request(chunk)
+
+        return await self._call(request, lambda: told, call)
 
     async def _call(
         self, request: Callable[[], Request], count: Callable[[], int], call: Call

@@ -14,9 +14,18 @@ from typing import Generic, Literal, TypeVar, get_args
 
 from attrs import define, field
 
+from ..errors import InvalidInput
+
 #: How urgent a call is, the most urgent first.
 Priority = Literal["urgent", "normal", "bulk"]
 PRIORITIES: tuple[Priority, ...] = get_args(Priority)
+
+
+def check_priority(priority: object) -> None:
+    """Raise `InvalidInput` unless it is one of the three."""
+    if priority not in PRIORITIES:
+        raise InvalidInput(f"priority must be one of {', '.join(PRIORITIES)}")
+
 
 # A tenth of the slots for a lower lane: of 120 a minute 12 requests, with 500 people each still
 # 6,000 people a minute for the job, while an alert seldom waits for more than one slot.

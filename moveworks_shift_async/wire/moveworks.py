@@ -29,7 +29,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 from urllib.parse import urlencode
 
-from attrs import field, frozen
+from attrs import evolve, field, frozen
 
 from ..addresses import first_fault
 from ..errors import InvalidInput, NotAuthenticated, RefusedByServer
@@ -63,43 +63,78 @@ _TOLD_OR_NOT = "told or not told"
 _NOT_TESTED = "the credential was not tested"
 
 
+def _written(context: object) -> str | None:
+    """The context as JSON; raises `InvalidInput` for what is none."""
+    if context is None:
+        return None
+    if not isinstance(context, Mapping):
+        raise InvalidInput(
+            f'context must be a mapping like {{"slots": {{...}}}}, not {type(context).__name__}'
+        )
+    try:
+        written = json.dumps(
+            dict(context), allow_nan=False, ensure_ascii=False, separators=(",", ":")
+        )
+        written.encode()  # a lone surrogate is no character
+    except (TypeError, ValueError, RecursionError):
+        raise InvalidInput("context holds a value that JSON cannot express") from None
+    # JSON would make texts of other keys, and one of two that then are equal.
+    if not _keys_are_texts(context):
+        raise InvalidInput("context has a key that is no text")
+    return written
+
+
+def _keys_are_texts(context: Mapping[Any, Any]) -> bool:
+    """Whether all keys in a tree without circles are."""
+    nodes: list[object] = [context]
+    while nodes:
+        match nodes.pop():
+            case Mapping() as inner:
+                if not all(isinstance(key, str) for key in inner):
+                    return False
+                nodes += inner.values()
+            case list() | tuple() as parts:
+                nodes += parts
+    return True
+
+
 @frozen(kw_only=True)
 class Content:
-    """What one message says, to an event, or without one through the legacy endpoint."""
+    """What one message says, to an event, or without one through the legacy endpoint.
+
+    The context is written down when this is made, so what its owner changes later changes nothing
+    here. Raises `InvalidInput` for a context that is none.
+    """
 
     event_id: str | uuid.UUID | None
     message: str = field(repr=False)
-    context: Context | None = field(default=None, repr=False)
+    _context: str | None = field(default=None, converter=_written, repr=False)
+
+    @property
+    def context(self) -> Context | None:
+        """A copy of it."""
+        return None if self._context is None else json.loads(self._context)
 
     def check(self) -> None:
         """Raise `InvalidInput` for what the vendor would refuse."""
         send_path(self.event_id)
-        check_message(self.message, self.context)
+        check_message(self.message)
 
     def key(self) -> tuple[str, str, str]:
         """Equal for what may share a request; raises `InvalidInput` as `check` does."""
         self.check()
-        context = None if self.context is None else dict(self.context)
-        return send_path(self.event_id), self.message, json.dumps(context, sort_keys=True)
+        return send_path(self.event_id), self.message, json.dumps(self.context, sort_keys=True)
 
     def request(self, recipients: Sequence[str]) -> Request:
         """The POST that tells `recipients`; raises `InvalidInput` for them, too."""
-        return send_request(self.event_id, self.message, recipients, self.context)
-
-
-def send_request(
-    event_id: str | uuid.UUID | None,
-    message: str,
-    recipients: Sequence[str],
-    context: Context | None,
-) -> Request:
-    """The POST that tells `recipients`; without an event id, the legacy endpoint's."""
-    check_message(message, context)
-    check_recipients(recipients)
-    content: dict[str, Any] = {"message": message, "recipients": list(recipients)}
-    if context is not None:
-        content["context"] = dict(context)
-    return json_request(send_path(event_id), content)
+        self.check()
+        check_recipients(recipients)
+        content = {"message": self.message, "recipients": list(recipients)}
+        request = json_request(send_path(self.event_id), content)
+        if self._context is None or request.body is None:
+            return request
+        body = request.body.removesuffix(b"}") + b',"context":' + self._context.encode() + b"}"
+        return evolve(request, body=body)
 
 
 def send_path(event_id: str | uuid.UUID | None) -> str:
@@ -124,20 +159,7 @@ def check_message(message: object, context: object = None) -> None:
         message.encode()
     except UnicodeEncodeError:
         raise InvalidInput("message holds half a character (a lone surrogate)") from None
-    _check_context(context)
-
-
-def _check_context(context: object) -> None:
-    if context is None:
-        return
-    if not isinstance(context, Mapping):
-        raise InvalidInput(
-            f'context must be a mapping like {{"slots": {{...}}}}, not {type(context).__name__}'
-        )
-    try:
-        json.dumps(dict(context), allow_nan=False, ensure_ascii=False).encode()
-    except (TypeError, ValueError, RecursionError):
-        raise InvalidInput("context holds a value that JSON cannot express") from None
+    _written(context)
 
 
 def check_recipients(recipients: Sequence[str]) -> None:
