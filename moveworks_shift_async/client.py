@@ -44,7 +44,6 @@ from .tokens import (
 )
 from .transport import AiohttpTransport, Transport
 from .wire import moveworks
-from .wire.http import scrubbing
 from .wire.token import Token
 
 # SHIFT documents no limit, so this one never binds; a 429 still pauses everybody for its window.
@@ -290,13 +289,13 @@ async def _fetch(
     credentials: ClientCredentials, transport: Transport, form: settings.TokenForm
 ) -> Token:
     request = moveworks.token_request(credentials, form)
-    with scrubbing(request):
-        return moveworks.parse_token(await transport.exchange(request))
+    response = await transport.exchange(request)
+    return moveworks.parse_token(response.to(request))
 
 
 async def _refresh(credentials: OAuthTokens, transport: Transport, refresh_token: str) -> Token:
     from .wire import shift  # noqa: PLC0415 - most programs never send to SHIFT
 
     request = shift.refresh_request(credentials, refresh_token)
-    with scrubbing(request):
-        return shift.parse_tokens(await transport.exchange(request))
+    response = await transport.exchange(request)
+    return shift.parse_tokens(response.to(request))

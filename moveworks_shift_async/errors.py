@@ -24,7 +24,8 @@ another request meet the same?
     │   └── ServerFailed        5xx; to a POST this is unknown, not rejected
     └── BadResponse             a success whose body is not what the API documents
 
-No error carries a recipient, a message body, a token, a secret or a URL with its query.
+No error carries a recipient, a message body, a token, a secret or a URL with its query. What a
+server repeats of them is taken out of its words, as far as `wire.redaction` says.
 All of them pickle.
 """
 
@@ -186,7 +187,8 @@ class RefusedByServer(MoveworksError):
         super().__init__(message, attempts=attempts)
         #: HTTP status of the answer.
         self.status = status
-        #: The vendor's own code, as it came; an open set.
+        #: The vendor's own code, an open set. It is as it came, but for what it repeats of the
+        #: request.
         self.code = code
         #: Seconds the server asked to wait, at most an hour; None where it did not say.
         self.retry_after = retry_after

@@ -34,7 +34,7 @@ from .retry import RetryPolicy, repeat
 from .settings import Timeouts
 from .tokens import Authorizer
 from .transport import Transport
-from .wire.http import Effect, Request, Response, scrubbing
+from .wire.http import Effect, Request, Response
 
 logger = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -229,8 +229,8 @@ class SessionManager:
             call.attempts += 1
             call.requests += 1
             call.in_flight = counted = True
-            with scrubbing(ready):
-                return parse(await self.transport.exchange(ready), call.attempts)
+            response = await self.transport.exchange(ready)
+            return parse(response.to(ready), call.attempts)
         except MoveworksError as error:
             call.failed(error)
             if isinstance(error, ConnectionFailed) and call.in_flight:

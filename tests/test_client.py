@@ -21,6 +21,7 @@ from moveworks_shift_async import (
     ClientCredentials,
     ConfigurationError,
     MoveworksClient,
+    MoveworksError,
     NotAuthenticated,
     OAuthTokens,
     OutcomeUnknown,
@@ -430,3 +431,45 @@ async def test_a_small_pool_of_the_callers_is_not_the_queue(sandbox: Sandbox) ->
         report = await client.messages.send_bulk("hi", [f"p{i}@x.io" for i in range(5000)])
     assert report.accepted == 5000
     assert sandbox.stats().max_concurrent <= 2
+
+
+async def test_no_endpoint_can_make_an_error_repeat_the_request() -> None:
+    """A server that quotes all it got, token requests included, gets nothing into an error."""
+    sandbox = Sandbox()
+
+    async def repeat(request: web.Request) -> web.Response:
+        got = (
+            f"{request.headers.get('Authorization')} {request.query_string} {await request.text()}"
+        )
+        body = {"code": got, "message": got, "errors": [{"code": got, "message": got}]}
+        return web.json_response(body, status=403)
+
+    app = web.Application()
+    app.router.add_route("*", "/{path:.*}", repeat)
+    pair = OAuthTokens(
+        client_id="shift-app", client_secret="hush-hush-1", refresh_token="refresh-12"
+    )
+    errors: list[MoveworksError] = []
+    async with TestServer(app) as server:
+        url = str(server.make_url("/"))
+        async with (
+            MoveworksClient(ApiKey("some-api-key"), base_url=url) as one,
+            MoveworksClient(ClientCredentials("my-client", "hush-hush-2"), base_url=url) as two,
+            ShiftClient(AppCredentials("shift-app", "hush-hush-1"), base_url=url) as three,
+            ShiftClient(pair, base_url=url) as four,
+        ):
+            for call in (
+                one.events.send(sandbox.event_id, "private words", ["ann@example.com"]),
+                one.messages.send("private words", ["ann@example.com"]),
+                one.auth.test(),
+                two.auth.test(),
+                three.messages.create(text="private words", emails=["ann@example.com"]),
+                four.messages.create(text="private words", emails=["ann@example.com"]),
+            ):
+                with pytest.raises(MoveworksError) as raised:
+                    await call
+                errors += [raised.value, getattr(raised.value, "cause", raised.value)]
+    shown = "".join(f"{error} {error!r} {error.__dict__}" for error in errors)
+    assert "HTTP 403" in shown
+    for secret in ("some-api-key", "hush", "refresh-12", "private words", "ann@", "shift-app"):
+        assert secret not in shown

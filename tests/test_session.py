@@ -141,6 +141,24 @@ async def test_a_wait_of_years_is_an_hour(clock: FakeClock, header: str) -> None
     assert await task == 2
 
 
+async def test_a_refusal_repeats_nothing_of_the_request(clock: FakeClock) -> None:
+    """What a server quotes of credential and body is taken out of the error, code and all."""
+
+    async def repeat(request: Request) -> Response:
+        key, body = request.headers["Authorization"], (request.body or b"").decode()
+        return answer(400, {"code": f"NO {key}", "message": f"{key} may not send {body}"})
+
+    parts = build(clock, repeat)
+    parts.authorizer.number = 123456789
+    request = Request(method="POST", path="/x", body=b'{"message":"a secret of 1 person"}')
+    with pytest.raises(BadRequest) as raised:
+        await parts.session.call(lambda: request, read_attempts)
+    shown = f"{raised.value} {raised.value.code} {raised.value!r} {raised.value.__dict__}"
+    assert "may not send" in shown
+    for secret in ("t123456789", "23456789", "secret of", "1 person"):
+        assert secret not in shown
+
+
 async def test_a_dead_token_is_replaced_once(clock: FakeClock) -> None:
     """A 401 drops the token that was used, and the call is repeated with the next."""
     parts = build(clock, answer(401, {"code": "Unauthorized"}), OK)

@@ -12,7 +12,7 @@ import click
 from attrs import define
 
 from ..errors import MoveworksError
-from ..wire.http import redact
+from ..wire.redaction import redact
 from ..words import one_line
 from . import jobs
 from .auth import auth

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import contextlib
 import enum
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from datetime import datetime
 from email.utils import parsedate_to_datetime
 from typing import Any
-from urllib.parse import parse_qsl
 
 from attrs import evolve, field, frozen
 
@@ -25,14 +23,16 @@ from ..errors import (
     RefusedByServer,
     ServerFailed,
 )
+from ..words import one_line
+from .redaction import NOTHING, Sent, redact
 
 # The vendor's error page names the wrong data centre as the first cause of a 401.
 _CREDENTIAL_ADVICE = (
     "base_url may be another region's host than the credential's,"
     " or the credential is missing, expired or revoked"
 )
-# Enough for the vendor's sentence, too little for a page of HTML.
-_QUOTED = 300
+# No code of either vendor has more than four digits; what is larger is none.
+_LARGEST_CODE = 2**63
 _BY_STATUS: Mapping[int, type[RefusedByServer]] = {
     401: NotAuthenticated,
     403: NotAllowed,
@@ -41,6 +41,10 @@ _BY_STATUS: Mapping[int, type[RefusedByServer]] = {
     # 408 and 425: the server says that it did not process the request (RFC 9110, RFC 8470).
     **dict.fromkeys((400, 408, 409, 410, 411, 413, 414, 415, 422, 425, 431), BadRequest),
 }
+
+
+# A UUID has 36 characters, a trace context 55.
+_LONGEST_ID = 200
 
 
 class Effect(enum.Enum):
@@ -64,13 +68,24 @@ class Request:
     body: bytes | None = field(default=None, repr=False)
     effect: Effect = Effect.MAY_TELL
 
+    def sent(self) -> Sent:
+        """What it carries that no text may show."""
+        return Sent.of(self.query, self.headers.get("Authorization", ""), self.body)
+
     def with_auth(self, *, headers: Mapping[str, str], query: Mapping[str, str]) -> Request:
         """The same request with the credential in its headers or its query."""
         return evolve(self, headers={**self.headers, **headers}, query={**self.query, **query})
 
 
-def _lower_names(headers: Mapping[str, str]) -> Mapping[str, str]:
-    return {name.lower(): value for name, value in headers.items()}
+def _readable(headers: Mapping[str, str]) -> Mapping[str, str]:
+    """Names in lower case; values that can be printed and written anywhere.
+
+    A header may hold any bytes, and those that are no UTF-8 come as halves of surrogate pairs.
+    """
+    return {
+        one_line(name).lower(): value if value.isprintable() else one_line(value)
+        for name, value in headers.items()
+    }
 
 
 @frozen(kw_only=True)
@@ -78,11 +93,21 @@ class Response:
     """What the transport received, whole."""
 
     status: int
-    #: Names in lower case.
-    headers: Mapping[str, str] = field(factory=dict, repr=False, converter=_lower_names)
+    #: Names in lower case, values printable.
+    headers: Mapping[str, str] = field(factory=dict, repr=False, converter=_readable)
     body: bytes = field(default=b"", repr=False)
+    #: The request that it answers: what a text repeats of it is not shown.
+    asked: Request | None = field(default=None, repr=False)
     #: When it came, aware; for a `Retry-After` date in an answer that has no `Date` of its own.
     received: datetime | None = None
+
+    def to(self, request: Request) -> Response:
+        """The same as the answer to `request`."""
+        return evolve(self, asked=request)
+
+    def sent(self) -> Sent:
+        """What the request carried that no text may show."""
+        return NOTHING if self.asked is None else self.asked.sent()
 
     def json(self) -> Any:
         """The body as JSON in UTF-8, or None where it is empty, HTML or broken.
@@ -97,8 +122,9 @@ class Response:
 
     def text(self) -> str | None:
         """The body where it is plain text: neither JSON nor HTML nor empty."""
-        text = self.body.decode("utf-8", "replace").strip()
-        return text if text != "null" and not text.startswith(("<", "{", "[")) else None
+        text = self.body.decode("utf-8-sig", "replace").strip()
+        other = text == "null" or "\0" in text or text.startswith(("<", "{", "["))
+        return text if text and not other else None
 
     @property
     def succeeded(self) -> bool:
@@ -198,8 +224,11 @@ def refusal(
     kind: type[RefusedByServer] | None = None,
 ) -> RefusedByServer:
     """The typed error of an answer that is not a success. `kind` wins over the status."""
-    words = f"HTTP {response.status}{f' {redact(str(code))}' if code is not None else ''}"
-    text = f"{words}: {redact(message)}" if message else words
+    sent = response.sent()
+    code = _shown_code(code, sent)
+    words = f"HTTP {response.status}{f' {code}' if code is not None else ''}"
+    said = redact(message or "", sent)
+    text = f"{words}: {said}" if said else words
     kind = kind or kind_of(response.status)
     return kind(
         _with_advice(kind, text, response),
@@ -207,6 +236,14 @@ def refusal(
         code=code,
         retry_after=retry_after_seconds(response),
     )
+
+
+def _shown_code(code: str | int | None, sent: Sent) -> str | int | None:
+    """The code as it came, if it is one: a text may repeat the request, a number has no bound."""
+    if isinstance(code, str):
+        return redact(code, sent) or None
+    is_code = isinstance(code, int) and not isinstance(code, bool) and abs(code) < _LARGEST_CODE
+    return code if is_code else None
 
 
 def kind_of(status: int) -> type[RefusedByServer]:
@@ -224,56 +261,6 @@ def _with_advice(kind: type[RefusedByServer], text: str, response: Response) -> 
     if kind is ServerFailed:
         return f"{text}; the request may have been processed or not"
     return text
-
-
-# Printed secrets and tokens of the vendor start so; e-mail addresses may be quoted back at us.
-_SENSITIVE = r"(?i)mw[st]_\w+|bearer\s+\S+|\?\S*=\S*|(?:secret|token)=\S+"
-# The look-behind and the possessive quantifier keep it linear: a body may be one long word.
-_ADDRESS = r"(?<![^\s\"<>,;:@])[^\s\"<>,;:@]++@[^\s\"'<>,;:]+"
-
-
-def redact(message: str, *, most: int = _QUOTED) -> str:
-    """The vendor's sentence on one line, short, without addresses, tokens and secrets."""
-    printable = "".join(c if c.isprintable() else " " for c in message)
-    line = re.sub(_SENSITIVE, "[removed]", " ".join(printable.split()))
-    return re.sub(_ADDRESS, "[removed]", line)[:most]
-
-
-# Shorter runs of words are in every sentence; longer ones come from us.
-_ECHO = 12
-
-
-@contextlib.contextmanager
-def scrubbing(request: Request) -> Iterator[None]:
-    """Take out of a refusal what the server has repeated of the request: credential and body."""
-    try:
-        yield
-    except RefusedByServer as error:
-        error.args = (_without_echo(str(error), request),)
-        raise
-
-
-def _without_echo(text: str, request: Request) -> str:
-    for secret in [*request.query.values(), *request.headers.values()]:
-        text = text.replace(secret.removeprefix("Bearer "), "[removed]") if secret else text
-    sent = _words_of(request.body)
-    echoed = [text[i : i + _ECHO] in sent for i in range(max(0, len(text) - _ECHO + 1))]
-    shown = [
-        character
-        for i, character in enumerate(text)
-        if not any(echoed[max(0, i - _ECHO + 1) : i + 1])
-    ]
-    return f"{''.join(shown).rstrip()} [removed]" if any(echoed) else text
-
-
-def _words_of(body: bytes | None) -> str:
-    """The body as the server may quote it: redacted, as the quotation is."""
-    text = (body or b"").decode(errors="replace")
-    try:
-        content = json.loads(text)
-    except ValueError:
-        content = dict(parse_qsl(text))
-    return redact(json.dumps(content, ensure_ascii=False), most=len(text))
 
 
 # Seconds. One broken header must not stop everybody for years; after an hour it costs one request
@@ -309,9 +296,10 @@ def _http_date(text: str | None) -> datetime | None:
 
 
 def request_id(response: Response) -> str | None:
-    """The server's id of the request, under any of the names seen in the wild."""
+    """The server's id of the request, under any of the names seen in the wild, printable."""
     names = ("x-moveworks-root-uuid", "x-request-id", "x-correlation-id")
-    return next((value for name in names if (value := response.headers.get(name))), None)
+    found = next((value for name in names if (value := response.headers.get(name))), None)
+    return found and found[:_LONGEST_ID]
 
 
 def text_of(value: object) -> str | None:

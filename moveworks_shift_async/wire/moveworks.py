@@ -35,7 +35,6 @@ from ..addresses import first_fault
 from ..errors import InvalidInput, NotAuthenticated, RefusedByServer
 from ..models import Receipt
 from ..settings import ClientCredentials, TokenForm
-from ..words import one_line
 from .http import (
     Effect,
     Request,
@@ -50,6 +49,7 @@ from .http import (
     uncertain,
     undocumented,
 )
+from .redaction import redact
 from .token import Token
 
 # Reference: message 1..20000 characters (their unit is not stated: code points here), recipients
@@ -244,7 +244,7 @@ def parse_auth_test(response: Response) -> str:
     raise_for_status(response)
     for level in _levels(response, so=_NOT_TESTED):
         if found := text_of(level.get("Message")) or text_of(level.get("message")):
-            return one_line(found)
+            return redact(found, response.sent())
     raise undocumented(response, so=_NOT_TESTED)
 
 
