@@ -1,40 +1,48 @@
-"""One request out, one response in. The only client-side importer of aiohttp.
+"""One request out, one response in. With `evidence`, the only client-side importer of aiohttp.
 
-The answer to "did it go out?" is made here, from two witnesses that must agree before a request
-counts as never sent: the body has not begun to be written (we own the payload that aiohttp
-writes), and the error is one of those that aiohttp raises before it has a connection. aiohttp's
-other classes can mean either, so they mean unknown.
+The answer to "did it go out?" is the body's own: "not sent" needs proof that no byte of it left,
+whatever the error is called. An answer counts if it began after the whole request had left, on a
+connection that nobody has used before. So no connection is used twice: at 2 requests a second a
+handshake costs nothing, while a connection that the server closes just now costs 500 people who
+may have been told or not, and what comes late on it would answer the next request.
 
-aiohttp's own exceptions carry URLs, and a SHIFT URL carries a secret in its query. So they are
-never chained to ours: each is translated and dropped.
+aiohttp's own exceptions carry URLs, in their texts and in `strerror`, and a SHIFT URL carries a
+secret in its query. So they are never chained to ours and never quoted: each is translated and
+dropped.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import os
 import socket
+import sys
+import uuid
 from collections.abc import Awaitable, Callable
-from typing import Protocol
+from contextlib import AbstractContextManager
+from typing import Protocol, cast
 
 import aiohttp
-from aiohttp.abc import AbstractStreamWriter
 from attrs import define, field
 
 from .clock import SYSTEM_CLOCK, Clock
 from .errors import (
     ClientClosed,
     Concerns,
+    ConfigurationError,
     ConnectionFailed,
     MoveworksError,
     NotSent,
     OutcomeUnknown,
 )
+from .evidence import Body
 from .settings import Timeouts
-from .wire.http import Request, Response
+from .wire.http import Effect, Request, Response
 
-# Servers close idle connections after 5 s (Node, uvicorn), 60 s (AWS load balancers) or later. A
-# POST that meets the closing ends unknown for 500 people, so ours are dropped first.
-KEEPALIVE = 4.0
+# The longest answer of either API is a few kilobytes. What a refusal holds beyond this is not
+# read, and an acceptance that is longer is not one that the vendors document.
+LONGEST_ANSWER = 256 * 1024
 
 _NEVER_CONNECTED = (
     aiohttp.ClientConnectorError,
@@ -42,6 +50,14 @@ _NEVER_CONNECTED = (
     aiohttp.ClientHttpProxyError,
     aiohttp.InvalidURL,
 )
+_Handler = Callable[[aiohttp.ClientRequest], Awaitable[aiohttp.ClientResponse]]
+
+
+class _Lost(aiohttp.ClientPayloadError):
+    """A connection that broke, with words of ours.
+
+    aiohttp's own classes for it make aiohttp send a GET or a PUT again, past gate and policy.
+    """
 
 
 class Transport(Protocol):
@@ -60,28 +76,9 @@ class Transport(Protocol):
         """Close what this transport opened."""
 
 
-class _Body(aiohttp.Payload):
-    """A request body that remembers whether aiohttp has begun to write it."""
-
-    _autoclose = True
-    started = False
-
-    def __init__(self, content: bytes) -> None:
-        super().__init__(content)
-        self._content = content
-        self._size = len(content)
-
-    def decode(self, encoding: str = "utf-8", errors: str = "strict") -> str:
-        return self._content.decode(encoding, errors)
-
-    async def write(self, writer: AbstractStreamWriter) -> None:
-        self.started = True
-        await writer.write(self._content)
-
-
 @define(eq=False)
 class AiohttpTransport:
-    """Sends through one pool, opened at the first request, or through the caller's own session."""
+    """Sends through a session of its own, opened at the first request, or through the caller's."""
 
     base_url: str
     timeouts: Timeouts
@@ -93,28 +90,36 @@ class AiohttpTransport:
 
     async def exchange(self, request: Request) -> Response:
         """Send it once and return the whole answer; no redirect is followed."""
-        body = None if request.body is None else _Body(request.body)
+        # A request without a body has an empty one, where it matters whether it has left.
+        needed = request.body is not None or request.effect is Effect.MAY_TELL
+        body = Body(request.body or b"") if needed else None
         try:
-            return await self._send(request, body)
+            with _others_silenced():
+                return await self._send(request, body)
         except asyncio.CancelledError as cancelled:
-            if body is None or not body.started:
+            if not _cancelled_by_us():
+                failure = self._failure(cancelled, body)
+            elif body is None or not body.may_have_left:
                 raise
-            raise cancelled from OutcomeUnknown("cancelled after the request was sent")
+            else:
+                raise cancelled from OutcomeUnknown("cancelled after the request was sent")
         except MoveworksError:
             raise
-        except (aiohttp.ClientError, OSError) as error:
-            failure = self._translate(error, started=body is not None and body.started)
-        except Exception as error:  # of the caller's session: its auth, its middlewares
-            failure = _foreign(error, started=body is None or body.started)
+        except Exception as error:  # aiohttp's, or of the caller's session: auth, middlewares
+            failure = self._failure(error, body)
+        finally:
+            if body is not None:
+                body.withdraw()
         raise failure
 
     async def close(self) -> None:
-        """Close the pool, if this transport opened one."""
+        """Close the session, if this transport opened one."""
         if self._own is not None:
             await self._own.close()
 
-    async def _send(self, request: Request, body: _Body | None) -> Response:
-        async with self._session().request(
+    async def _send(self, request: Request, body: Body | None) -> Response:
+        session = self._session()
+        async with session.request(
             request.method,
             self.base_url + request.path,
             params=request.query,
@@ -122,15 +127,16 @@ class AiohttpTransport:
             data=body,
             allow_redirects=False,
             raise_for_status=False,  # whatever the caller's session does by itself
+            auto_decompress=False,
             timeout=self._timeout(),
             proxy=self.proxy,
-            middlewares=(_once,) if body is None and self.http is None else None,
+            middlewares=(*_middlewares_of(session), self._last_step(body)),
         ) as answer:
-            content = await _read(answer)
+            _check_answer(answer, body)
             return Response(
                 status=answer.status,
                 headers=answer.headers,
-                body=content,
+                body=await _read(answer),
                 received=self.clock.utcnow(),
             )
 
@@ -141,28 +147,61 @@ class AiohttpTransport:
             return self.http
         if self._own is None:
             # limit=0: the gate is the queue, the pool never is.
-            connector = aiohttp.TCPConnector(limit=0, keepalive_timeout=KEEPALIVE)
+            connector = aiohttp.TCPConnector(limit=0, force_close=True)
             self._own = aiohttp.ClientSession(
                 connector=connector, cookie_jar=aiohttp.DummyCookieJar()
             )
         return self._own
 
     def _timeout(self) -> aiohttp.ClientTimeout:
-        # Not `connect`: that one counts the wait for a place in the caller's own pool as well.
-        return aiohttp.ClientTimeout(total=self.timeouts.total, sock_connect=self.timeouts.connect)
+        # `connect` bounds the wait for a place in the caller's pool, the name resolution, all
+        # addresses of the host and TLS together; `sock_connect` would bound each address.
+        return aiohttp.ClientTimeout(total=self.timeouts.total, connect=self.timeouts.connect)
 
-    def _translate(self, error: Exception, *, started: bool) -> MoveworksError:
-        """Our error for aiohttp's, in words that hold no URL."""
+    def _last_step(
+        self, body: Body | None
+    ) -> Callable[[aiohttp.ClientRequest, _Handler], Awaitable[aiohttp.ClientResponse]]:
+        """The innermost middleware: after it comes the connection."""
+
+        async def send(request: aiohttp.ClientRequest, handler: _Handler) -> aiohttp.ClientResponse:
+            if body is not None:
+                if request.body is not body:
+                    raise RuntimeError("a middleware has replaced the body")
+                if body.begun:
+                    raise aiohttp.ClientConnectionError("a request is sent once")
+                body.handed_over = True
+            if self.http is not None:
+                _take_a_new_connection(request)
+            try:
+                return await handler(request)
+            except (aiohttp.ClientOSError, aiohttp.ServerDisconnectedError) as error:
+                if isinstance(error, _NEVER_CONNECTED):
+                    raise
+                raise _Lost(_cause(error)) from None
+
+        return send
+
+    def _failure(self, error: BaseException, body: Body | None) -> MoveworksError:
+        """Our error for one of aiohttp's or of the caller's session, without its text."""
+        ours = isinstance(error, (aiohttp.ClientError, OSError))
+        cause = _cause(error) if ours else type(error).__name__
+        if body is not None and not body.may_have_left:
+            if ours:
+                return _no_connection(error)
+            return NotSent(f"{cause} before anything was sent: {self._suspect()}")
         # The bare class is what aiohttp raises when its connector is closed under a request.
         never = isinstance(error, _NEVER_CONNECTED) or type(error) is aiohttp.ClientConnectionError
-        # Without a byte of the body written, a proxy has seen no more than its CONNECT.
-        if not started and (never or self.proxy is not None):
-            refused = isinstance(error, aiohttp.ClientHttpProxyError) and error.status == 407
-            return ConnectionFailed(
-                f"no connection: {_cause(error)}; nothing was sent",
-                concerns=Concerns.EVERYBODY if refused else None,  # it wants a password
-            )
-        return OutcomeUnknown(f"sent, but no usable answer: {_cause(error)}; told or not told")
+        if body is None and ours and never:
+            return _no_connection(error)
+        return OutcomeUnknown(f"sent, but no usable answer: {cause}; told or not told")
+
+    def _suspect(self) -> str:
+        if self.http is not None:
+            return "look at the session given as `http`"
+        return (
+            "something else in this program has changed how aiohttp sends."
+            " aioresponses up to 0.7.9 works with aiohttp 3.12 and 3.13, not with 3.14"
+        )
 
 
 # An answer is a few bytes: packing them would only add a way to break.
@@ -170,41 +209,87 @@ _HEADERS = {
     "User-Agent": "moveworks-shift-async",
     "Accept": "application/json",
     "Accept-Encoding": "identity",
+    "Connection": "close",
 }
 
 
+def _middlewares_of(session: aiohttp.ClientSession) -> tuple[aiohttp.ClientMiddlewareType, ...]:
+    """What the caller's session sends through; a request's own middlewares would replace it."""
+    try:
+        return tuple(session._middlewares)
+    except AttributeError:
+        raise ConfigurationError(
+            "this version of aiohttp hides the middlewares of a session; nothing was sent"
+        ) from None
+
+
+def _take_a_new_connection(request: aiohttp.ClientRequest) -> None:
+    """Keep the caller's idle connections out of it, which stay as they are.
+
+    aiohttp looks for an idle connection by a key, and these headers are part of it. They are for
+    a proxy; where there is none, nobody sees them.
+    """
+    headers = {**(request.proxy_headers or {}), "X-Request-Id": uuid.uuid4().hex}
+    request.proxy_headers = headers  # type: ignore[assignment]
+
+
+def _check_answer(answer: aiohttp.ClientResponse, body: Body | None) -> None:
+    """Raise unless it is an answer to this request."""
+    if body is not None and body.begun and not body.answered:
+        raise OutcomeUnknown("the server spoke before it had the whole request; told or not told")
+    if body is not None and body.handed_over and not body.may_have_left:
+        raise ConnectionFailed("the server spoke before it was asked; nothing was sent")
+    if answer.status < 200:
+        raise OutcomeUnknown(f"HTTP {answer.status} is no answer; told or not told")
+
+
 async def _read(answer: aiohttp.ClientResponse) -> bytes:
-    """The body; of a refusal, whatever of it can be read, for its status has said enough."""
+    """The body as it came; of a refusal, what can be read, for its status has said enough."""
+    refused = not 200 <= answer.status < 300
+    content = bytearray()
     try:
-        return await answer.read()
+        async for part in answer.content.iter_any():
+            content += part
+            if len(content) > LONGEST_ANSWER:
+                break
     except (aiohttp.ClientError, OSError):
-        if 400 <= answer.status < 500:
-            return b""
-        raise
-
-
-def _foreign(error: Exception, *, started: bool) -> MoveworksError:
-    kind = type(error).__name__
-    if started:
-        return OutcomeUnknown(f"{kind} while the request was out; told or not told")
-    return NotSent(f"{kind} before anything was sent: look at the session given as `http`")
-
-
-async def _once(
-    request: aiohttp.ClientRequest,
-    handler: Callable[[aiohttp.ClientRequest], Awaitable[aiohttp.ClientResponse]],
-) -> aiohttp.ClientResponse:
-    """Hide a reset from aiohttp, which would send a GET again by itself, past gate and policy."""
-    try:
-        return await handler(request)
-    except (aiohttp.ClientOSError, aiohttp.ServerDisconnectedError) as error:
-        if isinstance(error, _NEVER_CONNECTED):
+        if not 400 <= answer.status < 500:
             raise
-        raise aiohttp.ClientPayloadError("reset") from None
+    if not refused and len(content) > LONGEST_ANSWER:
+        raise OutcomeUnknown("the answer is longer than any that is documented; told or not told")
+    if answer.headers.get("Content-Encoding", "identity").strip().lower() == "identity":
+        return bytes(content[:LONGEST_ANSWER])
+    if refused:
+        return b""  # it is never unpacked: a kilobyte may hold a gigabyte
+    raise OutcomeUnknown("the answer is packed, though it was asked not to be; told or not told")
 
 
-def _cause(error: Exception) -> str:
-    """What went wrong, without the URL that aiohttp puts into its texts."""
+def _no_connection(error: BaseException) -> ConnectionFailed:
+    refused = isinstance(error, aiohttp.ClientHttpProxyError) and error.status == 407
+    return ConnectionFailed(
+        f"no connection: {_cause(error)}; nothing was sent",
+        concerns=Concerns.EVERYBODY if refused else None,  # it wants a password
+    )
+
+
+def _cancelled_by_us() -> bool:
+    """Whether this task was cancelled, and not something that the caller's session waited for."""
+    task = asyncio.current_task()
+    return task is None or task.cancelling() > 0
+
+
+def _others_silenced() -> AbstractContextManager[object]:
+    """While a request is out, ready-made instrumentation of aiohttp keeps still.
+
+    It writes the whole URL into its spans. It is there only if somebody has loaded it.
+    """
+    loaded = sys.modules.get("opentelemetry.instrumentation.utils")
+    silence = getattr(loaded, "suppress_http_instrumentation", contextlib.nullcontext)
+    return cast(AbstractContextManager[object], silence())
+
+
+def _cause(error: BaseException) -> str:
+    """What went wrong, in words that are ours or the system's."""
     if isinstance(error, (aiohttp.ClientConnectorDNSError, socket.gaierror)):
         return "the host name does not resolve"
     if isinstance(error, aiohttp.ClientSSLError):
@@ -213,10 +298,14 @@ def _cause(error: Exception) -> str:
         return "connect timeout"
     if isinstance(error, aiohttp.ClientHttpProxyError):
         return f"the proxy answered HTTP {error.status}"
+    if isinstance(error, aiohttp.InvalidURL):
+        return "base_url is no URL"
     if isinstance(error, TimeoutError):
         return "no whole answer within the timeout"
+    if isinstance(error, _Lost):
+        return str(error)
     if isinstance(error, aiohttp.ClientPayloadError):
         return "the connection ended in the middle"
-    if isinstance(error, OSError) and error.strerror:
-        return error.strerror
+    if isinstance(error, OSError) and isinstance(error.errno, int) and error.errno > 0:
+        return os.strerror(error.errno)
     return "the connection was lost"

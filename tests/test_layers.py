@@ -29,7 +29,7 @@ ROWS = (
     ("bulk", "linger"),
     ("session",),
     ("tokens", "transport", "limits"),
-    ("wire", "batcher", "breaker", "retry", "sandbox", "sources"),
+    ("wire", "batcher", "breaker", "retry", "sandbox", "sources", "evidence"),
     ("models", "settings", "addresses", "ending"),
     ("checks",),
     ("errors", "clock", "words"),
@@ -38,7 +38,7 @@ ROW_OF = {room: number for number, row in enumerate(ROWS) for room in row}
 
 #: Who may import what of the outside. A name with a slash is a folder and all that is in it.
 OWNERS = {
-    "aiohttp": ("transport.py", "client.py", "sandbox/"),
+    "aiohttp": ("transport.py", "evidence.py", "client.py", "sandbox/"),
     "cattrs": ("wire/",),
     "tenacity": ("retry.py",),
     "random": ("retry.py", "sandbox/"),

@@ -4,13 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
+import gzip
+import os
 import socket
-import struct
+import sys
 import traceback
 from collections.abc import AsyncIterator, Awaitable, Callable
 
 import aiohttp
 import pytest
+from attrs import evolve
+from opentelemetry.instrumentation.aiohttp_client import AioHttpClientInstrumentor
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
 from moveworks_shift_async.errors import (
     ClientClosed,
@@ -20,8 +28,10 @@ from moveworks_shift_async.errors import (
     OutcomeUnknown,
 )
 from moveworks_shift_async.settings import Timeouts
-from moveworks_shift_async.transport import AiohttpTransport
+from moveworks_shift_async.transport import LONGEST_ANSWER, AiohttpTransport
 from moveworks_shift_async.wire.http import Request, Response, request_id
+
+from .servers import Handler, accepting, read_request, reset, serving
 
 SECRET = "s3cr3t-in-the-query"
 POST = Request(
@@ -33,45 +43,27 @@ POST = Request(
 GET = Request(method="GET", path="/rest/v1/auth/test", query={"client_secret": SECRET})
 QUICK = Timeouts(connect=0.3, total=0.5)
 
-Handler = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
-
 
 @contextlib.asynccontextmanager
-async def serving(handler: Handler) -> AsyncIterator[tuple[str, list[bytes]]]:
-    """A bare TCP server; its URL and the first bytes of each connection."""
-    heads: list[bytes] = []
-    connections: set[asyncio.Task[None]] = set()
-
-    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        with contextlib.suppress(OSError, asyncio.IncompleteReadError):
-            heads.append(await reader.readuntil(b"\r\n\r\n"))
-            await handler(reader, writer)
-        writer.close()
-        with contextlib.suppress(OSError):
-            await writer.wait_closed()
-
-    def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        connections.add(asyncio.create_task(serve(reader, writer)))
-
-    async with await asyncio.start_server(connected, "127.0.0.1", 0) as server:
-        yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}", heads
-    if connections:
-        await asyncio.wait(connections, timeout=5)
-
-
-@contextlib.asynccontextmanager
-async def transport_to(url: str, timeouts: Timeouts = QUICK) -> AsyncIterator[AiohttpTransport]:
-    """A transport with a pool of its own."""
-    transport = AiohttpTransport(url, timeouts)
+async def transport_to(
+    url: str, timeouts: Timeouts = QUICK, http: aiohttp.ClientSession | None = None
+) -> AsyncIterator[AiohttpTransport]:
+    """A transport with a session of its own, or the caller's."""
+    transport = AiohttpTransport(url, timeouts, http=http)
     try:
         yield transport
     finally:
         await transport.close()
 
 
-async def failure_of(url: str, request: Request = POST) -> MoveworksError:
+async def failure_of(
+    url: str,
+    request: Request = POST,
+    timeouts: Timeouts = QUICK,
+    http: aiohttp.ClientSession | None = None,
+) -> MoveworksError:
     """The error of one exchange, which must not leak what the request held."""
-    async with transport_to(url) as transport:
+    async with transport_to(url, timeouts, http) as transport:
         with pytest.raises(MoveworksError) as raised:
             await transport.exchange(request)
     printed = "".join(traceback.format_exception(raised.value))
@@ -85,13 +77,6 @@ async def failure_of(url: str, request: Request = POST) -> MoveworksError:
 async def read_body(reader: asyncio.StreamReader) -> None:
     """The whole body of `POST`."""
     await reader.readexactly(len(POST.body or b""))
-
-
-async def reset(writer: asyncio.StreamWriter) -> None:
-    """End the connection with a TCP reset."""
-    sock: socket.socket = writer.get_extra_info("socket")
-    sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-    writer.transport.abort()
 
 
 async def test_an_answer_comes_back_whole() -> None:
@@ -379,3 +364,256 @@ async def test_waiting_for_the_answer_is_bounded_by_the_total() -> None:
 def test_a_response_hides_its_body() -> None:
     """Bodies may hold personal data."""
     assert "private" not in repr(Response(status=200, body=b"private"))
+
+
+async def test_a_final_101_is_unknown() -> None:
+    """A server that changes to another protocol has answered nothing."""
+
+    async def handler(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await read_body(reader)
+        writer.write(b"HTTP/1.1 101 X\r\nUpgrade: other\r\nConnection: upgrade\r\n\r\n")
+        await writer.drain()
+
+    async with serving(handler) as (url, _):
+        assert isinstance(await failure_of(url), OutcomeUnknown)
+
+
+# -- answers without bounds ------------------------------------------------------------------------
+
+
+async def pour(writer: asyncio.StreamWriter, head: bytes, part: bytes) -> int:
+    """Send an answer without an end; how much of it was taken until the client went."""
+    poured = 0
+    writer.write(head)
+    with contextlib.suppress(OSError):
+        while True:
+            writer.write(part)
+            await writer.drain()
+            poured += len(part)
+    return poured
+
+
+@pytest.mark.parametrize(
+    "head",
+    [b"Content-Length: 400000000\r\n", b"", b"Content-Encoding: gzip\r\n"],
+    ids=["long", "endless", "packed"],
+)
+@pytest.mark.parametrize("status", [404, 400, 503, 307])
+async def test_of_a_long_refusal_only_a_part_is_read(status: int, head: bytes) -> None:
+    """The status says enough; the connection is left."""
+    poured: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+
+    async def handler(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await read_body(reader)
+        line = f"HTTP/1.1 {status} X\r\n".encode()
+        poured.set_result(await pour(writer, line + head + b"\r\n", b"x" * 65536))
+
+    async with serving(handler) as (url, _), transport_to(url, Timeouts()) as transport:
+        response = await transport.exchange(POST)
+        taken = await poured
+    assert response.status == status
+    assert len(response.body) <= LONGEST_ANSWER
+    assert taken < 100_000_000
+
+
+@pytest.mark.parametrize("head", [b"", b"Content-Encoding: gzip\r\n"], ids=["plain", "packed"])
+async def test_a_success_without_an_end_is_unknown(head: bytes) -> None:
+    """No documented answer is that long, so nobody can say what it means."""
+
+    async def handler(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await read_body(reader)
+        await pour(writer, b"HTTP/1.1 200 OK\r\n" + head + b"\r\n", b"x" * 65536)
+
+    async with serving(handler) as (url, _), transport_to(url, Timeouts()) as transport:
+        with pytest.raises(OutcomeUnknown, match="longer"):
+            await transport.exchange(POST)
+
+
+@pytest.mark.parametrize(("status", "kind"), [(404, None), (200, OutcomeUnknown)])
+async def test_nothing_is_unpacked(status: int, kind: type[MoveworksError] | None) -> None:
+    """A few kilobytes may hold a gigabyte; a refusal is one by its status alone."""
+    packed = gzip.compress(b" " * 50_000_000)
+
+    async def handler(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await read_body(reader)
+        head = f"HTTP/1.1 {status} X\r\nContent-Encoding: gzip\r\n"
+        writer.write(f"{head}Content-Length: {len(packed)}\r\n\r\n".encode() + packed)
+        await writer.drain()
+
+    async with serving(handler) as (url, _), transport_to(url, Timeouts()) as transport:
+        if kind is None:
+            assert (await transport.exchange(POST)).body == b""
+        else:
+            with pytest.raises(kind, match="packed"):
+                await transport.exchange(POST)
+
+
+@pytest.mark.parametrize("length", [LONGEST_ANSWER, LONGEST_ANSWER + 1])
+async def test_the_longest_answer_that_is_read(length: int) -> None:
+    """One byte more is too long."""
+
+    async def handler(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await read_body(reader)
+        head = f"HTTP/1.1 200 OK\r\nContent-Encoding: identity\r\nContent-Length: {length}"
+        writer.write(head.encode() + b"\r\n\r\n" + b"x" * length)
+        await writer.drain()
+
+    async with serving(handler) as (url, _), transport_to(url, Timeouts()) as transport:
+        if length > LONGEST_ANSWER:
+            with pytest.raises(OutcomeUnknown):
+                await transport.exchange(POST)
+        else:
+            assert len((await transport.exchange(POST)).body) == length
+
+
+@pytest.mark.parametrize(("status", "refused"), [(400, True), (429, True), (503, False)])
+async def test_a_refusal_whose_body_breaks_off_is_one_all_the_same(
+    status: int, refused: bool
+) -> None:
+    """Its status has said that nobody was told; a 5xx says nothing of the kind."""
+
+    async def handler(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await read_body(reader)
+        writer.write(f"HTTP/1.1 {status} X\r\nContent-Length: 100\r\n\r\n{{".encode())
+        await writer.drain()
+
+    async with serving(handler) as (url, _), transport_to(url) as transport:
+        if refused:
+            assert (await transport.exchange(POST)).status == status
+        else:
+            with pytest.raises(OutcomeUnknown):
+                await transport.exchange(POST)
+
+
+# -- what a request carries, and what it leaves behind ---------------------------------------------
+
+
+async def test_a_reset_during_a_long_body_quotes_no_url() -> None:
+    """aiohttp puts the URL into `strerror`; the words are the system's, and hold no secret."""
+    long = evolve(POST, body=b'{"text":"private"}' + b" " * 40_000_000)
+
+    async def handler(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read(100)
+        await reset(writer)
+
+    async with serving(handler) as (url, _):
+        error = await failure_of(url, long, Timeouts())
+    assert isinstance(error, OutcomeUnknown)
+    assert any(os.strerror(number) in str(error) for number in (errno.ECONNRESET, errno.EPIPE))
+
+
+@pytest.mark.parametrize("left", [False, True])
+async def test_the_words_of_a_library_are_never_quoted(left: bool) -> None:
+    """Whatever an exception of the caller's session says, it stays out of ours and its context."""
+
+    async def fail(
+        request: aiohttp.ClientRequest,
+        handler: Callable[[aiohttp.ClientRequest], Awaitable[aiohttp.ClientResponse]],
+    ) -> aiohttp.ClientResponse:
+        if left:
+            await handler(request)
+        raise OSError(errno.ECONNRESET, f"cannot write to {request.url}", str(request.url))
+
+    async with serving(after_body_close) as (url, _):
+        http = aiohttp.ClientSession(middlewares=[fail])
+        await failure_of(url, POST, http=http)
+        await http.close()
+
+
+async def test_no_cookie_is_sent_back() -> None:
+    """A cookie would tie requests to one another, and to whoever set it."""
+    heads: list[bytes] = []
+
+    async def handler(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        heads.append(await read_request(reader))
+        writer.write(b"HTTP/1.1 204 X\r\nSet-Cookie: a=b; Path=/\r\n\r\n")
+        await writer.drain()
+
+    async with accepting(handler) as url, transport_to(url.replace("127.0.0.1", "localhost")) as t:
+        await t.exchange(POST)
+        await t.exchange(POST)
+    assert len(heads) == 2
+    assert not any(b"cookie" in head.lower() for head in heads)
+    assert all(b"\r\nConnection: close\r\n" in head for head in heads)
+
+
+@pytest.mark.parametrize("request_", [POST, GET], ids=["post", "get"])
+async def test_a_url_that_is_none_sent_nothing(request_: Request) -> None:
+    """aiohttp finds it before there is a connection."""
+    error = await failure_of("http://[bad", request_)
+    assert isinstance(error, ConnectionFailed)
+
+
+async def test_a_get_through_a_proxy_that_dropped_it_may_have_been_seen() -> None:
+    """The proxy had all of it, for there was no more than a head."""
+
+    async def handler(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reset(writer)
+
+    async with serving(handler) as (url, _):
+        transport = AiohttpTransport("http://api.test", QUICK, proxy=url)
+        with pytest.raises(OutcomeUnknown):
+            await transport.exchange(GET)
+        await transport.close()
+
+
+async def test_a_mock_that_does_not_fit_this_aiohttp_is_named(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """No session was given, so none is blamed."""
+
+    async def broken(*args: object, **kwargs: object) -> None:
+        raise TypeError("missing 1 required keyword-only argument: 'stream_writer'")
+
+    monkeypatch.setattr(aiohttp.ClientSession, "_request", broken)
+    error = await failure_of("http://api.test")
+    assert isinstance(error, NotSent)
+    assert "aioresponses" in str(error)
+    assert "`http`" not in str(error)
+
+
+# -- instrumentation that others have loaded -------------------------------------------------------
+
+
+@pytest.mark.parametrize("theirs", [False, True], ids=["our session", "the caller's session"])
+async def test_instrumentation_of_aiohttp_keeps_still_while_a_request_is_out(theirs: bool) -> None:
+    """It would write the URL, and with it SHIFT's secret; the caller's own requests are traced."""
+    spans = InMemorySpanExporter()
+    provider = TracerProvider()
+    provider.add_span_processor(SimpleSpanProcessor(spans))
+    instrumentor = AioHttpClientInstrumentor()
+    instrumentor.instrument(tracer_provider=provider)
+    try:
+        async with serving(after_body_ok) as (url, heads):
+            http = aiohttp.ClientSession() if theirs else None
+            transport = AiohttpTransport(url, Timeouts(), http=http)
+            assert (await transport.exchange(POST)).status == 204
+            assert spans.get_finished_spans() == ()
+            async with aiohttp.ClientSession() as own:
+                await own.post(f"{url}/mine", data=POST.body)
+            await transport.close()
+            if http is not None:
+                await http.close()
+    finally:
+        instrumentor.uninstrument()
+    assert len(heads) == 2
+    assert len(spans.get_finished_spans()) == 1
+
+
+async def after_body_ok(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    """Done."""
+    await read_body(reader)
+    writer.write(b"HTTP/1.1 204 X\r\n\r\n")
+    await writer.drain()
+
+
+async def test_without_instrumentation_nothing_is_imported_for_it() -> None:
+    """OpenTelemetry is looked for among what is loaded already."""
+    names = {name for name in sys.modules if name.startswith("opentelemetry.instrumentation.utils")}
+    saved = {name: sys.modules.pop(name) for name in names}
+    try:
+        async with serving(after_body_ok) as (url, _), transport_to(url) as transport:
+            await transport.exchange(POST)
+        assert "opentelemetry.instrumentation.utils" not in sys.modules
+    finally:
+        sys.modules.update(saved)

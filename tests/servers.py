@@ -1,0 +1,69 @@
+"""Bare TCP servers on loopback that answer as a test says: early, late, twice, half, or never."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import socket
+import struct
+from collections.abc import AsyncIterator, Awaitable, Callable
+
+Handler = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
+
+
+OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}"
+
+
+@contextlib.asynccontextmanager
+async def accepting(handler: Handler, host: str = "127.0.0.1") -> AsyncIterator[str]:
+    """A bare TCP server that lets `handler` have each connection; its URL."""
+    connections: set[asyncio.Task[None]] = set()
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            with contextlib.suppress(OSError, asyncio.IncompleteReadError):
+                await handler(reader, writer)
+            writer.close()
+            with contextlib.suppress(OSError):
+                await writer.wait_closed()
+        finally:
+            writer.transport.abort()
+
+    def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        connections.add(asyncio.create_task(serve(reader, writer)))
+
+    async with await asyncio.start_server(connected, host, 0) as server:
+        try:
+            yield f"http://{host}:{server.sockets[0].getsockname()[1]}"
+        finally:
+            for connection in connections:
+                connection.cancel()
+            if connections:
+                await asyncio.wait(connections)
+
+
+@contextlib.asynccontextmanager
+async def serving(handler: Handler) -> AsyncIterator[tuple[str, list[bytes]]]:
+    """A bare TCP server that reads the head first; its URL and the heads it has read."""
+    heads: list[bytes] = []
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        heads.append(await reader.readuntil(b"\r\n\r\n"))
+        await handler(reader, writer)
+
+    async with accepting(serve) as url:
+        yield url, heads
+
+
+async def read_request(reader: asyncio.StreamReader) -> bytes:
+    """One whole request with a `Content-Length`, or without a body."""
+    head = await reader.readuntil(b"\r\n\r\n")
+    length = head.lower().partition(b"content-length:")[2].partition(b"\r\n")[0]
+    return head + await reader.readexactly(int(length or 0))
+
+
+async def reset(writer: asyncio.StreamWriter) -> None:
+    """End the connection with a TCP reset."""
+    sock: socket.socket = writer.get_extra_info("socket")
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    writer.transport.abort()
