@@ -58,7 +58,8 @@ class MoveworksClient:
 
     `base_url` is a `Region` or any https URL. `rate_limit` is what this process may use.
     `max_in_flight` bounds the requests on their way at once. `http` is an aiohttp session of
-    yours, used and never closed. `gate` is where the rate limit is kept: a `FileGate` shares it
+    yours, used and never closed; each request takes a new connection of it, and is sent once,
+    whatever its middlewares do. `gate` is where the rate limit is kept: a `FileGate` shares it
     with other processes of this machine, or one of your own, see `limits.gate.Gate`. Raises
     `ConfigurationError` for what cannot work.
     """
@@ -215,9 +216,10 @@ def _session(
     url = check_base_url(base_url)
     proxy = None if http is not None else settings.proxy_from_env(url)
     transport = AiohttpTransport(url, timeout, http=http, proxy=proxy, clock=clock)
-    if http is not None and http.connector is not None and http.connector.limit:
+    if http is not None and http.connector is not None:
         # The caller's pool must not become the queue: waiting there would use up the timeout.
-        max_in_flight = min(max_in_flight, http.connector.limit)
+        rooms = (http.connector.limit, http.connector.limit_per_host)
+        max_in_flight = min(max_in_flight, *(room for room in rooms if room))
     authorizer = _authorizer(credentials, transport, rate_limit.per, clock)
     if not authorizer.renews:
         retry = evolve(retry, replay_unauthenticated=False)

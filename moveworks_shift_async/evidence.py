@@ -18,6 +18,9 @@ from aiohttp.abc import AbstractStreamWriter
 
 # Every answer begins so (RFC 9112, section 4).
 _BEGINNING = b"HTTP/"
+# Under TLS the event loop keeps up to 64 KiB of its own that nobody can see. Writing in pieces of
+# as much bounds what may still wait there when the last one is handed over.
+_PIECE = 65_536
 
 
 class Body(aiohttp.Payload):
@@ -70,16 +73,12 @@ class Body(aiohttp.Payload):
         protocol.force_close()  # whatever comes later on this connection answers nobody
         self._listener = _Listener(transport, protocol)
         self.begun = True
-        await writer.write(self._content)
-        await _all_handed_on(transport, writer)
+        # Not 0: asyncio's TLS transport would then pause for ever with nothing to write.
+        transport.set_write_buffer_limits(high=1, low=0)
+        for start in range(0, max(1, len(self._content)), _PIECE):
+            await writer.write(memoryview(self._content)[start : start + _PIECE])
+            await writer.drain()  # until the connection keeps nothing back
         self._listener.asked = True
-
-
-async def _all_handed_on(transport: asyncio.Transport, writer: AbstractStreamWriter) -> None:
-    """Wait until the system has taken every byte."""
-    # Not 0: asyncio's TLS transport would then pause for ever with nothing to write.
-    transport.set_write_buffer_limits(high=1, low=0)
-    await writer.drain()
 
 
 class _Listener(asyncio.Protocol):

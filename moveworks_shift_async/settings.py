@@ -123,7 +123,7 @@ class RateLimit:
 class Timeouts:
     """Bounds in seconds. Waiting for the rate limit counts against none of them."""
 
-    #: To open a connection, TLS included.
+    #: To have a connection: a place in your own pool, name, all addresses and TLS together.
     connect: float = field(default=10.0, validator=number(above=0))
     #: One request, from its start to the last byte of its answer.
     total: float = field(default=60.0, validator=number(above=0))

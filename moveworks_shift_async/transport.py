@@ -20,8 +20,7 @@ import socket
 import sys
 import uuid
 from collections.abc import Awaitable, Callable
-from contextlib import AbstractContextManager
-from typing import Protocol, cast
+from typing import Protocol
 
 import aiohttp
 from attrs import define, field
@@ -154,8 +153,7 @@ class AiohttpTransport:
         return self._own
 
     def _timeout(self) -> aiohttp.ClientTimeout:
-        # `connect` bounds the wait for a place in the caller's pool, the name resolution, all
-        # addresses of the host and TLS together; `sock_connect` would bound each address.
+        # `connect` bounds a place in the caller's pool, the name, all addresses and TLS together.
         return aiohttp.ClientTimeout(total=self.timeouts.total, connect=self.timeouts.connect)
 
     def _last_step(
@@ -214,7 +212,7 @@ _HEADERS = {
 
 
 def _middlewares_of(session: aiohttp.ClientSession) -> tuple[aiohttp.ClientMiddlewareType, ...]:
-    """What the caller's session sends through; a request's own middlewares would replace it."""
+    """The caller's own, which the middlewares of a request would replace."""
     try:
         return tuple(session._middlewares)
     except AttributeError:
@@ -278,14 +276,15 @@ def _cancelled_by_us() -> bool:
     return task is None or task.cancelling() > 0
 
 
-def _others_silenced() -> AbstractContextManager[object]:
+def _others_silenced() -> contextlib.AbstractContextManager[object]:
     """While a request is out, ready-made instrumentation of aiohttp keeps still.
 
     It writes the whole URL into its spans. It is there only if somebody has loaded it.
     """
     loaded = sys.modules.get("opentelemetry.instrumentation.utils")
+    silence: Callable[[], contextlib.AbstractContextManager[object]]
     silence = getattr(loaded, "suppress_http_instrumentation", contextlib.nullcontext)
-    return cast(AbstractContextManager[object], silence())
+    return silence()
 
 
 def _cause(error: BaseException) -> str:

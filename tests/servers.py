@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import socket
+import ssl
 import struct
 from collections.abc import AsyncIterator, Awaitable, Callable
 
@@ -15,8 +16,8 @@ OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}"
 
 
 @contextlib.asynccontextmanager
-async def accepting(handler: Handler, host: str = "127.0.0.1") -> AsyncIterator[str]:
-    """A bare TCP server that lets `handler` have each connection; its URL."""
+async def accepting(handler: Handler, tls: ssl.SSLContext | None = None) -> AsyncIterator[str]:
+    """A bare server that lets `handler` have each connection, with TLS or without; its URL."""
     connections: set[asyncio.Task[None]] = set()
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -32,9 +33,9 @@ async def accepting(handler: Handler, host: str = "127.0.0.1") -> AsyncIterator[
     def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         connections.add(asyncio.create_task(serve(reader, writer)))
 
-    async with await asyncio.start_server(connected, host, 0) as server:
+    async with await asyncio.start_server(connected, "127.0.0.1", 0, ssl=tls) as server:
         try:
-            yield f"http://{host}:{server.sockets[0].getsockname()[1]}"
+            yield f"{'http' if tls is None else 'https'}://127.0.0.1:{server.sockets[0].getsockname()[1]}"
         finally:
             for connection in connections:
                 connection.cancel()

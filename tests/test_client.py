@@ -421,9 +421,10 @@ async def test_a_wrong_event_costs_one_round_of_requests(sandbox: Sandbox) -> No
     assert report.requests <= 4
 
 
-async def test_a_small_pool_of_the_callers_is_not_the_queue(sandbox: Sandbox) -> None:
+@pytest.mark.parametrize("room", ["limit", "limit_per_host"])
+async def test_a_small_pool_of_the_callers_is_not_the_queue(sandbox: Sandbox, room: str) -> None:
     """The gate takes no more at once than the caller's connector has room for."""
-    connector = aiohttp.TCPConnector(limit=2)
+    connector = aiohttp.TCPConnector(**{room: 2})  # type: ignore[arg-type]
     async with (
         aiohttp.ClientSession(connector=connector) as http,
         client_of(sandbox, http=http) as client,

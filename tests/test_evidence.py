@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import socket
+import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
 import aiohttp
 import pytest
+import trustme
 from aiohttp.abc import AbstractResolver, ResolveResult
 
 from moveworks_shift_async.errors import (
@@ -274,6 +276,50 @@ async def test_a_proxy_of_the_callers_session_gets_a_new_connection_too() -> Non
             await (await http.get("http://api.test/mine")).read()
             assert (await transport.exchange(POST)).status == 200
     assert asked == [[b"http://api.test/mine"], [b"http://api.test/send"]]
+
+
+@contextlib.asynccontextmanager
+async def tls_session() -> AsyncIterator[tuple[ssl.SSLContext, aiohttp.ClientSession]]:
+    """A server's TLS context, and a session that trusts it."""
+    authority = trustme.CA()
+    server = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    authority.issue_cert("127.0.0.1").configure_cert(server)
+    client = ssl.create_default_context()
+    authority.configure_trust(client)
+    yield server, aiohttp.ClientSession(connector=aiohttp.TCPConnector(ssl=client))
+
+
+@pytest.mark.parametrize("request_", [POST, LONG], ids=["short", "long"])
+async def test_an_answer_through_tls_counts_when_all_has_left(request_: Request) -> None:
+    """The handshake and its tickets are no early answer, and waiting to the end has an end."""
+    read: list[int] = []
+
+    async def handler(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        read.append(len((await read_request(reader)).partition(b"\r\n\r\n")[2]))
+        writer.write(OK)
+        await writer.drain()
+
+    async with (
+        tls_session() as (tls, http),
+        accepting(handler, tls) as url,
+        transport_to(url, http) as transport,
+    ):
+        assert (await transport.exchange(request_)).status == 200
+        assert (await transport.exchange(request_)).status == 200
+    assert read == [len(request_.body or b"")] * 2
+
+
+async def test_an_answer_through_tls_while_the_body_leaves_is_no_answer() -> None:
+    """As without TLS."""
+
+    async def early(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(OK)
+        await writer.drain()
+        await asyncio.Event().wait()
+
+    async with tls_session() as (tls, http), accepting(early, tls) as url:
+        assert isinstance(await outcome_of(url, LONG, http), OutcomeUnknown)
 
 
 # -- a body leaves once ----------------------------------------------------------------------------
