@@ -28,6 +28,13 @@ def test_the_more_urgent_is_served_first() -> None:
     assert order == ["urgent 0", "urgent 1", "normal 0", "bulk 0", "bulk 1"]
 
 
+def test_who_comes_back_is_the_first_of_its_lane() -> None:
+    """And of no other."""
+    lanes = fill(urgent=1, normal=2)
+    lanes.add("back", "normal", first=True)
+    assert [lanes.pop() for _ in range(len(lanes))] == ["urgent 0", "back", "normal 0", "normal 1"]
+
+
 def test_a_lower_lane_gets_a_tenth() -> None:
     """However many urgent calls keep coming, every tenth slot is the job's."""
     lanes = fill(urgent=200, bulk=200)

@@ -52,6 +52,29 @@ def test_nothing_learned_is_a_burst() -> None:
     assert window.snapshot(0).mode == "burst"
 
 
+def test_a_short_first_episode_costs_no_more_than_the_burst() -> None:
+    """A probe that passes at once says that no window was full: the rate stays nearly whole."""
+    window = window_at()
+    for _ in range(constants.BURST_DEPTH):
+        window.answered(window.start(0.0), 0.0)
+    refuse(window, 1.0)
+    now = reopen(window, 1.0)
+    assert now - 1.0 < constants.CALM * PER
+    assert window.snapshot(now).rate == pytest.approx(constants.FALL * window.quota.rate)
+
+
+def test_a_long_first_episode_is_a_window_that_was_full() -> None:
+    """What had been answered in it is what the others left, but never below half."""
+    for answered, rate in ((80, constants.FALL * 80 / PER), (20, constants.LEAST_FALL * 2)):
+        window, now = window_at(), 0.0
+        for _ in range(answered):
+            now += window.wait(now)
+            window.answered(window.start(now), now)
+        refuse(window, 5.0, retry_after=20.0)
+        now = reopen(window, 5.0)
+        assert window.snapshot(now).rate == pytest.approx(rate, rel=2e-3)
+
+
 def test_one_episode_is_one_lesson() -> None:
     """Refusals of what was sent before the first 429 change nothing but an asked-for pause."""
     window = window_at()

@@ -5,7 +5,10 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import threading
+from asyncio import AbstractEventLoop
+from collections.abc import Iterator
 from math import inf
+from typing import Any
 
 import pytest
 from attrs import define
@@ -227,6 +230,124 @@ def test_a_loop_that_dies_with_waiters_blocks_nobody() -> None:
     waiter._log_destroy_pending = False  # type: ignore[attr-defined]
 
 
+@contextlib.contextmanager
+def stopped_loop(gate: ProcessGate, *names: str, log: list[str]) -> Iterator[AbstractEventLoop]:
+    """An event loop in which these wait for the gate, and which stands still."""
+    loop = asyncio.new_event_loop()
+    tasks = [loop.create_task(take(gate, name, log)) for name in names]
+    loop.run_until_complete(settle())
+    yield loop
+    for task in tasks:
+        task.cancel()
+    loop.run_until_complete(asyncio.gather(*tasks, return_exceptions=True))
+    loop.close()
+
+
+def test_a_loop_that_stands_still_takes_no_slot_from_the_others() -> None:
+    """Those in it are passed over; when it runs again they have their places, in their order."""
+    clock, log = FakeClock(), list[str]()
+    gate = make_gate(clock, budget=1)
+    gate.release(asyncio.run(gate.acquire()), counted=True)
+    with stopped_loop(gate, "still 1", "still 2", log=log) as loop:
+
+        async def others() -> None:
+            async with asyncio.TaskGroup() as tasks:
+                for name in "abc":
+                    tasks.create_task(take(gate, name, log))
+                for number in range(3):
+                    await clock.advance(FULL_WINDOW)
+                    assert len(log) == number + 1
+
+        asyncio.run(others())
+        assert log == ["a", "b", "c"]
+        assert gate.snapshot().in_flight == 0
+        clock.time += FULL_WINDOW
+        loop.run_until_complete(settle())
+        assert log[3:] == ["still 1"]
+        loop.run_until_complete(clock.advance(FULL_WINDOW))
+    assert log[3:] == ["still 1", "still 2"]
+
+
+def test_a_loop_that_stops_keeps_no_timer_for_the_others() -> None:
+    """Each loop has its own: nothing else happens, and the second one is served all the same."""
+    gate = ProcessGate(LearningWindow.of(1, 0.05, 32))
+    slot = asyncio.run(gate.acquire())
+    first = asyncio.new_event_loop()
+    running = threading.Thread(target=first.run_forever)
+    running.start()
+    waiting = asyncio.run_coroutine_threadsafe(gate.acquire(), first)
+
+    async def second() -> None:
+        while not gate.snapshot().waiting:  # noqa: ASYNC110 - another thread's
+            await asyncio.sleep(0)
+        mine = asyncio.create_task(gate.acquire())
+        await settle()
+        gate.release(slot, counted=True)
+        first.call_soon_threadsafe(first.stop)
+        running.join()
+        await mine
+
+    asyncio.run(asyncio.wait_for(second(), 60))
+    waiting.cancel()
+    first.run_until_complete(settle())
+    first.close()
+
+
+class ClosedJustNow(asyncio.SelectorEventLoop):
+    """A loop that is closed between the question whether it runs and the answer."""
+
+    closes = False
+
+    def is_running(self) -> bool:
+        """So it seems."""
+        return self.closes or super().is_running()
+
+    def call_soon_threadsafe(self, *args: Any, **options: Any) -> Any:  # type: ignore[override]
+        """But nobody is there."""
+        if self.closes:
+            raise RuntimeError("Event loop is closed")
+        return super().call_soon_threadsafe(*args, **options)
+
+
+@pytest.mark.parametrize("ending", ["granted", "paused"])
+def test_a_waiter_whose_loop_was_closed_just_now_keeps_no_slot(ending: str) -> None:
+    """It is given back at once, and a 429 that makes its wait hopeless is still everybody's."""
+    gate = make_gate(FakeClock(), budget=2, max_in_flight=1)
+    loop = ClosedJustNow()
+    slot = loop.run_until_complete(gate.acquire())
+    waiter = loop.create_task(gate.acquire(gate.clock.now() + 3 * WINDOW))
+    loop.run_until_complete(settle())
+    loop.closes = True
+    if ending == "granted":
+        gate.release(slot, counted=False)
+        assert gate.snapshot().used == 0
+    else:
+        gate.refused(slot, 9 * WINDOW)
+        assert gate.snapshot().paused_for == 9 * WINDOW
+    assert (gate.snapshot().in_flight, gate.snapshot().waiting) == (0, 0)
+    loop.closes = False
+    waiter.cancel()
+    loop.run_until_complete(asyncio.gather(waiter, return_exceptions=True))
+    loop.close()
+    assert gate.snapshot().in_flight == 0
+
+
+async def test_a_newcomer_overtakes_nobody(clock: FakeClock) -> None:
+    """Also where a slot is free already and the timer for those who wait has not rung."""
+    gate, log = make_gate(clock, budget=1), list[str]()
+    gate.release(await gate.acquire(), counted=True)
+    async with asyncio.TaskGroup() as tasks:
+        tasks.create_task(take(gate, "first", log))
+        await settle()
+        clock.time += FULL_WINDOW
+        tasks.create_task(take(gate, "newcomer", log))
+        await settle()
+        await clock.advance(0)
+        assert log == ["first"]
+        await clock.advance(FULL_WINDOW)
+    assert log == ["first", "newcomer"]
+
+
 async def test_what_a_journal_knows_holds_its_slots(clock: FakeClock) -> None:
     """A gate that is told counts it for the rest of its window, beside what it knows itself."""
     gate, log = make_gate(clock, budget=3), list[str]()
@@ -291,6 +412,21 @@ def test_clients_of_one_organisation_share_a_gate() -> None:
     leave_gate("org", carol)
     clock.time += FULL_WINDOW
     leave_gate("nobody", carol)
+    assert "org" not in process._gates
+
+
+def test_a_pause_outlives_the_clients_and_the_window() -> None:
+    """A server that asked for more than a window of quiet gets it from the next client, too."""
+    clock, limit, ann = FakeClock(), RateLimit(requests=2, per=WINDOW), User()
+    gate = join_gate("org", ann, limit, 32, clock)
+    gate.refused(asyncio.run(gate.acquire()), 5 * WINDOW)
+    leave_gate("org", ann)
+    clock.time += 2 * WINDOW
+    bob = User()
+    assert join_gate("org", bob, limit, 32, clock).snapshot().paused_for == 3 * WINDOW
+    leave_gate("org", bob)
+    clock.time += 3 * WINDOW
+    leave_gate("nobody", bob)
     assert "org" not in process._gates
 
 

@@ -9,7 +9,7 @@ import math
 from collections import deque
 
 import pytest
-from hypothesis import assume, given
+from hypothesis import assume, example, given
 from hypothesis import strategies as st
 from hypothesis.stateful import (
     RuleBasedStateMachine,
@@ -370,3 +370,52 @@ def test_a_clock_set_back_changes_no_wait(state: tuple[LearningWindow, float], b
     before = window.wait(now)
     assert window.wait(now - window.quota.per * CLOCK_SLACK / 2) == before
     assert window.wait(now - by) == pytest.approx(before, abs=1e-6 + 2 * CLOCK_SLACK * 60)
+
+
+STEPS = st.lists(
+    st.tuples(
+        st.sampled_from(["start", "answered", "refused", "unused", "observed"]),
+        st.floats(0.0, 40.0),
+    ),
+    max_size=40,
+)
+
+
+@given(STEPS, st.floats(0.0, 1.0), st.floats(1.0, 1e6))
+@example([("start", 0.0), ("start", 5.0)], 0.5, 1000.0)  # one in flight is moved
+@example(  # ... and what it may be
+    [("start", 0.0), ("observed", 1.0), ("unused", 1.0), ("start", 20.0)], 0.5, 1000.0
+)
+def test_a_clock_that_was_set_back_changes_nothing_that_follows(
+    steps: list[tuple[str, float]], part: float, by: float
+) -> None:
+    """Slots, those in flight included, pause, probe and pace all move with it."""
+    plain, moved = LearningWindow.of(3, 60.0, 8), LearningWindow.of(3, 60.0, 8)
+    now, back, slots = 1000.0, 0.0, list[tuple[Slot, Slot]]()
+    for number, (what, later) in enumerate(steps):
+        now += later
+        if number == int(part * len(steps)):  # seen before and after
+            plain.wait(now)
+            moved.wait(now)
+            back = by
+        there = now - back
+        assert moved.wait(there) == pytest.approx(plain.wait(now), abs=1e-3)
+        if what == "observed":
+            plain.observed([now - 7.0, now - 50.0], now)
+            moved.observed([there - 7.0, there - 50.0], there)
+        elif what == "start":
+            ready = max(plain.wait(now), moved.wait(there))
+            if ready < math.inf:
+                now += ready + 1e-3
+                slots.append((plain.start(now), moved.start(now - back)))
+        elif slots:
+            one, other = slots.pop()
+            getattr(plain, what)(one, now)
+            getattr(moved, what)(other, there)
+        here, there_ = plain.window.held(now), moved.window.held(now - back)
+        assert here[0] == there_[0]
+        assert now - here[1] == pytest.approx(now - back - there_[1], abs=1e-3)
+        same = ("paused_for", "rate")
+        ours, theirs = plain.snapshot(now), moved.snapshot(now - back)
+        for name in same:
+            assert getattr(ours, name) == pytest.approx(getattr(theirs, name), abs=1e-3)

@@ -44,9 +44,11 @@ class Lanes(Generic[T]):
     #: Times that a lane which waits was passed over since it was last served.
     _passed: dict[Priority, int] = field(factory=lambda: dict.fromkeys(PRIORITIES, 0), init=False)
 
-    def add(self, item: T, priority: Priority) -> None:
-        """Let `item` wait at the end of its lane."""
+    def add(self, item: T, priority: Priority, *, first: bool = False) -> None:
+        """Let `item` wait at the end of its lane, or as its first."""
         self._queues[priority][item] = None
+        if first:
+            self._queues[priority].move_to_end(item, last=False)
 
     def discard(self, item: T) -> None:
         """Let `item` wait no longer, if it does."""

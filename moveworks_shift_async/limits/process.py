@@ -1,8 +1,12 @@
-"""The gate of this process: who waits, in which order, and one timer for all of them.
+"""The gate of this process: who waits, in which order, and one timer in each event loop.
 
 Waiters stand in lanes, first come first served in each, from whatever thread and event loop. State
 changes in synchronous steps under a thread lock that is never held across an await. A granted slot
 whose waiter was cancelled goes back, so cancelling anybody at any moment loses nothing.
+
+An event loop may stop, for a while or for good, and nobody is told. Every loop in which somebody
+waits has a timer of its own, so none depends on another; and a waiter whose loop stands still when
+its turn comes is passed over: it takes its place again when the loop runs.
 """
 
 from __future__ import annotations
@@ -30,6 +34,7 @@ class _Waiter:
     loop: asyncio.AbstractEventLoop
     future: asyncio.Future[Slot]
     deadline: float
+    priority: Priority
     granted: Slot | None = None
 
     def wake(self, result: Slot | Exception) -> None:
@@ -46,6 +51,20 @@ class _Waiter:
             self.future.set_result(result)
         else:
             self.future.set_exception(result)
+
+
+@define(eq=False)
+class _Bell:
+    """The timer of one event loop in which somebody waits."""
+
+    waiters: set[_Waiter] = field(factory=set)
+    #: Those whose turn came while the loop stood still, the first first.
+    asleep: list[_Waiter] = field(factory=list)
+    timer: Timer | None = None
+    #: When it rings.
+    due: float = inf
+    #: The loop was asked to set it, and has not come to do it.
+    asked: bool = False
 
 
 def _running_loop() -> asyncio.AbstractEventLoop | None:
@@ -99,10 +118,7 @@ class ProcessGate:
     #: Whoever joined and has not left; a client that was forgotten unclosed leaves by itself.
     users: weakref.WeakSet[Any] = field(factory=weakref.WeakSet)
     _queue: Lanes[_Waiter] = field(factory=Lanes)
-    _timer: Timer | None = None
-    _timer_loop: asyncio.AbstractEventLoop | None = None
-    #: When the timer rings.
-    _due: float = inf
+    _bells: dict[asyncio.AbstractEventLoop, _Bell] = field(factory=dict)
     _lock: contextlib.AbstractContextManager[Any] = field(factory=threading.RLock)
 
     async def acquire(self, deadline: float = inf, priority: Priority = "normal") -> Slot:
@@ -140,8 +156,9 @@ class ProcessGate:
             self.window.refused(slot, self.clock.now(), retry_after)
             late = [w for w in self._queue if w.deadline < self.window.pause_until]
             for waiter in late:
-                self._queue.discard(waiter)
-                waiter.wake(_too_late())
+                self._remove(waiter)
+                with contextlib.suppress(RuntimeError):  # its loop was closed under it
+                    waiter.wake(_too_late())
             self._dispatch()
 
     def observed(self, ages: Iterable[float]) -> None:
@@ -168,8 +185,9 @@ class ProcessGate:
             if now + self.window.least_wait(now, self._queue.ahead(priority)) > deadline:
                 raise _too_late()
             loop = asyncio.get_running_loop()
-            waiter = _Waiter(loop, loop.create_future(), deadline)
+            waiter = _Waiter(loop, loop.create_future(), deadline, priority)
             self._queue.add(waiter, priority)
+            self._bells.setdefault(loop, _Bell()).waiters.add(waiter)
             self._arm(now)
             return waiter
 
@@ -177,26 +195,68 @@ class ProcessGate:
         with self._lock:
             if waiter.granted is not None:
                 self.window.unused(waiter.granted, self.clock.now())
-            self._queue.discard(waiter)
+            self._remove(waiter)
             self._dispatch()
 
+    def _remove(self, waiter: _Waiter) -> None:
+        """Let it wait no longer, if it does."""
+        self._queue.discard(waiter)
+        bell = self._bells.get(waiter.loop, _Bell())
+        bell.waiters.discard(waiter)
+        if not bell.waiters:
+            self._bells.pop(waiter.loop, None)
+
     def _dispatch(self) -> None:
-        """Hand out what is free, in order, and set the timer for the rest."""
+        """Hand out what is free, in order, and set the timers for the rest."""
         with self._lock:
             now = self.clock.now()
             try:
-                while self._queue and self.window.wait(now) <= 0:
-                    self._grant(self._queue.pop(), now)
+                while (waiter := self._first()) and self.window.wait(now) <= 0:
+                    self._queue.pop()
+                    self._remove(waiter)
+                    self._grant(waiter, now)
                 self._arm(now)
             except ConfigurationError as error:  # the window cannot be had any more
                 while self._queue:
-                    self._fail(self._queue.pop(), error)
+                    waiter = self._queue.pop()
+                    self._remove(waiter)
+                    self._fail(waiter, error)
+
+    def _first(self) -> _Waiter | None:
+        """Whose turn it is, of those whose loop runs."""
+        while self._queue:
+            waiter = self._queue.first()
+            if waiter.loop.is_running():
+                return waiter
+            self._put_aside(waiter)
+        return None
+
+    def _put_aside(self, waiter: _Waiter) -> None:
+        """Pass over one whose loop stands still; for good if it is closed."""
+        if waiter.loop.is_closed():
+            return self._remove(waiter)
+        self._queue.discard(waiter)
+        bell = self._bells[waiter.loop]
+        bell.asleep.append(waiter)
+        if len(bell.asleep) == 1:
+            with contextlib.suppress(RuntimeError):  # closed just now
+                waiter.loop.call_soon_threadsafe(self._take_back, bell)
+        return None
+
+    def _take_back(self, bell: _Bell) -> None:
+        """The loop runs again: its waiters take their places."""
+        with self._lock:
+            while bell.asleep:
+                waiter = bell.asleep.pop()
+                if waiter in bell.waiters:
+                    self._queue.add(waiter, waiter.priority, first=True)
+            self._dispatch()
 
     def _grant(self, waiter: _Waiter, now: float) -> None:
         waiter.granted = self.window.start(now)
         try:
             waiter.wake(waiter.granted)
-        except RuntimeError:  # its loop was closed under it: nobody is there to take the slot
+        except RuntimeError:  # its loop was closed just now: nobody is there to take the slot
             self.window.unused(waiter.granted, now)
 
     def _fail(self, waiter: _Waiter, error: ConfigurationError) -> None:
@@ -204,29 +264,32 @@ class ProcessGate:
             waiter.wake(type(error)(*error.args))  # each its own: raising changes an error
 
     def _arm(self, now: float) -> None:
-        """Keep one timer, in the first waiter's loop; a closed loop cannot keep it for others."""
-        while self._queue and self._queue.first().loop.is_closed():
-            self._queue.pop()
+        """See to it that every loop in which somebody waits looks when the next may start."""
         wait = self.window.wait(now)
         if not self._queue or wait == inf:
             return  # nobody waits, or an answer will dispatch
-        head = self._queue.first()
-        if self._timer is not None and self._timer_loop is head.loop and self._due <= now + wait:
-            return
-        if head.loop is _running_loop():
-            self._set_timer(now, wait, head.loop)
-        else:
-            head.loop.call_soon_threadsafe(self._dispatch)
+        here = _running_loop()
+        for loop, bell in self._bells.items():
+            if bell.due <= now + wait or bell.asked or not loop.is_running():
+                continue
+            if loop is here:
+                self._set(bell, now, wait)
+            else:
+                bell.asked = True
+                loop.call_soon_threadsafe(self._asked, bell)
 
-    def _set_timer(self, now: float, wait: float, loop: asyncio.AbstractEventLoop) -> None:
-        if self._timer is not None and self._timer_loop is loop:
-            self._timer.cancel()  # an answer made the next start come sooner
-        self._timer, self._timer_loop = self.clock.call_later(wait, self._ring), loop
-        self._due = now + wait
+    def _asked(self, bell: _Bell) -> None:
+        bell.asked = False
+        self._dispatch()
 
-    def _ring(self) -> None:
+    def _set(self, bell: _Bell, now: float, wait: float) -> None:
+        if bell.timer is not None:
+            bell.timer.cancel()  # an answer made the next start come sooner
+        bell.timer, bell.due = self.clock.call_later(wait, lambda: self._ring(bell)), now + wait
+
+    def _ring(self, bell: _Bell) -> None:
         with self._lock:
-            self._timer = self._timer_loop = None
+            bell.timer, bell.due = None, inf
             self._dispatch()
 
 
