@@ -2,6 +2,13 @@
 
 from __future__ import annotations
 
+import re
+import shlex
+
+# What parts words; an address is not searched in the middle of one, so that no text makes it slow.
+_APART = r"\s<>\"'(),;:"
+_ADDRESS = re.compile(rf"(?<![^{_APART}@])[^{_APART}@]++@[^{_APART}]++")
+
 
 def plural(count: int, noun: str, nouns: str | None = None) -> str:
     """A count with its noun: `1 request`, `2,535 people`."""
@@ -36,3 +43,32 @@ def one_line(text: object) -> str:
     """A foreign text as one line of printable characters."""
     shown = (c if c.isprintable() else " " if c.isspace() else "?" for c in str(text))
     return " ".join("".join(shown).split())
+
+
+def covered(text: object) -> str:
+    """A foreign text as one line, without what looks like an address."""
+    return hide_addresses(one_line(text))
+
+
+def hide_addresses(text: str) -> str:
+    """A text without what looks like an address."""
+    return _ADDRESS.sub("[address]", text)
+
+
+def shell_word(path: str) -> str:
+    """A file's name as a shell reads it, in printable characters alone.
+
+    Others stand as `$'\\033'`, which bash, zsh and ksh know, and POSIX since 2024.
+    """
+    path = f"./{path}" if path.startswith("-") else path
+    if path.isprintable():
+        return shlex.quote(path)
+    return f"$'{''.join(map(_escaped, path))}'"
+
+
+def _escaped(character: str) -> str:
+    if character in "\\'":
+        return f"\\{character}"
+    if character.isprintable():
+        return character
+    return "".join(f"\\{byte:03o}" for byte in character.encode(errors="surrogateescape"))

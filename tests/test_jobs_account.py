@@ -319,6 +319,63 @@ def test_unknown_people_who_are_left_alone_need_no_decision(tmp_path: Path) -> N
     assert any("1 of them left alone" in line for line in account_lines(after))
 
 
+def test_a_failure_may_have_told_nobody_and_be_tried_again(tmp_path: Path) -> None:
+    """A chunk that met an error and is planned again is among the failures, with its error."""
+    journal = planned(tmp_path / "j", 3)
+    with journal.transaction():
+        begin(journal, BEGAN)
+        send(journal, [0], lambda _: BEGAN + 1)
+        send(journal, [1], lambda _: BEGAN + 2, State.PLANNED, error="ConnectionFailed",
+             reason="no route to host")  # fmt: skip
+    account = read_account(journal)
+    (failure,) = account.failures
+    assert (failure.id, failure.state, failure.reason) == (1, State.PLANNED, "no route to host")
+    (kind,) = account.errors
+    assert (kind.state, kind.error, kind.people, kind.chunks) == (
+        State.PLANNED, "ConnectionFailed", 500, 1,
+    )  # fmt: skip
+    assert (account.accepted, account.not_sent) == (500, 1_000)
+
+
+def test_events_stand_where_they_happened(tmp_path: Path) -> None:
+    """In seconds after the begin of the first run, in order."""
+    journal = planned(tmp_path / "j", 1)
+    with journal.transaction():
+        begin(journal, BEGAN)
+        begin(journal, BEGAN + 50)
+        journal.add_event(Event(at=BEGAN + 90, incident=Incident.PAUSED, seconds=5))
+        journal.add_event(Event(at=BEGAN + 7, incident=Incident.THROTTLED, seconds=60))
+    events = read_account(journal).events
+    assert [(mark.incident, mark.after, mark.seconds) for mark in events] == [
+        (Incident.THROTTLED, 7.0, 60.0), (Incident.PAUSED, 90.0, 5.0),
+    ]  # fmt: skip
+
+
+def test_only_a_job_that_is_done_has_ended(tmp_path: Path) -> None:
+    """Who still has people to send to, or a decision to make, has a last run that ended."""
+    done, left, open_ = (planned(tmp_path / name, 1) for name in "abc")
+    for journal, state in ((done, State.ACCEPTED), (left, State.PLANNED), (open_, State.UNKNOWN)):
+        with journal.transaction():
+            begin(journal, BEGAN)
+            send(journal, [0], lambda _: BEGAN + 1, state)
+            journal.end_run(1, BEGAN + 2, "done")
+    ended = [", ended 2026-05-14 09:00:02 UTC" in "\n".join(account_lines(read_account(journal)))
+             for journal in (done, left, open_)]  # fmt: skip
+    assert ended == [True, False, False]
+    assert "last run ended 2026-05-14 09:00:02" in "\n".join(account_lines(read_account(left)))
+
+
+def test_the_text_names_a_file_so_that_a_shell_reads_it(tmp_path: Path) -> None:
+    """In printable characters; a name that holds an address is not repeated."""
+    odd = planned(tmp_path / "a\x1b[2J'b\udcff", 1)
+    lines = account_lines(read_account(odd))
+    assert f"  moveworks-shift run $'{tmp_path}/a\\033[2J\\'b\\377'" in lines
+    named = planned(tmp_path / "ann@example.com.journal", 1)
+    lines = account_lines(read_account(named))
+    assert "  moveworks-shift run JOURNAL" in lines
+    assert not [line for line in lines if "ann@" in line]
+
+
 def test_everybody_accepted_is_said_first(tmp_path: Path) -> None:
     """The best of ends takes one sentence."""
     journal = planned(tmp_path / "j", 1)

@@ -54,10 +54,11 @@ def test_a_plan_is_kept(path: Path) -> None:
     assert (header.people, header.chunks, header.texts, header.base_url) == (6, 3, 2, None)
     assert len(header.digest) == 64
     assert [*journal.recipients()] == [(n, people_of(n, 2)) for n in range(3)]
-    first, second = journal.first_contents(3)
+    (first, some), (second, others) = journal.texts(3)
+    assert (some, others) == (4, 2)
     assert first == Content(event_id="e1", message="text 0", context=None)
     assert second.context == {"slots": {"floor": 1}}
-    assert journal.first_contents(1) == [first]
+    assert journal.texts(1) == [(first, 4)]
     assert (journal.runs(), journal.events(), journal.isolated()) == ([], [], 0)
     journal.close()
 
@@ -438,7 +439,7 @@ BROKEN: dict[str, tuple[str, Callable[[Journal], object]]] = {
     "totals": ("UPDATE chunk SET state = 'told'", Journal.totals),
     "wish": ("UPDATE job SET wish = 'dance'", Journal.wish),
     "context": ("UPDATE content SET context = '{'", lambda j: j.claim(-1, 9)),
-    "texts": ("UPDATE content SET context = '{'", lambda j: j.first_contents(3)),
+    "texts": ("UPDATE content SET context = '{'", lambda j: j.texts(3)),
     "addresses": ("UPDATE address SET packed = x'00'", lambda j: [*j.recipients()]),
     "claimed": ("UPDATE address SET packed = x'00'", lambda j: j.claim(-1, 9)),
     "event": ("INSERT INTO event VALUES (1, 'rain', 1, '')", Journal.events),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import html
 import json
 import os
 import re
@@ -10,22 +11,28 @@ import shutil
 import stat
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
 
 import pytest
+from attrs import evolve
 from selenium import webdriver
 
 from moveworks_shift_async.errors import InvalidInput
-from moveworks_shift_async.jobs.journal import Journal
+from moveworks_shift_async.jobs.journal import Journal, pack
 from moveworks_shift_async.jobs.records import Event, Incident, State
 from moveworks_shift_async.jobs.reporting.account import JobAccount, read_account
 from moveworks_shift_async.jobs.reporting.files import write_report
-from moveworks_shift_async.jobs.reporting.page import ROWS, render_page
+from moveworks_shift_async.jobs.reporting.page import ROWS, moment, render_page
 from moveworks_shift_async.jobs.reporting.plot import NARROW, WIDE, draw
+from moveworks_shift_async.jobs.reporting.sentences import waited
+from moveworks_shift_async.jobs.reporting.text import account_lines
+from moveworks_shift_async.wire.moveworks import Content
 
 from . import journals
 from .journals import BEGAN, begin, planned, send
@@ -73,14 +80,66 @@ def begun_only(path: Path) -> Journal:
 
 
 def crowded(path: Path) -> Journal:
-    """More kinds of errors and more 429s than a page tells one by one."""
+    """More kinds of errors and of outages than a page tells one by one, and many equal 429s."""
     journal = planned(path, 60, size=1)
     with journal.transaction():
         begin(journal, BEGAN)
         for chunk in range(60):
-            send(journal, [chunk], lambda n: BEGAN + n, State.REJECTED,
-                 reason=f"fault {'<b>x' * 20}{chunk}")  # fmt: skip
-            journal.add_event(Event(at=BEGAN + chunk, incident=Incident.THROTTLED, seconds=1))
+            at, fault = BEGAN + chunk, f"fault {'<b>x' * 20}{chunk}"
+            send(journal, [chunk], lambda n: BEGAN + n, State.REJECTED, reason=fault)
+            journal.add_event(Event(at=at, incident=Incident.THROTTLED, seconds=1.5))
+            journal.add_event(Event(at=at, incident=Incident.OUTAGE, seconds=1, reason=fault))
+    return journal
+
+
+def unpaid(path: Path) -> Journal:
+    """A credential that was refused at once."""
+    journal = planned(path, 120)
+    with journal.transaction():
+        begin(journal, BEGAN)
+        send(journal, [0, 1], lambda _: BEGAN + 1, State.PLANNED, error="NotAuthenticated",
+             reason="401 UNAUTHENTICATED: the API key is not valid")  # fmt: skip
+        journal.end_run(1, BEGAN + 1, "401 UNAUTHENTICATED")
+    return journal
+
+
+def various(path: Path, count: int = 10) -> Journal:
+    """Many texts, each with an address in it."""
+    journal = Journal.create(str(path), journals.HEADER)
+    with journal.transaction():
+        for n in range(count):
+            message = f"Hello floor {n}, ask floor{n}@example.com."
+            context = {"slots": {"floor": n, "mail": f"floor{n}@example.com"}}
+            journal.add_content(n, Content(event_id=None, message=message, context=context))
+        chunks = range(2 * count)
+        journal.add_chunks((n, n % count, 5, pack(journals.addresses(n, 5))) for n in chunks)
+        header = evolve(journals.HEADER, people=10 * count, chunks=len(chunks), texts=count)
+        journal.complete(header)
+        begin(journal, BEGAN)
+        send(journal, chunks, lambda n: BEGAN + n)
+        journal.end_run(1, BEGAN + 30, "done")
+    return journal
+
+
+#: Ends every element, runs, loads, fills in, turns round, clears a terminal, names somebody.
+HOSTILE = (
+    "</title></style></pre></script><script>alert(1)</script><img src=x onerror=alert(1)>"
+    "{{7*7}}{% raw %}\u202elive\x1b[2J eve@example.org "
+)
+
+
+def hostile(path: Path) -> Journal:
+    """Every foreign field wants to be more than text."""
+    journal = Journal.create(str(path), evolve(journals.HEADER, source=HOSTILE, event_id=HOSTILE))
+    with journal.transaction():
+        content = Content(event_id=None, message=HOSTILE + "W" * 400, context={HOSTILE: [HOSTILE]})
+        journal.add_content(0, content)
+        journal.add_chunks((n, 0, 5, pack(journals.addresses(n, 5))) for n in range(4))
+        journal.complete(evolve(journals.HEADER, people=20, chunks=4, texts=1))
+        begin(journal, BEGAN)
+        send(journal, [0, 1], lambda n: BEGAN + n, State.REJECTED, error=HOSTILE, reason=HOSTILE)
+        journal.add_event(Event(at=BEGAN, incident=Incident.OUTAGE, seconds=4, reason=HOSTILE))
+        journal.end_run(1, BEGAN + 9, HOSTILE)
     return journal
 
 
@@ -91,6 +150,9 @@ JOBS: dict[str, Callable[[Path], Journal]] = {
     "unbegun": lambda path: planned(path, 400),
     "begun only": begun_only,
     "crowded": crowded,
+    "unpaid": unpaid,
+    "various": various,
+    "hostile": hostile,
     "interrupted": lambda path: Journal.create(str(path), journals.HEADER),
 }
 
@@ -152,8 +214,9 @@ def test_the_page_is_whole_and_fetches_nothing(account: JobAccount) -> None:
 
 
 def test_the_page_holds_no_addresses(account: JobAccount) -> None:
-    """Not even one that a server's words hold."""
-    assert "@example" not in render_page(account)
+    """Not even one that a server's words hold. A text for all stands as it is, and is no list."""
+    page = render_page(evolve(account, examples=()) if account.texts == 1 else account)
+    assert "@example" not in page
 
 
 def test_the_page_says_it_in_words(tmp_path: Path) -> None:
@@ -184,8 +247,105 @@ def test_foreign_words_are_text(tmp_path: Path) -> None:
     assert "<b>x" not in page
     assert "&lt;b&gt;x" in page
     assert "&lt;i&gt;" in page
-    assert f"And {60 - ROWS} more kinds." in page
-    assert f"And {60 - ROWS} more.</p>" in page
+    assert f"And {60 - ROWS} more kinds. <code>" in page
+    assert f"And {61 - ROWS} more kinds.</p>" in page
+
+
+def words_of(page: str) -> str:
+    """What a reader sees, as one line."""
+    return " ".join(html.unescape(re.sub(r"<[^>]+>", " ", page[page.index("<body>") :])).split())
+
+
+def test_nothing_foreign_is_more_than_text(tmp_path: Path) -> None:
+    """Message, context, source, event, path, the server's words and its error: all harmless."""
+    journal = hostile(tmp_path / "a<b>\x1b[2J\udcff eve@example.org")
+    page = render_page(read_account(journal))
+    outline = _Outline(page)
+    assert not {"script", "img"} & {*outline.tags}
+    assert "49" not in re.findall(r"\d+", words_of(page))
+    assert not re.search(r"[\x00-\x09\x0b-\x1f\x7f\u202a-\u202e\u2066-\u2069\ud800-\udfff]", page)
+    assert page.count("&lt;script&gt;alert(1)&lt;/script&gt;") >= 7
+    # The text for all is shown as it is; everywhere else an address is hidden.
+    assert "eve@example.org" not in re.sub(r"<pre.*?</pre>", "", page, flags=re.DOTALL)
+    assert "moveworks-shift resume JOURNAL" in page
+    text = "\n".join(account_lines(read_account(journal)))
+    assert "eve@example.org" not in text
+    assert text.replace("\n", "").isprintable()
+
+
+def test_it_shows_what_was_said_and_to_whom(tmp_path: Path) -> None:
+    """The message and its context as they were written, markup and line ends included."""
+    journal = journals.finished(tmp_path / "j")
+    message = "<p>Hello,</p>\n\n  the VPN is <b>down</b>.\tAsk it@example.com"
+    journal._db.connection.execute(
+        "UPDATE content SET message = ?, context = ?", (message, '{"slots": {"id": "ü<7"}}')
+    )
+    page = render_page(read_account(journal))
+    assert f'<pre dir="auto">\n{html.escape(message)}</pre>' in page
+    assert "&#34;id&#34;: &#34;ü&lt;7&#34;" in page
+    seen = words_of(page)
+    assert f"What was sent To event {journals.EVENT}, for 60,000 people from people.csv." in seen
+    assert "What is to be sent" in words_of(render_page(read_account(unpaid(tmp_path / "k"))))
+    message = "x" * 5_000
+    journal._db.connection.execute("UPDATE content SET message = ?", (message,))
+    assert "x... and 1,000 more characters" in render_page(read_account(journal))
+
+
+@pytest.mark.parametrize(("count", "shown"), [(10, 10), (11, 3)])
+def test_of_many_texts_some_are_shown(tmp_path: Path, count: int, shown: int) -> None:
+    """All of ten, each with its people; of more a few, since each may be a person's own."""
+    account = read_account(various(tmp_path / "j", count))
+    assert len(account.examples) == shown
+    assert {text.people for text in account.examples} == {10}
+    assert "floor" not in repr(account)
+    seen = words_of(render_page(account))
+    assert f"in {count} different texts" in seen
+    assert "Hello floor 2, ask [address]" in seen
+    assert ("And 8 more texts; the journal holds them." in seen) is (count > shown)
+
+
+def test_zero_says_nothing_more(tmp_path: Path) -> None:
+    """Nobody was rejected, unknown or left: a number is enough."""
+    seen = words_of(render_page(read_account(various(tmp_path / "j"))))
+    assert "accepted 100 Scheduled by the vendor. rejected 0 unknown 0 not sent 0" in seen
+
+
+def test_equal_waits_are_one_row_with_a_count(tmp_path: Path) -> None:
+    """A pause that sixty requests met was one pause: it is not sixty times as long."""
+    account = read_account(crowded(tmp_path / "j"))
+    seen = words_of(render_page(account))
+    row = "0 s to 59 s answer 429: the limit was met 60 times 1 min"
+    assert seen.count("answer 429") == 1
+    assert row in seen
+    assert waited(account, Incident.THROTTLED) == "60 times, 1 min"
+
+
+def test_a_job_that_was_refused_had_no_outage(tmp_path: Path) -> None:
+    """Nobody was told, its last run has ended, and the job has not."""
+    seen = words_of(render_page(read_account(unpaid(tmp_path / "j"))))
+    assert "outage" not in seen
+    assert "last run ended 2026-05-14 09:00:01 UTC" in seen
+    assert "who was accepted" not in seen
+
+
+@pytest.mark.parametrize(
+    ("zone", "at", "shown"),
+    [
+        ("UTC", 9, "2026-05-14 09:00:00 UTC"),
+        ("CET-1CEST,M3.5.0,M10.5.0/3", 9, "2026-05-14 09:00:00 UTC (11:00:00 CEST)"),
+        ("JST-9", 20, "2026-05-14 20:00:00 UTC (2026-05-15 05:00:00 JST)"),
+    ],
+)
+def test_local_time_stands_beside_utc(
+    zone: str, at: int, shown: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where it is another time; with its date where that is another day."""
+    with monkeypatch.context() as patch:
+        patch.setenv("TZ", zone)
+        time.tzset()
+        found = moment(datetime(2026, 5, 14, at, tzinfo=UTC))
+    time.tzset()
+    assert found == shown
 
 
 @pytest.mark.parametrize("shape", [WIDE, NARROW], ids=lambda shape: shape.name)
@@ -298,7 +458,7 @@ def logged(browser: webdriver.Chrome, kind: str) -> list[dict[str, Any]]:
 def page(account: JobAccount, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The page of each kind of job, as a file."""
     path = tmp_path_factory.mktemp("page") / "page.html"
-    path.write_text(render_page(account), encoding="utf-8")
+    path.write_bytes(render_page(account).encode())
     return path
 
 

@@ -183,7 +183,7 @@ class Job:
 
     def _first_texts(self, journal: Journal) -> list[Content]:
         journal.verify()
-        return journal.first_contents(_TESTED)
+        return [text for text, _ in journal.texts(_TESTED)]
 
     def _first(self, journal: Journal) -> None:
         if journal.runs():

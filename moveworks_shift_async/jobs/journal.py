@@ -295,12 +295,14 @@ class Journal:
             for why, packed in self._db.rows("left_out"):
                 yield unpack_left_out(Left(why), packed)
 
-    def first_contents(self, count: int) -> list[Content]:
-        """The first texts of the job."""
+    def texts(self, count: int) -> list[tuple[Content, int]]:
+        """The first texts of the job, each with how many people it is for."""
         event_id = self.header().event_id
         with reading(self.path):
-            rows = self._db.rows("first_of_each_text", (count,))
-            return [_content(event_id, message, context) for message, context in rows]
+            return [
+                (_content(event_id, message, context), people)
+                for message, context, people in self._db.rows("texts", (count,))
+            ]
 
     def runs(self) -> list[Run]:
         """The processes that worked on it."""

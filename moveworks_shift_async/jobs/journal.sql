@@ -159,8 +159,10 @@ WHERE state <> 'split' ORDER BY chunk.id;
 -- name: left_out
 SELECT why, packed FROM left_out ORDER BY why DESC, id;
 
--- name: first_of_each_text
-SELECT message, context FROM content ORDER BY id LIMIT ?;
+-- name: texts
+SELECT message, context, (SELECT coalesce(sum(people), 0) FROM chunk
+                          WHERE chunk.content = content.id AND state <> 'split')
+FROM content ORDER BY id LIMIT ?;
 
 -- name: begin_run
 INSERT INTO run (pid, host, began_at, budget, per) VALUES (?, ?, ?, ?, ?) RETURNING id;

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from itertools import pairwise
 from typing import Any
@@ -21,6 +21,8 @@ from ..journal import Journal
 from ..lock import is_free
 from ..records import ChunkRecord, Event, Header, Incident, Run, State, Wish
 
+# Texts that an account shows: all of so many, else the first of them, for examples.
+_SHOWN, _EXAMPLES = 10, 3
 # Points of the timeline: more than a plot has pixels' columns for is of no use.
 POINTS = 1_000
 _ORPHANED = "the process ended while the request was on its way"
@@ -62,6 +64,15 @@ class Break:
 
 
 @frozen(kw_only=True)
+class Text:
+    """What some people are told."""
+
+    message: str = field(repr=False)
+    context: Mapping[str, Any] | None = field(repr=False)
+    people: int
+
+
+@frozen(kw_only=True)
 class JobAccount:
     """What became of everybody. Counts are people unless said otherwise.
 
@@ -94,6 +105,8 @@ class JobAccount:
     #: Duplicates that had another text than the one that is sent.
     differing: int
     invalid: int
+    #: Different messages with their contexts.
+    texts: int
     chunks: int
     #: Chunks that wait to be sent.
     chunks_left: int
@@ -119,6 +132,8 @@ class JobAccount:
     events: tuple[Mark, ...] = field(repr=False)
     breaks: tuple[Break, ...] = field(repr=False)
     runs: tuple[Run, ...] = field(repr=False)
+    #: All texts of a job that has few, else the first of them.
+    examples: tuple[Text, ...] = field(repr=False)
 
     @property
     def undecided(self) -> int:
@@ -143,6 +158,7 @@ def read_account(journal: Journal, *, clock: Clock = SYSTEM_CLOCK) -> JobAccount
     with journal.snapshot():
         header, runs, events = journal.header(), journal.runs(), journal.events()
         totals, wish = journal.totals(), journal.wish()
+        texts = journal.texts(_SHOWN if header.texts <= _SHOWN else _EXAMPLES)
         records = [*standing(journal)]
     times = _times(journal.path, runs, events, records)
     waiting = (State.PLANNED, State.SENDING) if times["running"] else (State.PLANNED,)
@@ -162,6 +178,10 @@ def read_account(journal: Journal, *, clock: Clock = SYSTEM_CLOCK) -> JobAccount
         errors=_errors(records),
         failures=tuple(filter(_failed, records)),
         runs=tuple(runs),
+        examples=tuple(
+            Text(message=text.message, context=text.context, people=people)
+            for text, people in texts
+        ),
     )
 
 
@@ -196,6 +216,7 @@ def _plan(header: Header) -> dict[str, Any]:
         "duplicates": header.duplicates,
         "differing": header.differing,
         "invalid": header.invalid,
+        "texts": header.texts,
     }
 
 

@@ -27,7 +27,7 @@ def write_report(
         account = read_account(journal)
         waiting = iter(files)
         if page is not None:  # first: it is what may be missing, and it is short
-            next(waiting).write(render_page(account).encode())
+            next(waiting).write(render_page(account).encode(errors="backslashreplace"))
         if csv is not None:
             write_rows(journal, next(waiting), stop)
     return account

@@ -6,26 +6,31 @@ browser to fetch any. It holds no addresses; what looks like one in a server's w
 
 from __future__ import annotations
 
-import re
+import json
+import unicodedata
 from collections.abc import Mapping
+from datetime import datetime
 from importlib.resources import files
 from typing import Any
 
 from attrs import frozen
 
 from ...errors import ConfigurationError
-from ...words import duration, one_line, people, plural
+from ...words import covered, duration, hide_addresses, people, plural
 from ..records import Incident
 from . import sentences as say
-from .account import ErrorKind, JobAccount, Mark
+from .account import ErrorKind, JobAccount, Mark, Text
 from .plot import NARROW, WIDE, draw
 
 # Rows of a table; a page of thousands of lines is read by nobody.
 ROWS = 40
 # Moments of the plot that are told in numbers as well.
 _MOMENTS = 12
+# Characters of a message or a context; the page is for looking at, the journal keeps all.
+_TEXT = 4_000
 _EXTRA = ("jinja2", "markupsafe", "matplotlib", "numpy")
-_ADDRESS = re.compile(r"[^\s<>\"'(),;:]+@[^\s<>\"'(),;:]+")
+# These turn the order of what is read around, or are no character at all.
+_TURNING = "\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
 
 
 @frozen(kw_only=True)
@@ -51,9 +56,18 @@ def render_page(account: JobAccount) -> str:
     house = Environment(
         autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
-    house.filters |= {"people": people, "plural": plural, "moment": say.moment}
+    house.filters |= {"people": people, "plural": plural, "moment": moment}
     text = files(__package__).joinpath("page.html").read_text("utf-8")
     return house.from_string(text).render(account=account, drawn=drawn, **_words(account))
+
+
+def moment(at: datetime) -> str:
+    """In UTC, and as the clocks of this machine show it where that is another time."""
+    here = at.astimezone()
+    if not here.utcoffset():
+        return say.moment(at)
+    day = "" if here.date() == at.date() else f"{here:%Y-%m-%d} "
+    return f"{say.moment(at)} ({day}{here:%H:%M:%S %Z})"
 
 
 def _missing(name: str | None) -> ConfigurationError:
@@ -66,13 +80,19 @@ def _missing(name: str | None) -> ConfigurationError:
 def _words(account: JobAccount) -> Mapping[str, Any]:
     limits = dict.fromkeys(say.limit_words(run.budget, run.per) for run in account.runs)
     idle = sum(gap.seconds for gap in account.breaks)
+    marks = _marks(account)
     return {
         "headline": say.headline(account),
         "others": say.others(account),
         "told_twice": say.told_twice(account),
         "standing": say.standing_of(account),
         "accepted_means": say.ACCEPTED_MEANS,
-        "source": _covered(account.source),
+        "source": covered(account.source),
+        "journal": covered(account.journal),
+        "event": covered(account.event_id or ""),
+        "ended": say.ended_word(account),
+        "texts": [_text(text, account) for text in account.examples],
+        "more_texts": account.texts - len(account.examples),
         "totals": _totals(account),
         "time": say.time_words(account),
         "limit": ", then ".join(limits),
@@ -83,8 +103,8 @@ def _words(account: JobAccount) -> Mapping[str, Any]:
         "unknown_ways": say.ways_for_unknown(account),
         "ways_on": say.ways_on(account),
         "moments": _moments(account),
-        "marks": [_mark(mark) for mark in account.events[:ROWS]],
-        "more_marks": max(0, len(account.events) - ROWS),
+        "marks": marks[:ROWS],
+        "more_marks": max(0, len(marks) - ROWS),
     }
 
 
@@ -102,7 +122,7 @@ def _totals(account: JobAccount) -> list[Total]:
         ("unsent", "not sent", account.not_sent, not_sent),
     )
     return [
-        Total(kind=kind, name=name, count=count, means=means if count else "Nobody.")
+        Total(kind=kind, name=name, count=count, means=means if count else "")
         for kind, name, count, means in rows
     ]
 
@@ -111,8 +131,8 @@ def _error(kind: ErrorKind, *, running: bool) -> dict[str, Any]:
     return {
         "kind": "unsent" if kind.state.value == "planned" else kind.state.value,
         "label": say.LABELS[kind.state],
-        "name": kind.error,
-        "message": _covered(kind.message),
+        "name": covered(kind.error),
+        "message": covered(kind.message),
         "people": kind.people,
         "chunks": kind.chunks,
         "means": say.meaning(kind, running=running),
@@ -126,20 +146,46 @@ def _moments(account: JobAccount) -> list[tuple[str, int]]:
     return [(duration(after), count) for after, count in points[::-1][::step][::-1]]
 
 
-def _mark(mark: Mark) -> dict[str, str]:
+def _marks(account: JobAccount) -> list[dict[str, str]]:
+    """What made it wait: one row for all that are equal."""
+    equal: dict[tuple[Incident, str], list[Mark]] = {}
+    for mark in account.events:
+        equal.setdefault((mark.incident, mark.reason), []).append(mark)
+    return [_mark(marks) for marks in equal.values()]
+
+
+def _mark(marks: list[Mark]) -> dict[str, str]:
     names = {
         Incident.THROTTLED: "answer 429: the limit was met",
         Incident.OUTAGE: "outage",
         Incident.PAUSED: "paused",
     }
+    first, last = duration(marks[0].after), duration(marks[-1].after)
     return {
-        "after": duration(mark.after),
-        "what": names[mark.incident],
-        "lasted": duration(mark.seconds),
-        "reason": _covered(mark.reason),
+        "after": first if first == last else f"{first} to {last}",
+        "what": names[marks[0].incident],
+        "times": say.times(len(marks)),
+        "lasted": duration(say.time_in(marks)),
+        "reason": covered(marks[0].reason),
     }
 
 
-def _covered(text: str) -> str:
-    """A foreign text without what looks like an address."""
-    return _ADDRESS.sub("[address]", one_line(text))
+def _text(text: Text, account: JobAccount) -> dict[str, Any]:
+    """What some people are told; where each has her own text, addresses in it are hers."""
+    context = json.dumps(text.context, indent=2, ensure_ascii=False)
+    parts = {"message": text.message, "context": "" if text.context is None else context}
+    if account.texts > 1:
+        parts = {name: hide_addresses(part) for name, part in parts.items()}
+    return {"people": text.people} | {name: _legible(part) for name, part in parts.items()}
+
+
+def _legible(text: str) -> str:
+    """A foreign text as it is, but for its end and for what is no character to be seen."""
+    shown = "".join("?" if _unseen(character) else character for character in text[:_TEXT])
+    rest = len(text) - _TEXT
+    return shown if rest <= 0 else f"{shown}... and {rest:,} more characters"
+
+
+def _unseen(character: str) -> bool:
+    kind = unicodedata.category(character)
+    return character in _TURNING or (kind in ("Cc", "Cs") and character not in "\n\t")

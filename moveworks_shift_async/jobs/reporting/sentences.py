@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import math
-import shlex
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 
 from attrs import frozen
 
 from ...settings import RateLimit
-from ...words import duration, people, plural
+from ...words import covered, duration, one_line, people, plural, shell_word
 from ..records import Incident, State
-from .account import ErrorKind, JobAccount
+from .account import ErrorKind, JobAccount, Mark
 
 ACCEPTED_MEANS = (
     "Accepted means that the vendor has scheduled the message. Its delivery may take minutes or"
@@ -133,7 +132,7 @@ def ways_for_unknown(account: JobAccount) -> tuple[Way, ...]:
     """What can be done about people who may have been told or not."""
     if not account.undecided:
         return ()
-    resume = f"moveworks-shift resume {shlex.quote(account.journal)} --unknown"
+    resume = f"{_command(account, 'resume')} --unknown"
     count = people(account.undecided)
     return (
         Way(
@@ -154,17 +153,24 @@ def ways_on(account: JobAccount) -> tuple[Way, ...]:
         return (Way(command="moveworks-shift plan", means=means),)
     if account.paused:
         means = "Ends the pause: the process that runs the job goes on."
-        return (Way(command=f"moveworks-shift resume {shlex.quote(account.journal)}", means=means),)
+        return (Way(command=_command(account, "resume"), means=means),)
     if account.running or not account.not_sent:
         return ()
     verb = "resume" if account.runs else "run"
     spared = " and to nobody who was accepted" if account.accepted else ""
     return (
         Way(
-            command=f"moveworks-shift {verb} {shlex.quote(account.journal)}",
+            command=_command(account, verb),
             means=f"Sends to {people(account.not_sent)}{spared}.",
         ),
     )
+
+
+def _command(account: JobAccount, verb: str) -> str:
+    """Neither the text nor the page holds an address, and a file may be named after one."""
+    path = account.journal
+    hidden = covered(path) != one_line(path)
+    return f"moveworks-shift {verb} {'JOURNAL' if hidden else shell_word(path)}"
 
 
 def time_words(account: JobAccount) -> str:
@@ -205,9 +211,27 @@ def limit_words(budget: int, per: float) -> str:
 
 def waited(account: JobAccount, incident: Incident) -> str:
     """How often it waited for this, and how long; empty if it did not."""
-    found = [mark.seconds for mark in account.events if mark.incident is incident]
-    times = {1: "once", 2: "twice"}.get(len(found), f"{len(found):,} times")
-    return f"{times}, {duration(sum(found))}" if found else ""
+    found = [mark for mark in account.events if mark.incident is incident]
+    return f"{times(len(found))}, {duration(time_in(found))}" if found else ""
+
+
+def times(count: int) -> str:
+    """`once`, `twice`, `3 times`."""
+    return {1: "once", 2: "twice"}.get(count, f"{count:,} times")
+
+
+def time_in(marks: Iterable[Mark]) -> float:
+    """Seconds that lie in any of them: several requests may meet the same pause."""
+    seconds, end = 0.0, 0.0
+    for begin, until in sorted((mark.after, mark.after + mark.seconds) for mark in marks):
+        seconds += max(0.0, until - max(begin, end))
+        end = max(end, until)
+    return seconds
+
+
+def ended_word(account: JobAccount) -> str:
+    """What stands beside the end of the last run: a job may go on after it."""
+    return "ended" if standing_of(account) == "finished" else "last run ended"
 
 
 def moment(at: datetime | None) -> str:

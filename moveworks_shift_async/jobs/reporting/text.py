@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from ...words import one_line, people, plural
+from ...words import covered, people, plural
 from ..records import Incident
 from . import sentences as say
 from .account import ErrorKind, JobAccount
@@ -63,14 +63,14 @@ def _differing(account: JobAccount) -> str:
 def _facts(account: JobAccount) -> Iterator[str]:
     if twice := say.told_twice(account):
         yield twice
-    where = f"event {account.event_id}" if account.event_id else "the legacy endpoint"
-    yield f"{one_line(account.source)}, to {where}; {say.standing_of(account)}"
+    where = f"event {covered(account.event_id)}" if account.event_id else "the legacy endpoint"
+    yield f"{covered(account.source)}, to {where}; {say.standing_of(account)}"
     times = [
         f"{word} {say.moment(at)}"
         for word, at in (
             ("planned", account.planned_at),
             ("begun", account.began_at),
-            ("ended", account.ended_at),
+            (say.ended_word(account), account.ended_at),
         )
         if at is not None
     ]
@@ -92,8 +92,8 @@ def _errors(account: JobAccount) -> Iterator[str]:
 
 
 def _error(kind: ErrorKind, *, running: bool) -> str:
-    met = one_line(kind.message).rstrip(". ")
-    message = ": ".join(filter(None, (kind.error, met)))
+    met = covered(kind.message).rstrip(". ")
+    message = ": ".join(filter(None, (covered(kind.error), met)))
     count = f"{people(kind.people)} in {plural(kind.chunks, 'request')}"
     return f"{say.LABELS[kind.state]}: {count}: {message}. {say.meaning(kind, running=running)}"
 
