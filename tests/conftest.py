@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator
+import asyncio
+import os
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from functools import partial
 from typing import Any
 from unittest.mock import Mock
@@ -15,6 +17,35 @@ from moveworks_shift_async.limits import process
 from moveworks_shift_async.sandbox import Sandbox
 
 from .fakes import FakeClock
+
+LoopFactory = Callable[[], asyncio.AbstractEventLoop]
+
+
+def eager_loop() -> asyncio.AbstractEventLoop:
+    """A loop whose tasks run to their first wait when they are made (Python 3.12 and later)."""
+    loop = asyncio.new_event_loop()
+    loop.set_task_factory(asyncio.eager_task_factory)
+    return loop
+
+
+def uvloop_loop() -> asyncio.AbstractEventLoop:
+    """A loop of uvloop, which many applications run."""
+    import uvloop  # noqa: PLC0415 - not a dependency of the tests, but of this run of them
+
+    return uvloop.new_event_loop()
+
+
+LOOPS: Mapping[str, LoopFactory] = {
+    "asyncio": asyncio.new_event_loop,
+    "eager": eager_loop,
+    "uvloop": uvloop_loop,
+}
+
+
+def pytest_asyncio_loop_factories() -> Mapping[str, LoopFactory]:
+    """The loop of the async tests, by TEST_EVENT_LOOP: `asyncio`, `eager` or `uvloop`."""
+    name = os.environ.get("TEST_EVENT_LOOP", "asyncio")
+    return {name: LOOPS[name]}
 
 
 @pytest.fixture
