@@ -19,6 +19,10 @@ from moveworks_shift_async.sandbox import Sandbox
 PACKAGE = Path(moveworks_shift_async.__file__).parent
 SAMPLE = str(PACKAGE / "sandbox" / "people.csv")
 COMMAND = (sys.executable, "-m", "moveworks_shift_async")
+# Seconds. A hang is a failure; a machine that is busy with something else is not.
+HANG = 120.0
+#: The processes of the running test; `conftest` ends those that it leaves behind.
+STARTED: list[asyncio.subprocess.Process] = []
 
 
 @frozen
@@ -51,16 +55,23 @@ def environment(sandbox: Sandbox | None = None, **more: str) -> dict[str, str]:
     return mine | more
 
 
+async def spawn(*command: str, **options: Any) -> asyncio.subprocess.Process:
+    """Start a process that does not outlive the test."""
+    process = await asyncio.create_subprocess_exec(*command, **options)
+    STARTED.append(process)
+    return process
+
+
 async def start(*args: str, env: dict[str, str], **more: Any) -> asyncio.subprocess.Process:
     """Start a command."""
     pipe = asyncio.subprocess.PIPE
     streams: dict[str, Any] = {"stdin": pipe, "stdout": pipe, "stderr": pipe} | more
-    return await asyncio.create_subprocess_exec(*COMMAND, *args, env=env, **streams)
+    return await spawn(*COMMAND, *args, env=env, **streams)
 
 
 async def end(process: asyncio.subprocess.Process, stdin: bytes = b"") -> Ended:
     """Wait for a command; none ever shows a traceback or a secret."""
-    out, err = await asyncio.wait_for(process.communicate(stdin), 30)
+    out, err = await asyncio.wait_for(process.communicate(stdin), HANG)
     assert process.returncode is not None
     for secret in (b"sandbox_api_key", b"mws_", b"b8f5a1c6-7d43", b"Traceback"):
         assert secret not in out + err
@@ -74,7 +85,7 @@ async def run(*args: str, env: dict[str, str], stdin: bytes = b"") -> Ended:
 
 async def until(condition: Callable[[], bool]) -> None:
     """Wait until something is true."""
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(HANG):
         while not condition():  # noqa: ASYNC110 - another process makes it true
             await asyncio.sleep(0.02)
 
@@ -96,7 +107,7 @@ async def on_terminal(
         await meanwhile(process)
     screen = await reading
     os.close(ours)
-    return await asyncio.wait_for(process.wait(), 10), screen
+    return await asyncio.wait_for(process.wait(), HANG), screen
 
 
 def _read_all(terminal: int) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import inspect
 import os
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from functools import partial
@@ -16,6 +17,7 @@ from aioresponses import aioresponses
 from moveworks_shift_async.limits import process
 from moveworks_shift_async.sandbox import Sandbox
 
+from .commands import STARTED
 from .fakes import FakeClock
 
 LoopFactory = Callable[[], asyncio.AbstractEventLoop]
@@ -24,7 +26,7 @@ LoopFactory = Callable[[], asyncio.AbstractEventLoop]
 def eager_loop() -> asyncio.AbstractEventLoop:
     """A loop whose tasks run to their first wait when they are made (Python 3.12 and later)."""
     loop = asyncio.new_event_loop()
-    loop.set_task_factory(asyncio.eager_task_factory)
+    loop.set_task_factory(getattr(asyncio, "eager_task_factory"))  # noqa: B009 - not in 3.11
     return loop
 
 
@@ -67,6 +69,24 @@ def own_gates() -> Iterator[None]:
     process._gates.clear()
     yield
     process._gates.clear()
+
+
+@pytest.fixture
+async def _end_processes() -> AsyncIterator[None]:
+    yield
+    for started in STARTED:
+        if started.returncode is None:
+            started.kill()
+            await started.wait()
+        started._transport.close()  # type: ignore[attr-defined] # else its pipes are left open
+    STARTED.clear()
+
+
+@pytest.fixture(autouse=True)
+def no_process_is_left(request: pytest.FixtureRequest) -> None:
+    """A test that fails ends what it has started."""
+    if inspect.iscoroutinefunction(request.function):
+        request.getfixturevalue("_end_processes")
 
 
 class _ClientResponse(aiohttp.ClientResponse):

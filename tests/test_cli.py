@@ -18,7 +18,7 @@ import pytest
 from moveworks_shift_async import FileGate, RateLimit
 from moveworks_shift_async.sandbox import Sandbox
 
-from .commands import SAMPLE, Ended, end, environment, on_terminal, run, start, until
+from .commands import HANG, SAMPLE, Ended, end, environment, on_terminal, run, spawn, start, until
 
 
 @pytest.fixture
@@ -381,7 +381,7 @@ async def test_the_sandbox_command_serves_until_ctrl_c() -> None:
     assert taken.code == 2
     assert "choose another --port" in taken.last
     process.send_signal(signal.SIGINT)
-    assert await asyncio.wait_for(process.wait(), 10) == 0
+    assert await asyncio.wait_for(process.wait(), HANG) == 0
     await process.communicate()
 
 
@@ -454,7 +454,7 @@ async def test_without_click_it_says_what_to_install() -> None:
         "import sys; sys.modules['click'] = None;"
         "from moveworks_shift_async.__main__ import main; main()"
     )
-    process = await asyncio.create_subprocess_exec(
+    process = await spawn(
         sys.executable, "-c", code, env=environment(), stderr=asyncio.subprocess.PIPE
     )
     _, err = await process.communicate()

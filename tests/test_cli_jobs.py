@@ -25,7 +25,7 @@ from moveworks_shift_async.jobs.reporting.roll import write_rows
 from moveworks_shift_async.sandbox import Sandbox
 
 from . import commands
-from .commands import PACKAGE, Ended, end, environment, on_terminal, start, until
+from .commands import HANG, PACKAGE, Ended, end, environment, on_terminal, spawn, start, until
 
 MESSAGE = "The VPN is down tonight."
 
@@ -185,7 +185,7 @@ async def test_without_a_server_it_waits_and_says_so(sandbox: Sandbox, journal: 
     await sandbox.stop_listening()
     process = await start("run", journal, env=free(sandbox))
     assert process.stderr is not None
-    line = (await asyncio.wait_for(process.stderr.readline(), 20)).decode()
+    line = (await asyncio.wait_for(process.stderr.readline(), HANG)).decode()
     assert line.startswith("0 of 1,200 people; told 0, rejected 0, unknown 0; ")
     assert "waiting for the server for" in line
     process.send_signal(signal.SIGINT)
@@ -245,9 +245,7 @@ async def test_a_signal_that_was_ignored_stays_ignored(slow: Sandbox, journal: s
     await a_job(journal, 20_000)
     ignoring = [sys.executable, "-c", _NOHUP, *commands.COMMAND, "run", journal]
     pipe = asyncio.subprocess.PIPE
-    process = await asyncio.create_subprocess_exec(
-        *ignoring, env=free(slow), stdin=pipe, stdout=pipe, stderr=pipe
-    )
+    process = await spawn(*ignoring, env=free(slow), stdin=pipe, stdout=pipe, stderr=pipe)
     await until(lambda: slow.stats().requests >= 32)
     process.send_signal(signal.SIGHUP)
     ended = told_nothing(await end(process))
@@ -363,7 +361,7 @@ async def test_on_a_terminal_it_draws_a_bar(slow: Sandbox, journal: str) -> None
 async def test_pause_resume_and_stop_from_other_processes(slow: Sandbox, journal: str) -> None:
     """A pause holds the first process, a resume lets it go on, a stop ends it with its account."""
     await a_job(journal, 100_000)
-    env = free(slow)
+    env = free(slow, MOVEWORKS_REQUESTS_PER_MINUTE="60")  # it cannot end before it is stopped
     process = await start("run", journal, env=env)
     await until(lambda: slow.stats().requests >= 32)
     second, third = await asyncio.gather(
@@ -400,14 +398,14 @@ async def test_pause_resume_and_stop_from_other_processes(slow: Sandbox, journal
         nobody = await run(command, journal, env=environment())
         assert (nobody.code, nobody.out) == (2, "")
         assert nobody.last.startswith(f"Error: no process runs {journal}")
-    assert (await run("resume", journal, env=env)).code == 0
+    assert (await run("resume", journal, env=free(slow))).code == 0
     assert set(slow.received().people.values()) == {1}
     assert len(slow.received().people) == 100_000
 
 
 async def shown_when(journal: str, **wanted: object) -> dict[str, Any]:
     """The account once these of its values are so."""
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(HANG):
         while True:
             shown = (await run("status", journal, "--json", env=environment())).json()
             if wanted.items() <= shown.items():

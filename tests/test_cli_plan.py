@@ -20,7 +20,7 @@ import pytest
 from moveworks_shift_async.cli import main
 from moveworks_shift_async.jobs.journal import Journal
 
-from .commands import end, environment, start, until
+from .commands import HANG, end, environment, start, until
 
 EVENT = "7d9f7a54-3f9e-4c37-8a57-3b1a8f0f6a21"
 STAFF = "Email,First Name\nann@example.com,Ann & Co\nx,Bob\nbob@example.com,Bob\n"
@@ -284,15 +284,15 @@ async def test_a_source_that_is_silent_cannot_keep_it(tmp_path: Path) -> None:
     process = await start("plan", str(tmp_path / "job"), *LEGACY, "-", env=environment())
     assert process.stdin is not None
     assert process.stderr is not None
-    process.stdin.write(b"ann@example.com\n")
-    await asyncio.sleep(1.5)
+    process.stdin.writelines(b"person%d@example.com\n" % count for count in range(100_000))
+    await process.stdin.drain()  # more than a pipe holds, so it reads by now
     process.send_signal(signal.SIGINT)
-    first = await asyncio.wait_for(process.stderr.readline(), 10)
+    first = await asyncio.wait_for(process.stderr.readline(), HANG)
     assert first.decode() == (
         "stopping: waiting for the recipients' source; press Ctrl-C again to leave at once\n"
     )
     process.send_signal(signal.SIGINT)
-    assert await asyncio.wait_for(process.wait(), 5) == 130
+    assert await asyncio.wait_for(process.wait(), HANG) == 130
     assert (await process.stderr.read()).decode() == f"{INTERRUPTED}\n"
     assert not (tmp_path / "job").exists()
     process.stdin.close()

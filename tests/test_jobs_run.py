@@ -57,6 +57,7 @@ from moveworks_shift_async.settings import MoveworksCredentials, Timeouts
 from moveworks_shift_async.wire.http import Response
 from moveworks_shift_async.wire.moveworks import parse_receipt
 
+from .commands import HANG, spawn
 from .planned import Audit, audit, people_of, plan, states_of
 from .test_jobs_scribe import small_disk
 
@@ -127,7 +128,7 @@ def audited(path: str, sandbox: Sandbox) -> Audit:
 
 async def until(true: Callable[[], bool]) -> None:
     """Wait for what others do."""
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(HANG):
         while not true():  # noqa: ASYNC110 - it is another process, or the server
             await asyncio.sleep(0.01)
 
@@ -514,7 +515,7 @@ async def test_drained_while_the_server_is_away_it_ends_at_once(
         task = asyncio.create_task(job.run(client))
         await asyncio.sleep(0.3)
         job.drain()
-        await asyncio.wait_for(task, 2)
+        await asyncio.wait_for(task, HANG)
     assert states_of(path) == [State.PLANNED] * 10
     assert [event.incident for event in events_of(path)] == [Incident.OUTAGE]
 
@@ -529,7 +530,7 @@ async def test_what_waits_for_its_turn_is_taken_back(file: Path) -> None:
             await until(lambda: tight.stats().accepted == 5)
             await asyncio.sleep(0.3)
             job.drain()
-            await asyncio.wait_for(task, 2)
+            await asyncio.wait_for(task, HANG)
         assert audited(path, tight) == Audit(0, 0, 0, 0, 30)
         assert any("for the rate limit" in why for why in seen)
 
@@ -566,7 +567,7 @@ asyncio.run(getattr(Job(sys.argv[1]), sys.argv[2])())
 
 async def ask(path: str, wish: str) -> None:
     """As another terminal does."""
-    process = await asyncio.create_subprocess_exec(sys.executable, "-c", ASK, path, wish)
+    process = await spawn(sys.executable, "-c", ASK, path, wish)
     assert await process.wait() == 0
 
 
@@ -584,7 +585,7 @@ async def test_paused_and_stopped_from_another_process(file: Path, sandbox: Sand
         await ask(path, "go_on")
         await until(lambda: sandbox.stats().accepted > paused_at + 8)
         await ask(path, "stop")
-        await asyncio.wait_for(job, 5)
+        await asyncio.wait_for(job, HANG)
     found = audited(path, sandbox)
     assert (found.lost, found.twice, found.denied, found.unknown) == (0, 0, 0, 0)
     assert found.planned > 0
@@ -622,7 +623,7 @@ async def test_stopped_during_a_pause_the_pause_is_in_the_account(
         await job.pause()
         await asyncio.sleep(0.3)
         await job.stop()
-        await asyncio.wait_for(task, 5)
+        await asyncio.wait_for(task, HANG)
     assert [event.incident for event in events_of(path)] == [Incident.PAUSED]
     await go(path, sandbox)
     assert audited(path, sandbox) == CLEAN

@@ -32,6 +32,7 @@ from moveworks_shift_async.limits.window import CLOCK_SLACK, Slot
 from moveworks_shift_async.sandbox import Sandbox
 from moveworks_shift_async.settings import moveworks_from_env
 
+from .commands import HANG, spawn
 from .fakes import FakeClock, settle
 
 WINDOW = 10.0
@@ -534,7 +535,7 @@ asyncio.run(main(*sys.argv[1:]))
 
 async def python(program: str, *args: str) -> asyncio.subprocess.Process:
     """A process of its own."""
-    return await asyncio.create_subprocess_exec(
+    return await spawn(
         *(sys.executable, "-c", program, *args),
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
@@ -545,14 +546,14 @@ async def python(program: str, *args: str) -> asyncio.subprocess.Process:
 async def line(process: asyncio.subprocess.Process) -> str:
     """The next line that it prints."""
     assert process.stdout is not None
-    return (await asyncio.wait_for(process.stdout.readline(), 10)).decode().strip()
+    return (await asyncio.wait_for(process.stdout.readline(), HANG)).decode().strip()
 
 
 async def said(program: str, *args: str) -> str:
     """The line that a program prints from its start to its end."""
     process = await python(program, *args)
     text = await line(process)
-    await asyncio.wait_for(process.communicate(), 10)
+    await asyncio.wait_for(process.communicate(), HANG)
     assert process.returncode == 0
     return text
 
@@ -574,7 +575,7 @@ def go(*processes: asyncio.subprocess.Process) -> None:
 
 async def end(*processes: asyncio.subprocess.Process) -> None:
     """See them end well."""
-    assert [await asyncio.wait_for(process.wait(), 30) for process in processes] == (
+    assert [await asyncio.wait_for(process.wait(), HANG) for process in processes] == (
         [0] * len(processes)
     )
 
@@ -634,7 +635,7 @@ async def test_a_file_that_is_not_in_its_place_any_more_is_noticed(
         text = await line(process)
         assert text.startswith(f"the gate file {path} was deleted, moved or replaced")
         assert "end all that use it, start them again" in text
-    await asyncio.wait_for(process.communicate(b"\n"), 10)
+    await asyncio.wait_for(process.communicate(b"\n"), HANG)
     assert process.returncode == 0
     gate, user = FileGate(path), User()
     gate.join(user, "acme", LIMIT, 32)  # all have ended, so a new file can be made
@@ -648,7 +649,7 @@ async def test_who_leaves_a_deleted_file_does_not_touch_the_new_one(path: str) -
     delete(path)
     gate, user = FileGate(path), User()
     gate.join(user, "acme", LIMIT, 32)
-    await asyncio.wait_for(process.communicate(b"\n"), 10)
+    await asyncio.wait_for(process.communicate(b"\n"), HANG)
     assert {file.name for file in Path(path).parent.iterdir()} == {"gate", "gate-wal", "gate-shm"}
     gate.release(await gate.acquire(), counted=True)
     gate.leave(user)
@@ -752,7 +753,7 @@ async def test_a_file_that_can_grow_no_more_fails_the_calls_and_stays_whole(path
     assert await said(COUNTER, path) == "4"
     with closing(sqlite3.connect(path)) as db:
         assert db.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
-    out, _ = await asyncio.wait_for(process.communicate(b"\n"), 10)
+    out, _ = await asyncio.wait_for(process.communicate(b"\n"), HANG)
     assert out.split() == [b"3", b"4"]
     assert process.returncode == 0
 
@@ -777,7 +778,7 @@ async def test_a_429_to_one_process_holds_the_other_back(path: str) -> None:
         gate.join(user, f"{sandbox.url} {sandbox.api_key}", RateLimit(requests=20, per=2.0), 32)
         sandbox.faults.script("send", "throttle")
         go(one)
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(HANG):
             while not gate.snapshot().paused_for:  # noqa: ASYNC110 - another process makes it true
                 await asyncio.sleep(0.01)
         go(other)

@@ -15,6 +15,8 @@ import moveworks_shift_async
 from moveworks_shift_async.cli.main import commands
 from moveworks_shift_async.sandbox import Sandbox
 
+from .commands import spawn
+
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 PYTHON = re.findall(r"```python\n(.*?)```(?:\n\n```text\n(.*?)```)?", README, re.DOTALL)
@@ -41,7 +43,7 @@ async def test_each_python_block_prints_what_it_says(
             "SHIFT_CLIENT_SECRET": sandbox.shift_client_secret,
             "PYTHONPATH": str(ROOT),
         }
-        process = await asyncio.create_subprocess_exec(
+        process = await spawn(
             sys.executable,
             "-c",
             program,
