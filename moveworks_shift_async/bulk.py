@@ -9,24 +9,26 @@ from __future__ import annotations
 
 import asyncio
 import collections
+import warnings
 from collections.abc import (
     AsyncGenerator,
     AsyncIterable,
-    AsyncIterator,
     Awaitable,
     Callable,
-    Collection,
+    Coroutine,
     Generator,
     Iterable,
-    Iterator,
 )
+from functools import partial
+from typing import Any
 
 from attrs import define, field
 
 from .batcher import Batcher, chunks
 from .breaker import STRIKES, Breaker
 from .clock import SYSTEM_CLOCK, Clock
-from .ending import ending_of
+from .ending import ending_of, start
+from .entries import Entries
 from .errors import (
     InvalidInput,
     MoveworksError,
@@ -83,17 +85,18 @@ class _Account:
 
 
 @define(eq=False, repr=False)
-class BulkSend:
+class BulkSend(Coroutine[Any, Any, BulkReport]):
     """A bulk send: await it for the `BulkReport`, or iterate it for each `ChunkOutcome`.
 
-    It starts when it is awaited or iterated, and once only. `report` is the account at any moment,
-    also after a cancellation. Leaving the iteration early cancels what still runs; the account is
-    complete when that has ended, at once with `contextlib.aclosing`. An exception
-    of the recipients' own source is raised when the chunks read before it have ended.
+    It starts when it is awaited, iterated or made a task, and once only; one that is dropped before
+    tells nobody, and a `RuntimeWarning` says so. `report` is the account at any moment, also after
+    a cancellation. Leaving the iteration early cancels what still runs; the account is complete
+    when that has ended, at once with `contextlib.aclosing`. Whatever the recipients' own source
+    raises is raised when the chunks read before it have ended; an async generator is closed.
     """
 
     _deliver: Deliver
-    _recipients: Recipients
+    _entries: Entries = field(converter=Entries)
     _max_in_flight: int
     _priority: Priority = "bulk"
     _clock: Clock = SYSTEM_CLOCK
@@ -102,26 +105,64 @@ class BulkSend:
     _breaker: Breaker = field(factory=Breaker, init=False)
     _running: dict[asyncio.Task[ChunkOutcome], _Chunk] = field(factory=dict, init=False)
     _reader: asyncio.Task[None] | None = field(default=None, init=False)
+    #: What a task runs that this was made.
+    _main: Coroutine[Any, Any, BulkReport] | None = field(default=None, init=False)
     #: Read after the halt, so never started.
     _unsent: list[Addresses] = field(factory=list, init=False)
-    _source: AsyncIterator[str] | Iterator[str] | None = field(default=None, init=False)
-    _source_error: Exception | None = field(default=None, init=False)
+    _source_error: BaseException | None = field(default=None, init=False)
     _count: int = field(default=0, init=False)
     _halted: str | None = field(default=None, init=False)
     _began: float | None = field(default=None, init=False)
     _took: float | None = field(default=None, init=False)
+    #: It is ready, and nobody has begun or stopped it.
+    _untouched: bool = field(default=False, init=False)
 
     def __attrs_post_init__(self) -> None:
-        if isinstance(self._recipients, (str, bytes)):
-            raise InvalidInput("recipients must be an iterable of addresses, not one text")
-        if not isinstance(self._recipients, (Iterable, AsyncIterable)):
-            raise InvalidInput("recipients must be an iterable or an async iterable of addresses")
-        if isinstance(self._recipients, Collection):
-            # A copy of the references: what the caller does to the list meanwhile loses nobody.
-            self._recipients = tuple(self._recipients)
+        self._untouched = True
+
+    def __del__(self) -> None:
+        # It may not have come as far as to have this attribute.
+        if getattr(self, "_untouched", False):
+            warnings.warn(
+                "a bulk send was never started, so nobody was told: await it, or iterate it",
+                RuntimeWarning,
+                stacklevel=2,
+            )
+
+    def __repr__(self) -> str:
+        if self._began is None:
+            return "<BulkSend not started>"
+        people = ", ".join(
+            f"{outcome.replace('_', ' ')} {count}"
+            for outcome, count in self._account.people.items()
+        )
+        return f"<BulkSend {'running' if self._took is None else 'ended'}: {people}>"
 
     def __await__(self) -> Generator[object, None, BulkReport]:
         return self._finish().__await__()
+
+    def send(self, value: Any) -> Any:
+        """For the task that this was made."""
+        return self._started().send(value)
+
+    def throw(self, *error: Any) -> Any:
+        """For the task that this was made."""
+        if self._began is None:  # cancelled before its first step
+            self._begin()
+            self._halt("cancelled")
+            self._account_for_rest()
+        return self._started().throw(*error)
+
+    def close(self) -> None:
+        """Forget it if it was not started."""
+        self._untouched = False
+        if self._main is not None:
+            self._main.close()
+
+    def _started(self) -> Coroutine[Any, Any, BulkReport]:
+        self._untouched = False
+        self._main = self._main or self._finish()
+        return self._main
 
     def __aiter__(self) -> AsyncGenerator[ChunkOutcome]:
         return self._stream()
@@ -131,6 +172,7 @@ class BulkSend:
 
         People whom an iterator without a length has not yet given are not counted.
         """
+        self._untouched = False
         self._halt("stopped")
 
     @property
@@ -164,11 +206,12 @@ class BulkSend:
     async def _stream(self) -> AsyncGenerator[ChunkOutcome]:
         self._begin()
         try:
+            self._entries.open()
             while self._refill():
                 for outcome in await self._next_outcomes():
                     yield outcome
-            for outcome in self._abandon_rest():
-                yield outcome
+            while (addresses := await self._next_unsent()) is not None:
+                yield self._abandon(addresses)
         finally:
             await self._wind_up()
         if self._source_error is not None:
@@ -177,45 +220,44 @@ class BulkSend:
     def _begin(self) -> None:
         if self._began is not None:
             raise InvalidInput("a bulk send runs once; call send_bulk again for another")
+        self._untouched = False
         self._began = self._clock.now()
-        source = self._recipients
-        self._source = aiter(source) if isinstance(source, AsyncIterable) else iter(source)
 
     def _refill(self) -> bool:
         """Read the next chunk if there is room; say whether anything is still under way."""
         room = len(self._running) < self._max_in_flight
-        if room and self._reader is None and self._source is not None and not self._halted:
-            self._reader = asyncio.create_task(self._read(self._source))
+        if room and self._reader is None and not (self._entries.ended or self._halted):
+            self._reader = start(self._read())
         return self._reader is not None or bool(self._running)
 
-    async def _read(self, source: AsyncIterator[str] | Iterator[str]) -> None:
+    async def _read(self) -> None:
         """Read one chunk and start it; at the end of the source, what is left."""
         try:
-            if isinstance(source, AsyncIterator):
-                async for entry in source:
-                    if self._start(self._batcher.feed(entry)):
-                        return
-            else:
-                for entry in source:
-                    if self._start(self._batcher.feed(entry)):
-                        return
-        except Exception as error:  # the caller's own: raised again when the rest has ended
-            self._source_error = error
-            self._halted = f"the recipients' source raised {type(error).__name__}"
+            addresses = await self._entries.read(self._batcher.feed, self._turn)
+        except asyncio.CancelledError:
+            raise
+        except BaseException as error:  # the caller's own: raised again when the rest has ended
+            self._break_off(error, f"the recipients' source raised {type(error).__name__}")
             return
-        self._source = None
-        self._start(self._batcher.flush())
+        if (addresses := addresses or self._batcher.flush()) is not None:
+            self._start(addresses)
 
-    def _start(self, addresses: Addresses | None) -> bool:
-        """Start a chunk, unless there is none yet; say whether there was one."""
-        if addresses is not None and self._halted:
+    async def _turn(self) -> None:
+        """Let others in the event loop have their turn."""
+        await self._clock.sleep(0)
+
+    def _break_off(self, error: BaseException, why: str) -> None:
+        self._source_error = error
+        self._halted = self._halted or why
+
+    def _start(self, addresses: Addresses) -> None:
+        if self._halted:
             self._unsent.append(addresses)
-        elif addresses is not None:
-            chunk = self._new_chunk(addresses)
-            task = asyncio.create_task(self._send(chunk))
-            self._running[task] = chunk
-            task.add_done_callback(lambda task: self._settle(chunk, task))
-        return addresses is not None
+            return
+        chunk = self._new_chunk(addresses)
+        task = start(self._send(chunk))
+        self._running[task] = chunk
+        task.add_done_callback(partial(self._settle, chunk))
 
     async def _next_outcomes(self) -> list[ChunkOutcome]:
         """Wait until a chunk was read or chunks have ended; return those that have."""
@@ -230,8 +272,8 @@ class BulkSend:
     def _note_cancelled_source(self, reader: asyncio.Task[None]) -> None:
         """A source that raises `CancelledError` by itself has broken off like any other."""
         if reader.cancelled() and not self._halted:
-            self._halted = "the recipients' source was cancelled"
-            self._source_error = InvalidInput(f"{self._halted}; the rest was not sent")
+            why = "the recipients' source was cancelled"
+            self._break_off(InvalidInput(f"{why}; the rest was not sent"), why)
 
     def _new_chunk(self, addresses: Addresses) -> _Chunk:
         self._count += 1
@@ -271,13 +313,21 @@ class BulkSend:
         if self._reader is not None and self._reader is not asyncio.current_task():
             self._reader.cancel()
 
-    def _abandon_rest(self) -> Iterator[ChunkOutcome]:
-        """Enter those who were taken, or are known, and will not be sent."""
-        while self._unsent:
-            yield self._abandon(self._unsent.pop(0))
-        known = self._source if isinstance(self._recipients, tuple) else None
-        for addresses in chunks(self._batcher, known if isinstance(known, Iterator) else ()):
-            yield self._abandon(addresses)
+    async def _next_unsent(self) -> Addresses | None:
+        """A chunk of those who were taken, or are known, and will not be sent."""
+        if self._unsent:
+            return self._unsent.pop(0)
+        if not self._entries.known:
+            return self._batcher.flush()
+        found = await self._entries.read(self._batcher.feed, self._turn)
+        return found or self._batcher.flush()
+
+    def _account_for_rest(self) -> None:
+        """The same for all of them, at once: nothing can break in."""
+        rest = chunks(self._batcher, self._entries.rest())
+        collections.deque(map(self._abandon, [*self._unsent, *rest]), maxlen=0)
+        self._unsent.clear()
+        self._took = self._elapsed()
 
     def _abandon(self, addresses: Addresses) -> ChunkOutcome:
         chunk = self._new_chunk(addresses)
@@ -292,6 +342,6 @@ class BulkSend:
         try:
             if unfinished:
                 await asyncio.wait(unfinished)
+            await self._entries.close()
         finally:
-            collections.deque(self._abandon_rest(), maxlen=0)
-            self._took = self._elapsed()
+            self._account_for_rest()

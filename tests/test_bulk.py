@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import warnings
 from collections import Counter
 from collections.abc import AsyncIterator, Iterator
+from contextlib import aclosing
 
 import pytest
 from attrs import define, field
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from moveworks_shift_async import ApiKey, MoveworksClient
 from moveworks_shift_async.bulk import BulkSend, Recipients
+from moveworks_shift_async.endpoints.sending import Sender
 from moveworks_shift_async.errors import (
     BadRequest,
     ClientClosed,
@@ -25,10 +27,12 @@ from moveworks_shift_async.errors import (
     RateLimited,
 )
 from moveworks_shift_async.models import BulkReport, ChunkOutcome, Receipt
-from moveworks_shift_async.sandbox import Sandbox
 from moveworks_shift_async.session import Call
+from moveworks_shift_async.wire.http import Request, Response
+from moveworks_shift_async.wire.moveworks import Content
 
-from .fakes import FakeClock, settle
+from .fakes import Answer, FakeClock, answer, settle
+from .test_session import build
 
 
 def people(count: int) -> list[str]:
@@ -114,8 +118,9 @@ async def test_an_async_source_is_read_as_there_is_room() -> None:
 
     bulk = start(vendor, source(), at_once=3)
     task = asyncio.ensure_future(bulk)
+    while len(vendor.told) < 3:
+        await settle()
     await settle()
-    await asyncio.sleep(0.05)
     assert (len(vendor.told), read) == (3, 1500)
     assert vendor.hold is not None
     vendor.hold.set()
@@ -376,20 +381,28 @@ def test_whenever_it_is_cancelled_the_account_agrees_with_what_happened(
     asyncio.run(scenario())
 
 
-async def test_nothing_is_sent_again_after_a_stop() -> None:
+async def test_nothing_is_sent_again_after_a_stop(clock: FakeClock) -> None:
     """A request in flight that is answered 429 after the stop ends as not sent, at once."""
-    async with (
-        Sandbox(limit=100, window=3.0, latency=0.2) as sandbox,
-        MoveworksClient(ApiKey(sandbox.api_key), base_url=sandbox.url) as client,
-    ):
-        sandbox.faults.script("send", "throttle", "server-503-json")
-        bulk = client.messages.send_bulk("hi", people(1100))
-        task = asyncio.ensure_future(bulk)
-        await asyncio.sleep(0.1)
-        bulk.stop()
-        report = await asyncio.wait_for(task, 2)
-        assert (report.not_sent, report.unknown, report.accepted) == (500, 500, 100)
-        assert (report.requests, sandbox.stats().requests) == (3, 3)
+    stopped = asyncio.Event()
+
+    def later(status: int) -> Answer:
+        async def given(_: Request) -> Response:
+            await stopped.wait()
+            return answer(status)
+
+        return given
+
+    parts = build(clock, later(429), later(503), later(200))
+    content = Content(event_id=None, message="hi")
+    bulk = Sender(parts.session, 4).send_bulk(content, people(1100), "bulk")
+    task = asyncio.ensure_future(bulk)
+    while len(parts.transport.requests) < 3:
+        await settle()
+    bulk.stop()
+    stopped.set()
+    report = await task
+    assert (report.not_sent, report.unknown, report.accepted) == (500, 500, 100)
+    assert (report.requests, report.throttled, len(parts.transport.requests)) == (3, 1, 3)
 
 
 async def test_a_source_that_is_cancelled_by_itself_has_broken_off() -> None:
@@ -404,3 +417,305 @@ async def test_a_source_that_is_cancelled_by_itself_has_broken_off() -> None:
     with pytest.raises(InvalidInput, match="source was cancelled"):
         await bulk
     assert (bulk.report.accepted, bulk.report.not_sent) == (500, 200)
+
+
+class Group(BaseExceptionGroup[BaseException]):
+    """Of what no `except Exception` sees."""
+
+
+@pytest.mark.parametrize("asynchronous", [False, True])
+@pytest.mark.parametrize(
+    "error",
+    [
+        pytest.skip.Exception("not today"),
+        GeneratorExit(),
+        KeyboardInterrupt(),
+        SystemExit(3),
+        Group("several", [KeyboardInterrupt()]),
+    ],
+    ids=lambda error: type(error).__name__,
+)
+async def test_whatever_a_source_raises_breaks_it_off(
+    error: BaseException, asynchronous: bool
+) -> None:
+    """It is not taken for the end: it comes out, once, and nobody is missing."""
+    source = Broken(people(1200), error, asynchronous)
+    bulk = start(Vendor(), source.entries())
+    with pytest.raises(BaseException) as raised:  # noqa: PT011 - it is any
+        await bulk
+    assert raised.value is error
+    assert (bulk.report.accepted, bulk.report.not_sent) == (1000, 200)
+    assert type(error).__name__ in str(bulk.report.failures[0].error)
+
+
+@define
+class Broken:
+    """Entries, then an exception."""
+
+    addresses: list[str]
+    error: BaseException
+    asynchronous: bool
+
+    def entries(self) -> Recipients:
+        """In one way or the other."""
+
+        def here() -> Iterator[str]:
+            yield from self.addresses
+            raise self.error
+
+        async def elsewhere() -> AsyncIterator[str]:
+            for address in self.addresses:
+                yield address
+            raise self.error
+
+        return elsewhere() if self.asynchronous else here()
+
+
+async def test_an_iterator_that_always_raises_is_asked_once() -> None:
+    """It is not asked again and again for what it does not have."""
+    asked = 0
+
+    class Iterators:
+        def __iter__(self) -> Iterators:
+            return self
+
+        def __next__(self) -> str:
+            nonlocal asked
+            asked += 1
+            raise GeneratorExit
+
+    bulk = start(Vendor(), Iterators())
+    with pytest.raises(GeneratorExit):
+        await bulk
+    assert (asked, total(bulk.report)) == (1, 0)
+
+
+class Bare:
+    """What `iter` takes, and loops take: an iterator that is no iterable."""
+
+    def __init__(self, count: int) -> None:
+        self.left = people(count)
+
+    def __next__(self) -> str:
+        if not self.left:
+            raise StopIteration
+        return self.left.pop()
+
+    async def __anext__(self) -> str:
+        if not self.left:
+            raise StopAsyncIteration
+        return self.left.pop()
+
+
+class OfBare:
+    """Whose iterator has `__next__` alone."""
+
+    def __iter__(self) -> Bare:
+        return Bare(1201)
+
+
+class AsyncOfBare:
+    """Whose iterator has `__anext__` alone."""
+
+    def __aiter__(self) -> Bare:
+        return Bare(1201)
+
+
+class Indexed:
+    """An old sequence, without a length."""
+
+    def __getitem__(self, index: int) -> str:
+        return people(1201)[index] if index < 1201 else [][index]
+
+
+class Measured(Indexed):
+    """An old sequence, with a length."""
+
+    def __len__(self) -> int:
+        return 1201
+
+
+@pytest.mark.parametrize("make", [OfBare, AsyncOfBare, Indexed, Measured])
+async def test_what_loops_take_is_taken(make: type) -> None:
+    """Whatever `iter` and `aiter` accept, and what they need of an iterator."""
+    if make is not AsyncOfBare:
+        assert len([*make()]) == 1201
+    report = await start(Vendor(), make())
+    assert report.accepted == 1201
+
+
+async def test_what_loops_refuse_is_refused() -> None:
+    """At the call."""
+
+    class Never:
+        __iter__ = None
+
+        def __getitem__(self, index: int) -> str:
+            return "a@x.io"
+
+    for wrong in (Never(), object(), 5):
+        with pytest.raises(TypeError):
+            iter(wrong)  # type: ignore[call-overload]
+        with pytest.raises(InvalidInput, match="iterable"):
+            start(Vendor(), wrong)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("how", ["stop", "break", "cancel", "halt"])
+async def test_an_async_generator_is_closed_when_the_send_has_ended(how: str) -> None:
+    """However it ends: a connection to a database is given back then, not when it is collected."""
+    closed = list[str]()
+
+    async def source() -> AsyncIterator[str]:
+        try:
+            for address in people(5000):
+                yield address
+        finally:
+            await asyncio.sleep(0)
+            closed.append(how)
+
+    errors: dict[int, BaseException] = {0: ClientClosed("closed")} if how == "halt" else {}
+    kept = source()
+    bulk = start(Vendor(errors=errors), kept, at_once=1)
+    async with aclosing(bulk.__aiter__()) as outcomes:
+        task = asyncio.ensure_future(anext(outcomes))
+        if how == "cancel":
+            await asyncio.sleep(0)
+            task.cancel()
+        await asyncio.wait({task})
+        if how == "stop":
+            bulk.stop()
+            assert [outcome async for outcome in outcomes] == []
+        elif how == "halt":
+            assert [outcome async for outcome in outcomes] == []
+    assert closed == [how]
+    assert kept.ag_frame is None  # type: ignore[attr-defined]
+
+
+async def test_after_aclosing_the_account_is_complete() -> None:
+    """At once: what was in flight is unknown, the rest not sent."""
+    vendor, second = Vendor(hold=asyncio.Event()), asyncio.Event()
+
+    async def deliver(chunk: tuple[str, ...], call: Call) -> Receipt:
+        if chunk[0] == "p0@example.com":
+            await second.wait()
+            return Receipt(status=200, state=None, recipients=len(chunk), attempts=1)
+        second.set()
+        return await vendor.deliver(chunk, call)
+
+    bulk = BulkSend(deliver, people(5000), 3)
+    async with aclosing(bulk.__aiter__()) as outcomes:
+        async for _ in outcomes:
+            break
+    report = bulk.report
+    assert (report.accepted, report.unknown) == (500, sum(map(len, vendor.told)))
+    assert report.unknown >= 500
+    assert total(report) == 5000
+    assert "ended" in repr(bulk)
+
+
+async def test_stop_ends_a_send_whose_source_is_silent() -> None:
+    """It waits for nobody but what is in flight; what the source gave is in the account."""
+    silent = asyncio.Event()
+
+    async def source() -> AsyncIterator[str]:
+        for address in people(700):
+            yield address
+        silent.set()
+        await asyncio.Event().wait()
+
+    bulk = start(Vendor(), source())
+    task = asyncio.ensure_future(bulk)
+    await silent.wait()
+    bulk.stop()
+    report = await task
+    assert (report.accepted, report.not_sent) == (500, 200)
+
+
+@pytest.mark.parametrize("asynchronous", [False, True])
+@pytest.mark.parametrize("stopped", [False, True])
+async def test_many_entries_that_make_no_chunk_leave_others_their_turn(
+    asynchronous: bool, stopped: bool
+) -> None:
+    """A hundred thousand duplicates are read in slices, also when they are only to be counted."""
+    turns, ended = 0, asyncio.Event()
+
+    async def others() -> None:
+        nonlocal turns
+        while not ended.is_set():
+            turns += 1
+            await asyncio.sleep(0)
+
+    async def elsewhere() -> AsyncIterator[str]:
+        for address in ["ann@x.io"] * 100_000:
+            yield address
+
+    counting = asyncio.create_task(others())
+    source = elsewhere() if asynchronous else ["ann@x.io"] * 100_000
+    bulk = BulkSend(Vendor().deliver, source, 2)
+    if stopped:
+        bulk.stop()
+    report = await bulk
+    ended.set()
+    await counting
+    if not (asynchronous and stopped):  # nobody asked it
+        assert total(report) == 100_000
+        assert turns >= 100
+
+
+async def test_a_send_that_is_dropped_unstarted_says_that_nobody_was_told() -> None:
+    """As a coroutine does that was never awaited."""
+    with pytest.warns(RuntimeWarning, match="never started, so nobody was told: await it"):
+        start(Vendor(), people(3))
+
+
+@pytest.mark.parametrize(
+    "how", ["awaited", "iterated", "stopped", "closed", "refused", "cancelled"]
+)
+async def test_no_other_send_warns(how: str) -> None:
+    """Not one that was begun, stopped or refused, nor one whose task was cancelled at once."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        if how == "refused":
+            with pytest.raises(InvalidInput):
+                start(Vendor(), 5)  # type: ignore[arg-type]
+            return
+        bulk = start(Vendor(), people(3))
+        match how:
+            case "awaited":
+                await bulk
+            case "iterated":
+                async for _ in bulk:
+                    pass
+            case "stopped":
+                bulk.stop()
+            case "closed":
+                bulk.close()
+            case "cancelled":
+                task = asyncio.ensure_future(bulk)
+                task.cancel()
+                await asyncio.wait({task})
+                assert (bulk.report.not_sent, bulk.report.requests) == (3, 0)
+        del bulk
+        gc.collect()
+
+
+async def test_a_send_can_be_made_a_task() -> None:
+    """In a task group, and by whatever else takes a coroutine."""
+    async with asyncio.TaskGroup() as tasks:
+        sends = [tasks.create_task(start(Vendor(), people(count))) for count in (3, 700)]
+    assert [send.result().accepted for send in sends] == [3, 700]
+
+
+async def test_a_send_shows_how_far_it_is() -> None:
+    """Without anybody in it."""
+    vendor = Vendor(hold=asyncio.Event(), errors={1: BadRequest("no", status=400)})
+    bulk = start(vendor, people(1200))
+    assert repr(bulk) == "<BulkSend not started>"
+    task = asyncio.ensure_future(bulk)
+    await settle()
+    assert repr(bulk) == "<BulkSend running: accepted 0, rejected 0, unknown 0, not sent 0>"
+    assert vendor.hold is not None
+    vendor.hold.set()
+    await task
+    assert repr(bulk) == "<BulkSend ended: accepted 700, rejected 500, unknown 0, not sent 0>"
+    assert "example.com" not in repr(task)

@@ -30,7 +30,7 @@ ROWS = (
     ("session",),
     ("tokens", "transport", "limits"),
     ("wire", "batcher", "breaker", "retry", "sandbox", "sources", "evidence"),
-    ("models", "settings", "addresses", "ending"),
+    ("models", "settings", "addresses", "ending", "entries"),
     ("checks",),
     ("errors", "clock", "words"),
 )
