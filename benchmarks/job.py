@@ -24,8 +24,8 @@ from rich.console import Console
 from rich.table import Table
 
 from moveworks_shift_async import ApiKey, MoveworksClient, RateLimit
+from moveworks_shift_async.attempt import Call
 from moveworks_shift_async.jobs.job import Job
-from moveworks_shift_async.session import Call
 from moveworks_shift_async.wire.moveworks import Content
 
 from .machine import describe

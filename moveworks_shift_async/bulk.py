@@ -24,6 +24,7 @@ from typing import Any
 
 from attrs import define, field
 
+from .attempt import Call
 from .batcher import Batcher, chunks
 from .breaker import STRIKES, Breaker
 from .clock import SYSTEM_CLOCK, Clock
@@ -37,7 +38,6 @@ from .errors import (
 )
 from .limits.lanes import Priority
 from .models import BulkReport, ChunkOutcome, Receipt
-from .session import Call
 
 Recipients = Iterable[str] | AsyncIterable[str]
 Addresses = tuple[str, ...]

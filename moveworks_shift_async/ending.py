@@ -20,6 +20,16 @@ def start(coroutine: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
     return asyncio.Task(coroutine, loop=asyncio.get_running_loop())
 
 
+def is_cancelled() -> bool:
+    """Whether somebody has cancelled the running task.
+
+    A `CancelledError` may also come from a task or future that a piece of the caller's waited for;
+    it is an error then like any other.
+    """
+    task = asyncio.current_task()
+    return task is None or task.cancelling() > 0
+
+
 async def ending_of(
     delivery: Awaitable[T], never_sent: Callable[[], MoveworksError]
 ) -> tuple[T | None, MoveworksError | None]:

@@ -23,6 +23,7 @@ from typing import Any, Self
 from attrs import define, field, frozen
 
 from .addresses import address_fault
+from .attempt import Call
 from .batcher import CHUNK_SIZE
 from .clock import SYSTEM_CLOCK, Clock, Timer
 from .ending import ending_of, start
@@ -36,7 +37,6 @@ from .errors import (
 )
 from .limits.lanes import Priority
 from .models import ChunkOutcome, Receipt
-from .session import Call
 from .wire.moveworks import Content, Context
 
 Addresses = tuple[str, ...]

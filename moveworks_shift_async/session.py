@@ -1,4 +1,4 @@
-"""One call as short steps: limit -> token -> transport -> wire -> retry. Owns what they share.
+"""One call: attempts under the retry policy. Owns what they share: pool, tokens and gate.
 
 Every call remembers whether an earlier request of it may have been processed. Whatever happens
 later, such a call never ends as "not sent" or "rejected": it ends as accepted or unknown.
@@ -8,91 +8,23 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import logging
 import math
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from typing import TypeVar
 
 from attrs import define, evolve, field
 
+from .attempt import Call, Requester
 from .clock import SYSTEM_CLOCK, Clock
-from .errors import (
-    ClientClosed,
-    ConnectionFailed,
-    DeadlineExceeded,
-    MoveworksError,
-    NotAuthenticated,
-    NotSent,
-    Outcome,
-    OutcomeUnknown,
-    RateLimited,
-)
+from .errors import ClientClosed, DeadlineExceeded, MoveworksError, OutcomeUnknown
 from .limits.gate import Gate
-from .limits.lanes import Priority
-from .limits.window import Slot
 from .retry import RetryPolicy, repeat
 from .settings import Timeouts
 from .tokens import Authorizer
 from .transport import Transport
 from .wire.http import Effect, Request, Response
 
-logger = logging.getLogger(__name__)
 T = TypeVar("T")
-
-# A server that says "Retry-After: 0" to everybody would get a storm back; a second is no loss.
-LEAST_PAUSE = 1.0
-
-
-@define(eq=False, repr=False)
-class Call:
-    """One call while it runs, for whoever watches it."""
-
-    #: How urgent it is: a higher lane is served first.
-    priority: Priority = "normal"
-    #: Tries so far, those without a connection included.
-    attempts: int = 0
-    #: HTTP requests that left this machine so far.
-    requests: int = 0
-    #: Answers 429 so far.
-    throttled: int = 0
-    #: A request of it is on its way: cancelling now makes the outcome unknown.
-    in_flight: bool = False
-    #: What its request may do to people.
-    effect: Effect = Effect.MAY_TELL
-    #: An earlier request of it may have told people.
-    maybe_told: bool = False
-    #: Why no further request of it may start; set by whoever watches it.
-    withdrawn: str | None = None
-    #: Awaited when slot and token are there, before the first byte leaves. It may raise instead.
-    before: Callable[[], Awaitable[object]] | None = field(default=None, repr=False)
-    #: One request, whatever it meets: whoever watches it decides on the next. Only a dead token is
-    #: replaced, as the policy says, for nobody is told by a 401.
-    once: bool = False
-    #: Time of the clock after which it does not wait any more.
-    deadline: float = math.inf
-    last_error: MoveworksError | None = field(default=None, repr=False)
-
-    def check_withdrawn(self) -> None:
-        """Raise `NotSent` if no further request may start."""
-        if self.withdrawn is not None:
-            raise NotSent(f"not sent: {self.withdrawn}")
-
-    def failed(self, error: MoveworksError) -> None:
-        """Remember how one request ended."""
-        self.last_error = error
-        self.throttled += isinstance(error, RateLimited)
-        if error.outcome is Outcome.UNKNOWN and self.effect is Effect.MAY_TELL:
-            self.maybe_told = True
-
-    def settle(self, error: MoveworksError) -> MoveworksError:
-        """The error to raise: never one that denies what an earlier request may have done."""
-        error.attempts = self.attempts
-        if not self.maybe_told or error.outcome is Outcome.UNKNOWN:
-            return error
-        return OutcomeUnknown(
-            f"an earlier request may have been processed; the last step: {error}",
-            attempts=self.attempts,
-        )
 
 
 @define(eq=False, repr=False)
@@ -107,6 +39,7 @@ class SessionManager:
     clock: Clock = SYSTEM_CLOCK
     #: Called once, when everything is closed.
     on_closed: Callable[[], None] = lambda: None
+    _requester: Requester = field(init=False, repr=False)
     _single: RetryPolicy = field(init=False, repr=False)
     _loop: asyncio.AbstractEventLoop | None = field(default=None, init=False, repr=False)
     _closing: bool = field(default=False, init=False)
@@ -115,6 +48,7 @@ class SessionManager:
     _idle: asyncio.Event = field(factory=asyncio.Event, init=False, repr=False)
 
     def __attrs_post_init__(self) -> None:
+        self._requester = Requester(self.transport, self.authorizer, self.gate, self.clock)
         replay = self.retry.replay_unauthenticated
         self._single = evolve(RetryPolicy.none(), replay_unauthenticated=replay)
 
@@ -204,7 +138,7 @@ class SessionManager:
         self._cuts.add(cut)
         try:
             return await repeat(
-                lambda: self._attempt(request, parse, call),
+                lambda: self._requester.attempt(request, parse, call),
                 self._single if call.once else self.retry,
                 sleep=lambda seconds: self._sleep(seconds, call),
                 may_tell=lambda: call.effect is Effect.MAY_TELL,
@@ -212,47 +146,6 @@ class SessionManager:
         finally:
             self._cuts.discard(cut)
             self._idle.set()
-
-    async def _attempt(
-        self, request: Callable[[], Request], parse: Callable[[Response, int], T], call: Call
-    ) -> T:
-        """One request: wait for a slot, take a token, exchange, read the answer."""
-        call.check_withdrawn()
-        slot = await self.gate.acquire(call.deadline, call.priority)
-        counted, limited = False, None
-        try:
-            grant = await self.authorizer.get()
-            ready = request().with_auth(headers=grant.headers, query=grant.query)
-            call.effect = ready.effect
-            if call.before is not None:
-                await call.before()
-            call.attempts += 1
-            call.requests += 1
-            call.in_flight = counted = True
-            response = await self.transport.exchange(ready)
-            return parse(response.to(ready), call.attempts)
-        except MoveworksError as error:
-            call.failed(error)
-            if isinstance(error, ConnectionFailed) and call.in_flight:
-                counted = False
-                call.requests -= 1
-            elif isinstance(error, NotAuthenticated) and call.in_flight:
-                self.authorizer.reject(grant)
-            elif isinstance(error, RateLimited):
-                limited = error
-            raise
-        finally:
-            call.in_flight = False
-            if limited is None:
-                self.gate.release(slot, counted=counted)
-            else:
-                self._refused(slot, limited)
-
-    def _refused(self, slot: Slot, error: RateLimited) -> None:
-        """One 429 is everybody's: the limit belongs to the organisation."""
-        asked = error.retry_after
-        self.gate.refused(slot, None if asked is None else max(asked, LEAST_PAUSE))
-        logger.warning("HTTP 429: %s", self.gate.snapshot())
 
     async def _sleep(self, seconds: float, call: Call) -> None:
         call.check_withdrawn()

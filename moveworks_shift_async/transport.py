@@ -26,6 +26,7 @@ import aiohttp
 from attrs import define, field
 
 from .clock import SYSTEM_CLOCK, Clock
+from .ending import is_cancelled
 from .errors import (
     ClientClosed,
     Concerns,
@@ -96,7 +97,7 @@ class AiohttpTransport:
             with _others_silenced():
                 return await self._send(request, body)
         except asyncio.CancelledError as cancelled:
-            if not _cancelled_by_us():
+            if not is_cancelled():
                 failure = self._failure(cancelled, body)
             elif body is None or not body.may_have_left:
                 raise
@@ -268,12 +269,6 @@ def _no_connection(error: BaseException) -> ConnectionFailed:
         f"no connection: {_cause(error)}; nothing was sent",
         concerns=Concerns.EVERYBODY if refused else None,  # it wants a password
     )
-
-
-def _cancelled_by_us() -> bool:
-    """Whether this task was cancelled, and not something that the caller's session waited for."""
-    task = asyncio.current_task()
-    return task is None or task.cancelling() > 0
 
 
 def _others_silenced() -> contextlib.AbstractContextManager[object]:

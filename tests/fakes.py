@@ -115,7 +115,7 @@ class FakeAuthorizer:
 
     number: int = 1
     rejected: list[Grant] = field(factory=list)
-    failure: Exception | None = None
+    failure: BaseException | None = None
     closed: bool = False
     renews: bool = True
 

@@ -14,6 +14,7 @@ from attrs import define, field
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from moveworks_shift_async.attempt import Call
 from moveworks_shift_async.bulk import BulkSend, Recipients
 from moveworks_shift_async.endpoints.sending import Sender
 from moveworks_shift_async.errors import (
@@ -27,7 +28,6 @@ from moveworks_shift_async.errors import (
     RateLimited,
 )
 from moveworks_shift_async.models import BulkReport, ChunkOutcome, Receipt
-from moveworks_shift_async.session import Call
 from moveworks_shift_async.wire.http import Request, Response
 from moveworks_shift_async.wire.moveworks import Content
 

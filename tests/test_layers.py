@@ -28,6 +28,7 @@ ROWS = (
     ("endpoints",),
     ("bulk", "linger"),
     ("session",),
+    ("attempt",),
     ("tokens", "transport", "limits"),
     ("wire", "batcher", "breaker", "retry", "sandbox", "sources", "evidence"),
     ("models", "settings", "addresses", "ending", "entries"),

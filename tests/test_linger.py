@@ -11,6 +11,7 @@ import pytest
 from attrs import define, field
 
 from moveworks_shift_async import ApiKey, MoveworksClient, RateLimit
+from moveworks_shift_async.attempt import Call
 from moveworks_shift_async.endpoints.sending import Sender
 from moveworks_shift_async.errors import (
     BadRequest,
@@ -23,7 +24,6 @@ from moveworks_shift_async.errors import (
 from moveworks_shift_async.linger import LingeringBatcher
 from moveworks_shift_async.models import ChunkOutcome, Receipt
 from moveworks_shift_async.sandbox import Sandbox
-from moveworks_shift_async.session import Call
 from moveworks_shift_async.wire.http import Request, Response
 from moveworks_shift_async.wire.moveworks import Content
 

@@ -8,6 +8,7 @@ import copy
 import pytest
 from attrs import define
 
+from moveworks_shift_async.attempt import Call
 from moveworks_shift_async.errors import (
     BadRequest,
     ClientClosed,
@@ -24,7 +25,7 @@ from moveworks_shift_async.errors import (
 from moveworks_shift_async.limits.learning import LearningWindow
 from moveworks_shift_async.limits.process import ProcessGate
 from moveworks_shift_async.retry import RetryPolicy
-from moveworks_shift_async.session import Call, SessionManager
+from moveworks_shift_async.session import SessionManager
 from moveworks_shift_async.settings import Timeouts
 from moveworks_shift_async.wire.http import Effect, Request, Response
 from moveworks_shift_async.wire.moveworks import parse_receipt
@@ -271,11 +272,14 @@ async def test_a_refused_token_request_reaches_the_caller(clock: FakeClock) -> N
     assert (raised.value.attempts, parts.gate.snapshot().used) == (0, 0)
 
 
-async def test_a_defect_while_reading_the_answer_frees_the_gate(clock: FakeClock) -> None:
-    """An exception of ours passes as it is, and the slot is given back."""
+async def test_a_defect_while_reading_the_answer_is_unknown_and_frees_the_gate(
+    clock: FakeClock,
+) -> None:
+    """The request has left; the error says so, and where it comes from."""
     parts = build(clock, OK)
-    with pytest.raises(ZeroDivisionError):
+    with pytest.raises(OutcomeUnknown, match="ZeroDivisionError") as raised:
         await parts.session.call(lambda: REQUEST, lambda response, attempts: 1 // 0)
+    assert isinstance(raised.value.__cause__, ZeroDivisionError)
     assert parts.gate.snapshot().in_flight == 0
 
 

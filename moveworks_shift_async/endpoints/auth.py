@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from attrs import define
 
-from ..session import Call, SessionManager
+from ..attempt import Call
+from ..session import SessionManager
 from ..wire import moveworks
 
 

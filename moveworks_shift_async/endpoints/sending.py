@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING
 
 from attrs import define, evolve, field, frozen
 
+from ..attempt import Call
 from ..bulk import BulkSend, Recipients
 from ..errors import InvalidInput
 from ..limits.lanes import Priority, check_priority
 from ..models import Receipt
-from ..session import Call, SessionManager
+from ..session import SessionManager
 from ..wire.http import Request
 from ..wire.moveworks import Content, Context, parse_receipt
 

@@ -10,11 +10,11 @@ from typing import Literal, TypeVar, get_args
 from attrs import define, field
 
 from ..addresses import address_fault
+from ..attempt import Call
 from ..client import MoveworksClient
 from ..clock import SYSTEM_CLOCK, Clock
 from ..errors import InvalidInput, JournalError
 from ..models import Receipt
-from ..session import Call
 from ..wire.moveworks import Content
 from .database import can_write_beside, has_log
 from .journal import Journal

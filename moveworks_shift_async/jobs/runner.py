@@ -14,12 +14,12 @@ from functools import partial
 
 from attrs import define, field
 
+from ..attempt import Call
 from ..breaker import Breaker, Verdict, judge
 from ..client import MoveworksClient
 from ..clock import SYSTEM_CLOCK, Clock
 from ..ending import ending_of
 from ..errors import JournalError, MoveworksError, NotSent, OutcomeUnknown
-from ..session import Call
 from ..words import duration, plural
 from .isolate import COST, blames_the_list, halves
 from .journal import Journal
