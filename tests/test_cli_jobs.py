@@ -621,6 +621,41 @@ def test_an_interrupted_report_leaves_no_file(
     assert (tmp_path / "a.csv").exists()
 
 
+async def test_a_journal_may_have_any_name(tmp_path: Path) -> None:
+    """Bytes that are no text, control characters, an address: it is reported, page included."""
+    journal = str(tmp_path / "a\udcff\x1b[2J b@example.com")
+    await a_job(journal, 1)
+    page = tmp_path / "a.html"
+    ended = await run("report", journal, "--html", str(page), env=environment())
+    assert ended.code == 0
+    assert "  moveworks-shift run JOURNAL\n" in ended.out
+    assert ended.out.replace("\n", "").isprintable()
+    assert "[address]" in page.read_text()
+    assert "b@example.com" not in page.read_text()
+
+
+@pytest.mark.parametrize("command", ["plan", "report", "status", "run", "pause"])
+def test_a_directory_that_was_removed_is_named(
+    command: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """Nothing was sent, and it is no defect."""
+    (tmp_path / "people.csv").write_text("email\nann@example.com\n")
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    monkeypatch.chdir(gone)
+    gone.rmdir()
+    monkeypatch.setenv("MOVEWORKS_API_KEY", "key")
+    more = ["--legacy", "--message", "Hi", "--recipients", str(tmp_path / "people.csv")]
+    code = main.run([command, "tonight.journal", *(more if command == "plan" else [])])
+    assert code == 2
+    said = capsys.readouterr().err
+    assert "tonight.journal leads nowhere: the current directory was removed; change to" in said
+    assert "This command sent nothing." in said
+
+
 # --- journals that cannot be used ---------------------------------------------------------
 
 

@@ -359,7 +359,7 @@ async def test_a_servers_control_sequences_are_made_harmless(
     captured = capsys.readouterr()
     assert codes == [0, 3]
     assert captured.out == "ok ?[2J[red]\n"
-    assert "no [2J[/red]" in captured.err
+    assert "no ?[2J[/red]" in captured.err
 
 
 async def _in_thread(args: list[str]) -> int:
@@ -551,10 +551,11 @@ def job_account(**people: int) -> JobAccount:
     """The account of a job that has ended, with these people."""
     counts: dict[str, Any] = dict.fromkeys(
         ("accepted", "rejected", "unknown", "left_alone", "resent", "not_sent", "in_flight",
-         "duplicates", "differing", "invalid", "chunks", "chunks_left", "requests", "throttled"), 0
+         "duplicates", "differing", "invalid", "texts", "chunks", "chunks_left", "requests",
+         "throttled"), 0
     ) | people  # fmt: skip
     lists: dict[str, Any] = dict.fromkeys(("errors", "failures", "timeline", "events", "breaks",
-                                           "runs"), ())  # fmt: skip
+                                           "runs", "examples"), ())  # fmt: skip
     now = datetime(2026, 5, 14, tzinfo=UTC)
     return JobAccount(
         journal="j", source="people.csv", event_id=None, complete=True, planned_at=now, read_at=now,

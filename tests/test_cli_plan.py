@@ -168,7 +168,7 @@ def test_a_second_text_for_a_person_is_said_and_sent_on_request(capsys: Any) -> 
         (["--message", "Hi", "--recipients", "absent.csv"], "absent.csv cannot be read"),
         (["--message", "Hi", "--recipients", "nobody.csv"], "nobody.csv"),
         (["--message", "Hi", "--column", "Fax"], 'no column "Fax"'),
-        (["--message", "Hi", "--invalid-file", "gaps.csv"], "gaps.csv exists already"),
+        (["--message", "Hi", "--invalid-file", "gaps.csv"], "gaps.csv is there already"),
         (["--message", "Hi", "--query", "SELECT 1"], "query"),
         (["--message", "Hi", "--recipients", "sqlite:///staff.db"], "a database needs a query"),
         (["--message", "Hi", "--recipients", "sqlite://u:pass-word@h/d", "--query", "SELECT 1"],

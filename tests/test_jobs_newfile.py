@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 
 from moveworks_shift_async.errors import InvalidInput, JournalError, NotSent
-from moveworks_shift_async.jobs.reporting import newfile
-from moveworks_shift_async.jobs.reporting.newfile import new_files
+from moveworks_shift_async.jobs import newfile
+from moveworks_shift_async.jobs.newfile import new_files
 
 UNNAMED = newfile._nameless(Path("/tmp")) is not None  # noqa: S108 - a look at what it can do
 
@@ -170,7 +170,7 @@ def test_a_process_that_is_killed_leaves_nothing(tmp_path: Path) -> None:
     """The process is the subject: whatever it had written is gone with it."""
     code = (
         "import sys, time\n"
-        "from moveworks_shift_async.jobs.reporting.newfile import new_files\n"
+        "from moveworks_shift_async.jobs.newfile import new_files\n"
         "with new_files([sys.argv[1]]) as (file,):\n"
         "    file.write(b'ann@example.com' * 100_000)\n"
         "    file.flush()\n"

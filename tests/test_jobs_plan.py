@@ -331,18 +331,18 @@ def test_an_existing_file_for_invalid_entries_is_refused(tmp_path: Path) -> None
     """It is left as it was, and so is the folder."""
     path = tmp_path / "invalid.csv"
     path.write_text("mine")
-    with pytest.raises(InvalidInput, match="exists already"):
+    with pytest.raises(InvalidInput, match="is there already"):
         planned(tmp_path / "job", one("a@b.c"), order(invalid_csv=str(path)))
     assert path.read_text() == "mine"
     assert left(tmp_path) == {"invalid.csv"}
-    with pytest.raises(JournalError, match="cannot be made"):
+    with pytest.raises(JournalError, match="cannot be written"):
         planned(tmp_path / "job", one(), order(invalid_csv=str(tmp_path / "no" / "x.csv")))
 
 
 def test_the_journal_is_no_file_for_invalid_entries(tmp_path: Path) -> None:
     """Else the entries would be lost without a word."""
     path = tmp_path / "job"
-    with pytest.raises(InvalidInput, match="exists already"):
+    with pytest.raises(InvalidInput, match="is there already"):
         planned(path, one("a@b.c", "no"), order(invalid_csv=str(path)))
     assert left(tmp_path) == set()
 
@@ -439,6 +439,26 @@ def test_a_killed_plan_is_replaced(tmp_path: Path) -> None:
     planned(path, one("a@b.c"), order())
     assert sent(path) == [("Hello", ("a@b.c",))]
     assert left(tmp_path) == {"job"}
+
+
+def test_a_killed_plan_leaves_no_file_of_invalid_entries(tmp_path: Path) -> None:
+    """So the same command can be given again."""
+    script = """
+        from moveworks_shift_async.jobs.planning.rejects import Rejects
+        rejects = Rejects.to(sys.argv[2])
+        for line in range(10_000):
+            rejects.add(line, "no @", "somebody")
+        print("written", flush=True)
+        import time; time.sleep(50)
+    """
+    with child(script, tmp_path / "job", tmp_path / "invalid.csv") as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "written\n"
+        process.send_signal(signal.SIGKILL)
+    assert left(tmp_path) == {"job"}
+    rejected = order(invalid_csv=str(tmp_path / "invalid.csv"))
+    planned(tmp_path / "job", one("a@b.c", "no"), rejected)
+    assert left(tmp_path) == {"job", "invalid.csv"}
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="needs a limit for the size of files")

@@ -296,6 +296,7 @@ async def test_a_refused_credential_stops_it_and_a_good_one_goes_on(
     assert states_of(path) == [State.PLANNED] * 30
     assert len(sandbox.received().requests) <= IN_FLIGHT
     assert "HTTP 401" in (runs_of(path)[0].ended or "")
+    assert events_of(path) == []  # no outage: the server was there
     await go(path, sandbox)
     assert audited(path, sandbox) == CLEAN
 

@@ -5,7 +5,6 @@ A line says what happened, whether anything went out, and what to do.
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Mapping
 from enum import IntEnum
 
@@ -30,7 +29,7 @@ from ..errors import (
     TokenUnavailable,
 )
 from ..jobs.planning.rejects import NotAddresses
-from ..words import one_line
+from ..words import one_line, shell_word
 
 
 class ExitCode(IntEnum):
@@ -116,7 +115,7 @@ def stopped_line(error: JobStopped, journal: str, *, nobody: bool) -> str:
     """The one line about a job that ended early; `nobody`: nobody can have been told."""
     told = "Nobody was told" if nobody else KEPT
     first = _nearest(_FIRST, error.cause)
-    goes_on = f"go on with: moveworks-shift resume {one_line(shlex.quote(journal))}"
+    goes_on = f"go on with: moveworks-shift resume {shell_word(journal)}"
     todo = f"{first}, then {goes_on}" if first else goes_on.capitalize()
     return f"Error: {what_happened(error)}. {told}. {todo}"
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import shlex
 from typing import Any
 
 import click
@@ -15,7 +14,7 @@ from ..jobs.job import Job
 from ..jobs.reporting.account import JobAccount
 from ..jobs.reporting.text import account_lines
 from ..settings import MoveworksSettings
-from ..words import one_line, plural
+from ..words import one_line, plural, shell_word
 from .failures import ExitCode, error_line, exit_code, stopped_line, what_happened
 from .options import (
     MOVEWORKS_EPILOG,
@@ -218,7 +217,7 @@ def show_account(account: JobAccount, *, as_json: bool) -> None:
 
 
 def _goes_on(journal: str) -> str:
-    return f"this goes on: moveworks-shift resume {one_line(shlex.quote(journal))}"
+    return f"this goes on: moveworks-shift resume {shell_word(journal)}"
 
 
 def _test(job: Job, settings: MoveworksSettings, address: str, *, as_json: bool) -> int:

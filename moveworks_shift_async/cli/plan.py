@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import shlex
 from collections.abc import Mapping
 from typing import Any
 
@@ -16,7 +15,7 @@ from ..jobs.job import Job
 from ..jobs.planning.plan import Plan
 from ..jobs.planning.rejects import NotAddresses
 from ..settings import RateLimit
-from ..words import one_line
+from ..words import shell_word
 from .failures import ExitCode
 from .letter import Words, letter_options, template_options
 from .options import json_option, rate_options
@@ -92,7 +91,7 @@ def _shown(made: Plan) -> str:
 
 def sent_by(journal: str) -> str:
     """What sends a job that was planned."""
-    return f"this sends it: moveworks-shift run {one_line(shlex.quote(journal))}"
+    return f"this sends it: moveworks-shift run {shell_word(journal)}"
 
 
 def make_plan(journal: str, planning: Planning) -> Plan:

@@ -13,6 +13,8 @@
     runner      from the journal through a client, and every outcome back
     cells       cells of a CSV file that no spreadsheet takes for a formula
     threads     a step in a thread that no cancellation leaves alone
+    newfile     files that are whole or not there
+    paths       where a journal is
     isolate     which addresses a refused list is refused for
     progress    how far a job is, as values
     reporting/  a journal -> what became of everybody

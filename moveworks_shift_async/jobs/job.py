@@ -19,6 +19,7 @@ from ..wire.moveworks import Content
 from .database import can_write_beside, has_log
 from .journal import Journal
 from .lock import is_free
+from .paths import journal_path
 from .planning.plan import Plan, plan
 from .records import State, Wish
 from .reporting.account import JobAccount, read_account, standing
@@ -35,15 +36,11 @@ OnLeftUnknown = Literal["report", "resend", "skip"]
 _TESTED = 3
 
 
-def _path(given: str | os.PathLike[str]) -> str:
-    return os.fspath(given)
-
-
 @define(eq=False)
 class Job:
     """A bulk send that outlives its process. Its methods raise `JournalError` for its file."""
 
-    path: str = field(converter=_path)
+    path: str = field(converter=journal_path)
     _clock: Clock = field(default=SYSTEM_CLOCK, repr=False)
     #: What this process does for it just now.
     _work: Work | None = field(default=None, init=False, repr=False)

@@ -19,6 +19,7 @@ from ...sources import async_blocks_of, blocks_of, open_recipients
 from ...sources.given import Row
 from ...wire.moveworks import Content, Context
 from ..lock import Lock
+from ..paths import journal_path
 from ..threads import in_thread
 from .order import Order
 from .planner import Block, Planned, Planner
@@ -100,10 +101,11 @@ async def plan(
         invalid_csv=None if invalid_csv is None else os.fspath(invalid_csv),
         strict=strict,
     )
+    path = journal_path(journal)
     blocks = _blocks(source, order, column, query)
-    work = _Work(os.fspath(journal), order)
+    work = _Work(path, order)
     planned = await work.all(blocks)
-    return _plan_of(os.fspath(journal), planned, work.read_as, rate_limit)
+    return _plan_of(path, planned, work.read_as, rate_limit)
 
 
 def _blocks(source: Recipients, order: Order, column: str | None, query: str | None) -> Blocks:

@@ -159,10 +159,10 @@ class Planner:
                 writer.end()
             self._invalid.flush()
             self._duplicates.flush()
-            self._rejects.close()
             self._go_on()
             header = self._complete(writer, answers)
             self._journal.close()
+            self._rejects.close()
         self._close_files()
         return Planned(header=header, rejects=self._rejects, differing_lines=tuple(lines))
 

@@ -4,19 +4,18 @@ if the user wants that.
 
 from __future__ import annotations
 
-import contextlib
 import csv
-import os
 from collections.abc import Sequence
-from pathlib import Path
+from io import TextIOWrapper
 from typing import TYPE_CHECKING, Any, TextIO
 
 from attrs import define, field, frozen
 
 from ...addresses import address_fault, first_fault
-from ...errors import InvalidInput, JournalError
+from ...errors import InvalidInput
 from ...words import plural
 from ..cells import text_cell
+from ..newfile import NewFile
 
 if TYPE_CHECKING:
     from _csv import Writer
@@ -55,29 +54,24 @@ class NotAddresses(InvalidInput):
 class Rejects:
     """Takes invalid entries in order."""
 
-    path: str | None = None
     count: int = 0
     examples: list[InvalidLine] = field(factory=list)
-    _file: TextIO | None = None
+    _file: NewFile | None = None
+    _text: TextIO | None = None
     _rows: Writer | None = None
     #: What is written stays, whatever becomes of the plan.
     _kept: bool = False
 
     @classmethod
     def to(cls, path: str | None) -> Rejects:
-        """With a path: also into a new CSV file, for its owner alone."""
+        """With a path: also into a new CSV file, for its owner alone; raises as `NewFile` does."""
         if path is None:
             return cls()
-        try:
-            opened = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        except FileExistsError:
-            raise InvalidInput(f"{path} exists already; name another file") from None
-        except OSError as error:
-            raise JournalError(f"{path} cannot be made: {error.strerror}") from None
-        file = open(opened, "w", encoding="utf-8", errors="backslashreplace", newline="")  # noqa: SIM115 - closed by `close`
-        rows = csv.writer(file)
+        file = NewFile.at(path)
+        text = TextIOWrapper(file.file, "utf-8", "backslashreplace", newline="")
+        rows = csv.writer(text)
         rows.writerow(("line", "reason", "entry"))
-        return cls(path, file=file, rows=rows)
+        return cls(file=file, text=text, rows=rows)
 
     def add(self, line: int, reason: str, entry: str) -> None:
         """Note one."""
@@ -88,9 +82,11 @@ class Rejects:
             self._rows.writerow((line, reason, text_cell(entry)))
 
     def close(self) -> None:
-        """Finish the file."""
-        if self._file is not None:
-            self._file.close()
+        """Put the file at its path, whole."""
+        if self._file is not None and self._text is not None:
+            self._text.flush()
+            self._file.keep()
+            self._file.put()
 
     def refusal(self, source: str) -> NotAddresses:
         """The error of a plan that was to leave out nobody; the file with all of them stays."""
@@ -100,10 +96,8 @@ class Rejects:
 
     def remove(self) -> None:
         """Leave no file behind, but for a refusal's."""
-        if self._file is not None and self.path is not None and not self._kept:
-            Path(self.path).unlink(missing_ok=True)
-            with contextlib.suppress(OSError):  # what a full disk does not take is not wanted now
-                self._file.close()
+        if self._file is not None and not self._kept:
+            self._file.remove()
 
 
 def faults(addresses: Sequence[Any]) -> list[tuple[int, str]]:

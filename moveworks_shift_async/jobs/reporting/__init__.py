@@ -10,5 +10,4 @@
     plot        the drawing on it
     allowance   what the limit allowed over time
     files       these two as files, all or none
-    newfile     files that are whole or not there
 """

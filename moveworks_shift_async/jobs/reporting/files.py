@@ -6,8 +6,8 @@ import threading
 
 from ...errors import InvalidInput
 from ..journal import Journal
+from ..newfile import new_files
 from .account import JobAccount, read_account
-from .newfile import new_files
 from .page import render_page
 from .roll import write_rows
 

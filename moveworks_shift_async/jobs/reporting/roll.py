@@ -19,9 +19,9 @@ from ...errors import JournalError, Outcome
 from ...words import one_line
 from ..cells import address_cell, need_care, text_cell
 from ..journal import Journal
+from ..newfile import go_on
 from ..records import ChunkRecord, Left, LeftOut, State
 from .account import standing
-from .newfile import go_on
 
 COLUMNS = ("address", "outcome", "chunk", "time", "reason", "line")
 

@@ -17,7 +17,7 @@ from typing import BinaryIO
 
 from attrs import define
 
-from ...errors import InvalidInput, JournalError, NotSent
+from ..errors import InvalidInput, JournalError, NotSent
 
 # Open files of this process by their numbers, as Linux shows them.
 _OPEN_FILES = "/proc/self/fd"
@@ -29,35 +29,26 @@ def new_files(
 ) -> Iterator[tuple[BinaryIO, ...]]:
     """Write into them; at the end all stand at their paths, on the disk, for their owner alone.
 
-    Raises `InvalidInput` if there is a file of such a name, which is left as it is, `JournalError`
-    if the disk does not take one, and `NotSent` if `stop` was set from another thread. After an
-    error or an interruption none of them stands there. What can be known of the paths is found
-    before anything is written.
+    Raises as `NewFile` does, `JournalError` if the disk does not take what is written, and
+    `NotSent` if `stop` was set from another thread. After an error or an interruption none of them
+    stands there. What can be known of the paths is found before anything is written.
     """
     for path in paths:
         _check(path)
     with contextlib.ExitStack() as undo:
-        parts: list[_Part] = []
+        files: list[NewFile] = []
         for path in paths:
-            parts.append(_Part.beside(path))
-            undo.callback(parts[-1].remove)
+            files.append(NewFile.at(path))
+            undo.callback(files[-1].remove)
         with _reporting(*paths):
-            yield tuple(part.file for part in parts)
-        for part in parts:
-            with _reporting(part.path):
-                part.file.flush()
-                os.fsync(part.file.fileno())
-        for part in parts:
-            with _reporting(part.path):
-                go_on(stop)
-                part.put()
-                undo.callback(Path(part.path).unlink, missing_ok=True)
-        for folder in {Path(path).parent for path in paths}:
-            _keep_names(folder)
+            yield tuple(file.file for file in files)
+        for file in files:
+            file.keep()
+        for file in files:
+            go_on(stop)
+            file.put()
         go_on(stop)
         undo.pop_all()
-        for part in parts:
-            part.remove()
 
 
 def go_on(stop: threading.Event | None) -> None:
@@ -67,17 +58,22 @@ def go_on(stop: threading.Event | None) -> None:
 
 
 @define(eq=False)
-class _Part:
-    """A file that is being written."""
+class NewFile:
+    """A file that is being written. `put` it in the end, or `remove` it."""
 
     path: str
     file: BinaryIO
-    #: Its name until then; None: it has none.
-    name: str | None = None
+    #: Its name until it stands at its path; None: it has none.
+    _name: str | None = None
+    _stands: bool = False
 
     @classmethod
-    def beside(cls, path: str) -> _Part:
-        """In the same folder, so that one step puts it at its path."""
+    def at(cls, path: str) -> NewFile:
+        """Raises `InvalidInput` if there is one of that name, and leaves that as it is.
+
+        `JournalError` says that the disk does not take it.
+        """
+        _check(path)
         folder = Path(path).parent
         with _reporting(path):
             number, name = _nameless(folder), None
@@ -86,27 +82,44 @@ class _Part:
                 number, name = tempfile.mkstemp(prefix=".moveworks-shift-", dir=folder)
             return cls(path, open(number, "wb"), name)
 
+    def keep(self) -> None:
+        """See that all of it is on the disk."""
+        with _reporting(self.path):
+            self.file.flush()
+            os.fsync(self.file.fileno())
+
     def put(self) -> None:
-        """Give it its name, unless somebody has taken the name meanwhile."""
-        try:
-            if self.name is None:
+        """Close it, standing at its path, unless somebody has taken the name meanwhile."""
+        with _reporting(self.path):
+            self._link()
+            self._stands = True
+            self.file.close()
+            _keep_names(Path(self.path).parent)
+
+    def remove(self) -> None:
+        """Leave nothing behind, whatever was done."""
+        with contextlib.suppress(OSError):  # what a full disk does not take is not wanted
+            self.file.close()
+        if self._stands:
+            Path(self.path).unlink(missing_ok=True)
+        elif self._name is not None:
+            Path(self._name).unlink(missing_ok=True)
+
+    def _link(self) -> None:
+        if self._name is None:
+            try:
                 _link_open(self.file.fileno(), self.path)
-            else:
-                os.link(self.name, self.path)
+            except FileExistsError:
+                _refuse_existing(self.path)
+            return
+        try:
+            os.link(self._name, self.path)
+            Path(self._name).unlink()
         except FileExistsError:
             _refuse_existing(self.path)
         except OSError:
-            if self.name is None:
-                raise
             _refuse_existing(self.path)
-            Path(self.name).rename(self.path)  # a disk without hard links: nearly as good
-
-    def remove(self) -> None:
-        """Leave nothing behind."""
-        with contextlib.suppress(OSError):  # what a full disk does not take is not wanted
-            self.file.close()
-        if self.name is not None:
-            Path(self.name).unlink(missing_ok=True)
+            Path(self._name).rename(self.path)  # a disk without hard links: nearly as good
 
 
 def _nameless(folder: Path) -> int | None:
