@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import importlib
 import inspect
 import os
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
@@ -32,9 +33,8 @@ def eager_loop() -> asyncio.AbstractEventLoop:
 
 def uvloop_loop() -> asyncio.AbstractEventLoop:
     """A loop of uvloop, which many applications run."""
-    import uvloop  # noqa: PLC0415 - not a dependency of the tests, but of this run of them
-
-    return uvloop.new_event_loop()
+    loop: asyncio.AbstractEventLoop = importlib.import_module("uvloop").new_event_loop()
+    return loop
 
 
 LOOPS: Mapping[str, LoopFactory] = {
