@@ -6,7 +6,7 @@ import asyncio
 import copy
 
 import pytest
-from attrs import define
+from attrs import define, field
 
 from moveworks_shift_async.attempt import Call
 from moveworks_shift_async.errors import (
@@ -26,9 +26,11 @@ from moveworks_shift_async.limits.learning import LearningWindow
 from moveworks_shift_async.limits.process import ProcessGate
 from moveworks_shift_async.retry import RetryPolicy
 from moveworks_shift_async.session import SessionManager
-from moveworks_shift_async.settings import Timeouts
+from moveworks_shift_async.settings import OAuthTokens, Timeouts
+from moveworks_shift_async.tokens import Rotation, TokenManager
 from moveworks_shift_async.wire.http import Effect, Request, Response
 from moveworks_shift_async.wire.moveworks import parse_receipt
+from moveworks_shift_async.wire.token import Token
 
 from .fakes import Answer, FakeAuthorizer, FakeClock, FakeTransport, answer, settle
 
@@ -375,6 +377,68 @@ async def test_closing_cuts_what_does_not_end_and_says_what_is_known(clock: Fake
     with pytest.raises(ClientClosed, match="not sent"):
         await waiting
     assert parts.gate.snapshot().in_flight == 0
+
+
+@define(eq=False)
+class Rotating:
+    """A vendor that ends the old refresh token at each refresh, and whoever stores the pairs."""
+
+    answer: asyncio.Event = field(factory=asyncio.Event)
+    store: asyncio.Event = field(factory=asyncio.Event)
+    refreshes: list[str] = field(factory=list)
+    stored: list[str] = field(factory=list)
+
+    async def exchange(self, refresh_token: str) -> Token:
+        """One refresh."""
+        self.refreshes.append(refresh_token)
+        await self.answer.wait()
+        return Token(access_token="a2", refresh_token="r2", expires_in=60.0)
+
+    async def on_refresh(self, _: str, refresh_token: str, __: float | None) -> None:
+        """Take the pair, as slowly as a database."""
+        await self.store.wait()
+        self.stored.append(refresh_token)
+
+    def session(self, clock: FakeClock, *, close: float) -> SessionManager:
+        """A session whose token is near its end."""
+        credentials = OAuthTokens(
+            client_id="id", client_secret="secret", refresh_token="r1", on_refresh=self.on_refresh
+        )
+        rotation = Rotation(credentials, self.exchange)
+        authorizer = TokenManager(rotation.fetch, rotates=True, clock=clock)
+        authorizer.start_with(Token(access_token="a1", expires_in=60.0))
+        clock.time += 50.0
+        gate = ProcessGate(LearningWindow.of(120, 60.0, 32), clock)
+        return SessionManager(
+            FakeTransport([OK]), authorizer, gate, timeouts=Timeouts(close=close), clock=clock
+        )
+
+
+async def test_closing_waits_for_a_pair_and_its_storing(clock: FakeClock) -> None:
+    """The old refresh token is dead once the refresh is out: the new pair must reach its store."""
+    vendor = Rotating()
+    session = vendor.session(clock, close=600.0)
+    await session.call(lambda: REQUEST, read_attempts)
+    await settle()
+    assert vendor.refreshes == ["r1"]
+    closing = asyncio.create_task(session.close())
+    await settle()
+    vendor.answer.set()
+    await settle()
+    assert not closing.done()
+    vendor.store.set()
+    await closing
+    assert (vendor.stored, vendor.refreshes) == (["r2"], ["r1"])
+
+
+async def test_closing_does_not_wait_for_a_pair_for_ever(clock: FakeClock) -> None:
+    """A refresh that hangs is cut when the time for closing is over."""
+    vendor = Rotating()
+    session = vendor.session(clock, close=0.01)
+    await session.call(lambda: REQUEST, read_attempts)
+    await settle()
+    await session.close()
+    assert vendor.stored == []
 
 
 async def test_a_callers_own_timeout_stays_a_timeout(clock: FakeClock) -> None:
