@@ -182,6 +182,7 @@ SECRETS = st.text(st.characters(codec="ascii", categories=("L", "N", "P", "S")),
 )
 @example("a%40b%40c%40d%40e", str, str, "", "message")
 @example("0" * 11 + "&", str, html.escape, "", "credential")
+@example("0" + 2 * "\\" + "0" * 11, _entities, html.escape, "", "credential")
 def test_other_spellings_are_taken_out_as_well(
     secret: str,
     first: Callable[[str], str],

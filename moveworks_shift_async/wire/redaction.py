@@ -118,12 +118,14 @@ def _texts(content: Any) -> Iterator[str]:
             waiting += value
 
 
+# Spellings within spellings. A gateway adds one, a page another; each costs one round.
+_LAYERS = 8
 _ESCAPE = re.compile(r"\\(?:u([0-9a-fA-F]{4})|x([0-9a-fA-F]{2})|([nrt])|(.))")
 
 
 def _spelled_out(text: str) -> str:
     """On one line, with what percent signs, HTML entities and backslashes spell; they may nest."""
-    for _ in range(3):
+    for _ in range(_LAYERS):
         before = text
         text = _ESCAPE.sub(_character, unquote(text))
         try:
