@@ -32,7 +32,9 @@ from moveworks_shift_async.errors import MoveworksError, Outcome
 from moveworks_shift_async.jobs.job import Job
 from moveworks_shift_async.jobs.planning.rejects import InvalidLine
 from moveworks_shift_async.jobs.progress import JobProgress
+from moveworks_shift_async.jobs.records import Run
 from moveworks_shift_async.jobs.reporting.account import JobAccount
+from moveworks_shift_async.jobs.reporting.sentences import headline, others
 from moveworks_shift_async.jobs.work import OnProgress
 from moveworks_shift_async.limits.window import GateSnapshot
 from moveworks_shift_async.models import BulkReport, ChunkOutcome, InvalidRecipient
@@ -597,6 +599,26 @@ def test_the_exit_code_of_a_job_is_the_worst_that_is_true(
     stopped = None if cause is None else errors.JobStopped("the job stopped", cause=cause)
     worked = Worked(account=job_account(**people), interrupted=interrupted, stopped=stopped)
     assert worked.exit_code() == code
+
+
+@pytest.mark.parametrize(
+    "people",
+    [
+        {"accepted": 9},
+        {"accepted": 9, "rejected": 1},
+        {"accepted": 9, "not_sent": 1},
+        {"accepted": 9, "unknown": 1},
+        {"accepted": 9, "unknown": 1, "left_alone": 1},
+    ],
+)
+def test_the_account_in_words_agrees_with_the_exit_code(people: dict[str, int]) -> None:
+    """Only where it is 0 all were accepted, and nothing is said of others; else it names them."""
+    run = Run(id=1, pid=1, host="desk", began_at=0, ended_at=1, ended="done", budget=1, per=1)
+    account = evolve(job_account(**people), runs=(run,))
+    code = Worked(account=account, interrupted=False, stopped=None).exit_code()
+    assert headline(account).startswith("All 9 people were accepted") is (code == 0)
+    assert bool(others(account)) is (code != 0)
+    assert ("1 unknown (they may have been told or not)" in others(account)) is (code == 4)
 
 
 def test_no_journals_error_says_that_a_job_sent_nothing() -> None:

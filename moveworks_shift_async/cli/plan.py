@@ -15,7 +15,7 @@ from ..jobs.job import Job
 from ..jobs.planning.plan import Plan
 from ..jobs.planning.rejects import NotAddresses
 from ..settings import RateLimit
-from ..words import shell_word
+from ..words import one_line, shell_word
 from .failures import ExitCode
 from .letter import Words, letter_options, template_options
 from .options import json_option, rate_options
@@ -72,7 +72,7 @@ def plan(journal: str, as_json: bool, **given: Any) -> int:
     for line in examples(made.invalid_examples, made.invalid):
         note(line)
     if planning.invalid_file is not None:
-        note(f"{planning.invalid_file}: written, a row for each invalid one")
+        note(f"{one_line(planning.invalid_file)}: written, a row for each invalid one")
     note(f"nothing was sent yet; {sent_by(journal)}")
     return ExitCode.OK
 
