@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import json
+import math
 from collections import Counter
 from typing import Any
 
 import pytest
+from attrs import evolve
 from hypothesis import given
 from hypothesis import strategies as st
 
 from moveworks_shift_async.errors import InvalidInput
 from moveworks_shift_async.sandbox import FAMILIES, FAULTS, FaultPlan
 from moveworks_shift_async.sandbox.answers import Answer
-from moveworks_shift_async.sandbox.ledger import Ledger, as_json
+from moveworks_shift_async.sandbox.ledger import Ledger
 from moveworks_shift_async.sandbox.rules import Told
 from moveworks_shift_async.sandbox.verdict import Verdict
 
@@ -83,6 +85,10 @@ def test_orders_go_in_and_out_as_data() -> None:
         {"rates": {"send": {"silence": -0.1}}},
         {"rates": {"send": {"silence": 0.6, "half-answer": 0.6}}},
         {"rates": {"send": ["silence"]}},
+        {"rates": {"send": {"silence": math.nan}}},
+        {"scripts": {"send": ["silence"]}},
+        {"script": {}, "rate": {}},
+        {"clear": "no"},
     ],
 )
 def test_orders_that_make_no_sense(orders: dict[str, Any]) -> None:
@@ -127,8 +133,9 @@ def test_the_book_counts_people() -> None:
     """Told addresses are counted as they came; people are counted without regard to case."""
     ledger = Ledger(window=1.0, start=100.0)
     for verdict in (told("a@x.io", "b@x.io"), told("A@x.io"), Verdict(answer=Answer(status=400))):
-        ledger.open("events.send", "e", 101.0).settle(verdict)
-        ledger.close()
+        entry = ledger.open("events.send", "e", 101.0)
+        entry.settle(verdict)
+        ledger.close(entry)
     ledger.open("shift.messages", None, 102.0).settle(told("team:1"))
     received = ledger.received()
     assert received.people == {"a@x.io": 1, "b@x.io": 1, "A@x.io": 1}
@@ -144,7 +151,9 @@ def test_the_book_counts_people() -> None:
     stats = ledger.stats()
     assert (stats.people, stats.people_told_again, stats.accepted) == (2, 1, 3)
     assert stats.max_concurrent == 1
-    assert "x.io" not in repr(received)
+    assert repr(received) == (
+        "Received(requests=4, people=3 told 3 times, shift=1 told 1 times, forgotten=0)"
+    )
 
 
 def test_the_book_as_json() -> None:
@@ -153,7 +162,8 @@ def test_the_book_as_json() -> None:
     entry = ledger.open("events.send", "e", 0.5)
     entry.settle(told("a@x.io"))
     entry.fault, entry.status, entry.admitted = "slow-answer", 200, True
-    received = json.loads(json.dumps(as_json(ledger.received())))
+    received = json.loads(json.dumps(ledger.received().as_json()))
+    assert (received["shift"], received["forgotten"]) == ({}, 0)
     assert received["people"] == {"a@x.io": 1}
     assert received["requests"] == [
         {
@@ -171,7 +181,7 @@ def test_the_book_as_json() -> None:
             "processed": True,
         }
     ]
-    assert json.loads(json.dumps(as_json(ledger.stats())))["faults"] == {"slow-answer": 1}
+    assert json.loads(json.dumps(ledger.stats().as_json()))["faults"] == {"slow-answer": 1}
 
 
 @given(st.lists(st.floats(0, 10), max_size=60), st.integers(0, 2**60))
@@ -194,9 +204,73 @@ def test_the_fullest_window(times: list[float], bits: int) -> None:
 def test_a_reset_book_knows_what_is_in_hand() -> None:
     """After a reset the records are gone, and requests in hand still count as concurrent."""
     ledger = Ledger(window=1.0)
-    ledger.open("token", None, 0.0)
-    ledger.open("token", None, 0.0)
-    ledger.close()
+    first, second = ledger.open("token", None, 0.0), ledger.open("token", None, 0.0)
+    ledger.close(first)
     ledger.reset()
     assert ledger.received().requests == ()
     assert ledger.stats().max_concurrent == 1
+    ledger.close(second)
+    assert (ledger.received().requests, ledger.stats().requests) == ((), 0)
+
+
+REQUESTS = st.lists(
+    st.tuples(
+        st.sampled_from(["events.send", "shift.messages", "token", "auth.test"]),
+        st.sampled_from([200, 429, 500]),
+        st.sampled_from([None, "reset-after-body", "throttle"]),
+        st.floats(0.0, 0.4),
+        st.integers(0, 3),
+    ),
+    max_size=40,
+)
+
+
+@given(REQUESTS, st.integers(0, 20_000))
+def test_a_book_that_forgets_still_counts(
+    requests: list[tuple[str, int, str | None, float, int]], keep: int
+) -> None:
+    """The oldest records go when all take more than `keep`; people alone are of those kept."""
+    whole, small, now = Ledger(window=1.0, keep=10**9), Ledger(window=1.0, keep=keep), 0.0
+    for route, status, fault, later, people in requests:
+        now += later
+        for ledger in (whole, small):
+            entry = ledger.open(route, None, now)
+            entry.counted, entry.admitted = True, status != 429
+            entry.status, entry.fault = status, fault
+            if people:
+                entry.settle(told(*(f"{n}@x.io" for n in range(people))))
+            ledger.close(entry)
+    left, stats = small.received(), small.stats()
+    sizes = [entry.size for entry in whole._entries]
+    assert sum(sizes[left.forgotten :]) <= keep
+    assert sum(sizes[max(0, left.forgotten - 1) :]) > keep or not left.forgotten
+    assert left.requests == whole.received().requests[left.forgotten :]
+    assert left.forgotten == stats.forgotten == len(requests) - len(left.requests)
+    assert evolve(stats, forgotten=0, people=0, people_told_again=0) == evolve(
+        whole.stats(), people=0, people_told_again=0
+    )
+    assert small.stats() == stats
+    addresses = Counter(n for r in left.requests for n in r.recipients if r.route[0] != "s")
+    assert (stats.people, left.people) == (len(addresses), addresses)
+
+
+def test_what_is_in_hand_is_not_forgotten() -> None:
+    """Nor what came after it: nobody knows yet what it will have been."""
+    ledger = Ledger(window=1.0, keep=0)
+    first, second = ledger.open("token", None, 0.0), ledger.open("token", None, 0.0)
+    ledger.close(second)
+    assert [record.number for record in ledger.received().requests] == [1, 2]
+    ledger.close(first)
+    assert ledger.received().requests == ()
+    assert ledger.open("token", None, 0.0).number == 3
+
+
+def test_a_part_of_the_book() -> None:
+    """After a number, and at most so many, also where the oldest are gone."""
+    ledger = Ledger(window=1.0, keep=3 * 700)
+    for number in range(5):
+        ledger.close(ledger.open("token", None, float(number)))
+    assert [r.number for r in ledger.received().requests] == [3, 4, 5]
+    assert [r.number for r in ledger.received(3, 1).requests] == [4]
+    assert [r.number for r in ledger.received(1, 2).requests] == [3, 4]
+    assert ledger.received(5).requests == ()

@@ -77,6 +77,12 @@ def test_a_token_from_json_and_wrapped() -> None:
         (b"", "", 400, "INVALID_REQUEST"),
         (b"\xff", "", 400, rules.BAD_REQUEST),
         (b"[]", "application/json", 400, rules.BAD_REQUEST),
+        (
+            b'{"grant_type": "client_credentials", "client_id": 1, "client_secret": "x"}',
+            "application/json",
+            400,
+            rules.BAD_REQUEST,
+        ),
     ],
 )
 def test_bad_token_requests(payload: bytes, kind: str, status: int, code: str) -> None:

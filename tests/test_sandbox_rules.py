@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from typing import Any
@@ -92,6 +93,14 @@ def test_a_list_is_good_when_each_line_is(addresses: list[str]) -> None:
     assert rules.plausible("\n".join(addresses)) == each
 
 
+def nested(depth: int) -> dict[str, Any]:
+    """So many objects in one another."""
+    inner: dict[str, Any] = {}
+    for _ in range(depth):
+        inner = {"a": inner}
+    return inner
+
+
 @pytest.mark.parametrize(
     ("payload", "code"),
     [
@@ -113,6 +122,10 @@ def test_a_list_is_good_when_each_line_is(addresses: list[str]) -> None:
         (body(recipients=["a@example.com\nb@example.com"]), rules.BAD_REQUEST),
         (body(context=[]), rules.BAD_REQUEST),
         (body(context={"slots": []}), rules.BAD_REQUEST),
+        (body(context=0).replace(b"0}", b"null}"), rules.BAD_REQUEST),
+        (body(context={"slots": None}), rules.BAD_REQUEST),
+        (body(context={"slots": nested(99)}), rules.BAD_REQUEST),
+        (body(context={"slots": {"a": math.nan}}), rules.BAD_REQUEST),
     ],
 )
 def test_bad_messages_are_refused(payload: bytes, code: str) -> None:
@@ -130,8 +143,8 @@ def test_bad_messages_are_refused(payload: bytes, code: str) -> None:
         {"message": "💸" * 20_000},
         {"recipients": ["a@example.com"] * 500},
         {"context": {}},
-        {"context": {"slots": None}},
         {"context": {"slots": {"a": "b"}}},
+        {"context": {"slots": nested(97)}},
     ],
 )
 def test_messages_at_the_limits_pass(fields: dict[str, Any]) -> None:

@@ -266,6 +266,11 @@ async def test_orders_over_http(http: aiohttp.ClientSession) -> None:
         ("faults", [], 400),
         ("refuse", {}, 400),
         ("refuse", {"seconds": -1}, 400),
+        ("refuse", {"seconds": True}, 400),
+        ("refuse", {"seconds": 1e999}, 400),
+        ("refuse", {"seconds": 0, "minutes": 1}, 400),
+        ("reset", {"all": True}, 400),
+        ("faults", {"script": {}, "storm": 3}, 400),
         ("nothing", {}, 404),
     ],
 )
@@ -276,6 +281,30 @@ async def test_bad_orders(http: aiohttp.ClientSession, name: str, value: Any, st
         async with http.post(sandbox.url + "/_sandbox/faults", data=b"{") as answer:
             assert answer.status == 400
             assert "JSON" in (await answer.json())["error"]
+
+
+async def test_what_was_received_comes_in_pages(http: aiohttp.ClientSession) -> None:
+    """Each with its own people, and the number to go on after; what was dropped is said."""
+    async with Sandbox(keep=0) as sandbox:
+        await send(http, sandbox)
+        gone = await page(http, sandbox, "received")
+        assert (gone["requests"], gone["forgotten"], gone["next"]) == ([], 1, None)
+        assert await page(http, sandbox, "stats") == sandbox.stats().as_json()
+        assert sandbox.stats().accepted == 1
+    async with Sandbox() as sandbox:
+        for _ in range(3):
+            await send(http, sandbox)
+        whole = await page(http, sandbox, "received")
+        plain = json.loads(json.dumps(sandbox.received().as_json()))
+        assert whole == plain | {"next": None}
+        first = await page(http, sandbox, "received?limit=2")
+        assert ([r["number"] for r in first["requests"]], first["next"]) == ([1, 2], 2)
+        assert sum(first["people"].values()) * 3 == sum(whole["people"].values()) * 2
+        rest = await page(http, sandbox, "received?limit=2&after=2")
+        assert ([r["number"] for r in rest["requests"]], rest["next"]) == ([3], None)
+        for query in ("after=-1", "limit=x", "page=2"):
+            async with http.get(f"{sandbox.url}/_sandbox/received?{query}") as answer:
+                assert answer.status == 400
 
 
 async def test_reset_gives_the_quota_back(http: aiohttp.ClientSession) -> None:

@@ -26,6 +26,14 @@ def users(value: Any, **more: Any) -> bytes:
     return post(addressed_teams=[], addressed_users=value, **more)
 
 
+def nested(depth: int) -> list[Any]:
+    """So many lists in one another."""
+    inner: list[Any] = []
+    for _ in range(depth - 1):
+        inner = [inner]
+    return inner
+
+
 @pytest.mark.parametrize(
     ("payload", "to"),
     [
@@ -36,6 +44,8 @@ def users(value: Any, **more: Any) -> bytes:
         (post(text="", attachments=[{"x": 1}]), f"team:{TEAM}"),
         (post(text=None, attachments={"x": 1}), f"team:{TEAM}"),
         (post(text="See {0}", mentions=[OBJECT]), f"team:{TEAM}"),
+        (post(attachments=nested(99)), f"team:{TEAM}"),
+        (post(addressed_users=None, attachments=None, mentions=None), f"team:{TEAM}"),
     ],
 )
 def test_good_posts(payload: bytes, to: str) -> None:
@@ -67,6 +77,17 @@ def test_good_posts(payload: bytes, to: str) -> None:
         (post(text="{0}", mentions=["x"]), 4001),
         (post(text="{0}", mentions=[{"type": "x", "id": "a", "name": "b"}]), 4001),
         (post(text="{0}", mentions=[OBJECT | {"id": ""}]), 4001),
+        (post(text=0, attachments=[{"x": 1}]), 4001),
+        (post(text=False), 4001),
+        (post(attachments=""), 4001),
+        (post(attachments=0), 4001),
+        (post(addressed_users=""), 4001),
+        (post(addressed_users=False), 4001),
+        (users({"ids": [USER], "emails": 0}), 4001),
+        (post(addressed_teams="", addressed_users=[USER]), 4001),
+        (post(mentions={}), 4001),
+        (post(attachments="deep").replace(b'"deep"', b"[" * 976 + b"]" * 976), 4001),
+        (post(attachments=nested(100)), 4001),
     ],
 )
 def test_bad_posts(payload: bytes, code: int) -> None:

@@ -140,7 +140,7 @@ class FaultPlan:
         _check(family, (kind,))
         rates = self._rates[family] | {kind: probability}
         # A hair over 1 is rounding: ten rates of 0.1 add up to it.
-        if probability < 0 or sum(rates.values()) > 1 + 1e-9:
+        if not (probability >= 0 and sum(rates.values()) <= 1 + 1e-9):
             raise InvalidInput(f"rates of {family!r} must lie in 0..1 and add up to at most 1")
         self._rates[family] = rates
 
@@ -156,6 +156,12 @@ class FaultPlan:
         Raises:
             InvalidInput: the data has another shape; what came before the error stays done.
         """
+        if unknown := orders.keys() - {"clear", "script", "rates"}:
+            raise InvalidInput(
+                f"fault orders are clear, script and rates, not {', '.join(sorted(unknown))}"
+            )
+        if not isinstance(orders.get("clear", False), bool):
+            raise InvalidInput("`clear` must be true or false")
         try:
             if orders.get("clear"):
                 self.clear()

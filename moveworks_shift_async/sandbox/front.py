@@ -14,6 +14,7 @@ from moveworks_shift_async.clock import Clock
 
 from .answers import Answer, Variants, moveworks_error
 from .delivery import breakable, reset, send_half, take, to_response
+from .entry import Entry
 from .fault_answers import (
     RetryAfter,
     forbidden,
@@ -24,7 +25,7 @@ from .fault_answers import (
     throttled,
 )
 from .faults import FAULTS, Ending, Fault, FaultPlan, Reads
-from .ledger import Entry, Ledger
+from .ledger import Ledger
 from .limiters import Limiter
 from .moveworks import MoveworksDesk
 from .routes import Incoming, Route, find_route
@@ -93,7 +94,7 @@ class Front:
             entry.status = 500
             raise
         finally:
-            self.ledger.close()
+            self.ledger.close(entry)
 
     async def _answer(
         self, request: web.BaseRequest, route: Route | None, entry: Entry, now: float

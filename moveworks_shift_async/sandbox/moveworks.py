@@ -106,6 +106,8 @@ class MoveworksDesk:
             fields = _token_fields(request)
         except Refusal as refusal:
             return self._refuse(400, refusal.code, refusal.message)
+        if not all(isinstance(value, str) for value in fields.values()):
+            return self._refuse(400, BAD_REQUEST, "A field has an incorrect data type")
         if not all(fields.get(name) for name in ("grant_type", "client_id", "client_secret")):
             return self._refuse(400, "INVALID_REQUEST", "A required field is missing")
         if fields["grant_type"] != "client_credentials":

@@ -18,6 +18,10 @@ MESSAGE_MAX = 20_000
 #: Recipients of a request; the vendor's reference says 1 to 500.
 RECIPIENTS_MAX = 500
 
+#: Lists and objects in one another. No message of either vendor needs so many, and what Python can
+#: still read it cannot always write.
+DEPTH_MAX = 100
+
 TOO_LONG = "INVALID_VALUE_SIZE_TOO_LONG"
 TOO_SHORT = "INVALID_VALUE_SIZE_TOO_SHORT"
 BAD_REQUEST = "BAD_REQUEST"
@@ -78,6 +82,29 @@ def is_address(text: str) -> bool:
     return "\n" not in text and plausible(text)
 
 
+def read_json(body: bytes) -> Any:
+    """The body as JSON; `ValueError` for what is none, or is nested too deeply to be handled."""
+    try:
+        value = json.loads(body, parse_constant=_no_constant)
+    except RecursionError:
+        raise ValueError("nested too deeply") from None
+    if body.count(b"[") + body.count(b"{") > DEPTH_MAX and _depth(value) > DEPTH_MAX:
+        raise ValueError("nested too deeply")
+    return value
+
+
+def _no_constant(name: str) -> None:
+    raise ValueError(f"{name} is no JSON")
+
+
+def _depth(value: object) -> int:
+    level, depth = [value], 0
+    while level := [item for item in level if isinstance(item, dict | list)]:
+        inner = (item.values() if isinstance(item, dict) else item for item in level)
+        level, depth = [item for items in inner for item in items], depth + 1
+    return depth
+
+
 def parse_object(body: bytes) -> dict[str, Any]:
     """The body as a JSON object.
 
@@ -85,8 +112,8 @@ def parse_object(body: bytes) -> dict[str, Any]:
         Refusal: it is not JSON, or not an object.
     """
     try:
-        value = json.loads(body)
-    except (ValueError, RecursionError):
+        value = read_json(body)
+    except ValueError:
         raise Refusal(BAD_REQUEST, "Parsing of json payload failed") from None
     if not isinstance(value, dict):
         raise Refusal(BAD_REQUEST, "The payload is not a json object")
@@ -102,7 +129,7 @@ def check_message(body: bytes) -> Told:
     payload = parse_object(body)
     text = _text(payload.get("message"))
     addresses, count = _recipients(payload.get("recipients"))
-    context = _context(payload.get("context"))
+    context = _context(payload)
     return Told(addresses=addresses, count=count, message=digest(text), context=context)
 
 
@@ -130,10 +157,12 @@ def _recipients(value: object) -> tuple[str, int]:
     return addresses, len(people)
 
 
-def _context(value: object) -> str | None:
-    if value is None:
+def _context(payload: dict[str, Any]) -> str | None:
+    """Its digest. The vendor's OpenAPI file has objects for it and its slots, and no null."""
+    if "context" not in payload:
         return None
-    if not isinstance(value, dict) or not isinstance(value.get("slots", {}), dict | None):
+    value = payload["context"]
+    if not isinstance(value, dict) or not isinstance(value.get("slots", {}), dict):
         raise _wrong_type("context")
     return digest(json.dumps(value, sort_keys=True))
 

@@ -18,10 +18,11 @@ from .door import Door
 from .fault_answers import RetryAfter
 from .faults import FaultPlan
 from .front import FaultOptions, Front
-from .ledger import Ledger, Received, Stats
+from .ledger import KEEP, Ledger, Received
 from .limiters import LIMITER_NAMES, Limiter, LimiterName, make_limiter
 from .moveworks import MoveworksDesk
 from .shift import ShiftDesk
+from .sums import Stats
 
 
 @define(eq=False, kw_only=True)
@@ -64,6 +65,8 @@ class Sandbox:
     host: str = "127.0.0.1"
     #: 0: any free port, kept from then on.
     port: int = 0
+    #: Bytes of records to keep; the oldest requests are forgotten first, and that is said.
+    keep: int = field(default=KEEP, validator=validators.ge(0))
     #: For fault rates and jitter.
     seed: int = 0
     clock: Clock = SYSTEM_CLOCK
@@ -160,13 +163,20 @@ class Sandbox:
 
     # Records
 
-    def received(self) -> Received:
-        """Who was told, how often, and every request, since the start or the last reset."""
-        return self._front.ledger.received()
+    def received(self, after: int = 0, limit: int | None = None) -> Received:
+        """Who was told, how often, and every request, since the start or the last reset.
+
+        Only requests with a number above `after`, and at most `limit` of them.
+        """
+        return self._front.ledger.received(after, limit)
 
     def stats(self) -> Stats:
         """The numbers, since the start or the last reset."""
         return self._front.ledger.stats()
+
+    def counting(self) -> Callable[[], Stats]:
+        """The requests as they are now; what is returned gives their `stats`, in any thread."""
+        return self._front.ledger.counting()
 
     def reset(self) -> None:
         """Forget records, faults and used quota; tokens and the address stay."""
@@ -184,7 +194,7 @@ class Sandbox:
             shift=self._new_shift(),
             limiter=self._new_limiter(),
             faults=self.faults,
-            ledger=Ledger(window=self.window, start=self.clock.now()),
+            ledger=Ledger(window=self.window, start=self.clock.now(), keep=self.keep),
             variants=self.variants,
             options=self.fault_options,
             window=self.window,

@@ -6,13 +6,12 @@ for an error without a name.
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 from attrs import frozen
 
 from .moveworks import is_uuid
-from .rules import Told, digest, is_address
+from .rules import Told, digest, is_address, read_json
 
 UNKNOWN = (400, 4001)
 EMPTY = (400, 4004)
@@ -58,13 +57,12 @@ def check_post(body: bytes) -> ShiftPost:
         ShiftRefusal: with the code that fits best.
     """
     payload = _parse(body)
-    text = payload.get("text") or ""
-    attachments = payload.get("attachments") or []
+    text = _field(payload, "text", (str,), "")
+    attachments = _field(payload, "attachments", (list, dict), [])
     if not text and not attachments:
         raise ShiftRefusal(EMPTY, "text or attachments cannot be empty")
-    _need(isinstance(text, str), "text is not a string")
     teams, ids, emails = _addressed(payload)
-    mentions = _mentions(payload.get("mentions"), text)
+    mentions = _mentions(payload, text)
     files = attachments if isinstance(attachments, list) else [attachments]
     return ShiftPost(
         text=text, teams=teams, ids=ids, emails=emails, attachments=files, mentions=mentions
@@ -73,20 +71,28 @@ def check_post(body: bytes) -> ShiftPost:
 
 def _parse(body: bytes) -> dict[str, Any]:
     try:
-        value = json.loads(body)
-    except (ValueError, RecursionError):
+        value = read_json(body)
+    except ValueError:
         value = None
     _need(isinstance(value, dict), "the body is not a json object")
     assert isinstance(value, dict)  # noqa: S101 - tells the type checker what was just checked
     return value
 
 
+def _field(payload: dict[str, Any], name: str, kinds: tuple[type, ...], missing: Any) -> Any:
+    """A field of one of these types. A null reads as a missing one: SHIFT's answers are full."""
+    value = payload.get(name)
+    if value is None:
+        return missing
+    _need(isinstance(value, kinds), f"{name} has an incorrect type")
+    return value
+
+
 def _addressed(payload: dict[str, Any]) -> tuple[list[str], list[str], list[str]]:
-    users = payload.get("addressed_users") or []
+    users = _field(payload, "addressed_users", (list, dict), [])
     parts = users if isinstance(users, dict) else {"ids": users}
-    ids = _strings(parts.get("ids"), "user ids")
-    emails = _strings(parts.get("emails"), "emails")
-    teams = _strings(payload.get("addressed_teams"), "teams")
+    ids, emails = _strings(parts, "ids"), _strings(parts, "emails")
+    teams = _strings(payload, "addressed_teams")
     _need(all(map(is_uuid, ids + teams)), "an id is not a uuid")
     _need(all(map(is_address, emails)), "an email is not an address")
     _need(bool(teams or ids or emails), "nobody is addressed")
@@ -95,17 +101,15 @@ def _addressed(payload: dict[str, Any]) -> tuple[list[str], list[str], list[str]
     return teams, ids, emails
 
 
-def _strings(value: object, what: str) -> list[str]:
-    items = value or []
-    if not isinstance(items, list) or not all(isinstance(item, str) for item in items):
-        raise ShiftRefusal(UNKNOWN, f"{what} are not a list of strings")
+def _strings(payload: dict[str, Any], name: str) -> list[str]:
+    items: list[str] = _field(payload, name, (list,), [])
+    _need(all(isinstance(item, str) for item in items), f"{name} are not strings")
     return items
 
 
-def _mentions(value: object, text: str) -> list[dict[str, Any]]:
-    mentions = value or []
-    if not isinstance(mentions, list) or not all(map(_is_mention, mentions)):
-        raise ShiftRefusal(UNKNOWN, "mentions are not a list of app objects")
+def _mentions(payload: dict[str, Any], text: str) -> list[dict[str, Any]]:
+    mentions: list[dict[str, Any]] = _field(payload, "mentions", (list,), [])
+    _need(all(map(_is_mention, mentions)), "mentions are not a list of app objects")
     _need(len(mentions) <= 1, "more than one object is mentioned")
     _need(bool(mentions) == ("{0}" in text), "a mention and {0} in the text come together")
     return mentions
