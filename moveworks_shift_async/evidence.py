@@ -16,6 +16,8 @@ from typing import Any, cast
 import aiohttp
 from aiohttp.abc import AbstractStreamWriter
 
+from .errors import ConnectionFailed, OutcomeUnknown
+
 # Every answer begins so (RFC 9112, section 4).
 _BEGINNING = b"HTTP/"
 # Under TLS the event loop keeps up to 64 KiB of its own that nobody can see. Writing in pieces of
@@ -46,10 +48,14 @@ class Body(aiohttp.Payload):
         """False is proof: nothing has left. After `withdraw` it stays so."""
         return self.begun or self.copied
 
-    @property
-    def answered(self) -> bool:
-        """What has come on the connection began after all of the body had left."""
-        return self._listener is not None and self._listener.answered
+    def check_answer(self) -> None:
+        """Raise unless what has come on the connection began after all of the body had left."""
+        if self.begun and not (self._listener and self._listener.answered):
+            raise OutcomeUnknown(
+                "the server spoke before it had the whole request; told or not told"
+            )
+        if self.handed_over and not self.may_have_left:
+            raise ConnectionFailed("the server spoke before it was asked; nothing was sent")
 
     def withdraw(self) -> None:
         """Let nothing of it leave from now on."""

@@ -132,7 +132,10 @@ class AiohttpTransport:
             proxy=self.proxy,
             middlewares=(*_middlewares_of(session), self._last_step(body)),
         ) as answer:
-            _check_answer(answer, body)
+            if body is not None:
+                body.check_answer()
+            if answer.status < 200:
+                raise OutcomeUnknown(f"HTTP {answer.status} is no answer; told or not told")
             return Response(
                 status=answer.status,
                 headers=answer.headers,
@@ -230,16 +233,6 @@ def _take_a_new_connection(request: aiohttp.ClientRequest) -> None:
     """
     headers = {**(request.proxy_headers or {}), "X-Request-Id": uuid.uuid4().hex}
     request.proxy_headers = headers  # type: ignore[assignment]
-
-
-def _check_answer(answer: aiohttp.ClientResponse, body: Body | None) -> None:
-    """Raise unless it is an answer to this request."""
-    if body is not None and body.begun and not body.answered:
-        raise OutcomeUnknown("the server spoke before it had the whole request; told or not told")
-    if body is not None and body.handed_over and not body.may_have_left:
-        raise ConnectionFailed("the server spoke before it was asked; nothing was sent")
-    if answer.status < 200:
-        raise OutcomeUnknown(f"HTTP {answer.status} is no answer; told or not told")
 
 
 async def _read(answer: aiohttp.ClientResponse) -> bytes:

@@ -322,6 +322,38 @@ async def test_an_answer_through_tls_while_the_body_leaves_is_no_answer() -> Non
         assert isinstance(await outcome_of(url, LONG, http), OutcomeUnknown)
 
 
+async def test_a_session_that_asks_to_go_on_first_is_answered_as_ever() -> None:
+    """`Expect: 100-continue` among the caller's headers: the body leaves when it may."""
+
+    async def handler(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+        await writer.drain()
+        await reader.readexactly(len(POST.body or b""))
+        writer.write(OK)
+        await writer.drain()
+
+    async with accepting(handler) as url:
+        http = aiohttp.ClientSession(headers={"Expect": "100-continue"})
+        assert await outcome_of(url, http=http) == 200
+
+
+async def test_a_server_that_refuses_to_go_on_has_seen_no_body() -> None:
+    """Nobody was told, for nothing but the head has left."""
+
+    async def handler(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"HTTP/1.1 417 X\r\nContent-Length: 0\r\n\r\n")
+        await writer.drain()
+        assert await reader.read() == b""
+
+    async with accepting(handler) as url:
+        http = aiohttp.ClientSession(headers={"Expect": "100-continue"})
+        outcome = await outcome_of(url, http=http)
+    assert isinstance(outcome, MoveworksError)
+    assert outcome.outcome is Outcome.NOT_SENT
+
+
 # -- a body leaves once ----------------------------------------------------------------------------
 
 
