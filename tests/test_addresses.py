@@ -49,6 +49,7 @@ def test_plausible_addresses_pass(text: str) -> None:
     [
         ("", "empty"),
         ("a" * 243 + "@example.com", "longer than 254 characters"),
+        ("a@" + "b" * 251 + ".c", "longer than 254 characters"),
         (" a@b.c", "holds a space"),
         ("a@b.c\n", "holds a space"),
         ("a b@c.d", "holds a space"),
@@ -73,8 +74,9 @@ def test_plausible_addresses_pass(text: str) -> None:
     ],
 )
 def test_faults_are_named(text: object, fault: str) -> None:
-    """Each fault has its words, and they do not quote the text."""
+    """Each fault has its words, and they do not quote the text; among many it is found as well."""
     assert address_fault(text) == fault
+    assert first_fault(["a@b.c", text, "b@b.c"]) == (1, fault)  # type: ignore[list-item]
 
 
 @given(TEXTS)

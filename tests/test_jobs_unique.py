@@ -79,6 +79,23 @@ def test_several_keeps_each_text_of_an_address(
     assert DIFFERING not in wanted
 
 
+@pytest.mark.parametrize(
+    "rows",
+    [
+        [("a@b.c1", 1), ("a@b.c", 11)],
+        [("a@b.c", 11), ("a@b.c1", 1), ("A@B.C", 11)],
+        [("a@b.c\t1", 1), ("a@b.c", 1)],
+    ],
+)
+def test_an_address_and_the_number_of_a_text_do_not_run_together(
+    rows: list[tuple[str, int]],
+) -> None:
+    """Whatever digits an address ends in, nobody is taken for somebody else."""
+    wanted = expected(rows, texts=True, several=True)
+    assert answers(rows, [], texts=True, several=True) == wanted
+    assert wanted.count(KEPT) == 2
+
+
 def test_what_does_not_fit_goes_through_the_file(monkeypatch: pytest.MonkeyPatch) -> None:
     """Written in many parts, read back in order."""
     monkeypatch.setattr(spool, "_HELD", 7)
