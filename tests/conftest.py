@@ -14,12 +14,17 @@ from unittest.mock import Mock
 import aiohttp
 import pytest
 from aioresponses import aioresponses
+from hypothesis import HealthCheck, settings
 
 from moveworks_shift_async.limits import process
 from moveworks_shift_async.sandbox import Sandbox
 
 from .commands import STARTED
 from .fakes import FakeClock
+
+# An example that takes long on a busy machine is no failure, nor is one that is slow to be made.
+settings.register_profile("busy", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("busy")
 
 LoopFactory = Callable[[], asyncio.AbstractEventLoop]
 

@@ -125,6 +125,12 @@ def test_a_token_request_carries_credentials(
     assert redact("no client s3cr3t&= here", Sent.of({}, "", body)) == "no client [removed] here"
 
 
+def test_texts_anywhere_in_a_body_count() -> None:
+    """A body may be any JSON; its texts are found at any depth, and numbers are no texts."""
+    carried = Sent.of({}, "", b'[5, null, {"a": [[true, "private words"]]}]')
+    assert redact("never private words, 5 null", carried) == "never [removed], 5 null"
+
+
 def test_what_is_too_large_to_compare_is_not_quoted() -> None:
     """Where the comparison would take long, nothing of the server's text is shown."""
     assert redact("x", sent(body={"message": "x" * 500_001})) == ""

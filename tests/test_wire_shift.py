@@ -210,6 +210,7 @@ def test_what_is_encoded_decodes_to_the_same(
         ({"text": "", "attachments": []}, "text or attachments"),
         ({"text": 5}, "text must be text, not int"),
         ({"text": b"x"}, "text must be text, not bytes"),
+        ({"text": "half \ud83d"}, "half a character"),
         ({"mention": MENTION}, r"write \{0\} in the text"),
         ({"text": None, "attachments": ["x"], "mention": MENTION}, r"write \{0\} in the text"),
         ({"text": "See {0}"}, "needs a mention"),

@@ -113,6 +113,10 @@ def _check_addressees(
 def _check_content(text: str | None, mention: AppObject | None, attachments: object) -> None:
     if text is not None and not isinstance(text, str):
         raise InvalidInput(f"text must be text, not {type(text).__name__}")
+    try:
+        (text or "").encode()
+    except UnicodeEncodeError:
+        raise InvalidInput("text holds half a character (a lone surrogate)") from None
     if not text and not attachments:
         raise InvalidInput("text or attachments cannot both be empty")
     if mention is not None and not all(isinstance(t, str) for t in (mention.id, mention.name)):
