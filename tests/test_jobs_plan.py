@@ -201,6 +201,31 @@ def test_context_and_event_reach_the_journal(tmp_path: Path) -> None:
     journal.close()
 
 
+@pytest.mark.parametrize("template", [True, False])
+async def test_the_context_is_what_it_was_at_the_call(tmp_path: Path, template: bool) -> None:
+    """Whatever its owner does to it while the recipients are read."""
+    reading, changed = asyncio.Event(), asyncio.Event()
+    context: dict[str, Any] = {"slots": {"name": "Ann", "more": [1]}}
+
+    async def rows() -> AsyncIterator[dict[str, str]]:
+        reading.set()
+        await changed.wait()
+        yield {"email": "a@b.c"}
+
+    text: Any = {"template" if template else "message": "Hi"}
+    planning = asyncio.create_task(
+        plan(tmp_path / "job", rows(), legacy=True, context=context, **text)
+    )
+    await reading.wait()
+    context["slots"]["name"] = "Bob"
+    context["slots"]["more"].append(2)
+    changed.set()
+    await planning
+    with Journal.look(str(tmp_path / "job")) as journal:
+        (chunk,) = journal.claim(-1, 9)
+    assert chunk.content.context == {"slots": {"name": "Ann", "more": [1]}}
+
+
 def test_braces_mean_nothing_without_a_template(tmp_path: Path) -> None:
     """A message is sent as it is, and a template without columns has one text."""
     planned(tmp_path / "job", one("a@b.c"), order("{name} {{slot}} }"))
