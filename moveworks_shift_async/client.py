@@ -99,7 +99,7 @@ class MoveworksClient:
             found.credentials,
             base_url=found.base_url,
             rate_limit=found.rate_limit,
-            gate=None if found.gate_file is None else FileGate(found.gate_file),
+            gate=None if found.gate in (None, "none") else FileGate(found.gate),
         )
 
     @property
@@ -223,7 +223,7 @@ def _session(
     authorizer = _authorizer(credentials, transport, rate_limit.per, clock)
     if not authorizer.renews:
         retry = evolve(retry, replay_unauthenticated=False)
-    organisation = f"{url} {settings.identity(credentials)}"
+    organisation = settings.organisation(url, credentials)
     gate, leave = _join(gate, organisation, transport, rate_limit, max_in_flight, clock)
     return SessionManager(
         transport,

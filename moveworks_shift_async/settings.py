@@ -5,7 +5,9 @@ from __future__ import annotations
 import enum
 import math
 import os
+import sys
 from collections.abc import Awaitable, Callable, Mapping
+from pathlib import Path
 from typing import Any, Literal
 from urllib.parse import urlsplit
 from urllib.request import getproxies, proxy_bypass
@@ -102,6 +104,11 @@ def identity(credentials: MoveworksCredentials | ShiftCredentials) -> str:
             return credentials.client_id
 
 
+def organisation(base_url: str, credentials: MoveworksCredentials | ShiftCredentials) -> str:
+    """Whose budget a rate limit is: the server and what lasts of the credential. A secret."""
+    return f"{base_url} {identity(credentials)}"
+
+
 @frozen(kw_only=True)
 class RateLimit:
     """What the organisation may send, and the part of it that this process takes."""
@@ -146,8 +153,14 @@ class MoveworksSettings:
     credentials: MoveworksCredentials
     base_url: str
     rate_limit: RateLimit
-    #: The file in which all processes of this machine share the rate limit; None: each its own.
-    gate_file: str | None = None
+    #: `MOVEWORKS_GATE`: the file in which processes of this machine share the rate limit, or `none`
+    #: for a limit of this process alone. None: it is not set.
+    gate: str | None = None
+
+    @property
+    def organisation(self) -> str:
+        """Whose budget the rate limit is. A secret."""
+        return organisation(self.base_url, self.credentials)
 
 
 @frozen(kw_only=True)
@@ -156,6 +169,23 @@ class ShiftSettings:
 
     credentials: ShiftCredentials
     base_url: str
+
+
+def state_directory(environ: Mapping[str, str] | None = None) -> Path:
+    """Where programs of this user keep what may be lost: `XDG_STATE_HOME`, `~/.local/state`, or the
+    platform's own place. Raises `ConfigurationError` if the user has no home.
+    """
+    env = _environment(environ, None)
+    # A relative one is ignored, as the XDG specification says.
+    if (named := Path(env.get("XDG_STATE_HOME") or "")).is_absolute():
+        return named
+    if (local := Path(env.get("LOCALAPPDATA") or "")).is_absolute() and sys.platform == "win32":
+        return local
+    try:
+        home = Path.home()
+    except RuntimeError:
+        raise ConfigurationError("this user has no home directory") from None
+    return home / ("Library/Application Support" if sys.platform == "darwin" else ".local/state")
 
 
 def moveworks_from_env(
@@ -173,7 +203,7 @@ def moveworks_from_env(
             requests=env.number("MOVEWORKS_REQUESTS_PER_MINUTE", int, 120),
             share=env.number("MOVEWORKS_SHARE", float, 1.0, most=1.0),
         ),
-        gate_file=env.get("MOVEWORKS_GATE_FILE"),
+        gate=env.get("MOVEWORKS_GATE"),
     )
 
 

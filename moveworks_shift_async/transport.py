@@ -21,6 +21,7 @@ import sys
 import uuid
 from collections.abc import Awaitable, Callable
 from typing import Protocol
+from urllib.parse import urlsplit
 
 import aiohttp
 from attrs import define, field
@@ -156,6 +157,13 @@ class AiohttpTransport:
             )
         return self._own
 
+    def _no_connection(self, error: BaseException) -> ConnectionFailed:
+        refused = isinstance(error, aiohttp.ClientHttpProxyError) and error.status == 407
+        return ConnectionFailed(
+            f"no connection to {urlsplit(self.base_url).netloc}: {_cause(error)}; nothing was sent",
+            concerns=Concerns.EVERYBODY if refused else None,  # it wants a password
+        )
+
     def _timeout(self) -> aiohttp.ClientTimeout:
         # `connect` bounds a place in the caller's pool, the name, all addresses and TLS together.
         return aiohttp.ClientTimeout(total=self.timeouts.total, connect=self.timeouts.connect)
@@ -189,12 +197,12 @@ class AiohttpTransport:
         cause = _cause(error) if ours else type(error).__name__
         if body is not None and not body.may_have_left:
             if ours:
-                return _no_connection(error)
+                return self._no_connection(error)
             return NotSent(f"{cause} before anything was sent: {self._suspect()}")
         # The bare class is what aiohttp raises when its connector is closed under a request.
         never = isinstance(error, _NEVER_CONNECTED) or type(error) is aiohttp.ClientConnectionError
         if body is None and ours and never:
-            return _no_connection(error)
+            return self._no_connection(error)
         return OutcomeUnknown(f"sent, but no usable answer: {cause}; told or not told")
 
     def _suspect(self) -> str:
@@ -254,14 +262,6 @@ async def _read(answer: aiohttp.ClientResponse) -> bytes:
     if refused:
         return b""  # it is never unpacked: a kilobyte may hold a gigabyte
     raise OutcomeUnknown("the answer is packed, though it was asked not to be; told or not told")
-
-
-def _no_connection(error: BaseException) -> ConnectionFailed:
-    refused = isinstance(error, aiohttp.ClientHttpProxyError) and error.status == 407
-    return ConnectionFailed(
-        f"no connection: {_cause(error)}; nothing was sent",
-        concerns=Concerns.EVERYBODY if refused else None,  # it wants a password
-    )
 
 
 def _others_silenced() -> contextlib.AbstractContextManager[object]:

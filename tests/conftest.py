@@ -94,6 +94,14 @@ def no_process_is_left(request: pytest.FixtureRequest) -> None:
         request.getfixturevalue("_end_processes")
 
 
+@pytest.fixture(autouse=True, scope="session")
+def no_state_of_mine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Commands keep their gate in a folder of the tests, not in that of who runs them."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_STATE_HOME", str(tmp_path_factory.mktemp("state")))
+        yield
+
+
 class _ClientResponse(aiohttp.ClientResponse):
     """aioresponses 0.7.9 does not pass the `stream_writer` that aiohttp 3.14 asks for."""
 

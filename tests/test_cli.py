@@ -175,7 +175,7 @@ async def test_a_refused_credential_ends_with_5(
 async def test_no_connection_ends_with_5(
     sandbox: Sandbox, people: Callable[[int], str], tmp_path: Path
 ) -> None:
-    """Without a network each command says in one line that nothing was sent."""
+    """It says at once that it tries again, and to which host; then that nothing was sent."""
     env = environment(sandbox)
     await sandbox.stop_listening()
     sent, tested, posted = await asyncio.gather(
@@ -187,7 +187,11 @@ async def test_no_connection_ends_with_5(
     account = sent.json()
     assert account["not_sent"] == adds_up(account) == 2
     assert account["failures"][0]["error"] == "ConnectionFailed"
-    assert tested.err.count("\n") == posted.err.count("\n") == 1
+    host = sandbox.url.removeprefix("http://")
+    for asking in (sent, tested):
+        said = next(line for line in asking.err.splitlines() if "trying again" in line)
+        assert said.startswith(f"no connection to {host}: ")
+    assert (tested.err.count("\n"), posted.err.count("\n")) == (2, 1)
     assert "Nothing was sent. Check the network" in posted.err
 
 
@@ -303,7 +307,7 @@ async def test_ctrl_c_on_a_terminal_is_answered_above_the_bar(
     """The first press is answered, the second cuts, a third changes nothing."""
 
     async def press(process: asyncio.subprocess.Process) -> None:
-        await until(lambda: slow.stats().requests == 2)
+        await until(lambda: slow.stats().requests == 1 + 2)
         for _ in range(3):
             process.send_signal(signal.SIGINT)
             await asyncio.sleep(0.02)
@@ -374,7 +378,8 @@ async def test_the_sandbox_command_serves_until_ctrl_c() -> None:
     assert sent.code == 4
     async with aiohttp.ClientSession() as http:
         async with http.get(lines[4].removeprefix("received: ")) as answer:
-            assert len((await answer.json())["requests"]) == 1
+            routes = [request["route"] for request in (await answer.json())["requests"]]
+            assert routes == ["auth.test", "events.send"]
         async with http.get(lines[5].removeprefix("stats:").strip()) as answer:
             assert sum((await answer.json())["faults"].values()) == 1
     taken = await run("sandbox", "--port", variables["SHIFT_BASE_URL"][-5:], env=environment())
@@ -392,9 +397,9 @@ async def test_commands_that_name_one_gate_file_share_one_limit(
     people: Callable[[int], str], tmp_path: Path
 ) -> None:
     """A test and two sends at once: all told, no 429, and what they spent is in one file."""
-    path, limit = tmp_path / "gate", RateLimit(requests=7)
+    path, limit = tmp_path / "gate", RateLimit(requests=9)
     async with Sandbox(limit=limit.requests) as sandbox:
-        env = environment(sandbox, MOVEWORKS_GATE_FILE=str(path), MOVEWORKS_REQUESTS_PER_MINUTE="7")
+        env = environment(sandbox, MOVEWORKS_GATE=str(path), MOVEWORKS_REQUESTS_PER_MINUTE="9")
         args = (*LEGACY, "--yes", "--json", "--recipients")
         test, *sends = await asyncio.gather(
             run("auth", "test", env=env),
@@ -404,30 +409,80 @@ async def test_commands_that_name_one_gate_file_share_one_limit(
         assert test == Ended(0, "Auth tested successfully\n", "")
         assert [ended.code for ended in sends] == [0, 0]
         assert [ended.json()["accepted"] for ended in sends] == [1200, 1201]
-        assert (sandbox.stats().requests, sandbox.stats().throttled) == (7, 0)
+        assert (sandbox.stats().requests, sandbox.stats().throttled) == (1 + 4 + 4, 0)
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
     gate, user = FileGate(path), sandbox
     gate.join(user, f"{sandbox.url} {sandbox.api_key}", limit, 32)
-    assert gate.snapshot().used == 7
+    assert gate.snapshot().used == 9
     gate.leave(user)
 
 
 async def test_a_command_with_another_limit_is_refused(sandbox: Sandbox, tmp_path: Path) -> None:
-    """Nothing is sent; the line says what differs."""
+    """Nothing is sent; the line says what differs. One that names no limit takes the others'."""
     path = str(tmp_path / "gate")
     gate, user = FileGate(path), sandbox
     gate.join(user, f"{sandbox.url} {sandbox.api_key}", RateLimit(requests=7), 32)
-    env = environment(sandbox, MOVEWORKS_GATE_FILE=path)
-    test, sent = await asyncio.gather(
-        run("auth", "test", env=env), run(*LEGACY, "--test-to", "a@example.com", env=env)
+    env = environment(sandbox, MOVEWORKS_GATE=path)
+    sent, none, test = await asyncio.gather(
+        run(*LEGACY, "--test-to", "a@example.com", "--share", "0.5", env=env),
+        run(*LEGACY, "--test-to", "b@example.com", env=env),
+        run("auth", "test", env=env),
     )
+    assert (sent.code, none.code, test.code) == (2, 0, 0)
+    assert "with 7 requests in 60 s, not 60 in 60 s; give all the same rate_limit" in sent.last
+    assert dict(sandbox.received().people) == {"b@example.com": 1}
+    assert gate.snapshot().used == 3
     gate.leave(user)
-    assert (test.code, sent.code) == (2, 2)
-    for ended in (test, sent):
-        assert (
-            "with 7 requests in 60 s, not 120 in 60 s; give all the same rate_limit" in ended.last
-        )
-    assert sandbox.stats().requests == 0
+
+
+async def test_all_commands_share_one_limit_without_being_told(
+    people: Callable[[int], str], tmp_path: Path
+) -> None:
+    """In turn and after a kill: a job waits for what others and it itself have spent."""
+    state, journal = tmp_path / "state", str(tmp_path / "tonight.journal")
+    more = {"XDG_STATE_HOME": str(state), "MOVEWORKS_REQUESTS_PER_MINUTE": "7"}
+    async with Sandbox(limit=7, latency=0.5) as sandbox:
+        env = environment(sandbox, **more)
+        assert (await run("auth", "test", env=env)).code == 0
+        assert (await run(*LEGACY, "--yes", "--recipients", people(900), env=env)).code == 0
+        plan = ("plan", journal, *LEGACY[1:], "--recipients", people(4000))
+        assert (await run(*plan, env=env)).code == 0
+        killed = await start("run", journal, "--yes", env=env)
+        await until(lambda: sandbox.stats().requests == 7)
+        killed.kill()
+        await killed.communicate()
+        resumed = await start("resume", journal, env=env)
+        assert resumed.stderr is not None
+        waiting = (await asyncio.wait_for(resumed.stderr.readline(), 60)).decode()
+        assert "for the rate limit" in waiting
+        resumed.send_signal(signal.SIGINT)
+        await end(resumed)
+        assert (sandbox.stats().requests, sandbox.stats().throttled) == (7, 0)
+    (folder,) = state.iterdir()
+    assert stat.S_IMODE(folder.stat().st_mode) == 0o700
+    (gate,) = [path for path in folder.iterdir() if "-" not in path.name.removeprefix("gate-")]
+    assert stat.S_IMODE(gate.stat().st_mode) == 0o600
+    assert sandbox.api_key.encode() not in gate.read_bytes()
+
+
+async def test_a_gate_of_its_own_is_used_where_none_can_be_shared(
+    sandbox: Sandbox, tmp_path: Path
+) -> None:
+    """It is said, and the message goes out; a file that was asked for ends the command instead."""
+    taken = tmp_path / "taken"
+    taken.write_text("a file, no folder")
+    send = (*LEGACY, "--test-to", "a@example.com")
+    unwritable, asked, none = await asyncio.gather(
+        run(*send, env=environment(sandbox, XDG_STATE_HOME=str(taken))),
+        run(*send, env=environment(sandbox, MOVEWORKS_GATE=str(taken))),
+        run(*send, env=environment(sandbox, XDG_STATE_HOME=str(taken), MOVEWORKS_GATE="none")),
+    )
+    assert (unwritable.code, asked.code, none.code) == (0, 2, 0)
+    assert "warning: " in unwritable.err
+    assert "this command counts its requests alone" in unwritable.err
+    assert "is no gate file" in asked.last
+    assert "warning" not in none.err
+    assert dict(sandbox.received().people) == {"a@example.com": 2}
 
 
 # --- what never happens -------------------------------------------------------------------

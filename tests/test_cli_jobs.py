@@ -86,27 +86,28 @@ def mode(path: str | Path) -> int:
 async def test_a_job_that_all_accept_ends_with_0(sandbox: Sandbox, journal: str) -> None:
     """Everybody once; the account is on stdout, and nothing else is anywhere."""
     await a_job(journal, 1200)
-    ended = await run("run", journal, env=free(sandbox))
-    assert (ended.code, ended.err) == (0, "")
+    ended = await run("run", journal, "--yes", env=free(sandbox))
+    where = f"to the legacy endpoint at {sandbox.url}"
+    assert (ended.code, ended.err) == (0, f"1,200 people in 3 requests, {where}\n")
     assert ended.out.startswith("All 1,200 people were accepted for delivery.\n")
     assert counts(ended)["accepted"] == counts(ended)["people"] == 1200
     assert "; finished\n" in ended.out
     assert sandbox.received().people == {f"p{number}@example.com": 1 for number in range(1200)}
-    again = await run("run", journal, env=free(sandbox))
+    again = await run("run", journal, "--yes", env=free(sandbox))
     assert (again.code, again.out) == (2, "")
     for command in ("resume", "status", "report"):
         after = await run(command, journal, env=free(sandbox))
         assert (after.code, after.err) == (0, "")
         assert after.out.startswith("All 1,200 people were accepted for delivery.\n")
-    assert sandbox.stats().requests == 3
+    assert sandbox.stats().requests == 1 + 3  # an auth test first
 
 
 async def test_run_with_json_gives_lines_and_the_account_last(slow: Sandbox, journal: str) -> None:
     """Each line is an object; all but the last are progress."""
     await a_job(journal, 20_000)
-    ended = await run("run", journal, "--json", env=free(slow))
+    ended = await run("run", journal, "--yes", "--json", env=free(slow))
     *progress, account = map(json.loads, ended.out.splitlines())
-    assert (ended.code, ended.err) == (0, "")
+    assert (ended.code, ended.err.count("\n")) == (0, 1)
     assert len(progress) >= 2
     assert all([*line] == ["progress"] for line in progress)
     told = [line["progress"]["told"] for line in progress]
@@ -121,7 +122,7 @@ async def test_a_list_that_is_refused_ends_with_3(sandbox: Sandbox, journal: str
     """With --isolate only the guilty address is rejected."""
     people = [*(f"p{number}@example.com" for number in range(99)), f"{'x' * 65}@example.com"]
     await Job.plan(journal, people, message=MESSAGE, legacy=True)
-    whole = await run("run", journal, env=free(sandbox))
+    whole = await run("run", journal, "--yes", env=free(sandbox))
     assert (whole.code, counts(whole)["rejected"]) == (3, 100)
     assert "rejected: 100 people in 1 request: BadRequest: HTTP 400" in whole.out
     await Job.plan(f"{journal}2", people, message=MESSAGE, legacy=True)
@@ -134,14 +135,14 @@ async def test_a_lost_answer_ends_with_4_and_the_ways_on(sandbox: Sandbox, journ
     """report keeps the question, resend tells them again, skip ends it."""
     sandbox.faults.script("send", "processed-then-reset")
     await a_job(journal, 1000)
-    lost = await run("run", journal, env=free(sandbox))
+    lost = await run("run", journal, "--yes", env=free(sandbox))
     assert (lost.code, counts(lost)["unknown"]) == (4, 500)
     assert "500 people may have been told or not. Choose:" in lost.out
     assert f"moveworks-shift resume {journal} --unknown skip" in lost.out
     kept = await run("resume", journal, env=free(sandbox))
-    assert (kept.code, counts(kept)["unknown"], sandbox.stats().requests) == (4, 500, 2)
+    assert (kept.code, counts(kept)["unknown"], sandbox.stats().requests) == (4, 500, 1 + 2)
     left = await run("resume", journal, "--unknown", "skip", env=free(sandbox))
-    assert (left.code, sandbox.stats().requests) == (4, 2)
+    assert (left.code, sandbox.stats().requests) == (4, 1 + 2)
     assert "500 of them left alone" in left.out
     assert set(sandbox.received().people.values()) == {1}
 
@@ -150,50 +151,86 @@ async def test_unknown_people_are_told_again_on_request(sandbox: Sandbox, journa
     """resend may tell people twice, and only those."""
     sandbox.faults.script("send", "processed-then-reset")
     await a_job(journal, 1000)
-    assert (await run("run", journal, env=free(sandbox))).code == 4
+    assert (await run("run", journal, "--yes", env=free(sandbox))).code == 4
     again = await run("resume", journal, "--unknown", "resend", env=free(sandbox))
     assert (again.code, counts(again)["accepted"]) == (0, 1000)
     assert sorted(sandbox.received().people.values()) == [1] * 500 + [2] * 500
 
 
-async def test_a_refused_credential_ends_with_5_and_the_job_goes_on_later(
+async def test_a_refused_credential_ends_with_5_before_the_job_begins(
     sandbox: Sandbox, journal: str
 ) -> None:
-    """The account comes first, then one line that says what to do."""
+    """The account comes first, then one line that says what to do; `run` is still the way."""
     await a_job(journal, 1200)
     wrong = free(sandbox, MOVEWORKS_API_KEY="wrong_key_of_mine")
     ended, machine = [await run(*args, env=wrong) for args in
-                      (("run", journal), ("resume", journal, "--json"))]  # fmt: skip
+                      (("run", journal, "--yes"), ("run", journal, "--yes", "--json"))]  # fmt: skip
     assert (ended.code, machine.code) == (5, 5)
     assert counts(ended)["not sent"] == 1200
-    assert ended.err.count("\n") == 1
-    assert ended.err.startswith("Error: the job stopped: HTTP 401")
-    assert ended.err.endswith(
-        ". Nobody was told. Check the credential and the base URL, then go on with:"
-        f" moveworks-shift resume {journal}\n"
+    assert ended.err.count("\n") == 2
+    assert ended.last.startswith("Error: HTTP 401")
+    assert ended.last.endswith(
+        ". Nobody was told. Check the credential and the base URL, then begin it:"
+        f" moveworks-shift run {journal}"
     )
     account = json.loads(machine.out.splitlines()[-1])
-    assert account["stopped"].startswith("the job stopped: HTTP 401")
+    assert account["stopped"].startswith("HTTP 401")
     assert "wrong_key" not in ended.out + ended.err + machine.out + machine.err
-    assert (await run("resume", journal, env=free(sandbox))).code == 0
+    assert (await run("run", journal, "--yes", env=free(sandbox))).code == 0
     assert set(sandbox.received().people.values()) == {1}
 
 
-async def test_without_a_server_it_waits_and_says_so(sandbox: Sandbox, journal: str) -> None:
-    """Not on a terminal it is a plain line; Ctrl-C ends the wait, and all stay planned."""
+async def test_without_a_server_a_job_does_not_begin(sandbox: Sandbox, journal: str) -> None:
+    """At once it says what is wrong and that it tries again; then it ends, and all stay planned."""
     await a_job(journal, 1200)
     await sandbox.stop_listening()
-    process = await start("run", journal, env=free(sandbox))
+    host = sandbox.url.removeprefix("http://")
+    ended = await run("run", journal, "--yes", env=free(sandbox))
+    first, *_, last = ended.err.splitlines()[1:]
+    assert (ended.code, counts(ended)["not sent"]) == (5, 1200)
+    assert first.startswith(f"no connection to {host}: ")
+    assert first.endswith("; trying again for 8 s")
+    assert last.endswith(f"then begin it: moveworks-shift run {journal}")
+    await sandbox.start_listening()
+    assert (await run("run", journal, "--yes", env=free(sandbox))).code == 0
+    assert len(sandbox.received().people) == 1200
+
+
+async def test_a_server_that_goes_is_waited_for(slow: Sandbox, journal: str) -> None:
+    """Not on a terminal it is a plain line; Ctrl-C ends the wait, and the others stay planned."""
+    await a_job(journal, 60_000)
+    process = await start("run", journal, "--yes", env=free(slow))
+    await until(lambda: slow.stats().requests >= 1 + 32)
+    await slow.stop_listening()
     assert process.stderr is not None
-    line = (await asyncio.wait_for(process.stderr.readline(), HANG)).decode()
-    assert line.startswith("0 of 1,200 people; told 0, rejected 0, unknown 0; ")
-    assert "waiting for the server for" in line
+    line = ""
+    while "waiting for the server for" not in line:
+        line = (await asyncio.wait_for(process.stderr.readline(), HANG)).decode()
+    assert " so far: " in line
     process.send_signal(signal.SIGINT)
     ended = told_nothing(await end(process))
-    assert (ended.code, counts(ended)["not sent"]) == (130, 1200)
-    await sandbox.start_listening()
-    assert (await run("resume", journal, env=free(sandbox))).code == 0
-    assert len(sandbox.received().people) == 1200
+    assert ended.code == 130
+    assert counts(ended)["not sent"] > 0
+    await slow.start_listening()
+    assert (await run("resume", journal, env=free(slow))).code in (0, 4)
+    assert set(slow.received().people.values()) == {1}
+
+
+async def test_a_job_asks_before_many_are_told(slow: Sandbox, journal: str) -> None:
+    """Where nobody can be asked it takes --yes; a no leaves the job as it is."""
+    await a_job(journal, 501)
+    for command in ("run", "resume"):
+        refused = await run(command, journal, env=free(slow))
+        assert (refused.code, refused.out) == (2, "")
+        assert "add --yes. Nothing was sent." in refused.last
+    code, screen = await on_terminal("run", journal, answer=b"n\n", env=free(slow))
+    assert code == 130
+    assert f"501 people in 2 requests, to the legacy endpoint at {slow.url}" in screen
+    assert "Tell 501 people? [y/N]" in screen
+    assert slow.stats().requests == 0
+    code, _ = await on_terminal("run", journal, answer=b"y\n", env=free(slow))
+    assert code == 0
+    assert len(slow.received().people) == 501
 
 
 # --- signals ------------------------------------------------------------------------------
@@ -205,13 +242,13 @@ async def test_the_first_signal_drains_and_resume_finishes(
 ) -> None:
     """In flight ends, the rest stays planned, and nobody is told twice."""
     await a_job(journal, 30_000)
-    process = await start("run", journal, env=free(slow))
-    await until(lambda: slow.stats().requests >= 32)
+    process = await start("run", journal, "--yes", env=free(slow))
+    await until(lambda: slow.stats().requests >= 1 + 32)
     process.send_signal(number)
     ended = told_nothing(await end(process))
     account = counts(ended)
     assert ended.code == 130
-    assert ended.err.startswith("stopping: waiting for 32 requests in flight; press Ctrl-C again")
+    assert "\nstopping: waiting for 32 requests in flight; press Ctrl-C again" in ended.err
     assert (account["accepted"], account["unknown"], account["not sent"]) == (16_000, 0, 14_000)
     assert f"  moveworks-shift resume {journal}\n" in ended.out
     assert len(slow.received().people) == 16_000
@@ -224,11 +261,12 @@ async def test_the_first_signal_drains_and_resume_finishes(
 async def test_the_second_signal_cuts_and_those_are_unknown(slow: Sandbox, journal: str) -> None:
     """At once; the journal is right, and the others go on."""
     await a_job(journal, 30_000)
-    process = await start("run", journal, env=free(slow))
-    await until(lambda: slow.stats().requests >= 32)
+    process = await start("run", journal, "--yes", env=free(slow))
+    await until(lambda: slow.stats().requests >= 1 + 32)
     process.send_signal(signal.SIGINT)
     assert process.stderr is not None
-    await process.stderr.readline()
+    while not (await process.stderr.readline()).startswith(b"stopping"):
+        pass
     process.send_signal(signal.SIGINT)
     ended = told_nothing(await end(process))
     assert ended.code == 130
@@ -243,10 +281,10 @@ async def test_the_second_signal_cuts_and_those_are_unknown(slow: Sandbox, journ
 async def test_a_signal_that_was_ignored_stays_ignored(slow: Sandbox, journal: str) -> None:
     """`nohup moveworks-shift run`: the end of the terminal does not end the job."""
     await a_job(journal, 20_000)
-    ignoring = [sys.executable, "-c", _NOHUP, *commands.COMMAND, "run", journal]
+    ignoring = [sys.executable, "-c", _NOHUP, *commands.COMMAND, "run", journal, "--yes"]
     pipe = asyncio.subprocess.PIPE
     process = await spawn(*ignoring, env=free(slow), stdin=pipe, stdout=pipe, stderr=pipe)
-    await until(lambda: slow.stats().requests >= 32)
+    await until(lambda: slow.stats().requests >= 1 + 32)
     process.send_signal(signal.SIGHUP)
     ended = told_nothing(await end(process))
     assert ended.code == 0
@@ -270,12 +308,12 @@ async def test_no_number_of_signals_loses_the_account(
     staff = tmp_path / "staff.txt"
     staff.write_text("".join(f"p{number}@example.com\n" for number in range(1200)))
     args = {
-        "run": ("run", journal, "--json"),
+        "run": ("run", journal, "--yes", "--json"),
         "send": ("send", "--legacy", "--message", MESSAGE, "--recipients", str(staff), "--yes",
                  "--json"),
     }[command]  # fmt: skip
     process = await start(*args, env=free(slow))
-    await until(lambda: slow.stats().requests >= 3)
+    await until(lambda: slow.stats().requests >= 1 + 3)
     pressing = asyncio.create_task(_press(process, number))
     ended = await end(process)
     pressing.cancel()
@@ -293,14 +331,14 @@ async def _press(process: asyncio.subprocess.Process, number: signal.Signals) ->
 async def test_a_killed_job_is_resumed_and_never_run_again(slow: Sandbox, journal: str) -> None:
     """`run` refuses and says what to do instead; those in flight are unknown."""
     await a_job(journal, 40_000)
-    process = await start("run", journal, env=free(slow))
-    await until(lambda: slow.stats().requests >= 48)
+    process = await start("run", journal, "--yes", env=free(slow))
+    await until(lambda: slow.stats().requests >= 1 + 48)
     process.kill()
     await process.communicate()
     shown = await run("status", journal, env=environment())
     assert "so far" not in shown.out
     assert counts(shown)["unknown"] <= 16_000
-    again = await run("run", journal, env=free(slow))
+    again = await run("run", journal, "--yes", env=free(slow))
     assert (again.code, again.out) == (2, "")
     assert "resume" in again.last
     assert again.last.endswith("This command sent nothing.")
@@ -319,8 +357,8 @@ async def test_signals_around_the_end_do_not_lose_the_account(
 ) -> None:
     """However often Ctrl-C is pressed, and whenever."""
     await a_job(journal, 5_000)
-    process = await start("run", journal, env=free(sandbox))
-    await until(lambda: sandbox.stats().requests >= 1)
+    process = await start("run", journal, "--yes", env=free(sandbox))
+    await until(lambda: sandbox.stats().requests >= 1 + 1)
     for _ in range(40):
         if process.returncode is None:
             process.send_signal(signal.SIGINT)
@@ -337,17 +375,17 @@ async def test_a_reader_that_is_gone_does_not_end_a_job(slow: Sandbox, journal: 
     reading, writing = os.pipe()
     os.close(reading)
     await a_job(journal, 20_000)
-    process = await start("run", journal, "--json", env=free(slow), stdout=writing)
+    process = await start("run", journal, "--yes", "--json", env=free(slow), stdout=writing)
     os.close(writing)
     _, err = await process.communicate()
-    assert (process.returncode, err) == (0, b"")
+    assert (process.returncode, err.count(b"\n")) == (0, 1)
     assert len(slow.received().people) == 20_000
 
 
 async def test_on_a_terminal_it_draws_a_bar(slow: Sandbox, journal: str) -> None:
     """With the account under it."""
     await a_job(journal, 1200)
-    code, screen = await on_terminal("run", journal, env=free(slow))
+    code, screen = await on_terminal("run", journal, "--yes", env=free(slow))
     assert code == 0
     assert "━" in screen
     assert "1,200 of 1,200 people" in screen
@@ -362,10 +400,10 @@ async def test_pause_resume_and_stop_from_other_processes(slow: Sandbox, journal
     """A pause holds the first process, a resume lets it go on, a stop ends it with its account."""
     await a_job(journal, 100_000)
     env = free(slow, MOVEWORKS_REQUESTS_PER_MINUTE="60")  # it cannot end before it is stopped
-    process = await start("run", journal, env=env)
-    await until(lambda: slow.stats().requests >= 32)
+    process = await start("run", journal, "--yes", env=env)
+    await until(lambda: slow.stats().requests >= 1 + 32)
     second, third = await asyncio.gather(
-        run("run", journal, env=env), run("resume", journal, env=env)
+        run("run", journal, "--yes", env=env), run("resume", journal, env=env)
     )
     for refused in (second, third):
         assert (refused.code, refused.out) == (2, "")
@@ -442,7 +480,7 @@ async def test_send_with_a_journal_plans_and_runs(
     again = await run(*args, env=free(sandbox))
     assert (again.code, again.out) == (2, "")
     assert "holds a job already" in again.last
-    assert sandbox.stats().requests == 3
+    assert sandbox.stats().requests == 1 + 3
 
 
 async def test_send_with_a_journal_and_no_yes_says_how_to_begin(
@@ -461,7 +499,7 @@ async def test_send_with_a_journal_and_no_yes_says_how_to_begin(
     assert "Tell 1,200 people? [y/N]" in screen
     assert "Nothing was sent. The job is planned, and this sends it: moveworks-shift run" in screen
     assert slow.stats().requests == 0
-    assert (await run("run", journal, env=free(slow))).code == 0
+    assert (await run("run", journal, "--yes", env=free(slow))).code == 0
 
 
 async def test_what_goes_without_a_journal_alone_is_refused_with_one(
@@ -512,7 +550,7 @@ async def test_ctrl_c_in_a_test_does_not_say_that_nothing_was_sent(
     """It cannot know."""
     await a_job(journal, 10)
     process = await start("run", journal, "--test-to", "me@example.com", env=free(slow))
-    await until(lambda: slow.stats().requests == 1)
+    await until(lambda: slow.stats().requests == 1 + 1)
     process.send_signal(signal.SIGINT)
     ended = told_nothing(await end(process))
     assert (ended.code, ended.out) == (130, "")
@@ -530,7 +568,7 @@ async def test_the_report_is_written_for_its_owner(
     """A row a recipient, one page, one object; the files are named on stderr."""
     sandbox.faults.script("send", "processed-then-reset")
     await a_job(journal, 1000, each=False)
-    await run("run", journal, env=free(sandbox))
+    await run("run", journal, "--yes", env=free(sandbox))
     table, page = tmp_path / "a.csv", tmp_path / "a.html"
     args = ("report", journal, "--csv", str(table), "--html", str(page), "--json")
     ended = await run(*args, env=environment())

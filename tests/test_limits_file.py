@@ -502,9 +502,9 @@ async def test_clients_of_one_gate_join_and_leave_it(path: str) -> None:
 
 
 async def test_the_variable_names_the_file(path: str) -> None:
-    """`MOVEWORKS_GATE_FILE` is off by default."""
+    """`MOVEWORKS_GATE` is off by default."""
     without = moveworks_from_env({"MOVEWORKS_API_KEY": "k"})
-    named = moveworks_from_env({"MOVEWORKS_API_KEY": "k", "MOVEWORKS_GATE_FILE": path})
+    named = moveworks_from_env({"MOVEWORKS_API_KEY": "k", "MOVEWORKS_GATE": path})
     async with MoveworksClient.of(without) as client:
         assert not isinstance(client.gate, FileGate)
     async with MoveworksClient.of(named) as client:

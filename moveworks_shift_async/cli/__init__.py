@@ -15,6 +15,7 @@
     recipients  the file of such a send: read, cleaned, shown before anything goes out
     failures    what to say of an error, and its exit code
     options     options that several commands have
+    gate        the file in which all commands share the rate limit
     files       the other files: message, context, attachments
     terminal    what reaches the terminal
 """

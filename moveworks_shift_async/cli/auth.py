@@ -12,6 +12,7 @@ from ..settings import MoveworksSettings
 from ..words import one_line
 from .failures import ExitCode, error_line, exit_code
 from .options import MOVEWORKS_EPILOG, moveworks_settings, server_options
+from .reaching import ask
 from .terminal import note, say
 
 
@@ -37,4 +38,4 @@ def auth_test(context: click.Context, base_url: str | None, region: str | None) 
 
 async def _test(settings: MoveworksSettings) -> str:
     async with MoveworksClient.of(settings) as client:
-        return await client.auth.test()
+        return await ask(client)

@@ -11,6 +11,7 @@ from enum import IntEnum
 from ..errors import (
     BadRequest,
     BadResponse,
+    Concerns,
     ConfigurationError,
     ConnectionFailed,
     InvalidInput,
@@ -111,11 +112,12 @@ def error_line(error: MoveworksError, *, went_out: str | None = None) -> str:
     return f"Error: {'. '.join(filter(None, told))}."
 
 
-def stopped_line(error: JobStopped, journal: str, *, nobody: bool) -> str:
+def stopped_line(error: JobStopped, journal: str, *, nobody: bool, begun: bool = True) -> str:
     """The one line about a job that ended early; `nobody`: nobody can have been told."""
     told = "Nobody was told" if nobody else KEPT
     first = _nearest(_FIRST, error.cause)
-    goes_on = f"go on with: moveworks-shift resume {shell_word(journal)}"
+    verb = "go on with: moveworks-shift resume" if begun else "begin it: moveworks-shift run"
+    goes_on = f"{verb} {shell_word(journal)}"
     todo = f"{first}, then {goes_on}" if first else goes_on.capitalize()
     return f"Error: {what_happened(error)}. {told}. {todo}"
 
@@ -167,7 +169,6 @@ def _code_of(error: MoveworksError) -> ExitCode:
         return ExitCode.UNKNOWN
     if error.outcome is Outcome.UNKNOWN:
         return ExitCode.UNKNOWN
-    everybody = isinstance(error, (NotAuthenticated, NotAllowed, NotFound))
-    if everybody or error.outcome is Outcome.NOT_SENT:
+    if error.outcome is Outcome.NOT_SENT or error.concerns is Concerns.EVERYBODY:
         return ExitCode.NOTHING_SENT
     return ExitCode.REJECTED

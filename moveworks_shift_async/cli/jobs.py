@@ -14,7 +14,7 @@ from ..jobs.job import Job
 from ..jobs.reporting.account import JobAccount
 from ..jobs.reporting.text import account_lines
 from ..settings import MoveworksSettings
-from ..words import one_line, plural, shell_word
+from ..words import one_line, people, plural, shell_word
 from .failures import ExitCode, error_line, exit_code, stopped_line, what_happened
 from .options import (
     MOVEWORKS_EPILOG,
@@ -24,7 +24,9 @@ from .options import (
     rate_options,
     server_options,
 )
-from .recipients import only
+from .plan import sent_by
+from .reaching import check_server
+from .recipients import confirm, destination, only
 from .stopping import leaving
 from .terminal import note, say
 from .working import Work, work
@@ -40,6 +42,7 @@ _isolate = option(
     help="Add at most N requests, in all runs together, to find the addresses for which a list is"
     " refused, and tell the others; one such address among 500 costs 18.",
 )
+_yes = option("--yes", is_flag=True, help="Do not ask before more than 500 people.")
 _test_to = option(
     "--test-to",
     metavar="ADDRESS",
@@ -51,6 +54,7 @@ _test_to = option(
 @_journal
 @_isolate
 @_test_to
+@_yes
 @json_option("RUN", lines=True)
 @rate_options
 @server_options
@@ -61,11 +65,13 @@ def run(
     journal: str,
     isolate: int,
     test_to: str | None,
+    yes: bool,
     as_json: bool,
     **server: Any,
 ) -> int:
     """Send a job that was planned.
 
+    It asks before more than 500 people; where nobody can be asked, as in cron, it takes --yes.
     Ctrl-C sends nothing more and lets requests in flight end; `resume` goes on. Exit codes: 0 all
     accepted; 2 usage or journal; 3 some rejected or not sent; 4 some unknown; 5 nothing sent; 130
     interrupted.
@@ -75,11 +81,16 @@ def run(
     settings, job = moveworks_settings(context, **server), Job(journal)
     if test_to is not None:
         return _test(job, settings, test_to, as_json=as_json)
+    account = asyncio.run(job.account())
+    if not account.runs and not _agreed(account, settings, yes=yes):
+        note(f"Nothing was sent; {sent_by(journal)}")
+        return ExitCode.INTERRUPTED
     return run_job(
         job,
         settings,
         lambda client, show: job.run(client, on_progress=show, isolate=isolate),
         as_json=as_json,
+        requests=0 if account.runs else account.chunks_left,
     )
 
 
@@ -94,6 +105,7 @@ def run(
     " decision, resend sends to them again, and some may be told twice, skip leaves them for good.",
 )
 @_isolate
+@_yes
 @json_option("RESUME", lines=True)
 @rate_options
 @server_options
@@ -104,6 +116,7 @@ def resume(
     journal: str,
     unknown: Any,
     isolate: int,
+    yes: bool,
     as_json: bool,
     **server: Any,
 ) -> int:
@@ -117,11 +130,16 @@ def resume(
         note("the pause has ended; the process that runs the job goes on, with its own options")
         return ExitCode.OK
     settings = moveworks_settings(context, **server)
+    account = asyncio.run(job.account())
+    if not account.runs and not _agreed(account, settings, yes=yes):
+        note(f"Nothing was sent; {sent_by(journal)}")
+        return ExitCode.INTERRUPTED
     return run_job(
         job,
         settings,
         lambda client, show: job.resume(client, unknown=unknown, on_progress=show, isolate=isolate),
         as_json=as_json,
+        requests=account.chunks_left,
     )
 
 
@@ -195,11 +213,26 @@ async def _reported(job: Job, csv: str | None, html: str | None) -> JobAccount:
         return await job.write(csv=csv, page=html)
 
 
+def _agreed(account: JobAccount, settings: MoveworksSettings, *, yes: bool) -> bool:
+    """Say what is about to be sent, and where, and ask before a large send."""
+    if not account.complete:  # running it says what to do
+        return True
+    count, requests = people(account.people), plural(account.chunks_left, "request")
+    note(f"{count} in {requests}, {destination(account.event_id, settings)}")
+    return confirm(account.people, yes=yes, source=None)
+
+
 def run_job(
-    job: Job, settings: MoveworksSettings, go: Work, *, as_json: bool, lines: bool = True
+    job: Job,
+    settings: MoveworksSettings,
+    go: Work,
+    *,
+    as_json: bool,
+    requests: int,
+    lines: bool = True,
 ) -> int:
     """Run it, show its progress, print its account; the exit code."""
-    worked = asyncio.run(work(job, settings, go, as_json=as_json and lines))
+    worked = asyncio.run(work(job, settings, go, as_json=as_json and lines, requests=requests))
     stopped = worked.stopped
     if as_json:
         why = None if stopped is None else what_happened(stopped)
@@ -207,7 +240,8 @@ def run_job(
     else:
         show_account(worked.account, as_json=False)
     if stopped is not None:
-        note(stopped_line(stopped, job.path, nobody=worked.nobody))
+        begun = bool(worked.account.runs)
+        note(stopped_line(stopped, job.path, nobody=worked.nobody, begun=begun))
     return worked.exit_code()
 
 
@@ -239,6 +273,7 @@ def _test(job: Job, settings: MoveworksSettings, address: str, *, as_json: bool)
 
 async def _sent(job: Job, settings: MoveworksSettings, address: str) -> int:
     async with MoveworksClient.of(settings) as client:
+        await check_server(client, 1)
         return len(await job.test(client, address))
 
 

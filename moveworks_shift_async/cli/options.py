@@ -17,6 +17,7 @@ from ..settings import (
     moveworks_from_env,
     shift_from_env,
 )
+from .gate import shared
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -29,7 +30,8 @@ SHIFT_SECRETS = (
 )
 MOVEWORKS_EPILOG = (
     "The credential comes from the environment: MOVEWORKS_API_KEY, or MOVEWORKS_CLIENT_ID and"
-    " MOVEWORKS_CLIENT_SECRET."
+    " MOVEWORKS_CLIENT_SECRET. MOVEWORKS_GATE names the file in which commands share the rate"
+    " limit, or none; without it there is one in the user's state directory."
 )
 SHIFT_EPILOG = (
     "The credential comes from the environment: SHIFT_CLIENT_ID and SHIFT_CLIENT_SECRET, or"
@@ -112,13 +114,15 @@ def moveworks_settings(
     if base_url and region and _given(context, "base_url") != _given(context, "region"):
         # One of them was typed, the other is the environment's: what was typed wins.
         base_url, region = (base_url, None) if _given(context, "base_url") else (None, region)
-    return moveworks_from_env(
+    found = moveworks_from_env(
         instead={
             "MOVEWORKS_BASE_URL": base_url or "",
             "MOVEWORKS_REGION": region or "",
             **{f"MOVEWORKS_{name.upper()}": str(rate) for name, rate in rates.items()},
         }
     )
+    named = any(context.get_parameter_source(name) is not ParameterSource.DEFAULT for name in rates)
+    return shared(found, adopts=not named)
 
 
 def shift_settings(*, base_url: str | None) -> ShiftSettings:

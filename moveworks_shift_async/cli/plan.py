@@ -111,7 +111,7 @@ async def _plan(
     journal: str, planning: Planning, text: str, context: Mapping[str, Any] | None
 ) -> Plan:
     words = planning.words
-    with leaving():
+    with leaving("the recipients' source"):
         return await Job.plan(
             journal,
             recipients_of(planning.recipients),

@@ -13,7 +13,7 @@ from ..errors import InvalidInput
 from ..jobs.planning.rejects import InvalidLine, NotAddresses
 from ..limits.window import least_time
 from ..models import ChunkOutcome
-from ..settings import RateLimit
+from ..settings import MoveworksSettings, RateLimit
 from ..sources import RecipientSource, open_recipients
 from ..sources.opening import STDIN
 from ..words import at_least, one_line, people, plural
@@ -139,6 +139,12 @@ def rate(limit: RateLimit) -> str:
     """The rate in words."""
     per = "a minute" if limit.per == 60 else f"every {limit.per:g} s"
     return f"{plural(limit.budget, 'request')} {per}"
+
+
+def destination(event: str | None, settings: MoveworksSettings) -> str:
+    """Where messages go: `to event 7d9f... at https://api.moveworks.ai`."""
+    where = "the legacy endpoint" if event is None else f"event {one_line(event)}"
+    return f"to {where} at {settings.base_url}"
 
 
 def confirm(count: int, *, yes: bool, source: str | None) -> bool:

@@ -26,7 +26,7 @@ from .options import (
 )
 from .outcome import conclude, invalid_rows
 from .plan import Planning, make_plan, sent_by, show_plan
-from .recipients import Mailing, confirm, load, only, preview
+from .recipients import Mailing, confirm, destination, load, only, preview
 from .sending import Letter, deliver
 from .terminal import note, say
 
@@ -111,6 +111,7 @@ def send(context: click.Context, /, **given: Any) -> int:
         mailing = only(order.test_to)
         note("test: to the address of --test-to only; nobody else is told")
     settings = moveworks_settings(context, **order.server())
+    note(destination(order.words.event, settings))
     if not confirm(mailing.people, yes=order.yes, source=order.recipients):
         raise click.Abort
     result = asyncio.run(deliver(letter, mailing, settings))
@@ -139,6 +140,7 @@ def _send_job(context: click.Context, order: _Order, journal: str) -> int:
     settings = moveworks_settings(context, **order.server())
     made = make_plan(journal, order.planning())
     show_plan(made)
+    note(destination(order.words.event, settings))
     _confirm_job(made.people, order, journal)
     job = Job(journal)
     return run_job(
@@ -146,6 +148,7 @@ def _send_job(context: click.Context, order: _Order, journal: str) -> int:
         settings,
         lambda client, show: job.run(client, on_progress=show),
         as_json=order.as_json,
+        requests=made.chunks,
         lines=False,
     )
 

@@ -9,13 +9,16 @@ from typing import Any
 
 from attrs import field, frozen
 
+from ..batcher import Batcher, chunks
 from ..bulk import BulkSend
 from ..client import MoveworksClient
+from ..errors import MoveworksError, Outcome
 from ..jobs.progress import JobProgress
-from ..models import BulkReport
+from ..models import BulkReport, ChunkOutcome
 from ..settings import MoveworksSettings
 from ..wire.moveworks import check_message, send_path
 from .progress import read_progress
+from .reaching import check_server
 from .recipients import Mailing
 from .stopping import Stopper
 from .views import View, follow, make_view
@@ -52,6 +55,11 @@ class Result:
 async def deliver(letter: Letter, mailing: Mailing, settings: MoveworksSettings) -> Result:
     """Send it and show how far it is. Ctrl-C stops it; the account is complete all the same."""
     client = MoveworksClient.of(settings)
+    try:
+        await check_server(client, mailing.requests)
+    except MoveworksError as error:
+        await client.close()
+        return Result(report=_untold(mailing, error), interrupted=False)
     bulk, view = letter.to(client, mailing), make_view()
     stopper = Stopper(bulk.stop, client.gate, view)
 
@@ -68,6 +76,27 @@ async def deliver(letter: Letter, mailing: Mailing, settings: MoveworksSettings)
         cut = await _run(bulk, view, read)
     await client.close()
     return Result(report=bulk.report, interrupted=cut or stopper.presses > 0)
+
+
+def _untold(mailing: Mailing, error: MoveworksError) -> BulkReport:
+    """The account of a send that did not begin."""
+    batcher = Batcher()
+    failures = tuple(
+        ChunkOutcome(index=index, recipients=people, outcome=Outcome.NOT_SENT, error=error)
+        for index, people in enumerate(chunks(batcher, mailing.entries))
+    )
+    return BulkReport(
+        accepted=0,
+        rejected=0,
+        unknown=0,
+        not_sent=sum(len(failure.recipients) for failure in failures),
+        requests=0,
+        duplicates=batcher.duplicates,
+        invalid=tuple(batcher.invalid),
+        throttled=0,
+        elapsed=0.0,
+        failures=failures,
+    )
 
 
 async def _run(bulk: BulkSend, view: View, read: Callable[[], JobProgress]) -> bool:

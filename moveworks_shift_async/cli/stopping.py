@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
@@ -34,6 +35,7 @@ def leaving(waits_for: str = "the recipients' source") -> Iterator[None]:
     """Ctrl-C while nothing is sent: the first cancels, the second leaves at once.
 
     What a thread waits for cannot be cancelled: a terminal that nobody types at, or a database.
+    After a second it is said that this is waited for.
     """
     loop, task = asyncio.get_running_loop(), asyncio.current_task()
     waiting = f"stopping: waiting for {waits_for}; press Ctrl-C again to leave at once"
@@ -70,7 +72,9 @@ def heard(
     def handler(_number: int, _frame: object) -> None:
         loop.call_soon_threadsafe(pressed)
 
-    ours = [number for number in _SIGNALS if signal.getsignal(number) is not signal.SIG_IGN]
+    # Python lets the main thread alone hear signals.
+    hears = _SIGNALS if threading.current_thread() is threading.main_thread() else ()
+    ours = [number for number in hears if signal.getsignal(number) is not signal.SIG_IGN]
     before = {number: signal.signal(number, handler) for number in ours}
     try:
         yield

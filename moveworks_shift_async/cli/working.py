@@ -17,6 +17,7 @@ from ..jobs.reporting.account import JobAccount
 from ..jobs.work import OnProgress
 from ..settings import MoveworksSettings
 from .failures import ExitCode, exit_code
+from .reaching import check_server
 from .stopping import Stopper
 from .terminal import note, say
 from .views import View, make_view
@@ -52,13 +53,20 @@ class Worked:
 Work = Callable[[MoveworksClient, OnProgress], Awaitable[object]]
 
 
-async def work(job: Job, settings: MoveworksSettings, run: Work, *, as_json: bool) -> Worked:
-    """Run it and show how far it is. However it ends, the account is the journal's."""
+async def work(
+    job: Job, settings: MoveworksSettings, run: Work, *, as_json: bool, requests: int = 0
+) -> Worked:
+    """Run it and show how far it is. However it ends, the account is the journal's.
+
+    Before so many `requests` the server is asked whether it is there.
+    """
     client, view = MoveworksClient.of(settings), JsonLines() if as_json else make_view()
     stopper, meter = Stopper(lambda: job.drain("interrupted"), client.gate, view), _Meter(view.show)
     try:
-        with stopper.listening():
-            stopped, cut = await _ended(run(client, meter.show), meter)
+        stopped, cut = await _unreachable(client, requests), False
+        if stopped is None:
+            with stopper.listening():
+                stopped, cut = await _ended(run(client, meter.show), meter)
     finally:
         with suppress(Exception):  # a terminal that cannot be drawn on
             view.close()
@@ -68,6 +76,16 @@ async def work(job: Job, settings: MoveworksSettings, run: Work, *, as_json: boo
     except JournalError as error:
         raise meter.judged(error) from error
     return Worked(account=account, interrupted=cut or stopper.presses > 0, stopped=stopped)
+
+
+async def _unreachable(client: MoveworksClient, requests: int) -> JobStopped | None:
+    """Why the job does not begin, if it does not."""
+    try:
+        if requests:
+            await check_server(client, requests)
+    except MoveworksError as error:
+        return JobStopped(str(error), cause=error)
+    return None
 
 
 async def _ended(running: Awaitable[object], meter: _Meter) -> tuple[JobStopped | None, bool]:

@@ -85,7 +85,7 @@ class Runner:
         if self.breaker.since is None:
             return None
         waited = duration(self._clock.now() - self.breaker.since)
-        return f"waiting for the server for {waited}: {self.breaker.reason}"
+        return f"waiting for the server for {waited} so far: {self.breaker.reason}"
 
     async def run(self) -> None:
         """Until no chunk is planned any more, or it was told to end."""

@@ -14,10 +14,28 @@ from .store import not_a_gate
 from .window import Quota
 
 
+class OtherLimit(ConfigurationError):
+    """Others use the file with another limit."""
+
+    #: What they use it with.
+    limit: RateLimit
+
+    @classmethod
+    def of(cls, path: str, theirs: Quota, ours: Quota) -> OtherLimit:
+        """Theirs and ours."""
+        error = cls(
+            f"other processes use the gate file {path} with {theirs.budget} requests in"
+            f" {theirs.per:g} s, not {ours.budget} in {ours.per:g} s; give all the same rate_limit"
+            " (in commands --requests-per-minute and --share)"
+        )
+        error.limit = RateLimit(requests=theirs.budget, per=theirs.per)
+        return error
+
+
 def admit(text: str, path: str, organisation: str, limit: RateLimit, now: float) -> Book:
     """The book for a newcomer, who decides whose it is if nobody uses it.
 
-    Raises `ConfigurationError` if others use it for another organisation or with another limit.
+    Raises `ConfigurationError` if others use it for another organisation, and `OtherLimit`.
     """
     book = read(text, path) if text else None
     if book is None or book.boot != boot():
@@ -33,12 +51,7 @@ def admit(text: str, path: str, organisation: str, limit: RateLimit, now: float)
             " give each organisation a file of its own"
         )
     elif book.window.quota != wanted:
-        quota = book.window.quota
-        raise ConfigurationError(
-            f"other processes use the gate file {path} with {quota.budget} requests in"
-            f" {quota.per:g} s, not {wanted.budget} in {wanted.per:g} s;"
-            " give all the same rate_limit"
-        )
+        raise OtherLimit.of(path, book.window.quota, wanted)
     return book
 
 

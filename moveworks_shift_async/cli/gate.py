@@ -1,0 +1,60 @@
+"""One rate limit for all commands of a user: a file for each organisation in her state directory.
+
+Commands at once, in turn and after a crash share it. A directory that cannot be written ends
+nothing: alone, a command may meet a 429, and nobody is told twice or lost by one. A message that
+does not go out at night is worse. A file that MOVEWORKS_GATE names is another thing: it was asked
+for, and without it the command ends before anything is sent.
+"""
+
+from __future__ import annotations
+
+import hashlib
+
+from attrs import evolve
+
+from ..errors import ConfigurationError
+from ..limits.admission import OtherLimit
+from ..limits.file import FileGate
+from ..settings import MoveworksSettings, state_directory
+from ..words import one_line
+from .terminal import note
+
+
+def shared(settings: MoveworksSettings, *, adopts: bool) -> MoveworksSettings:
+    """The settings, with a gate in any case.
+
+    With `adopts` the user named no rate; then that of the commands at work just now counts.
+    """
+    if settings.gate == "none":
+        return settings
+    try:
+        path = settings.gate or _default(settings)
+        try:
+            _try(path, settings)
+        except OtherLimit as other:
+            if not adopts:
+                raise
+            settings = evolve(settings, rate_limit=other.limit)
+    except (OSError, ConfigurationError) as error:
+        if settings.gate is not None or isinstance(error, OtherLimit):
+            raise
+        note(
+            f"warning: {one_line(error)}; this command counts its requests alone, and others at the"
+            " same time may meet a 429; MOVEWORKS_GATE names another file, or none"
+        )
+        return evolve(settings, gate="none")
+    return evolve(settings, gate=path)
+
+
+def _default(settings: MoveworksSettings) -> str:
+    directory = state_directory() / "moveworks-shift"
+    directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+    name = hashlib.sha256(settings.organisation.encode()).hexdigest()[:16]
+    return str(directory / f"gate-{name}")
+
+
+def _try(path: str, settings: MoveworksSettings) -> None:
+    """Join and leave: what is wrong with the file is known before anything else is done."""
+    gate = FileGate(path)
+    gate.join(settings, settings.organisation, settings.rate_limit, 1)
+    gate.leave(settings)

@@ -1,0 +1,83 @@
+"""Is the server there, and does it take the credential? Asked before anybody is told anything."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import suppress
+from urllib.parse import urlsplit
+
+from ..client import MoveworksClient
+from ..clock import SYSTEM_CLOCK
+from ..errors import (
+    BadRequest,
+    Concerns,
+    ConnectionFailed,
+    MoveworksError,
+    NotAllowed,
+    Outcome,
+    RateLimited,
+    TokenUnavailable,
+)
+from ..limits.window import least_time
+from .failures import what_happened
+from .stopping import leaving
+from .terminal import note
+
+# Seconds in which it must answer, so that a command fails within ten: who started it still looks.
+PATIENCE = 8.0
+# Seconds before it is asked again; each wait is twice the last.
+_AGAIN = 0.5
+
+
+async def check_server(client: MoveworksClient, requests: int) -> None:
+    """Ask once more than the `requests` that follow; raise the `MoveworksError` that it met.
+
+    Nothing is asked where it would cost a whole window, or where the limit is used up just now: by
+    requests to the same server with the same credential.
+    """
+    limit = client.rate_limit
+    least, more = (least_time(n, limit.budget, limit.per) for n in (requests, requests + 1))
+    if more > least or client.gate.snapshot().next_in:
+        return
+    # It is there. Whether a message meets the same, a message must show.
+    with suppress(RateLimited, NotAllowed, BadRequest):
+        await ask(client)
+
+
+async def ask(client: MoveworksClient) -> str:
+    """The server's answer to an auth test. Without a usable one it is tried again for a while."""
+    with leaving("the network"):
+        return await _ask(client, urlsplit(client.base_url).netloc)
+
+
+async def _ask(client: MoveworksClient, host: str) -> str:
+    until, wait = SYSTEM_CLOCK.now() + PATIENCE, _AGAIN
+    while True:
+        try:
+            async with asyncio.timeout(PATIENCE):
+                return await client.auth.test(once=True)
+        except TimeoutError:
+            raise ConnectionFailed(f"no answer from {host} within {PATIENCE:.0f} s") from None
+        except MoveworksError as error:
+            failure = _nobody_told(error, host)
+            if not _may_pass(error) or SYSTEM_CLOCK.now() + wait > until:
+                raise failure from None
+        if wait == _AGAIN:
+            note(f"{what_happened(failure)}; trying again for {PATIENCE:.0f} s")
+        await SYSTEM_CLOCK.sleep(wait)
+        wait *= 2
+
+
+def _may_pass(error: MoveworksError) -> bool:
+    """What was met may be true of this moment only."""
+    if isinstance(error, TokenUnavailable) and error.cause is not None:
+        error = error.cause
+    moment = isinstance(error, ConnectionFailed) or error.outcome is Outcome.UNKNOWN
+    return moment and error.concerns is Concerns.THIS_LIST
+
+
+def _nobody_told(error: MoveworksError, host: str) -> MoveworksError:
+    """An auth test that may have been processed has told nobody all the same."""
+    if error.outcome is not Outcome.UNKNOWN:
+        return error
+    return ConnectionFailed(f"no usable answer from {host}: {what_happened(error)}")
