@@ -33,7 +33,7 @@ from .tokens import Authorizer, Grant
 from .transport import Transport
 from .wire.http import Effect, Request, Response
 
-logger = logging.getLogger(__name__)
+logger: logging.Logger = logging.getLogger(__name__)
 T = TypeVar("T")
 
 # A server that says "Retry-After: 0" to everybody would get a storm back; a second is no loss.

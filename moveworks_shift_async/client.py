@@ -81,11 +81,11 @@ class MoveworksClient:
             credentials, base_url, rate_limit, retry, timeout, max_in_flight, http, gate, clock
         )
         #: What one request of a job goes through; the endpoints are the way for everybody else.
-        self.sender = Sender(self._session, max_in_flight)
+        self.sender: Sender = Sender(self._session, max_in_flight)
         self.rate_limit = rate_limit
-        self.auth = AuthEndpoint(self._session)
-        self.events = EventsEndpoint(self.sender)
-        self.messages = MessagesEndpoint(self.sender)
+        self.auth: AuthEndpoint = AuthEndpoint(self._session)
+        self.events: EventsEndpoint = EventsEndpoint(self.sender)
+        self.messages: MessagesEndpoint = MessagesEndpoint(self.sender)
 
     @classmethod
     def from_env(cls) -> Self:
@@ -163,7 +163,7 @@ class ShiftClient:
         )
         from .endpoints.shift import ShiftMessagesEndpoint  # noqa: PLC0415 - as in `_refresh`
 
-        self.messages = ShiftMessagesEndpoint(self._session, addressed_users)
+        self.messages: ShiftMessagesEndpoint = ShiftMessagesEndpoint(self._session, addressed_users)
 
     @classmethod
     def from_env(cls, *, on_refresh: settings.OnRefresh | None = None) -> Self:

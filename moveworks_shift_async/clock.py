@@ -35,7 +35,9 @@ class Clock(Protocol):
 class SystemClock:
     """The machine's own clock."""
 
-    now = staticmethod(time.monotonic)
+    def now(self) -> float:
+        """Monotonic seconds."""
+        return time.monotonic()
 
     def utcnow(self) -> datetime:
         """The wall clock, aware, in UTC."""

@@ -39,9 +39,9 @@ class Body(aiohttp.Payload):
         #: aiohttp was asked to send the request.
         self.handed_over = False
         #: The first byte may have left.
-        self.begun = False
+        self.begun: bool = False
         #: Somebody has read it, and may have sent it by a way that is not ours.
-        self.copied = False
+        self.copied: bool = False
 
     @property
     def may_have_left(self) -> bool:

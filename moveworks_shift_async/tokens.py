@@ -34,7 +34,7 @@ from .errors import (
 from .settings import OAuthTokens, TokenForm
 from .wire.token import Token
 
-logger = logging.getLogger(__name__)
+logger: logging.Logger = logging.getLogger(__name__)
 
 # The advisory window: 5 minutes leave time for many tries before anybody has to wait; at most a
 # quarter of the life, or a token of 60 s would be refreshed at every call.

@@ -139,6 +139,21 @@ async def test_refused_requests_tell_nobody(http: aiohttp.ClientSession) -> None
         assert record.admitted
 
 
+async def test_another_method_is_a_405(http: aiohttp.ClientSession) -> None:
+    """The answer names the right one, as RFC 9110 asks; nothing has happened."""
+    async with Sandbox() as sandbox:
+        event = f"/rest/v1/events/{sandbox.event_id}/messages/send"
+        for path, right, wrong in (
+            ("/rest/v1/auth/test", "GET", "POST"),
+            (event, "POST", "GET"),
+            (event, "POST", "TRACE"),
+        ):
+            async with http.request(wrong, sandbox.url + path, headers=bearer(sandbox)) as answer:
+                assert (answer.status, answer.headers["Allow"]) == (405, right)
+                assert (await answer.json())["code"] == "METHOD_NOT_ALLOWED"
+        assert not any(record.processed for record in sandbox.received().requests)
+
+
 async def test_an_unknown_address(http: aiohttp.ClientSession) -> None:
     """An address that is no endpoint is a 404, and recorded as unknown."""
     async with Sandbox() as sandbox:

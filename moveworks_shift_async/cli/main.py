@@ -63,8 +63,8 @@ def commands(state: _State, debug: bool) -> None:
         logging.getLogger().addHandler(_SILENT)
 
 
-for command in (auth, send, plan, *jobs.COMMANDS, shift, sandbox, demo):
-    commands.add_command(command)
+for _command in (auth, send, plan, *jobs.COMMANDS, shift, sandbox, demo):
+    commands.add_command(_command)
 
 
 def run(args: Sequence[str] | None = None) -> int:

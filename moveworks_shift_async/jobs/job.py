@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Callable
-from typing import Literal, TypeVar, get_args
+from typing import Literal, ParamSpec, TypeVar, get_args
 
 from attrs import define, field
 
@@ -36,6 +36,14 @@ OnLeftUnknown = Literal["report", "resend", "skip"]
 _TESTED = 3
 
 
+P = ParamSpec("P")
+
+
+def _same(function: Callable[P, T]) -> Callable[[object], staticmethod[P, T]]:
+    """This function as a static method, with its signature for people and type checkers alike."""
+    return lambda _: staticmethod(function)
+
+
 @define(eq=False)
 class Job:
     """A bulk send that outlives its process. Its methods raise `JournalError` for its file."""
@@ -45,8 +53,9 @@ class Job:
     #: What this process does for it just now.
     _work: Work | None = field(default=None, init=False, repr=False)
 
-    #: `await Job.plan(journal, source, ...)` makes the journal.
-    plan = staticmethod(plan)
+    @_same(plan)
+    def plan() -> None:
+        """`await Job.plan(journal, source, ...)` makes the journal."""
 
     async def run(
         self,

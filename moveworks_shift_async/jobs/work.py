@@ -20,7 +20,7 @@ from .reporting.account import JobAccount, read_account
 from .runner import Runner
 from .scribe import Scribe
 
-logger = logging.getLogger(__name__)
+logger: logging.Logger = logging.getLogger(__name__)
 OnProgress = Callable[[JobProgress], object]
 
 # Seconds between two calls of `on_progress`. A bar that moves less often looks stuck.

@@ -55,7 +55,7 @@ class FileGate:
     """
 
     def __init__(self, path: str | os.PathLike[str], clock: Clock = SYSTEM_CLOCK) -> None:
-        self.path = os.fspath(path)
+        self.path: str = os.fspath(path)
         self.clock = clock
         self._book: MachineWindow | None = None
         self._gate: ProcessGate | None = None

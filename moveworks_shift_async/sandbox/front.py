@@ -28,7 +28,7 @@ from .faults import FAULTS, Ending, Fault, FaultPlan, Reads
 from .ledger import Ledger
 from .limiters import Limiter
 from .moveworks import MoveworksDesk
-from .routes import Incoming, Route, find_route
+from .routes import Incoming, Route, find_route, other_method
 from .shift import ShiftDesk
 from .verdict import Verdict
 
@@ -128,11 +128,19 @@ class Front:
         now: float,
     ) -> Verdict:
         if route is None:
-            return Verdict(answer=moveworks_error(self.variants, 404, "NOT_FOUND", "Not found"))
+            return Verdict(answer=self._nowhere(request.path))
         desk = self.shift if route.family in _SHIFT_FAMILIES else self.moveworks
         if fault is not None and not fault.processed:
             return Verdict(answer=self._canned(fault, desk, request.path, now))
         return desk.handle(self._incoming(request, route, body, now))
+
+    def _nowhere(self, path: str) -> Answer:
+        method = other_method(path)
+        if method is None:
+            return moveworks_error(self.variants, 404, "NOT_FOUND", "Not found")
+        allow = (("Allow", method),)
+        text = f"Use {method}"
+        return moveworks_error(self.variants, 405, "METHOD_NOT_ALLOWED", text, headers=allow)
 
     def _incoming(
         self, request: web.BaseRequest, route: Route, body: bytes, now: float

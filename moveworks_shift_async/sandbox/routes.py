@@ -46,6 +46,11 @@ def find_route(method: str, path: str) -> Route | None:
     return Route(family="send", name="events.send", event_id=event_id)
 
 
+def other_method(path: str) -> str | None:
+    """The method that an endpoint at that address takes; None where there is none."""
+    return next((method for method in ("GET", "POST") if find_route(method, path)), None)
+
+
 @frozen(kw_only=True)
 class Incoming:
     """One request as the pure parts see it, its body read."""

@@ -23,7 +23,8 @@ class ShiftRefusal(Exception):
 
     def __init__(self, kind: tuple[int, int], message: str) -> None:
         super().__init__(message)
-        self.status, self.code = kind
+        self.status: int = kind[0]
+        self.code: int = kind[1]
         self.message = message
 
 
