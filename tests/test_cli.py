@@ -18,7 +18,19 @@ import pytest
 from moveworks_shift_async import FileGate, RateLimit
 from moveworks_shift_async.sandbox import Sandbox
 
-from .commands import HANG, SAMPLE, Ended, end, environment, on_terminal, run, spawn, start, until
+from .commands import (
+    COMMAND,
+    HANG,
+    SAMPLE,
+    Ended,
+    end,
+    environment,
+    on_terminal,
+    run,
+    spawn,
+    start,
+    until,
+)
 
 
 @pytest.fixture
@@ -501,6 +513,36 @@ async def test_a_reader_that_is_gone_is_met_with_silence(
     assert process.returncode == 0
     assert b"rror" not in err
     assert len(sandbox.received().people) == 3
+
+
+async def test_help_that_nobody_takes_is_no_defect() -> None:
+    """A reader that is gone, and a full disk: no traceback, and one line for the disk."""
+    reading, writing = os.pipe()
+    os.close(reading)
+    gone = await start("send", "--help", env=environment(), stdout=writing)
+    os.close(writing)
+    assert (await gone.communicate())[1] == b""
+    assert gone.returncode == 0
+    with Path("/dev/full").open("wb") as full:  # noqa: ASYNC230
+        process = await start("send", "--help", env=environment(), stdout=full)
+        _, err = await process.communicate()
+    assert process.returncode == 2
+    assert err == b"Error: the result could not be written: No space left on device.\n"
+
+
+async def test_a_demo_in_a_folder_that_is_gone_says_so(tmp_path: Path) -> None:
+    """Nothing is sent, and it is no defect."""
+    folder = tmp_path / "gone"
+    folder.mkdir()
+    code = "import os, sys; os.rmdir(os.getcwd()); os.execv(sys.argv[1], sys.argv[1:])"
+    process = await spawn(
+        sys.executable, "-c", code, *COMMAND, "demo", env=environment(), cwd=folder,
+        stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+    )  # fmt: skip
+    ended = await end(process)
+    assert ended.code == 2
+    assert "the current directory was removed; change to another one" in ended.last
 
 
 async def test_without_click_it_says_what_to_install() -> None:

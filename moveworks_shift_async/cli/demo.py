@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import os
 import tempfile
 from collections import Counter
 from importlib.resources import files
@@ -13,6 +14,7 @@ from pathlib import Path
 import click
 from attrs import frozen
 
+from ..errors import InvalidInput
 from ..jobs.job import Job
 from ..jobs.records import State
 from ..jobs.reporting.account import JobAccount
@@ -60,7 +62,7 @@ def demo(as_json: bool) -> int:
     Nothing leaves the machine, and nothing stays on it.
     """
     sample = files("moveworks_shift_async.sandbox").joinpath(_SAMPLE).read_bytes()
-    with tempfile.TemporaryDirectory() as directory, contextlib.chdir(directory):
+    with tempfile.TemporaryDirectory() as directory, _inside(directory):
         Path(_SAMPLE).write_bytes(sample)
         worked, check = asyncio.run(_demo(Job("demo.journal")))
     if as_json:
@@ -70,6 +72,14 @@ def demo(as_json: bool) -> int:
         show_account(worked.account, as_json=False)
     (note if as_json else say)(check.line())
     return _exit_code(worked, check)
+
+
+def _inside(directory: str) -> contextlib.AbstractContextManager[None]:
+    try:
+        os.getcwd()
+    except FileNotFoundError:
+        raise InvalidInput("the current directory was removed; change to another one") from None
+    return contextlib.chdir(directory)
 
 
 async def _demo(job: Job) -> tuple[Worked, _Check]:

@@ -3,17 +3,40 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Mapping
-from typing import Any
+from contextlib import AbstractContextManager, nullcontext
+from io import FileIO
+from typing import Any, BinaryIO
 
 from ..errors import InvalidInput
-from ..sources.opening import opened
+from ..sources.opening import STDIN, name_of
+
+# Bytes. A message has at most 20,000 characters, and a context is no larger.
+MOST = 4 << 20
 
 
 def read_bytes(path: str) -> bytes:
-    """The content of a file, or of standard input for `-`."""
-    with opened(path) as file:
-        return file.readall()
+    """The content of a file, or of standard input for `-`. No more than `MOST` is ever read."""
+    try:
+        with _opened(path) as file:
+            content = b""
+            while len(content) <= MOST and (piece := file.read(MOST + 1 - len(content))):
+                content += piece
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) else str(error)
+        raise InvalidInput(f"{name_of(path)} cannot be read: {reason}") from None
+    if len(content) > MOST:
+        raise InvalidInput(f"{name_of(path)} is larger than {MOST >> 20} MB; name another file")
+    return content
+
+
+def _opened(path: str) -> AbstractContextManager[BinaryIO | FileIO]:
+    if path != STDIN:
+        return FileIO(path)
+    if sys.stdin is None:  # started with it closed
+        raise ValueError("it is closed")
+    return nullcontext(sys.stdin.buffer)
 
 
 def read_text(path: str) -> str:

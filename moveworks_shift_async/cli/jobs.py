@@ -23,6 +23,7 @@ from .options import (
     option,
     rate_options,
     server_options,
+    yes_option,
 )
 from .plan import sent_by
 from .reaching import check_server
@@ -42,7 +43,6 @@ _isolate = option(
     help="Add at most N requests, in all runs together, to find the addresses for which a list is"
     " refused, and tell the others; one such address among 500 costs 18.",
 )
-_yes = option("--yes", is_flag=True, help="Do not ask before more than 500 people.")
 _test_to = option(
     "--test-to",
     metavar="ADDRESS",
@@ -54,7 +54,7 @@ _test_to = option(
 @_journal
 @_isolate
 @_test_to
-@_yes
+@yes_option
 @json_option("RUN", lines=True)
 @rate_options
 @server_options
@@ -105,7 +105,7 @@ def run(
     " decision, resend sends to them again, and some may be told twice, skip leaves them for good.",
 )
 @_isolate
-@_yes
+@yes_option
 @json_option("RESUME", lines=True)
 @rate_options
 @server_options

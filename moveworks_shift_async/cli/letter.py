@@ -21,7 +21,7 @@ def letter_options(command: F) -> F:
         option("--message", metavar="TEXT", help="The message, 1 to 20000 characters."),
         option("--message-file", metavar="FILE", help="A UTF-8 file that holds the message."),
         option("--context-file", metavar="FILE", help='A JSON object like {"slots": {...}}.'),
-        option("--recipients", metavar="FILE",
+        option("--recipients", metavar="FILE", show_envvar=True,
                help="CSV, JSON, Excel, Parquet, text; - is stdin."),
         option("--column", metavar="NAME",
                help="The column of the addresses, where it is not clear."),
@@ -43,7 +43,9 @@ def template_options(command: F) -> F:
         option("--several", is_flag=True,
                help="Tell people each of their texts, not only the first."),
         option("--query", metavar="SQL",
-               help="The query for --recipients, which then is a database's SQLAlchemy URL."),
+               help="The query for --recipients, which then is a database's SQLAlchemy URL. Every"
+                    " user of the machine sees a password in an option; put such a URL into"
+                    " MOVEWORKS_SHIFT_PLAN_RECIPIENTS."),
         option("--invalid-file", metavar="FILE",
                help="Write all invalid rows to a new CSV file."),
     )  # fmt: skip

@@ -22,7 +22,7 @@ from .plan import plan
 from .sandbox import sandbox
 from .send import send
 from .shift import shift
-from .terminal import note
+from .terminal import note, unwritten
 
 PROGRAM = "moveworks-shift"
 _SILENT = logging.NullHandler()
@@ -82,9 +82,22 @@ def run(args: Sequence[str] | None = None) -> int:
     except MoveworksError as error:
         note(error_line(error))
         return exit_code(error)
+    except SystemExit:  # click's way out where nobody reads its help any more
+        return ExitCode.OK
     except Exception as error:  # a defect is told in one line, too
+        if isinstance(error, OSError) and _lost(error):
+            return ExitCode.USAGE
         return _defect(error, state)
     return ExitCode.USAGE
+
+
+def _lost(error: OSError) -> bool:
+    """Whether click itself, which writes the help, could not write: all else goes through us."""
+    *_, (frame, _) = traceback.walk_tb(error.__traceback__)
+    if frame.f_globals.get("__name__") != "click.utils":
+        return False
+    unwritten(error)
+    return True
 
 
 def _exit_code_of(value: Any) -> int:

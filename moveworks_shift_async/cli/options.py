@@ -53,8 +53,17 @@ class Number(click.FloatRange):
 
 
 def option(*names: str, **settings: Any) -> Callable[[F], F]:
-    """An option whose help shows its environment variable."""
-    return click.option(*names, show_envvar=True, **settings)
+    """An option whose help shows its environment variable if that is worth setting.
+
+    Those are the ones with a variable of their own name, and `show_envvar`.
+    """
+    return click.option(*names, **{"show_envvar": "envvar" in settings} | settings)
+
+
+def yes_option(command: F) -> F:
+    """`--yes`, which nobody may have left in an environment."""
+    told = "Do not ask before more than 500 people."
+    return click.option("--yes", is_flag=True, allow_from_autoenv=False, help=told)(command)
 
 
 def server_options(command: F) -> F:
@@ -91,6 +100,7 @@ def json_option(command: str, *, lines: bool = False) -> Callable[[F], F]:
         "as_json",
         is_flag=True,
         envvar=f"MOVEWORKS_SHIFT_{command}_JSON",
+        show_envvar=False,
         help=f"Print {what} on stdout, everything else on stderr.",
     )
 

@@ -89,6 +89,7 @@ _FAMILIES = ("send", "shift")
     metavar="KIND=RATE",
     multiple=True,
     envvar="MOVEWORKS_SHIFT_SANDBOX_FAULT",
+    show_envvar=False,
     help=f"Part of the messages, 0 to 1, that meets a fault; repeatable: {', '.join(FAULTS)}.",
 )
 @option(

@@ -23,6 +23,7 @@ from .options import (
     option,
     rate_options,
     server_options,
+    yes_option,
 )
 from .outcome import conclude, invalid_rows
 from .plan import Planning, make_plan, sent_by, show_plan
@@ -86,7 +87,7 @@ class _Order:
     metavar="FILE",
     help="Make it a job in this new file, which can be resumed: plan and run in one.",
 )
-@option("--yes", is_flag=True, help="Do not ask before more than 500 people.")
+@yes_option
 @json_option("SEND")
 @rate_options
 @server_options

@@ -53,6 +53,7 @@ def shift() -> None:
     metavar="ID",
     multiple=True,
     envvar="MOVEWORKS_SHIFT_SHIFT_SEND_USER",
+    show_envvar=False,
     help="A user to address; repeatable.",
 )
 @option(
@@ -61,6 +62,7 @@ def shift() -> None:
     metavar="ADDR",
     multiple=True,
     envvar="MOVEWORKS_SHIFT_SHIFT_SEND_EMAIL",
+    show_envvar=False,
     help="As --user, by address.",
 )
 @option("--mention-id", metavar="ID", help="The application object that is mentioned.")

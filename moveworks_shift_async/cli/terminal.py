@@ -22,8 +22,13 @@ def say(text: str) -> None:
     except BrokenPipeError:
         sys.stdout = io.StringIO()  # else the interpreter complains when it flushes at its end
     except OSError as error:
-        sys.stdout = io.StringIO()
-        note(f"Error: the result could not be written: {one_line(error.strerror)}.")
+        unwritten(error)
+
+
+def unwritten(error: OSError) -> None:
+    """Say that a full disk, for instance, has not taken the result."""
+    sys.stdout = io.StringIO()
+    note(f"Error: the result could not be written: {one_line(error.strerror)}.")
 
 
 def note(text: str, *, end: str = "\n") -> None:
