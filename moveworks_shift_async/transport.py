@@ -21,7 +21,6 @@ import sys
 import uuid
 from collections.abc import Awaitable, Callable
 from typing import Protocol
-from urllib.parse import urlsplit
 
 import aiohttp
 from attrs import define, field
@@ -159,8 +158,10 @@ class AiohttpTransport:
 
     def _no_connection(self, error: BaseException) -> ConnectionFailed:
         refused = isinstance(error, aiohttp.ClientHttpProxyError) and error.status == 407
+        host = self.base_url.partition("://")[2].partition("/")[0]
+        cause = "connect timeout" if isinstance(error, TimeoutError) else _cause(error)
         return ConnectionFailed(
-            f"no connection to {urlsplit(self.base_url).netloc}: {_cause(error)}; nothing was sent",
+            f"no connection to {host}: {cause}; nothing was sent",
             concerns=Concerns.EVERYBODY if refused else None,  # it wants a password
         )
 
@@ -281,8 +282,6 @@ def _cause(error: BaseException) -> str:
         return "the host name does not resolve"
     if isinstance(error, aiohttp.ClientSSLError):
         return "TLS failed (certificate or protocol)"
-    if isinstance(error, aiohttp.ConnectionTimeoutError):
-        return "connect timeout"
     if isinstance(error, aiohttp.ClientHttpProxyError):
         return f"the proxy answered HTTP {error.status}"
     if isinstance(error, aiohttp.InvalidURL):

@@ -601,6 +601,7 @@ async def test_a_name_that_never_resolves_told_nobody(timeouts: Timeouts) -> Non
     http = aiohttp.ClientSession(connector=connector)
     error = await outcome_of("http://api.test", http=http, timeouts=timeouts)
     assert isinstance(error, ConnectionFailed)
+    assert str(error) == "no connection to api.test: connect timeout; nothing was sent"
 
 
 @pytest.mark.parametrize("timeouts", BOUNDS, ids=["connect", "total"])
