@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable
 from functools import partial
 from types import TracebackType
@@ -83,6 +84,7 @@ class MoveworksClient:
         #: What one request of a job goes through; the endpoints are the way for everybody else.
         self.sender: Sender = Sender(self._session, max_in_flight)
         self.rate_limit = rate_limit
+        self._credentials = credentials
         self.auth: AuthEndpoint = AuthEndpoint(self._session)
         self.events: EventsEndpoint = EventsEndpoint(self.sender)
         self.messages: MessagesEndpoint = MessagesEndpoint(self.sender)
@@ -111,6 +113,11 @@ class MoveworksClient:
     def base_url(self) -> str:
         """The server, without a slash at the end."""
         return self._session.transport.base_url
+
+    def identity(self, salt: str) -> str:
+        """A digest of whose credential this is. It stays the same while a secret is replaced."""
+        whose = settings.identity(self._credentials)
+        return hashlib.sha256(f"{salt}\0{whose}".encode()).hexdigest()
 
     async def __aenter__(self) -> Self:
         self._session.open()

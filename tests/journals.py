@@ -30,7 +30,8 @@ def planned(path: Path, chunks: int, size: int = 500, **more: Any) -> Journal:
             journal.add_left_out([(why, pack_left_out(lines, texts, texts))])
         people = chunks * size
         journal.complete(evolve(HEADER, people=people, chunks=chunks, texts=1, **more))
-    return journal
+    journal.close()
+    return Journal.open(str(path))
 
 
 def addresses(chunk: int, size: int) -> list[str]:
@@ -105,11 +106,12 @@ def troubled(path: Path) -> Journal:
 
 
 def halfway(path: Path) -> Journal:
-    """A run that is on, with three requests on their way."""
+    """A run that is on in this process, with three requests on their way."""
     journal = planned(path, 600)
     with journal.transaction():
         begin(journal, BEGAN)
         send(journal, range(240), paced)
         for chunk in (240, 241, 242):
             journal.sending(chunk, BEGAN + 121)
-    return journal
+    journal.close()
+    return Journal.take(str(path))[0]

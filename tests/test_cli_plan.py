@@ -276,7 +276,7 @@ async def test_ctrl_c_leaves_no_journal(number: signal.Signals, tmp_path: Path) 
     process.send_signal(number)
     ended = await end(process)
     assert (ended.code, ended.out, ended.err) == (130, "", f"{INTERRUPTED}\n")
-    assert {*os.listdir(tmp_path)} == {"many.txt", "job-lock", "staff.csv"}
+    assert {*os.listdir(tmp_path)} == {"many.txt", "staff.csv"}
 
 
 async def test_a_source_that_is_silent_cannot_keep_it(tmp_path: Path) -> None:

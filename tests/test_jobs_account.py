@@ -16,7 +16,6 @@ from hypothesis import strategies as st
 from moveworks_shift_async.errors import JournalError
 from moveworks_shift_async.jobs.job import Job
 from moveworks_shift_async.jobs.journal import Journal, pack
-from moveworks_shift_async.jobs.lock import Lock
 from moveworks_shift_async.jobs.records import Event, Incident, State, Step
 from moveworks_shift_async.jobs.reporting.account import POINTS, ErrorKind, JobAccount, read_account
 from moveworks_shift_async.jobs.reporting.allowance import allowance
@@ -112,10 +111,10 @@ def test_the_outcomes_always_add_up(
 def test_requests_on_their_way_count_as_not_sent_while_a_run_is_on(tmp_path: Path) -> None:
     """With the lock taken, nothing is guessed; once it is free, they are unknown."""
     journal = journals.halfway(tmp_path / "j")
-    lock = Lock.take(journal.path)
     during = read_account(journal)
-    lock.release()
-    after = read_account(journal)
+    journal.close()
+    with Journal.look(journal.path) as journal:
+        after = read_account(journal)
     assert (during.running, during.in_flight, during.not_sent, during.unknown) == (
         True, 1_500, 180_000, 0,
     )  # fmt: skip
@@ -131,7 +130,7 @@ def test_requests_on_their_way_count_as_not_sent_while_a_run_is_on(tmp_path: Pat
 def test_a_lock_that_cannot_be_read_is_not_free(tmp_path: Path) -> None:
     """What nobody can tell is not told: the run may be on."""
     journal = journals.halfway(tmp_path / "j")
-    (tmp_path / "j-lock").write_bytes(b"no database at all" * 100)
+    (tmp_path / "j").rename(tmp_path / "k")
     assert read_account(journal).running
 
 
@@ -200,12 +199,14 @@ def test_an_account_inside_a_transaction_is_of_that_transaction(tmp_path: Path) 
 
 def test_reading_holds_up_no_writer(tmp_path: Path) -> None:
     """A run goes on while the account is read, which stays as of one moment."""
-    reader, writer = planned(tmp_path / "j", 1), Journal.open(str(tmp_path / "j"))
-    with reader.snapshot():
-        assert reader.header().people == 500
-        begin(writer, BEGAN)
+    writer = planned(tmp_path / "j", 1)
+    with Journal.look(str(tmp_path / "j")) as reader:
+        with reader.snapshot():
+            assert reader.header().people == 500
+            begin(writer, BEGAN)
         assert reader.runs() == []
-    assert len(reader.runs()) == 1
+    with Journal.look(str(tmp_path / "j")) as reader:
+        assert len(reader.runs()) == 1
     writer.close()
 
 
@@ -245,7 +246,6 @@ def test_breaks_between_runs_are_no_work(tmp_path: Path) -> None:
         begin(journal, BEGAN + 100)
         begin(journal, BEGAN + 200)
         send(journal, [1, 2], lambda n: BEGAN + 200 + n)
-    Lock.take(journal.path).release()
     account = read_account(journal)
     assert [(gap.after, gap.seconds) for gap in account.breaks] == [(10.0, 90.0), (100.0, 100.0)]
     assert (account.elapsed, account.working) == (202.0, 12.0)
@@ -311,7 +311,7 @@ def test_unknown_people_who_are_left_alone_need_no_decision(tmp_path: Path) -> N
     before = read_account(journal)
     assert standing_of(before) == "decision needed"
     assert len(ways_for_unknown(before)) == 2
-    journal.leave_unknown()
+    journal.leave_unknown(BEGAN + 3)
     after = read_account(journal)
     assert (after.unknown, after.left_alone, after.undecided) == (1, 1, 0)
     assert standing_of(after) == "finished"

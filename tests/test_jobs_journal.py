@@ -99,20 +99,20 @@ def test_only_the_owner_may_read_it(path: Path) -> None:
     before = os.umask(0)
     try:
         plan(path)
-        journal = Journal.open(str(path))
+        journal, _ = Journal.take(str(path))
         begin(journal)
         modes = {file.name: stat.S_IMODE(file.stat().st_mode) for file in path.parent.iterdir()}
         journal.close()
     finally:
         os.umask(before)
-    assert modes == dict.fromkeys(("job.journal", "job.journal-wal", "job.journal-shm"), 0o600)
+    assert modes == dict.fromkeys(("job.journal", "job.journal-journal"), 0o600)
 
 
 def test_the_commits_are_durable(path: Path) -> None:
-    """A write-ahead log, and each commit waits for the disk."""
+    """They stand in the main file, and each waits for the disk."""
     plan(path)
-    journal = Journal.open(str(path))
-    assert journal._db.connection.execute("PRAGMA journal_mode").fetchone() == ("wal",)
+    journal, _ = Journal.take(str(path))
+    assert journal._db.connection.execute("PRAGMA journal_mode").fetchone() == ("persist",)
     assert journal._db.connection.execute("PRAGMA synchronous").fetchone() == (2,)
     journal.close()
 
@@ -135,11 +135,12 @@ def test_a_plan_that_broke_off_is_made_again(path: Path) -> None:
     assert len(states_of(str(path))) == 2
 
 
-def test_an_empty_file_is_a_plan_that_broke_off(path: Path) -> None:
-    """A process that was killed as it made the file leaves no obstacle."""
+def test_an_empty_file_is_not_taken_for_ours(path: Path) -> None:
+    """Somebody may have made it for something else."""
     path.touch()
-    plan(path, chunks=2)
-    assert len(states_of(str(path))) == 2
+    with pytest.raises(JournalError, match="is an empty file"):
+        plan(path)
+    assert path.read_bytes() == b""
 
 
 def test_a_foreign_file_is_not_planned_over(path: Path) -> None:
@@ -154,7 +155,7 @@ def test_a_place_where_no_file_can_be_is_named(tmp_path: Path) -> None:
     """A missing folder, and a folder in the file's place."""
     with pytest.raises(JournalError, match="cannot be made: No such file"):
         Journal.create(str(tmp_path / "no" / "job"), header_of())
-    with pytest.raises(JournalError, match="there is no journal"):
+    with pytest.raises(JournalError, match="is a folder"):
         Journal.create(str(tmp_path), header_of())
 
 
@@ -277,19 +278,11 @@ def test_unknown_chunks_are_sent_again_or_left(path: Path) -> None:
     for chunk in (0, 1):
         journal.sending(chunk, 10.0)
         journal.settle(step(chunk, State.UNKNOWN, requests=1))
-        assert journal.leave_unknown() == 1 if chunk == 0 else True
+        assert journal.leave_unknown(20.0) == 1 if chunk == 0 else True
     assert journal.resend_unknown() == 1
     assert states_of(str(path)) == [State.UNKNOWN, State.PLANNED]
-    assert [record.left_alone for record in journal.records()] == [True, False]
-    journal.close()
-
-
-def test_a_job_is_bound_to_its_server_once(path: Path) -> None:
-    """The first run names the server."""
-    journal = Journal.open(plan(path))
-    journal.bind("https://a.test")
-    journal.bind("https://b.test")
-    assert journal.header().base_url == "https://a.test"
+    assert [record.left_at for record in journal.records()] == [20.0, None]
+    assert journal.left_at() == 20.0
     journal.close()
 
 
@@ -405,20 +398,19 @@ os.kill(os.getpid(), signal.SIGKILL)
 
 
 def test_a_damaged_journal_of_a_killed_process_stays_as_it_was(path: Path) -> None:
-    """What is in the log beside it is not written into a file that is refused."""
+    """Not a byte of a file that is refused is changed."""
     plan(path, chunks=3)
     ended = subprocess.run([sys.executable, "-c", KILLED, str(path)], check=False)
     assert ended.returncode == -signal.SIGKILL
     flipped(path)
-    log = path.with_name("job.journal-wal")
-    before = path.read_bytes(), log.read_bytes()
+    before = path.read_bytes()
     with pytest.raises(JournalError, match="is damaged"):
         Journal.open(str(path), verify=True)
-    assert (path.read_bytes(), log.read_bytes()) == before
+    assert path.read_bytes() == before
 
 
 def test_the_last_commit_of_a_killed_process_is_there(path: Path) -> None:
-    """It stands in the log, and whoever looks sees it."""
+    """It stands in the file, and whoever looks sees it."""
     plan(path, chunks=3)
     subprocess.run([sys.executable, "-c", KILLED, str(path)], check=False)
     assert states_of(str(path))[0] is State.SENDING
@@ -453,10 +445,8 @@ def test_nonsense_in_it_is_no_error_of_python(path: Path, what: str) -> None:
     plan(path)
     statement, read = BROKEN[what]
     execute(path, statement)
-    journal = Journal.open(str(path))
-    with pytest.raises(JournalError, match=r"is damaged|cannot be used"):
+    with pytest.raises(JournalError, match="is damaged"), Journal.look(str(path)) as journal:
         read(journal)
-    journal.close()
 
 
 def test_a_page_that_breaks_while_it_is_read_is_damage(path: Path) -> None:

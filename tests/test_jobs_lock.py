@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import errno
+import os
+import shutil
 import stat
 import subprocess
 import sys
@@ -13,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from moveworks_shift_async.errors import JobRunning, JournalError
-from moveworks_shift_async.jobs.lock import Lock, is_free
+from moveworks_shift_async.jobs.lock import Lock, is_free, marked
 
 HOLDER = """
 import sys
@@ -40,7 +43,8 @@ def holder(journal: str) -> Iterator[subprocess.Popen[bytes]]:
 
 @pytest.fixture
 def journal(tmp_path: Path) -> str:
-    """The name of a journal; the lock does not need the file."""
+    """A file; the lock does not look into it."""
+    (tmp_path / "job.journal").touch()
     return str(tmp_path / "job.journal")
 
 
@@ -60,7 +64,7 @@ def test_the_end_of_a_process_frees_it(journal: str, kill: bool) -> None:
             process.communicate()
         process.wait()
         Lock.take(journal).release()
-    assert [file.name for file in Path(journal).parent.iterdir()] == ["job.journal-lock"]
+    assert [file.name for file in Path(journal).parent.iterdir()] == ["job.journal"]
 
 
 def test_a_holder_refuses_other_processes(journal: str) -> None:
@@ -87,7 +91,6 @@ def test_two_jobs_of_one_process_exclude_each_other(journal: str) -> None:
 
 def test_another_name_of_the_same_file_is_refused_as_well(journal: str) -> None:
     """Else `resume latest.journal` would work beside `run job.journal`."""
-    Path(journal).touch()
     link = Path(journal).with_name("latest")
     link.symlink_to("job.journal")
     lock = Lock.take(journal)
@@ -99,7 +102,6 @@ def test_another_name_of_the_same_file_is_refused_as_well(journal: str) -> None:
 
 def test_who_looks_whether_it_is_free_keeps_nobody_from_it(journal: str) -> None:
     """Somebody who asks for the status all the time must not have a run refused."""
-    Lock.take(journal).release()
     ended = threading.Event()
 
     def look() -> None:
@@ -118,25 +120,92 @@ def test_who_looks_whether_it_is_free_keeps_nobody_from_it(journal: str) -> None
             looker.join()
 
 
-def test_its_file_is_for_the_owner_alone(journal: str) -> None:
-    """Whoever could open it could stop the job."""
-    Lock.take(journal).release()
-    assert stat.S_IMODE(Path(f"{journal}-lock").stat().st_mode) == 0o600
+def test_a_hard_link_is_the_same_file(journal: str) -> None:
+    """By whatever name, in whatever folder."""
+    (Path(journal).parent / "other").mkdir()
+    link = Path(journal).parent / "other" / "name"
+    link.hardlink_to(journal)
+    lock = Lock.take(journal)
+    with pytest.raises(JobRunning):
+        Lock.take(str(link))
+    assert not is_free(str(link))
+    lock.release()
+    assert is_free(str(link))
+    with holder(journal):
+        assert not is_free(str(link))
+        with pytest.raises(JobRunning):
+            Lock.take(str(link))
+
+
+def test_nothing_lies_beside_it(journal: str) -> None:
+    """What is not there can neither be removed nor lead elsewhere."""
+    lock = Lock.take(journal)
+    assert [file.name for file in Path(journal).parent.iterdir()] == ["job.journal"]
+    lock.release()
+
+
+def test_it_is_made_for_the_owner_alone(tmp_path: Path) -> None:
+    """And never over a file that is there."""
+    lock = Lock.make(str(tmp_path / "new"))
+    assert stat.S_IMODE((tmp_path / "new").stat().st_mode) == 0o600
+    with pytest.raises(JournalError, match="cannot be made: File exists"):
+        Lock.make(str(tmp_path / "new"))
+    lock.release()
+
+
+@pytest.mark.parametrize("change", [Path.unlink, lambda path: path.rename(f"{path}2")])
+def test_a_file_that_left_its_place_is_noticed(journal: str, change: object) -> None:
+    """Also where another one stands there now; and nobody removes that one."""
+    lock = Lock.take(journal)
+    lock.check_place()
+    change(Path(journal))  # type: ignore[operator]
+    with pytest.raises(JournalError, match="was moved, renamed, replaced or deleted"):
+        lock.check_place()
+    Path(journal).write_text("another")
+    with pytest.raises(JournalError, match="was moved, renamed, replaced or deleted"):
+        lock.check_place()
+    lock.remove()
+    assert Path(journal).read_text() == "another"
+
+
+def test_a_mark_stays_with_the_file(journal: str, tmp_path: Path) -> None:
+    """Renamed it has it still; a copy has none; what is written over it keeps it."""
+    lock = Lock.take(journal)
+    if not lock.mark("a 1"):
+        pytest.skip("this disk knows no such notes")
+    lock.release()
+    shutil.copyfile(journal, tmp_path / "copy")
+    assert (marked(journal), marked(str(tmp_path / "copy"))) == ("a 1", "")
+    shutil.copyfile(tmp_path / "copy", journal)
+    Path(journal).rename(tmp_path / "renamed")
+    assert (marked(journal), marked(str(tmp_path / "renamed"))) == ("", "a 1")
 
 
 def test_a_folder_that_is_missing_is_named(tmp_path: Path) -> None:
     """By the journal that was asked for, with what to do about it."""
     with pytest.raises(JournalError) as caught:
-        Lock.take(str(tmp_path / "no" / "job"))
+        Lock.make(str(tmp_path / "no" / "job"))
     assert str(caught.value) == (
         f"{tmp_path / 'no' / 'job'} cannot be made: No such file or directory;"
         f" make {tmp_path / 'no'} first"
     )
 
 
-@pytest.mark.parametrize("make", [Path.mkdir, lambda path: path.write_text("not a lock\n" * 99)])
-def test_something_else_in_its_place_is_named(journal: str, make: object) -> None:
-    """And left as it is."""
-    make(Path(f"{journal}-lock"))  # type: ignore[operator]
-    with pytest.raises(JournalError, match="-lock cannot be used"):
+def test_what_is_no_file_is_not_opened(tmp_path: Path) -> None:
+    """To open a FIFO would wait for ever."""
+    os.mkfifo(tmp_path / "fifo")
+    for other in (tmp_path / "fifo", Path("/dev/null"), tmp_path):
+        with pytest.raises(JournalError, match="is no regular file"):
+            Lock.take(str(other))
+        assert not is_free(str(other))
+
+
+def test_a_disk_that_knows_no_locks_is_named(journal: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """And no run begins there."""
+
+    def refuse(*_: object) -> None:
+        raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
+
+    monkeypatch.setattr("moveworks_shift_async.jobs.lock._take", refuse)
+    with pytest.raises(JournalError, match="cannot be locked: No locks available"):
         Lock.take(journal)

@@ -92,10 +92,12 @@ def planned(path: Path, blocks: Iterator[Rows] | list[Rows], wanted: Order) -> P
     try:
         for block in blocks:
             planner.feed(block)
-        return planner.finish()
+        made = planner.finish()
     except BaseException:
         planner.abandon()
         raise
+    planner.close()
+    return made
 
 
 def sent(path: Path) -> list[tuple[str, tuple[str, ...]]]:
@@ -109,7 +111,7 @@ def sent(path: Path) -> list[tuple[str, tuple[str, ...]]]:
 
 def left(folder: Path) -> set[str]:
     """The files in a folder, but for the lock."""
-    return {path.name for path in folder.iterdir() if not path.name.endswith("-lock")}
+    return {path.name for path in folder.iterdir()}
 
 
 # --- everybody in exactly one place -------------------------------------------------------
@@ -401,6 +403,7 @@ def test_a_source_whose_name_is_no_text_is_planned(tmp_path: Path) -> None:
     for block in one("a@b.c"):
         planner.feed(block)
     assert planner.finish().header.source == r"\udcff.csv"
+    planner.close()
 
 
 def test_a_journal_with_a_job_is_refused_and_untouched(tmp_path: Path) -> None:
@@ -737,7 +740,6 @@ async def test_what_is_wrong_is_said_before_anything_is_touched(
     with pytest.raises(InvalidInput, match=why):
         await plan(tmp_path / "job", never(), **options)
     assert left(tmp_path) == set()
-    Lock.take(str(tmp_path / "job")).release()
 
 
 @pytest.mark.parametrize("asynchronous", [True, False])
@@ -752,7 +754,6 @@ async def test_a_source_that_fails_leaves_nothing(tmp_path: Path, asynchronous: 
     with pytest.raises(ZeroDivisionError):
         await plan(tmp_path / "job", source, message="Hello", legacy=True)
     assert left(tmp_path) == set()
-    Lock.take(str(tmp_path / "job")).release()
 
 
 async def test_a_file_that_breaks_at_a_late_line_leaves_nothing(tmp_path: Path) -> None:
@@ -763,7 +764,6 @@ async def test_a_file_that_breaks_at_a_late_line_leaves_nothing(tmp_path: Path) 
         await plan(tmp_path / "job", path, message="Hello", legacy=True)
     assert "secret" not in str(error.value)
     assert left(tmp_path) == {"people.csv"}
-    Lock.take(str(tmp_path / "job")).release()
 
 
 async def test_a_value_that_is_missing_at_a_late_line_leaves_nothing(tmp_path: Path) -> None:
@@ -796,7 +796,6 @@ async def test_a_plan_that_is_cancelled_leaves_nothing(tmp_path: Path) -> None:
     with pytest.raises(asyncio.CancelledError):
         await task
     assert left(tmp_path) == set()
-    Lock.take(str(tmp_path / "job")).release()
 
 
 async def test_a_plan_cancelled_between_blocks_leaves_nothing(tmp_path: Path) -> None:
@@ -833,10 +832,12 @@ def test_a_stopped_planner_does_nothing_more(tmp_path: Path) -> None:
 
 async def test_two_plans_of_one_journal_are_refused(tmp_path: Path) -> None:
     """The second one hears so, and the first one's journal stays."""
-    held = Lock.take(str(tmp_path / "job"))
+    first = Planner.begin(str(tmp_path / "job"), order(), "recipients")
+    before = (tmp_path / "job").read_bytes()
     with pytest.raises(JobRunning):
         await plan(tmp_path / "job", ["a@b.c"], message="Hello", legacy=True)
-    held.release()
+    assert (tmp_path / "job").read_bytes() == before
+    first.abandon()
 
 
 async def test_a_folder_that_is_not_there_is_a_clear_error(tmp_path: Path) -> None:

@@ -39,7 +39,6 @@ from moveworks_shift_async.jobs import runner, scribe
 from moveworks_shift_async.jobs.database import Database
 from moveworks_shift_async.jobs.job import Job
 from moveworks_shift_async.jobs.journal import Journal
-from moveworks_shift_async.jobs.lock import Lock
 from moveworks_shift_async.jobs.progress import JobProgress
 from moveworks_shift_async.jobs.records import (
     Chunk,
@@ -355,8 +354,10 @@ async def test_a_network_that_is_away_is_waited_for(file: Path, sandbox: Sandbox
     found = audited(path, sandbox)
     assert (found.lost, found.twice, found.denied, found.planned) == (0, 0, 0, 0)
     assert found.unknown <= IN_FLIGHT * 2
-    (outage,) = (event for event in events_of(path) if event.incident is Incident.OUTAGE)
-    assert 0.5 < outage.seconds < 10
+    # An answer that was on its way may come after the first refusal, and end a short one before.
+    outages = [event for event in events_of(path) if event.incident is Incident.OUTAGE]
+    outage = max(outages, key=lambda event: event.seconds)
+    assert 0.5 < outage.seconds < 60
     assert outage.reason
     assert any(why.startswith("waiting for the server for") for why in seen)
 
@@ -672,14 +673,14 @@ async def test_a_refusal_of_what_is_sent_again_denies_nothing(file: Path, sandbo
     sandbox.faults.script("send", "reset-after-body")
     await go(path, sandbox)
     with pytest.raises(JobStopped):
-        await go(path, sandbox, ApiKey("another_key"), unknown="resend")
+        await go(path, sandbox, ApiKey("wrong"), unknown="resend", other_credential=True)
     stopped = await Job(path).account()
     assert (stopped.unknown, stopped.undecided, stopped.not_sent) == (2, 2, 0)
     assert not stopped.finished
     await Job(path).write_csv(file.with_suffix(".csv"))
     rows = file.with_suffix(".csv").read_text(encoding="utf-8").splitlines()[1:]
     assert [row.split(",")[1] for row in rows] == ["unknown", "unknown"]
-    await go(path, sandbox)
+    await go(path, sandbox, other_credential=True)
     refused = await Job(path).account()
     assert (refused.unknown, refused.undecided, refused.rejected) == (2, 2, 0)
     assert "HTTP 400" in refused.errors[0].message
@@ -694,38 +695,36 @@ async def test_what_waits_to_be_sent_again_can_still_be_left_alone(
     sandbox.faults.script("send", "processed-then-reset")
     await go(path, sandbox)
     with pytest.raises(JobStopped):
-        await go(path, sandbox, ApiKey("another_key"), unknown="resend")
-    await go(path, sandbox, unknown="skip")
+        await go(path, sandbox, ApiKey("wrong"), unknown="resend", other_credential=True)
+    await go(path, sandbox, unknown="skip", other_credential=True)
     assert set(sandbox.received().people.values()) == {1}
     account = await Job(path).account()
     assert (account.unknown, account.left_alone, account.finished) == (2, 2, True)
 
 
 def test_the_account_of_a_killed_process_leaves_its_files_as_they_are(file: Path) -> None:
-    """Whatever is in them; to move the log into a damaged journal would be no looking."""
+    """Whatever is in them."""
     path = plan(file, 3)
-    Lock.take(path).release()
     killed = "import os, sys; from moveworks_shift_async.jobs.journal import Journal; "
     killed += "journal = Journal.open(sys.argv[1]); journal.sending(0, 1.0); os._exit(9)"
     subprocess.run([sys.executable, "-c", killed, path], check=False)
-    files = [file, file.with_name(f"{file.name}-wal")]
-    before = [part.read_bytes() for part in files]
+    before = file.read_bytes()
     assert asyncio.run(Job(path).account()).in_flight == 2
-    assert [part.read_bytes() for part in files] == before
-    file.write_bytes(before[0][:4096] + bytes(len(before[0]) - 4096))
-    before = [part.read_bytes() for part in files]
+    assert file.read_bytes() == before
+    file.write_bytes(before[:4096] + bytes(len(before) - 4096))
+    before = file.read_bytes()
     with pytest.raises(JournalError):
         asyncio.run(Job(path).account())
-    assert [part.read_bytes() for part in files] == before
+    assert file.read_bytes() == before
+    assert [beside.name for beside in file.parent.iterdir()] == [file.name]
 
 
 async def test_a_journal_on_a_read_only_disk_can_be_read(
     file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """There SQLite can make no log beside it."""
+    """There nothing can be written beside it."""
     path = plan(file, 3)
     monkeypatch.setattr(Database, "connect", None)
-    monkeypatch.setattr(os, "access", lambda *_: False)
     assert (await Job(path).account()).not_sent == 6
 
 
@@ -734,7 +733,11 @@ async def test_resumed_it_leaves_them_for_good(file: Path, sandbox: Sandbox) -> 
     path = plan(file, 10)
     left_sending(path, 2)
     await go(path, sandbox, unknown="skip")
-    await go(path, sandbox, unknown="resend")
+    with pytest.raises(
+        JournalError, match=r"skipped for good on 20\d\d-\d\d-\d\d \d\d:\d\d:\d\d UTC"
+    ):
+        await go(path, sandbox, unknown="resend")
+    await go(path, sandbox)
     assert audited(path, sandbox) == Audit(0, 0, 0, unknown=2, planned=0)
     with Journal.look(path) as journal:
         assert [record.left_alone for record in journal.records()][2]
@@ -764,14 +767,13 @@ async def test_a_finished_job_sends_nothing_more(file: Path, sandbox: Sandbox) -
 async def test_a_server_that_told_nobody_may_be_left_for_another(
     file: Path, sandbox: Sandbox
 ) -> None:
-    """The wrong region answers 401: the job is tied to a server by the first who were told."""
+    """The wrong region answers 401: nobody was told, so `run` begins anew elsewhere."""
     path, wrong = plan(file, 5), ApiKey("of another region")
-    async with MoveworksClient(wrong, base_url=sandbox.url) as client:
+    async with Sandbox() as other, MoveworksClient(wrong, base_url=other.url) as client:
         with pytest.raises(JobStopped):
             await Job(path).run(client)
-    with Journal.look(path) as journal:
-        assert journal.header().base_url is None
-    await go(path, sandbox)
+    async with client_of(sandbox) as client:
+        await Job(path).run(client)
     with Journal.look(path) as journal:
         assert journal.header().base_url == sandbox.url
     assert audited(path, sandbox) == CLEAN
@@ -1003,6 +1005,11 @@ async def test_a_clock_that_jumps_is_no_matter(file: Path, sandbox: Sandbox) -> 
 # --- the disk ------------------------------------------------------------------------------
 
 
+def file_size(path: str) -> int:
+    """In bytes."""
+    return Path(path).stat().st_size
+
+
 def fill_up(folder: Path) -> Path:
     """Take all the room that is left."""
     ballast = folder / "ballast"
@@ -1026,6 +1033,8 @@ async def full_in_the_middle(folder: Path, *, mounted: bool) -> None:
             unlimited = None
         else:
             ballast, unlimited = folder / "none", resource.getrlimit(resource.RLIMIT_FSIZE)[1]
+            await until(lambda: sandbox.stats().accepted >= 8)
+            resource.setrlimit(resource.RLIMIT_FSIZE, (file_size(path), unlimited))
         try:
             await job
         except JobStopped as stopped:
@@ -1049,9 +1058,8 @@ async def full_in_the_middle(folder: Path, *, mounted: bool) -> None:
 
 
 FULL = """
-import asyncio, pathlib, resource, sys
+import asyncio, pathlib, sys
 from tests.test_jobs_run import full_in_the_middle
-resource.setrlimit(resource.RLIMIT_FSIZE, (200_000, resource.RLIM_INFINITY))
 asyncio.run(full_in_the_middle(pathlib.Path(sys.argv[1]), mounted=False))
 """
 
@@ -1210,3 +1218,40 @@ async def test_a_list_that_breaks_a_rule_of_ours_stops_it(file: Path, sandbox: S
     assert isinstance(stopped.value.cause, InvalidInput)
     assert not isinstance(stopped.value.cause, BadRequest)
     assert states_of(path) == [State.PLANNED]
+
+
+# --- the event loop ------------------------------------------------------------------------
+
+EAGER = pytest.mark.skipif(sys.version_info < (3, 12), reason="Python has no eager tasks yet")
+
+
+def begin_at_once() -> None:
+    """From now on tasks take their first steps where they are made."""
+    eager = getattr(asyncio, "eager_task_factory")  # noqa: B009 - not in 3.11
+    asyncio.get_running_loop().set_task_factory(eager)
+
+
+@EAGER
+async def test_tasks_that_begin_at_once_lose_nobody(file: Path, sandbox: Sandbox) -> None:
+    """Some of them have ended before whoever began them goes on."""
+    begin_at_once()
+    path = plan(file, 40, lists=[with_guilty(2, 1)] + [people_of(n, 2) for n in range(40)])
+    sandbox.faults.script("send", "none", "throttle", "expired-token", "none")
+    await go(path, sandbox, isolate=20)
+    found = audited(path, sandbox)
+    assert (found.lost, found.twice, found.denied, found.unknown, found.planned) == (0,) * 5
+
+
+@EAGER
+async def test_a_call_that_fails_at_once_is_counted_under_eager_tasks(
+    file: Path, sandbox: Sandbox
+) -> None:
+    """A client that is closed refuses each call in its first step."""
+    begin_at_once()
+    path = plan(file, 40)
+    client = client_of(sandbox)
+    await client.close()
+    with pytest.raises(JobStopped) as stopped:
+        await Job(path).run(client)
+    assert isinstance(stopped.value.cause, ClientClosed)
+    assert states_of(path) == [State.PLANNED] * 40

@@ -48,7 +48,7 @@ OWNERS = {
     "rich": ("cli/",),
     "charset_normalizer": ("sources/",),
     "csv": ("sources/", "jobs/planning/rejects.py", "jobs/reporting/roll.py"),
-    "sqlite3": ("limits/store.py", "jobs/database.py", "jobs/lock.py"),
+    "sqlite3": ("limits/store.py", "jobs/database.py"),
     "jinja2": ("jobs/reporting/page.py",),
     "matplotlib": ("jobs/reporting/plot.py",),
     "openpyxl": ("sources/workbook.py",),

@@ -43,6 +43,12 @@ _isolate = option(
     help="Add at most N requests, in all runs together, to find the addresses for which a list is"
     " refused, and tell the others; one such address among 500 costs 18.",
 )
+_moved = option(
+    "--moved",
+    is_flag=True,
+    help="Go on in a file that was copied, restored or moved to another disk. The job must not have"
+    " gone on in another file since: whoever was told there is told again.",
+)
 _test_to = option(
     "--test-to",
     metavar="ADDRESS",
@@ -53,6 +59,7 @@ _test_to = option(
 @click.command(epilog=MOVEWORKS_EPILOG)
 @_journal
 @_isolate
+@_moved
 @_test_to
 @yes_option
 @json_option("RUN", lines=True)
@@ -64,6 +71,7 @@ def run(
     /,
     journal: str,
     isolate: int,
+    moved: bool,
     test_to: str | None,
     yes: bool,
     as_json: bool,
@@ -88,7 +96,7 @@ def run(
     return run_job(
         job,
         settings,
-        lambda client, show: job.run(client, on_progress=show, isolate=isolate),
+        lambda client, show: job.run(client, on_progress=show, isolate=isolate, moved=moved),
         as_json=as_json,
         requests=0 if account.runs else account.chunks_left,
     )
@@ -102,10 +110,17 @@ def run(
     default="report",
     show_default=True,
     help="What becomes of people who may have been told or not: report keeps them for a later"
-    " decision, resend sends to them again, and some may be told twice, skip leaves them for good.",
+    " decision, resend sends to them again, and some may be told twice, skip leaves them for good,"
+    " and a later resend is refused.",
 )
 @_isolate
 @yes_option
+@_moved
+@option(
+    "--other-credential",
+    is_flag=True,
+    help="Go on with another client id or API key than the job was begun with.",
+)
 @json_option("RESUME", lines=True)
 @rate_options
 @server_options
@@ -117,6 +132,8 @@ def resume(
     unknown: Any,
     isolate: int,
     yes: bool,
+    moved: bool,
+    other_credential: bool,
     as_json: bool,
     **server: Any,
 ) -> int:
@@ -137,7 +154,14 @@ def resume(
     return run_job(
         job,
         settings,
-        lambda client, show: job.resume(client, unknown=unknown, on_progress=show, isolate=isolate),
+        lambda client, show: job.resume(
+            client,
+            unknown=unknown,
+            on_progress=show,
+            isolate=isolate,
+            moved=moved,
+            other_credential=other_credential,
+        ),
         as_json=as_json,
         requests=account.chunks_left,
     )

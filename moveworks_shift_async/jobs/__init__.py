@@ -7,7 +7,7 @@
     journal     what was planned and what became of it, chunk by chunk
     database    its file, one SQLite database a job; the statements stand in journal.sql
     records     what the journal holds, as values
-    lock        one process at a time works on a journal
+    lock        one process at a time works on a journal, and knows its file again
     scribe      the journal's own thread, and one commit for many steps
     work        one process's run, from taking the journal to the account
     runner      from the journal through a client, and every outcome back

@@ -1,7 +1,12 @@
 """The file of a journal as SQLite has it: opened, marked, and its errors as ours.
 
-With `lock` the only importer of sqlite3 here. The statements stand in `journal.sql`, by name.
-Write-ahead log, and every commit is on the disk before it returns (`synchronous=FULL`).
+The only importer of sqlite3 here. The statements stand in `journal.sql`, by name.
+
+A rollback journal, not a write-ahead log: what is committed stands in the main file itself, on the
+disk before the commit returns (`synchronous=FULL`). So the main file alone, wherever it is carried,
+says all that was committed; a log beside it would have to go with it. What lies beside it for the
+milliseconds of a commit, and after a kill, is what the commit replaces. The price is three times
+the waiting of a log, and a commit is shared by all requests that wait for one (`scribe`).
 """
 
 from __future__ import annotations
@@ -10,6 +15,7 @@ import contextlib
 import os
 import re
 import sqlite3
+import stat
 import weakref
 import zlib
 from collections.abc import Iterable, Iterator, Mapping
@@ -21,6 +27,7 @@ from typing import Any
 from attrs import define
 
 from ..errors import JournalError
+from .lock import moved_away, quiet
 
 # Marks the file as a journal, in SQLite's own header: "mwsj".
 APPLICATION_ID = 0x6D77736A
@@ -28,6 +35,10 @@ APPLICATION_ID = 0x6D77736A
 FORMAT = 2
 # Seconds to wait for another process, which has the file for a few milliseconds.
 PATIENCE = 10.0
+# What SQLite takes for its own beside a file, by its name alone.
+_BESIDE = ("-journal", "-wal", "-shm")
+# How a rollback journal begins, or ends up (https://sqlite.org/fileformat2.html, section 3).
+_ROLLBACK = (b"\xd9\xd5\x05\xf9\x20\xa1\x63\xd7", bytes(8), b"")
 
 
 @define(eq=False, repr=False)
@@ -38,58 +49,52 @@ class Database:
     connection: sqlite3.Connection
 
     @classmethod
-    def make(cls, path: str) -> Database:
-        """A new file, readable by its owner alone; `write_tables` comes next."""
-        try:
-            os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
-        except OSError as error:
-            raise JournalError(f"{path} cannot be made: {error.strerror}") from None
-        return cls.connect(path)
-
-    @classmethod
-    def connect(cls, path: str) -> Database:
-        """An existing file, for writing too."""
+    def connect(cls, path: str, *, new: bool = False) -> Database:
+        """An existing file, for writing too; a journal of this release, unless it is `new`."""
+        if not os.path.isfile(path):
+            raise JournalError(f"there is no journal {path}; make one with a plan")
+        _check_beside(path)
         with reporting(path):
-            connection = sqlite3.connect(
-                _real(path), timeout=PATIENCE, isolation_level=None, check_same_thread=False
-            )
-            database = cls(path, connection)
-            weakref.finalize(database, connection.close)
-            connection.execute("PRAGMA synchronous = FULL")
+            database = cls(path, _opened(path, "rw"))
+            weakref.finalize(database, database.connection.close)
+            if not new:
+                database._check_mark()
+            database.connection.execute("PRAGMA synchronous = FULL")
         return database
 
     @classmethod
     @contextlib.contextmanager
     def look(cls, path: str) -> Iterator[Database]:
-        """An existing file for reading alone, which leaves it as it is whatever is in it.
+        """A private copy of an existing file, as of one moment, to read from.
 
-        A connection that may write would move the last commits of a killed process into the file
-        when it closes, even if it was opened to find the file damaged.
+        Who writes to the file waits while it is copied, some milliseconds, and not while an account
+        of millions is written from it.
         """
-        if not Path(path).is_file():
-            raise JournalError(f"there is no journal {path}; make one with a plan")
-        # Without a log nobody has it open, and SQLite need not make one beside it.
-        still = "" if has_log(path) else "&immutable=1"
-        uri = f"{Path(_real(path)).as_uri()}?mode=ro{still}"
-        with (
-            reporting(path),
-            contextlib.closing(sqlite3.connect(uri, uri=True, timeout=PATIENCE)) as connection,
-        ):
-            database = cls(path, connection)
+        with reporting(path), contextlib.closing(sqlite3.connect("")) as copy:
+            database = cls(path, copy)
+            with quiet:
+                _copied(path, copy)
             database._check_mark()
+            copy.execute("PRAGMA query_only = ON")
             yield database
 
     def write_tables(self) -> None:
         """Make the file a journal; inside a transaction."""
-        for statement in _statements()["tables"].split(";"):
+        for statement in _tables():
             self.connection.execute(statement)
         self.connection.execute(f"PRAGMA application_id = {APPLICATION_ID:d}")
         self.connection.execute(f"PRAGMA user_version = {FORMAT:d}")
 
-    def log_ahead(self) -> None:
-        """Let others read while somebody writes, from now on."""
+    def keep_beside(self) -> None:
+        """Keep the file of a commit for the next one, until `tidy`: it takes half the time."""
         with reporting(self.path):
-            self.connection.execute("PRAGMA journal_mode = WAL")
+            self.connection.execute("PRAGMA journal_mode = PERSIST")
+
+    def tidy(self) -> None:
+        """Leave nothing beside the file, and close it."""
+        with contextlib.suppress(sqlite3.Error):  # what cannot be removed does no harm
+            self.connection.execute("PRAGMA journal_mode = DELETE")
+        self.close()
 
     def close(self) -> None:
         """Close the file."""
@@ -104,8 +109,7 @@ class Database:
                 yield
                 self.connection.execute("COMMIT")
             except BaseException:
-                with contextlib.suppress(sqlite3.Error):  # a full disk has rolled back by itself
-                    self.connection.execute("ROLLBACK")
+                self._roll_back()
                 raise
 
     @contextlib.contextmanager
@@ -119,7 +123,11 @@ class Database:
             try:
                 yield
             finally:
-                self.connection.execute("ROLLBACK")
+                self._roll_back()
+
+    def _roll_back(self) -> None:
+        with contextlib.suppress(sqlite3.Error):  # a full or broken disk has done so already
+            self.connection.execute("ROLLBACK")
 
     def run(self, name: str, values: Any = ()) -> sqlite3.Cursor:
         """Run one statement of `journal.sql`."""
@@ -133,8 +141,14 @@ class Database:
 
     def rows(self, name: str, values: Any = ()) -> Iterator[Any]:
         """Each row when it is asked for; a damaged page may be met at any of them."""
+        cursor = self.run(name, values)
+        while (row := self._next(cursor)) is not None:
+            yield row
+
+    def _next(self, cursor: sqlite3.Cursor) -> Any:
+        # On its own: a generator that nobody reads to its end must not end inside of `reporting`.
         with reporting(self.path):
-            yield from self.connection.execute(_statements()[name], values)
+            return cursor.fetchone()
 
     def _check_mark(self) -> None:
         """It is a journal, of this release's format."""
@@ -147,6 +161,9 @@ class Database:
                 f"{self.path} was written by another release of this package (its format is"
                 f" {version}, this one reads {FORMAT}); go on with that release"
             )
+        found = self.connection.execute("SELECT type, name, tbl_name, sql FROM sqlite_schema")
+        if sorted(found.fetchall()) != _schema():
+            raise damaged(self.path)
 
 
 def _real(path: str) -> str:
@@ -154,20 +171,66 @@ def _real(path: str) -> str:
     return os.path.realpath(path)
 
 
-def has_log(path: str) -> bool:
-    """Some process has it open, or was killed and has left commits beside it."""
-    return Path(f"{_real(path)}-wal").exists()
+def check_name(path: str) -> None:
+    """Refuse a name for a new journal that is a part of another one by its name."""
+    if path.endswith((*_BESIDE, "-lock")):
+        raise JournalError(
+            f"{path} cannot be the name of a journal: files of that name belong to another one;"
+            " name another file"
+        )
+    _check_beside(path)
 
 
-def can_write_beside(path: str) -> bool:
-    """SQLite can make its log; on a read-only disk there is nothing but looking."""
-    return os.access(Path(_real(path)).parent, os.W_OK)
+def _check_beside(path: str) -> None:
+    """Nothing lies beside it that is not SQLite's: SQLite would take it for its own, and remove it.
+
+    A rollback journal is one that a killed process has left, or that another writes just now.
+    """
+    for end in _BESIDE:
+        beside = Path(f"{_real(path)}{end}")
+        try:
+            if not stat.S_ISREG(beside.lstat().st_mode):
+                begins = None
+            else:
+                with beside.open("rb") as file:
+                    begins = file.read(8)
+        except FileNotFoundError:
+            continue
+        except OSError:
+            begins = None
+        if end != "-journal" or begins not in _ROLLBACK:
+            raise JournalError(
+                f"{path}{end} lies beside {path}, and SQLite would take it for its own; it was left"
+                " untouched: move it elsewhere"
+            )
 
 
-def remove(path: str) -> None:
-    """Remove a journal that nobody has open."""
-    for end in ("", "-journal", "-wal", "-shm"):
-        Path(path + end).unlink(missing_ok=True)
+def _opened(path: str, mode: str) -> sqlite3.Connection:
+    return sqlite3.connect(
+        f"{Path(_real(path)).as_uri()}?mode={mode}",
+        uri=True,
+        timeout=PATIENCE,
+        isolation_level=None,
+        check_same_thread=False,
+    )
+
+
+def _copied(path: str, copy: sqlite3.Connection) -> None:
+    """Copy it; a commit that a killed process has left unfinished is undone first."""
+    if not os.path.isfile(path):
+        raise JournalError(f"there is no journal {path}; make one with a plan")
+    _check_beside(path)
+    for mode in ("ro", "rw"):
+        with contextlib.closing(_opened(path, mode)) as source:
+            try:
+                Database(path, source)._check_mark()
+                source.backup(copy)
+            except sqlite3.Error as error:
+                code = getattr(error, "sqlite_errorcode", 0)
+                if mode == "rw" or code != sqlite3.SQLITE_READONLY_ROLLBACK:
+                    raise
+            else:
+                return
 
 
 @contextlib.contextmanager
@@ -176,7 +239,7 @@ def reporting(path: str) -> Iterator[None]:
     try:
         yield
     except sqlite3.Error as error:
-        raise _translated(path, error) from error
+        raise _translated(path, error) from None  # its text may quote what stands in the file
 
 
 @contextlib.contextmanager
@@ -185,8 +248,8 @@ def reading(path: str) -> Iterator[None]:
     try:
         with reporting(path):
             yield
-    except (zlib.error, ValueError) as error:
-        raise damaged(path) from error
+    except (zlib.error, ValueError, TypeError, OverflowError):
+        raise damaged(path) from None  # as above
 
 
 def damaged(path: str) -> JournalError:
@@ -198,16 +261,28 @@ def damaged(path: str) -> JournalError:
 
 
 def _translated(path: str, error: sqlite3.Error) -> JournalError:
-    code = getattr(error, "sqlite_errorcode", 0) & 0xFF
-    if code == sqlite3.SQLITE_NOTADB:
-        return JournalError(f"{path} is no journal of a job; it was left untouched")
-    if code == sqlite3.SQLITE_CORRUPT:
-        return damaged(path)
-    if code in (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR):
-        return JournalError(
-            f"the disk of {path} is full or broken ({error}); make room, then resume the job"
-        )
-    return JournalError(f"the journal {path} cannot be used: {error}")
+    """By its number alone: SQLite's own words may quote a table's text, or somebody's message."""
+    code = getattr(error, "sqlite_errorcode", None)
+    name = getattr(error, "sqlite_errorname", type(error).__name__)
+    if code == sqlite3.SQLITE_READONLY_DBMOVED:
+        return moved_away(path)
+    # Without a number it is Python's: what stands there is no text.
+    match sqlite3.SQLITE_CORRUPT if code is None else code & 0xFF:
+        case sqlite3.SQLITE_NOTADB:
+            return JournalError(f"{path} is no journal of a job; it was left untouched")
+        case sqlite3.SQLITE_CORRUPT:
+            return damaged(path)
+        case sqlite3.SQLITE_FULL | sqlite3.SQLITE_IOERR:
+            return JournalError(
+                f"the disk of {path} is full or broken ({name}); make room, then resume the job"
+            )
+        case sqlite3.SQLITE_BUSY | sqlite3.SQLITE_LOCKED:
+            why = "another program has it locked"
+        case sqlite3.SQLITE_READONLY | sqlite3.SQLITE_CANTOPEN | sqlite3.SQLITE_PERM:
+            why = "it and its directory must be writable for this user"
+        case _:
+            why = f"SQLite says {name}"
+    return JournalError(f"the journal {path} cannot be used: {why}")
 
 
 @cache
@@ -216,3 +291,18 @@ def _statements() -> Mapping[str, str]:
     text = files(__package__).joinpath("journal.sql").read_text("utf-8")
     parts = re.split(r"^-- name: (\w+)\n", text, flags=re.MULTILINE)[1:]
     return dict(zip(parts[::2], parts[1::2], strict=True))
+
+
+def _tables() -> list[str]:
+    statements = _statements()
+    return [*statements["tables"].split(";"), statements["count_steps"]]
+
+
+@cache
+def _schema() -> list[tuple[str, ...]]:
+    """As SQLite keeps the statements that make the tables."""
+    with contextlib.closing(sqlite3.connect(":memory:")) as db:
+        for statement in _tables():
+            db.execute(statement)
+        found = db.execute("SELECT type, name, tbl_name, sql FROM sqlite_schema").fetchall()
+    return sorted(found)

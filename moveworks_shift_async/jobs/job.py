@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Callable
+from datetime import UTC, datetime
 from typing import Literal, ParamSpec, TypeVar, get_args
 
 from attrs import define, field
@@ -13,17 +14,17 @@ from ..addresses import address_fault
 from ..attempt import Call
 from ..client import MoveworksClient
 from ..clock import SYSTEM_CLOCK, Clock
-from ..errors import InvalidInput, JournalError
+from ..errors import InvalidInput, JobRunning, JournalError
 from ..models import Receipt
 from ..wire.moveworks import Content
-from .database import can_write_beside, has_log
 from .journal import Journal
-from .lock import is_free
+from .lock import is_free, quiet
 from .paths import journal_path
 from .planning.plan import Plan, plan
 from .records import State, Wish
 from .reporting.account import JobAccount, read_account, standing
 from .reporting.files import write_report
+from .reporting.sentences import moment
 from .threads import in_thread
 from .work import OnProgress, Work
 
@@ -63,6 +64,7 @@ class Job:
         *,
         on_progress: OnProgress | None = None,
         isolate: int = 0,
+        moved: bool = False,
     ) -> JobAccount:
         """Send what was planned, and return the account.
 
@@ -70,8 +72,14 @@ class Job:
         refused. Raises `JobStopped` where going on makes no sense: a refused credential, an
         unknown event, a full disk, no server for two hours. Cancelled, it cuts what is in flight,
         and those people are unknown. Whatever happens, the journal is right, and `resume` goes on.
+
+        A copy of a journal that has begun is refused, for the job may have gone on in another file:
+        `moved=True` says that it has not. It is refused, too, where the file surely says less than
+        was done (an older copy in its place); with `moved=True` all of it that may have left is
+        unknown. A job that nobody was told by may be run anew, with another client as well.
         """
-        return await self._send(client, self._first, on_progress, isolate)
+        work = Work(self.path, client, self._clock, on_progress, isolate, moved=moved)
+        return await self._send(work, self._first)
 
     async def resume(
         self,
@@ -80,13 +88,19 @@ class Job:
         unknown: OnLeftUnknown = "report",
         on_progress: OnProgress | None = None,
         isolate: int = 0,
+        moved: bool = False,
+        other_credential: bool = False,
     ) -> JobAccount:
         """Go on with a job that has begun; everything that was accepted stays so. As `run`.
 
         Chunks whose requests were on their way when the process died are unknown. `"report"`
         leaves all unknown ones as they are, `"resend"` sends them again, and people may be told
-        twice; `"skip"` leaves them for good, whatever a later `resume` says. Those that are to be
-        sent again stay unknown until that is accepted, whatever else becomes of it.
+        twice; `"skip"` leaves them for good, and a later `"resend"` is a `JournalError`. Those that
+        are to be sent again stay unknown until that is accepted, whatever else becomes of it.
+
+        The client must be for the server and with the credential (client id or API key) that the
+        job was begun with; `other_credential=True` goes on with another credential. `moved` is as
+        in `run`.
         """
         if unknown not in get_args(OnLeftUnknown):
             raise InvalidInput(f"unknown must be one of {', '.join(get_args(OnLeftUnknown))}")
@@ -94,11 +108,20 @@ class Job:
         def begin(journal: Journal) -> None:
             journal.orphans()
             if unknown == "resend":
-                journal.resend_unknown()
+                self._resend(journal)
             elif unknown == "skip":
-                journal.leave_unknown()
+                journal.leave_unknown(self._clock.utcnow().timestamp())
 
-        return await self._send(client, begin, on_progress, isolate)
+        work = Work(
+            self.path,
+            client,
+            self._clock,
+            on_progress,
+            isolate,
+            moved=moved,
+            other_credential=other_credential,
+        )
+        return await self._send(work, begin)
 
     def drain(self, why: str = "stopped") -> None:
         """End the run of this process: requests in flight end, the others stay planned."""
@@ -191,43 +214,47 @@ class Job:
         journal.verify()
         return [text for text, _ in journal.texts(_TESTED)]
 
+    def _resend(self, journal: Journal) -> None:
+        left_at = journal.left_at()
+        if not journal.resend_unknown() and left_at is not None:
+            on = moment(datetime.fromtimestamp(left_at, UTC))
+            raise JournalError(
+                f"{self.path}: those who were unknown were skipped for good on {on}, and nobody is"
+                " sent to again; go on with the others, if any are left, without resend"
+            )
+
     def _first(self, journal: Journal) -> None:
-        if journal.runs():
+        if journal.may_have_told():
             on = "go on with it (resume)" if journal.claim(-1, 1) else "see its account (report)"
             raise JournalError(f"{self.path} has begun already; {on}")
 
     async def _read(self, step: Callable[[Journal], T], stop: threading.Event | None = None) -> T:
-        """Read the journal, and change nothing in it: a killed process may have left it damaged."""
+        """Read the journal, and change nothing in it."""
 
         def reading() -> T:
             with Journal.look(self.path) as journal:
                 return step(journal)
 
-        if not can_write_beside(self.path) or (has_log(self.path) and is_free(self.path)):
-            return await in_thread(reading, stop or threading.Event())
-        return await self._beside(step, stop)
+        return await in_thread(reading, stop or threading.Event())
 
     async def _beside(self, step: Callable[[Journal], T], stop: threading.Event | None = None) -> T:
         """Something short with the journal, beside whoever runs it."""
 
         def reading() -> T:
-            journal = Journal.open(self.path)
-            try:
-                return step(journal)
-            finally:
-                journal.close()
+            with quiet:
+                journal = Journal.open(self.path)
+                try:
+                    return step(journal)
+                finally:
+                    journal.close()
 
         return await in_thread(reading, stop or threading.Event())
 
-    async def _send(
-        self,
-        client: MoveworksClient,
-        begin: Callable[[Journal], None],
-        on_progress: OnProgress | None,
-        isolate: int,
-    ) -> JobAccount:
-        self._work = Work(self.path, client, self._clock, on_progress, isolate)
+    async def _send(self, work: Work, begin: Callable[[Journal], None]) -> JobAccount:
+        if self._work is not None:
+            raise JobRunning(f"this job is run already: {self.path}")
+        self._work = work
         try:
-            return await self._work.all(begin)
+            return await work.all(begin)
         finally:
             self._work = None

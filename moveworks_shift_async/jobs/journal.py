@@ -3,6 +3,21 @@
 A chunk that is `sending` says so on the disk before its first byte leaves, and its answer is on
 the disk before the next step. All methods wait for the disk; `scribe` calls them from a thread of
 their own.
+
+Theory of operation, for a file that people move, copy, link and back up:
+
+1. The main file says all of it (`database`): wherever it is carried, alone or not, after a kill or
+   in the middle of a run, each chunk that may have left is `sending` or has ended.
+2. One process works on a file, by whatever name (`lock`), and stops before the next `sending` once
+   its path names another file, or the file holds less than the process has written.
+3. A run writes down which file it worked on. Another file is a copy, and the job may have gone on
+   in the first one: that is for the user to say (`Stray.COPY`). A plan that never began is free.
+4. Each change of a chunk counts up in its row and in the job's. Where the sums differ the pages
+   are of different moments (`Stray.TORN`): it was copied while it was written, or its process was
+   killed in a commit and it was carried away without what lay beside it. The job's count is noted
+   on the file itself, so an older copy that is put in its place is known (`Stray.OLDER`), where
+   the disk can keep such a note. Both are gone on with by the user's word alone, and all that may
+   have left is unknown then.
 """
 
 from __future__ import annotations
@@ -10,18 +25,21 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
+import os
+import secrets
+import stat
 import zlib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import accumulate
 from operator import sub
-from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
-from attrs import asdict, define
+from attrs import asdict, define, field
 
 from ..errors import JournalError
 from ..wire.moveworks import Content
-from .database import Database, damaged, reading, remove
+from .database import Database, check_name, damaged, reading
+from .lock import Lock, marked, moved_away, place_of
 from .records import (
     Chunk,
     ChunkRecord,
@@ -33,11 +51,17 @@ from .records import (
     Run,
     State,
     Step,
+    Stray,
     Wish,
 )
 
+T = TypeVar("T")
+
 # Level 6 takes a third of the time of planning more and saves a tenth of the file.
 _LEVEL = 3
+# Seconds. What a killed process left on its way may have been counted by the server as late as its
+# answer could have come: the usual bound of a request.
+_ANSWER = 60.0
 
 
 @define(eq=False, repr=False)
@@ -45,20 +69,32 @@ class Journal:
     """An open journal. Not for two threads at once. Its methods raise `JournalError`."""
 
     _db: Database
+    #: Held while it is planned or run, until `close`.
+    _lock: Lock | None = field(default=None)
+    #: What was noted on the file before it was read.
+    _noted: str = field(default="")
+    #: The job's key and count of steps as this process has written them; None: it runs nothing.
+    _written: tuple[str, int] | None = field(default=None, init=False)
 
     @classmethod
     def create(cls, path: str, header: Header) -> Journal:
-        """A new file, readable by its owner alone. One whose planning broke off is replaced."""
+        """A new file, readable by its owner alone, and locked. One whose planning broke off is
+        replaced; nothing else is.
+        """
+        check_name(path)
         _make_way(path)
-        journal = cls(Database.make(path))
+        lock = Lock.make(path)
+        try:
+            journal = cls(Database.connect(path, new=True), lock)
+        except BaseException:
+            lock.remove()
+            raise
         try:
             with journal.transaction():
                 journal._db.write_tables()
-                journal._db.run("add_job", asdict(header))
-            journal._db.log_ahead()
+                journal._db.run("add_job", asdict(header) | {"key": secrets.token_hex(16)})
         except BaseException:
-            journal.close()
-            remove(path)
+            journal.discard()
             raise
         return journal
 
@@ -68,17 +104,41 @@ class Journal:
 
         `verify` reads all of it first, as `Journal.verify` does.
         """
-        with cls.look(path) as looked:
-            if verify:
-                looked.verify()
-        return cls(Database.connect(path))
+        return cls(Database.connect(path))._checked(verify)
+
+    @classmethod
+    def take(cls, path: str) -> tuple[Journal, float]:
+        """The same, verified and locked; and when the last wish was uttered before it was locked.
+
+        Raises `JobRunning` if another has it.
+        """
+        journal = cls(Database.connect(path))
+        try:
+            wished_at = journal.wished_at()
+            journal._lock = Lock.take(path)
+            journal._noted = marked(path)
+            journal._db.keep_beside()
+        except BaseException:
+            journal.close()
+            raise
+        return journal._checked(verify=True), wished_at
+
+    def _checked(self, verify: bool) -> Journal:
+        if verify:
+            try:
+                self.verify()
+            except BaseException:
+                self.close()
+                raise
+        return self
 
     @classmethod
     @contextlib.contextmanager
     def look(cls, path: str) -> Iterator[Journal]:
-        """A journal for reading alone, which leaves the file as it is whatever is in it."""
+        """A journal for reading alone, as of one moment, which leaves the file as it is."""
+        noted = marked(path)  # before the file is read: whoever runs it only adds steps
         with Database.look(path) as database:
-            yield cls(database)
+            yield cls(database, noted=noted)
 
     @property
     def path(self) -> str:
@@ -86,12 +146,45 @@ class Journal:
         return self._db.path
 
     def close(self) -> None:
-        """Close the file."""
-        self._db.close()
+        """Close the file, and let somebody else have it."""
+        if self._lock is None:
+            self._db.close()
+        else:
+            self._db.tidy()
+            self._lock.release()
 
-    def transaction(self) -> contextlib.AbstractContextManager[None]:
+    def discard(self) -> None:
+        """Close a file that was made here and remove it, if it is still where it was made."""
+        assert self._lock is not None  # noqa: S101 - who made it has it
+        self._db.tidy()
+        self._lock.remove()
+
+    @contextlib.contextmanager
+    def transaction(self) -> Iterator[None]:
         """All that is done inside is on the disk at its end, or nothing of it."""
-        return self._db.transaction()
+        try:
+            with self._db.transaction():
+                yield
+        except JournalError:
+            if self._written is not None and self._lock is not None:
+                self._lock.check_place()  # which says more than SQLite does of a file that is gone
+            raise
+        if self._written is not None:
+            self._note_steps()
+
+    def _note_steps(self) -> None:
+        """Note on the file how much it holds, before anything that was written can leave."""
+        assert self._lock is not None  # noqa: S101 - who runs it has it
+        written = self._count()
+        if written != self._written:
+            self._written = written
+            self._lock.mark("{} {}".format(*written))
+
+    def _count(self) -> tuple[str, int]:
+        row = self._db.run("steps").fetchone()
+        if row is None:
+            raise damaged(self.path)
+        return str(row[0]), int(row[1])
 
     def snapshot(self) -> contextlib.AbstractContextManager[None]:
         """All that is read inside is as of one moment, and nobody's writing waits for it."""
@@ -149,39 +242,78 @@ class Journal:
             )
         found = [*self._db.rows("quick_check")]
         with reading(self.path):
-            whole = found == [("ok",)] and self.digest(header) == header.digest
+            (people,) = self._db.run("people").fetchone()
+            whole = found == [("ok",)] and people == header.people
+            whole = whole and self.digest(header) == header.digest
         if not whole:
             raise damaged(self.path)
         return header
 
-    def bind(self, base_url: str) -> None:
-        """Tie the job to a server, once."""
-        self._db.run("bind", (base_url,))
+    def strayed(self) -> Stray | None:
+        """Why it may not be the file that the job was last run from; None: it is, or never ran."""
+        header, (key, steps) = self.header(), self._count()
+        with reading(self.path):
+            (counted,) = self._db.run("steps_of_chunks").fetchone()
+        noted, _, most = self._noted.partition(" ")
+        if counted != steps:
+            return Stray.TORN
+        if noted == key and most.isdecimal() and int(most) > steps:
+            return Stray.OLDER
+        if header.place is None:
+            return None
+        same = header.place == place_of(self.path) and (noted == key or not header.marked)
+        return None if same else Stray.COPY
+
+    def may_have_told(self) -> bool:
+        """Somebody was told, refused, or may have been."""
+        (found,) = self._db.run("may_have_told").fetchone()
+        return bool(found)
+
+    def belong(self, base_url: str, identity: str) -> None:
+        """From now on this file is the job's, and the job that server's and that credential's."""
+        assert self._lock is not None  # noqa: S101 - who runs it has it
+        self._db.run("bind", (base_url, identity))
+        key, steps = self._written = self._count()
+        marks = self._lock.mark(f"{key} {steps}")
+        self._db.run("set_place", (place_of(self.path), marks))
+
+    def recent(self, now: float, window: float, most: int) -> list[float]:
+        """Ages in seconds of the requests, `most` at most, that the server may still count.
+
+        A slot ends one window after its answer. The clock may have been set back since.
+        """
+        ages = []
+        for sent_at, ended_at in self._db.rows("recent", (most,)):
+            age = now - (min(now, sent_at + _ANSWER) if ended_at is None else ended_at)
+            if abs(age) < window:
+                ages.append(max(0.0, age))
+        return ages
 
     def claim(self, after: int, count: int) -> list[Chunk]:
         """The next chunks that are planned, with an id above `after`."""
         event_id = self.header().event_id
-        with reading(self.path):
-            return [
-                Chunk(
-                    id=number,
-                    content=_content(event_id, message, context),
-                    recipients=unpack(packed),
-                    resent=bool(resent),
-                )
-                for number, message, context, packed, resent in self._db.rows(
-                    "claim", (after, count)
-                )
-            ]
+        return [*self._each(lambda row: _chunk(event_id, row), "claim", (after, count))]
 
     def sending(self, chunk: int, at: float) -> None:
         """A request of this chunk may leave from now on."""
+        self._check_place()
         if self._db.run("sending", (at, chunk)).rowcount != 1:
             raise JournalError(f"chunk {chunk} of {self.path} is not planned any more")
+
+    def _check_place(self) -> None:
+        """What this process has written is in the file that its path names."""
+        if self._written is None or self._lock is None:
+            return
+        self._lock.check_place()
+        (key, steps), found = self._written, self._count()
+        if found[0] != key or found[1] < steps:
+            raise moved_away(self.path)
 
     def settle(self, step: Step) -> None:
         """A request of a chunk has ended, or did not leave."""
         if self._db.run("settle", asdict(step)).rowcount != 1:
+            if self._written is not None:  # this process has made it `sending`, in that file
+                raise moved_away(self.path)
             raise JournalError(f"chunk {step.chunk} of {self.path} has ended already")
 
     def split(self, chunk: int, parts: Iterable[tuple[str, ...]]) -> None:
@@ -203,13 +335,23 @@ class Journal:
         reason = "the process ended while the request was on its way"
         return self._db.run("orphans", {"reason": reason}).rowcount
 
+    def doubt(self) -> int:
+        """Chunks that are planned by this file, and may have left by another, are unknown now."""
+        reason = "the journal was an older copy, or torn; the request may have been made since"
+        return self._db.run("doubt", {"reason": reason}).rowcount
+
     def resend_unknown(self) -> int:
         """Unknown chunks are planned again; how many."""
         return self._db.run("resend_unknown").rowcount
 
-    def leave_unknown(self) -> int:
+    def leave_unknown(self, at: float) -> int:
         """Unknown chunks stay so by the user's word, and those that wait to be sent again."""
-        return self._db.run("leave_unknown").rowcount
+        return self._db.run("leave_unknown", (at,)).rowcount
+
+    def left_at(self) -> float | None:
+        """When the user said so last; None: never."""
+        (at,) = self._db.run("left_at").fetchone()
+        return None if at is None else float(at)
 
     def begin_run(self, run: Run) -> int:
         """A process begins; the number of the run."""
@@ -254,68 +396,50 @@ class Journal:
         if row is None:
             raise damaged(self.path)
         names = ("source", "event_id", "planned_at", "complete", "people", "duplicates",
-                 "differing", "invalid", "chunks", "texts", "digest", "base_url")  # fmt: skip
+                 "differing", "invalid", "chunks", "texts", "digest", "key", "base_url", "identity",
+                 "place", "marked")  # fmt: skip
         values = dict(zip(names, row, strict=True))
-        return Header(**values | {"complete": bool(values["complete"])})
+        flags = {name: bool(values[name]) for name in ("complete", "marked")}
+        return Header(**values | flags)
 
     def records(self) -> Iterator[ChunkRecord]:
         """Every chunk, in order."""
-        with reading(self.path):
-            for number, state, people, requests, throttled, *rest in self._db.rows("records"):
-                sent_at, ended_at, error, reason, left_alone, resent = rest
-                yield ChunkRecord(
-                    id=number,
-                    state=State(state),
-                    people=people,
-                    requests=requests,
-                    throttled=throttled,
-                    sent_at=sent_at,
-                    ended_at=ended_at,
-                    error=error,
-                    reason=reason,
-                    left_alone=bool(left_alone),
-                    resent=bool(resent),
-                )
+        return self._each(_record, "records")
 
     def totals(self) -> list[tuple[State, bool, int, int, int, int]]:
         """Rows of (state, left alone, chunks, people, requests, answers 429)."""
-        with reading(self.path):
-            rows = self._db.rows("totals")
-            return [(State(state), bool(left), *rest) for state, left, *rest in rows]
+        return [*self._each(lambda row: (State(row[0]), bool(row[1]), *row[2:]), "totals")]
 
     def recipients(self) -> Iterator[tuple[int, tuple[str, ...]]]:
         """Whom each chunk is for, in the order of `records`."""
-        with reading(self.path):
-            for number, packed in self._db.rows("recipients"):
-                yield number, unpack(packed)
+        return self._each(lambda row: (row[0], unpack(row[1])), "recipients")
 
     def left_out(self) -> Iterator[LeftOut]:
         """The entries that are for nobody: all that are no address, then all duplicates."""
-        with reading(self.path):
-            for why, packed in self._db.rows("left_out"):
-                yield unpack_left_out(Left(why), packed)
+        return self._each(lambda row: unpack_left_out(Left(row[0]), row[1]), "left_out")
 
     def texts(self, count: int) -> list[tuple[Content, int]]:
         """The first texts of the job, each with how many people it is for."""
         event_id = self.header().event_id
-        with reading(self.path):
-            return [
-                (_content(event_id, message, context), people)
-                for message, context, people in self._db.rows("texts", (count,))
-            ]
+        rows = self._each(lambda row: (_content(event_id, *row[:2]), row[2]), "texts", (count,))
+        return [*rows]
 
     def runs(self) -> list[Run]:
         """The processes that worked on it."""
-        names = ("id", "pid", "host", "began_at", "ended_at", "ended", "budget", "per")
-        return [Run(**dict(zip(names, row, strict=True))) for row in self._db.rows("runs")]
+        return [*self._each(_run, "runs")]
 
     def events(self) -> list[Event]:
         """What made it wait."""
-        with reading(self.path):
-            return [
-                Event(at=at, incident=Incident(incident), seconds=seconds, reason=reason)
-                for at, incident, seconds, reason in self._db.rows("events")
-            ]
+        return [*self._each(_event, "events")]
+
+    def _each(
+        self, make: Callable[[tuple[Any, ...]], T], name: str, values: Any = ()
+    ) -> Iterator[T]:
+        """What is made of each row; what nothing can be made of is damage."""
+        for row in self._db.rows(name, values):
+            with reading(self.path):
+                made = make(row)
+            yield made
 
 
 def pack(addresses: Iterable[str]) -> bytes:
@@ -341,6 +465,33 @@ def unpack_left_out(why: Left, packed: bytes) -> LeftOut:
     return LeftOut(why=why, lines=[*accumulate(steps)], reasons=reasons, entries=entries)
 
 
+def _chunk(event_id: str | None, row: tuple[Any, ...]) -> Chunk:
+    number, message, context, packed, resent = row
+    return Chunk(
+        id=number,
+        content=_content(event_id, message, context),
+        recipients=unpack(packed),
+        resent=bool(resent),
+    )
+
+
+def _record(row: tuple[Any, ...]) -> ChunkRecord:
+    names = ("id", "state", "people", "requests", "throttled", "sent_at", "ended_at", "error",
+             "reason", "left_at", "resent")  # fmt: skip
+    values = dict(zip(names, row, strict=True))
+    return ChunkRecord(**values | {"state": State(values["state"]), "resent": bool(row[-1])})
+
+
+def _run(row: tuple[Any, ...]) -> Run:
+    names = ("id", "pid", "host", "began_at", "ended_at", "ended", "budget", "per")
+    return Run(**dict(zip(names, row, strict=True)))
+
+
+def _event(row: tuple[Any, ...]) -> Event:
+    at, incident, seconds, reason = row
+    return Event(at=at, incident=Incident(incident), seconds=seconds, reason=reason)
+
+
 def _content(event_id: str | None, message: str, context: str | None) -> Content:
     found: Mapping[str, Any] | None = None if context is None else json.loads(context)
     return Content(event_id=event_id, message=message, context=found)
@@ -348,17 +499,31 @@ def _content(event_id: str | None, message: str, context: str | None) -> Content
 
 def _make_way(path: str) -> None:
     """Remove a journal whose planning broke off: nothing was ever sent from it."""
-    if not Path(path).exists():
+    try:
+        kind = os.stat(path).st_mode
+    except OSError:
+        if os.path.lexists(path):
+            raise JournalError(f"{path} leads nowhere; name another file") from None
         return
-    # A process that was killed as it made the file has left an empty one.
-    complete = Path(path).stat().st_size > 0 and _is_complete(path)
+    if stat.S_ISDIR(kind):
+        raise JournalError(f"{path} is a folder; name a file in it")
+    if not stat.S_ISREG(kind):
+        raise JournalError(f"{path} is no regular file; it was left untouched: name another file")
+    if not os.path.getsize(path):
+        raise JournalError(
+            f"{path} is an empty file, and not surely a plan that broke off; remove it, or name"
+            " another file"
+        )
+    journal = Journal(Database.connect(path))
+    try:
+        journal._lock = Lock.take(path)
+        complete = journal.header().complete
+    except BaseException:
+        journal.close()
+        raise
     if complete:
+        journal.close()
         raise JournalError(
             f"{path} holds a job already: go on with it (resume), or name another file"
         )
-    remove(path)
-
-
-def _is_complete(path: str) -> bool:
-    with Journal.look(path) as journal:
-        return journal.header().complete
+    journal.discard()

@@ -14,7 +14,12 @@ CREATE TABLE job (
     chunks INTEGER NOT NULL,
     texts INTEGER NOT NULL,
     digest TEXT NOT NULL,
+    key TEXT NOT NULL,
     base_url TEXT,
+    identity TEXT,
+    place TEXT,
+    marked INTEGER NOT NULL DEFAULT 0,
+    steps INTEGER NOT NULL DEFAULT 0,
     wish TEXT NOT NULL DEFAULT 'run',
     wished_at REAL NOT NULL DEFAULT 0
 );
@@ -34,9 +39,10 @@ CREATE TABLE chunk (
     ended_at REAL,
     error TEXT,
     reason TEXT,
-    left_alone INTEGER NOT NULL DEFAULT 0,
+    left_at REAL,
     resent INTEGER NOT NULL DEFAULT 0,
-    parent INTEGER REFERENCES chunk
+    parent INTEGER REFERENCES chunk,
+    steps INTEGER NOT NULL DEFAULT 0
 );
 -- Apart from their chunk: a change of its state must not write 5 kB of addresses again.
 CREATE TABLE address (
@@ -66,10 +72,19 @@ CREATE TABLE event (
     reason TEXT NOT NULL
 );
 
+-- name: count_steps
+-- Each change of a chunk is counted in the chunk and in the job, which stand on different pages: in
+-- pages of different moments the sums differ.
+CREATE TRIGGER count_steps AFTER UPDATE OF state, left_at ON chunk
+BEGIN
+    UPDATE chunk SET steps = steps + 1 WHERE id = new.id;
+    UPDATE job SET steps = steps + 1;
+END;
+
 -- name: add_job
 INSERT INTO job (id, source, event_id, planned_at, complete, people, duplicates, differing, invalid,
-                 chunks, texts, digest)
-VALUES (1, :source, :event_id, :planned_at, 0, 0, 0, 0, 0, 0, 0, '');
+                 chunks, texts, digest, key)
+VALUES (1, :source, :event_id, :planned_at, 0, 0, 0, 0, 0, 0, 0, '', :key);
 
 -- name: add_content
 INSERT INTO content (id, message, context) VALUES (?, ?, ?);
@@ -90,11 +105,30 @@ UPDATE job SET complete = 1, people = :people, duplicates = :duplicates, differi
 
 -- name: header
 SELECT source, event_id, planned_at, complete, people, duplicates, differing, invalid, chunks,
-       texts, digest, base_url
+       texts, digest, key, base_url, identity, place, marked
 FROM job;
 
 -- name: bind
-UPDATE job SET base_url = ? WHERE base_url IS NULL;
+UPDATE job SET base_url = ?, identity = ?;
+
+-- name: set_place
+UPDATE job SET place = ?, marked = ?;
+
+-- name: steps
+SELECT key, steps FROM job;
+
+-- name: steps_of_chunks
+SELECT sum(steps) FROM chunk;
+
+-- name: people
+SELECT sum(people) FROM chunk WHERE state <> 'split';
+
+-- name: may_have_told
+SELECT EXISTS (SELECT 1 FROM chunk WHERE state <> 'planned' OR resent);
+
+-- name: recent
+SELECT sent_at, ended_at FROM chunk WHERE sent_at IS NOT NULL
+ORDER BY coalesce(ended_at, sent_at) DESC LIMIT ?;
 
 -- name: quick_check
 PRAGMA quick_check;
@@ -136,20 +170,26 @@ UPDATE chunk
 SET state = 'unknown', requests = requests + 1, error = 'OutcomeUnknown', reason = :reason
 WHERE state = 'sending';
 
+-- name: doubt
+UPDATE chunk SET state = 'unknown', error = 'OutcomeUnknown', reason = :reason
+WHERE state IN ('planned', 'sending');
+
 -- name: resend_unknown
-UPDATE chunk SET state = 'planned', resent = 1 WHERE state = 'unknown' AND NOT left_alone;
+UPDATE chunk SET state = 'planned', resent = 1 WHERE state = 'unknown' AND left_at IS NULL;
 
 -- name: leave_unknown
-UPDATE chunk SET state = 'unknown', left_alone = 1
-WHERE state = 'unknown' OR (state = 'planned' AND resent);
+UPDATE chunk SET state = 'unknown', left_at = ?
+WHERE left_at IS NULL AND (state = 'unknown' OR (state = 'planned' AND resent));
+
+-- name: left_at
+SELECT max(left_at) FROM chunk;
 
 -- name: totals
-SELECT state, left_alone, count(*), sum(people), sum(requests), sum(throttled)
-FROM chunk GROUP BY state, left_alone;
+SELECT state, left_at IS NOT NULL, count(*), sum(people), sum(requests), sum(throttled)
+FROM chunk GROUP BY 1, 2;
 
 -- name: records
-SELECT id, state, people, requests, throttled, sent_at, ended_at, error, reason, left_alone,
-       resent
+SELECT id, state, people, requests, throttled, sent_at, ended_at, error, reason, left_at, resent
 FROM chunk WHERE state <> 'split' ORDER BY id;
 
 -- name: recipients

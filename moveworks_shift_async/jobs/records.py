@@ -49,8 +49,16 @@ class Header:
     texts: int = 0
     #: SHA-256 of the settings, the texts and the recipients, in hexadecimal.
     digest: str = ""
-    #: The server of the first run; None before it.
+    #: Drawn by lot as the plan began; copies share it.
+    key: str = ""
+    #: The server of the last run; None before it.
     base_url: str | None = None
+    #: A digest of what stays the same of its credential; None before it.
+    identity: str | None = None
+    #: Device and number of the file as it was; None before it.
+    place: str | None = None
+    #: The file had a mark then (`lock`).
+    marked: bool = False
 
 
 @frozen(kw_only=True)
@@ -98,10 +106,15 @@ class ChunkRecord:
     ended_at: float | None
     error: str | None
     reason: str | None
-    #: The user has said that an unknown chunk shall stay as it is.
-    left_alone: bool
+    #: When the user said that an unknown chunk shall stay as it is; None: nobody did.
+    left_at: float | None
     #: The user has had an unknown chunk sent again: its people may have been told twice.
     resent: bool = False
+
+    @property
+    def left_alone(self) -> bool:
+        """The user has said that it shall stay unknown."""
+        return self.left_at is not None
 
     @property
     def waits_again(self) -> bool:
@@ -167,6 +180,17 @@ class Run:
     #: Requests in a window that it could use, and the window's seconds.
     budget: int
     per: float
+
+
+class Stray(enum.Enum):
+    """Why a file may not be what the job was last run from."""
+
+    #: Another file. Whether the job has gone on elsewhere, only the user can say.
+    COPY = enum.auto()
+    #: An older copy in its place: the job has surely gone on since it was made.
+    OLDER = enum.auto()
+    #: Pages of different moments.
+    TORN = enum.auto()
 
 
 class Wish(enum.StrEnum):

@@ -54,8 +54,6 @@ class Runner:
     #: Requests that isolating may still add.
     _isolate: int = 0
     _max_in_flight: int = 32
-    #: The server to tie the job to when somebody was told, or may have been.
-    _bind_to: str | None = None
     _clock: Clock = SYSTEM_CLOCK
     breaker: Breaker = field(factory=Breaker, init=False)
     #: Why it ends early, and the error that ended it, if one did.
@@ -65,7 +63,8 @@ class Runner:
     _queue: deque[Chunk] = field(factory=deque, init=False)
     _running: set[asyncio.Task[None]] = field(factory=set, init=False)
     #: The calls whose outcome is not known yet, with their tasks: they may still be taken back.
-    _calls: dict[Call, asyncio.Task[None]] = field(factory=dict, init=False)
+    #: None while a task takes its first steps.
+    _calls: dict[Call, asyncio.Task[None] | None] = field(factory=dict, init=False)
     _claimed: int = field(default=-1, init=False)
     _claiming: bool = field(default=False, init=False)
     _exhausted: bool = field(default=False, init=False)
@@ -114,7 +113,7 @@ class Runner:
         """Take back what waits for its turn."""
         for call, task in self._calls.items():
             call.withdrawn = why
-            if not call.in_flight:
+            if task is not None and not call.in_flight:
                 task.cancel()
         self._wake.set()
 
@@ -160,15 +159,19 @@ class Runner:
 
     def _start(self, tasks: asyncio.TaskGroup, chunk: Chunk) -> None:
         call = Call(priority="bulk", once=True)
-        task = tasks.create_task(self._send(chunk, call))
-        self._running.add(task)
-        self._calls[call] = task
+        self._calls[call] = None
         self.breaker.started()
+        task = tasks.create_task(self._send(chunk, call))
+        # An eager task has taken its first steps by now, and may even have ended.
+        if call in self._calls:
+            self._calls[call] = task
+        self._running.add(task)
         task.add_done_callback(partial(self._ended, chunk, call))
 
     def _ended(self, chunk: Chunk, call: Call, task: asyncio.Task[None]) -> None:
         self._running.discard(task)
-        if self._calls.pop(call, None) is not None:  # cancelled before its first step
+        if call in self._calls:  # cancelled before its first step
+            del self._calls[call]
             self._queue.appendleft(chunk)
         self._wake.set()
 
@@ -229,7 +232,7 @@ class Runner:
             reason=None if error is None else str(error),
         )
         try:
-            await self._scribe.do(partial(_write, step=step, parts=parts, bind_to=self._bind_to))
+            await self._scribe.do(partial(_write, step=step, parts=parts))
         except JournalError as full:
             self._unwritten.append((step, parts))
             self.stop(str(full), full)
@@ -262,9 +265,7 @@ class Runner:
         """What a full disk did not take may have room by now; else it stays `sending`."""
         for step, parts in self._unwritten:
             try:
-                await self._scribe.do(
-                    partial(_write, step=step, parts=parts, bind_to=self._bind_to)
-                )
+                await self._scribe.do(partial(_write, step=step, parts=parts))
             except JournalError:
                 self.tally.unwritten += 1
 
@@ -318,9 +319,7 @@ def _still_unknown(error: MoveworksError | None) -> MoveworksError:
     return OutcomeUnknown(f"an earlier request may have been processed; the last step: {error}")
 
 
-def _write(journal: Journal, step: Step, parts: Parts, bind_to: str | None) -> None:
+def _write(journal: Journal, step: Step, parts: Parts) -> None:
     journal.settle(step)
-    if bind_to is not None and step.state is not State.PLANNED:
-        journal.bind(bind_to)
     if parts:
         journal.split(step.chunk, parts)

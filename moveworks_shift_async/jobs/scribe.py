@@ -18,7 +18,6 @@ from typing import Any, TypeVar
 from attrs import define, field
 
 from .journal import Journal
-from .lock import Lock
 
 T = TypeVar("T")
 Work = tuple[Callable[[Journal], Any], "asyncio.Future[Any]"]
@@ -78,10 +77,7 @@ class Scribe:
     def _work(self, opened: asyncio.Future[None]) -> None:
         with contextlib.ExitStack() as stack:
             try:
-                with Journal.look(self._path) as found:  # what is none gets no lock beside it
-                    self.wished_at = found.wished_at()
-                stack.callback(Lock.take(self._path).release)
-                journal = Journal.open(self._path, verify=True)
+                journal, self.wished_at = Journal.take(self._path)
                 stack.callback(journal.close)
             except Exception as error:  # whatever it was, who waits must hear of it
                 self._tell([(opened, None, error)])

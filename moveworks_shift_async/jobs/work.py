@@ -15,7 +15,7 @@ from ..clock import Clock
 from ..errors import JobStopped, JournalError
 from .journal import Journal
 from .progress import JobProgress, Tally
-from .records import Run, State, Wish
+from .records import Run, State, Stray, Wish
 from .reporting.account import JobAccount, read_account
 from .runner import Runner
 from .scribe import Scribe
@@ -26,6 +26,20 @@ OnProgress = Callable[[JobProgress], object]
 # Seconds between two calls of `on_progress`. A bar that moves less often looks stuck.
 _TICK = 0.2
 
+_STRAYS = {
+    Stray.COPY: "{path} is not the file that the job was last run from: it is a copy, or was moved"
+    " to another disk. If the job has gone on in another file since, to go on here would tell"
+    " people twice; if it has not, go on",
+    Stray.OLDER: "{path} is an older copy that was put in the place of the journal: the job has"
+    " gone on since it was made. Put the newest file back; if there is none, go on, and all whom"
+    " this one calls not sent are unknown,",
+    Stray.TORN: "{path} holds parts of different moments: it was copied while it was written, or"
+    " its process was killed and the file {path}-journal beside it was left behind. Put that file"
+    " back, or another copy; if there is none, go on, and all whom this one calls not sent are"
+    " unknown,",
+}
+_MOVED = " with --moved (in Python: moved=True)"
+
 
 @frozen(kw_only=True)
 class _Begun:
@@ -34,8 +48,8 @@ class _Begun:
     tally: Tally
     #: Requests that isolating may still add.
     isolate: int
-    #: The server to tie the job to, if it has none yet.
-    bind_to: str | None
+    #: Ages in seconds of the requests that the server may still count.
+    recent: list[float]
     wish: Wish
 
 
@@ -49,6 +63,9 @@ class Work:
     on_progress: OnProgress | None
     #: Requests that isolating may have added by the end of the job.
     isolate: int
+    #: By the user's word the job has gone on in no other file, or with no other credential.
+    moved: bool = False
+    other_credential: bool = False
     _runner: Runner | None = field(default=None, init=False)
     #: Why it shall end; it may be asked for while the journal is still being read.
     _stopping: str | None = field(default=None, init=False)
@@ -72,23 +89,55 @@ class Work:
         self, journal: Journal, begin: Callable[[Journal], None], wished_at: float
     ) -> _Begun:
         """See that it is the right journal, and what there is to do."""
-        header, here = journal.header(), self.client.base_url
-        if header.base_url not in (None, here):
-            raise JournalError(
-                f"{self.path} is a job for {header.base_url}, and this client is for {here};"
-                f" go on with the base URL {header.base_url}"
-            )
+        self._check_file(journal)
+        self._check_client(journal)
         begin(journal)
+        header = journal.header()
+        journal.belong(self.client.base_url, self.client.identity(header.key))
         # What was wished of an earlier process is no wish of this one's, whatever the clock says.
         journal.forget_wish(wished_at)
         return _Begun(
             tally=_tally(journal, self.clock.now()),
             isolate=self.isolate - journal.isolated(),
-            bind_to=here if header.base_url is None else None,
+            recent=self._recent(journal),
             wish=journal.wish(),
         )
 
+    def _check_file(self, journal: Journal) -> None:
+        """It is the file that the job was last run from, or the user says that it shall be."""
+        stray = journal.strayed()
+        if stray is None:
+            return
+        if not self.moved:
+            raise JournalError(_STRAYS[stray].format(path=self.path) + _MOVED)
+        if stray is not Stray.COPY:
+            journal.orphans()
+            journal.doubt()
+
+    def _check_client(self, journal: Journal) -> None:
+        """Whoever told somebody of it, or may have, goes on with it: the same server and tenant."""
+        header, client = journal.header(), self.client
+        if header.base_url is None or not journal.may_have_told():
+            return
+        if header.base_url != client.base_url:
+            raise JournalError(
+                f"{self.path} is a job for {header.base_url}, and this client is for"
+                f" {client.base_url}; go on with the base URL {header.base_url}"
+            )
+        if header.identity != client.identity(header.key) and not self.other_credential:
+            raise JournalError(
+                f"{self.path} was begun with another credential (client id or API key), perhaps"
+                " another organisation's; go on with that one, or, if this one is right, with"
+                " --other-credential (in Python: other_credential=True)"
+            )
+
+    def _recent(self, journal: Journal) -> list[float]:
+        limit = self.client.rate_limit
+        return journal.recent(self.clock.utcnow().timestamp(), limit.per, limit.budget)
+
     async def _run(self, scribe: Scribe, begun: _Begun) -> None:
+        if begun.recent:
+            self.client.gate.observed(begun.recent)
         number = await scribe.do(lambda journal: journal.begin_run(self._entry()))
         self._runner = runner = Runner(
             self.client,
@@ -96,7 +145,6 @@ class Work:
             begun.tally,
             isolate=begun.isolate,
             max_in_flight=self.client.sender.max_in_flight,
-            bind_to=begun.bind_to,
             clock=self.clock,
         )
         runner.obey(begun.wish)

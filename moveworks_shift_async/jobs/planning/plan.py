@@ -8,17 +8,15 @@ import uuid
 from collections.abc import AsyncIterable, Callable, Iterable, Sequence
 from contextlib import AbstractContextManager
 from functools import partial
-from pathlib import Path
 from typing import Any, Protocol, TypeVar, runtime_checkable
 
 from attrs import define, field
 
-from ...errors import InvalidInput, JournalError
+from ...errors import InvalidInput
 from ...settings import RateLimit
 from ...sources import async_blocks_of, blocks_of, open_recipients
 from ...sources.given import Row
 from ...wire.moveworks import Content, Context
-from ..lock import Lock
 from ..paths import journal_path
 from ..threads import in_thread
 from .order import Order
@@ -147,7 +145,6 @@ class _Work:
     path: str
     order: Order
     stop: threading.Event = field(factory=threading.Event)
-    lock: Lock | None = None
     planner: Planner | None = None
     read_as: str = ""
 
@@ -167,8 +164,8 @@ class _Work:
         finally:
             # In the loop, for it takes some microseconds: a step more could be cancelled, when the
             # journal is complete and would have to be removed again.
-            if self.lock is not None:
-                self.lock.release()
+            if self.planner is not None:
+                self.planner.close()
         return planned
 
     @property
@@ -177,9 +174,6 @@ class _Work:
         return self.planner
 
     def _begin(self, name: str) -> None:
-        if Path(self.path).is_dir():
-            raise JournalError(f"{self.path} is a folder; name a file in it")
-        self.lock = Lock.take(self.path)
         self.planner = Planner.begin(self.path, self.order, name, stop=self.stop)
 
     def _read(self, source: AbstractContextManager[Source] | Iterable[Block]) -> None:

@@ -26,7 +26,6 @@ from ...errors import InvalidInput, JournalError, NotSent
 from ...sources.document import refuse
 from ...wire.moveworks import Content
 from ...words import plural
-from ..database import remove
 from ..journal import Journal
 from ..records import Header, Left
 from .groups import Cut, Groups, cut
@@ -72,7 +71,10 @@ class Planned:
 
 @define(eq=False, repr=False)
 class Planner:
-    """One plan being made. `feed` and `finish` it, or `abandon` it; nobody else has its journal."""
+    """One plan being made. `feed` and `finish` it, or `abandon` it; then `close` it.
+
+    Nobody else has its journal until then.
+    """
 
     path: str
     order: Order
@@ -104,8 +106,7 @@ class Planner:
             # The journal is first: it would take the other's empty file of the same name for a
             # plan that broke off, and remove it.
             journal = Journal.create(path, header)
-            undo.callback(remove, path)
-            undo.callback(journal.close)
+            undo.callback(journal.discard)
             rejects = Rejects.to(order.invalid_csv)
             undo.callback(rejects.remove)
             files = (nameless(_directory(path)) for _ in range(3))
@@ -145,7 +146,7 @@ class Planner:
                 self._unique.add(people, numbers)
 
     def finish(self) -> Planned:
-        """Find the duplicates, write the chunks, complete and close the journal."""
+        """Find the duplicates, write the chunks, and complete the journal."""
         if self._taken == self._rejects.count:
             raise self._nobody()
         if self.order.strict and self._rejects.count:
@@ -161,17 +162,19 @@ class Planner:
             self._duplicates.flush()
             self._go_on()
             header = self._complete(writer, answers)
-            self._journal.close()
             self._rejects.close()
         self._close_files()
         return Planned(header=header, rejects=self._rejects, differing_lines=tuple(lines))
 
     def abandon(self) -> None:
         """Leave nothing behind."""
-        self._journal.close()
-        remove(self.path)
+        self._journal.discard()
         self._rejects.remove()
         self._close_files()
+
+    def close(self) -> None:
+        """Let somebody else have the journal."""
+        self._journal.close()
 
     def _sort_out(self, block: Block, addresses: Sequence[str]) -> bytearray:
         """Which entries are addresses; the others are noted."""

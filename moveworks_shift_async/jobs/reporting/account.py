@@ -19,12 +19,13 @@ from ...clock import SYSTEM_CLOCK, Clock
 from ...errors import JournalError
 from ..journal import Journal
 from ..lock import is_free
-from ..records import ChunkRecord, Event, Header, Incident, Run, State, Wish
+from ..records import ChunkRecord, Event, Header, Incident, Run, State, Stray, Wish
 
 # Texts that an account shows: all of so many, else the first of them, for examples.
 _SHOWN, _EXAMPLES = 10, 3
 # Points of the timeline: more than a plot has pixels' columns for is of no use.
 POINTS = 1_000
+_DOUBTFUL = "the journal is an older copy, or torn; the request may have been made since"
 _ORPHANED = "the process ended while the request was on its way"
 
 
@@ -189,15 +190,19 @@ def standing(journal: Journal) -> Iterator[ChunkRecord]:
     """Every chunk as it stands for the account, in order.
 
     What waits to be sent again is as unknown as it was: a job that stops before it gets there must
-    not call its people not sent.
+    not call its people not sent. Nor may a file that surely says less than what was done.
     """
     runs = journal.runs()
-    gone = bool(runs) and not _may_run(journal.path, runs)
+    idle = not _may_run(journal.path, runs)
+    gone = idle and bool(runs)
+    doubtful = idle and journal.strayed() in (Stray.OLDER, Stray.TORN)
     for record in journal.records():
         if gone and record.state is State.SENDING:
             yield evolve(record, state=State.UNKNOWN, error="OutcomeUnknown", reason=_ORPHANED)
         elif record.waits_again:
             yield evolve(record, state=State.UNKNOWN)
+        elif doubtful and record.state is State.PLANNED:
+            yield evolve(record, state=State.UNKNOWN, error="OutcomeUnknown", reason=_DOUBTFUL)
         else:
             yield record
 

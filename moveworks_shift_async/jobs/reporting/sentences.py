@@ -141,7 +141,8 @@ def ways_for_unknown(account: JobAccount) -> tuple[Way, ...]:
         ),
         Way(
             command=f"{resume} skip",
-            means=f"Leaves {count} as they are. Nobody is told twice, and some may never be told.",
+            means=f"Leaves {count} as they are, for good: a later resend is refused. Nobody is told"
+            " twice, and some may never be told.",
         ),
     )
 
