@@ -343,5 +343,7 @@ class BulkSend(Coroutine[Any, Any, BulkReport]):
             if unfinished:
                 await asyncio.wait(unfinished)
             await self._entries.close()
+            while (addresses := await self._next_unsent()) is not None:
+                self._abandon(addresses)
         finally:
             self._account_for_rest()
