@@ -9,9 +9,9 @@ Theory of operation. The breaker hears how each request of a send has ended.
   not count: the gate has it in hand.
 
 For a stream an open breaker is the end. A job waits: a harmless request (`auth test`) asks ever
-more rarely whether the server is there. Once it answers, the breaker is half-open: one chunk at a
-time goes, until one is accepted, which closes the breaker. Three such chunks without a usable
-answer end the job, and so do two hours without a server.
+more rarely whether the server is there. Once it answers, or a request that left before is accepted,
+the breaker is half-open: one chunk at a time goes, until one is accepted, which closes the breaker.
+Three such chunks without a usable answer end the job, and so do two hours without a server.
 """
 
 from __future__ import annotations
@@ -115,7 +115,7 @@ class Breaker:
     def met(self, error: MoveworksError | None, now: float) -> None:
         """A chunk's request has ended."""
         if error is None:
-            self._close()
+            self._accepted()
         elif error.concerns is Concerns.EVERYBODY:
             self._give_up(error)
         elif _has_no_usable_answer(error):
@@ -129,7 +129,7 @@ class Breaker:
 
     def asked(self, error: MoveworksError | None, now: float) -> None:
         """The harmless question was answered, or not."""
-        if self.since is None:  # a request in flight was accepted meanwhile
+        if self.since is None or self.half_open:  # a request in flight was accepted meanwhile
             return
         if error is None or _somebody_is_there(error):
             self.half_open = True
@@ -138,6 +138,12 @@ class Breaker:
         else:
             self._questions += 1
             self.reason = str(error)
+
+    def _accepted(self) -> None:
+        if self.since is None or self._trying:
+            self._close()
+        else:  # it left before the others failed; whether the next is taken, one must show
+            self.half_open = True
 
     def _strike(self, error: MoveworksError, now: float) -> None:
         self._strikes += 1

@@ -231,14 +231,29 @@ def test_an_error_that_holds_for_all_ends_the_question_late_at_worst() -> None:
     assert breaker.given_up is error
 
 
-def test_an_answer_that_comes_late_changes_nothing() -> None:
-    """A request in flight was accepted while the question was on its way."""
+def test_what_left_before_and_is_accepted_lets_one_chunk_go_first() -> None:
+    """It shows that the server was there; a question that is answered later changes nothing."""
     breaker = opened()
     breaker.met(None, 1.0)
     for error in (None, AWAY, NotAuthenticated("401", status=401)):
         breaker.asked(error, 2.0)
-        assert (breaker.half_open, breaker.given_up, breaker.reason) == (False, None, "")
+        assert (breaker.half_open, breaker.given_up, breaker.since) == (True, None, 0.0)
+        assert (breaker.may_start(0), breaker.may_start(1)) == (True, False)
+    breaker.started()
+    breaker.met(None, 3.0)
+    assert breaker.closed
+    for error in (None, AWAY, NotAuthenticated("401", status=401)):
+        breaker.asked(error, 4.0)
         assert breaker.may_start(9)
+
+
+def test_what_left_before_closes_nothing_for_those_that_fail_after_it() -> None:
+    """Otherwise each late answer would let three more requests make people unknown."""
+    breaker = opened(UNKNOWN)
+    breaker.met(None, 1.0)
+    breaker.met(UNKNOWN, 1.0)
+    assert not breaker.may_start(0)
+    assert breaker.question_in() is not None
 
 
 def test_two_hours_without_a_server_are_enough() -> None:
@@ -309,6 +324,8 @@ def test_one_accepted_chunk_heals_everything(ends: list[str]) -> None:
     breaker = Breaker()
     for end in ends:
         breaker.met(ENDS[end](), 1.0)
+    breaker.asked(None, 2.0)
+    breaker.started()
     breaker.met(None, 2.0)
     assert breaker.may_start(31)
     assert breaker.question_in() is None
