@@ -230,6 +230,19 @@ async def test_the_first_ctrl_c_lets_the_requests_in_flight_end(
     assert not untold & slow.received().people.keys()
 
 
+async def test_ctrl_c_before_the_server_has_answered_tells_nobody(
+    slow: Sandbox, people: Callable[[int], str]
+) -> None:
+    """While the server is asked whether it is there."""
+    process = await start(*LEGACY, "--recipients", people(3), env=environment(slow))
+    await until(lambda: slow.stats().requests == 1)
+    process.send_signal(signal.SIGINT)
+    ended = await end(process)
+    assert (ended.code, ended.out) == (130, "")
+    assert ended.last == "Error: interrupted. This command sent nothing. Run it again."
+    assert not slow.received().people
+
+
 async def test_the_second_ctrl_c_cuts_them_and_they_are_unknown(slow: Sandbox) -> None:
     """The cut is at once, and who was in flight is neither told nor not told."""
     args = (*LEGACY, "--recipients", SAMPLE, "--yes", "--json", "--requests-per-minute", "2")
@@ -490,7 +503,7 @@ async def test_a_gate_of_its_own_is_used_where_none_can_be_shared(
         run(*send, env=environment(sandbox, XDG_STATE_HOME=str(taken), MOVEWORKS_GATE="none")),
     )
     assert (unwritable.code, asked.code, none.code) == (0, 2, 0)
-    assert "warning: " in unwritable.err
+    assert f"warning: {taken}/moveworks-shift cannot be made: Not a directory; " in unwritable.err
     assert "this command counts its requests alone" in unwritable.err
     assert "is no gate file" in asked.last
     assert "warning" not in none.err

@@ -35,7 +35,7 @@ def shared(settings: MoveworksSettings, *, adopts: bool) -> MoveworksSettings:
             if not adopts:
                 raise
             settings = evolve(settings, rate_limit=other.limit)
-    except (OSError, ConfigurationError) as error:
+    except ConfigurationError as error:
         if settings.gate is not None or isinstance(error, OtherLimit):
             raise
         note(
@@ -48,7 +48,10 @@ def shared(settings: MoveworksSettings, *, adopts: bool) -> MoveworksSettings:
 
 def _default(settings: MoveworksSettings) -> str:
     directory = state_directory() / "moveworks-shift"
-    directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+    try:
+        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise ConfigurationError(f"{directory} cannot be made: {error.strerror}") from None
     name = hashlib.sha256(settings.organisation.encode()).hexdigest()[:16]
     return str(directory / f"gate-{name}")
 

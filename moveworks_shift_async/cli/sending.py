@@ -56,10 +56,16 @@ async def deliver(letter: Letter, mailing: Mailing, settings: MoveworksSettings)
     """Send it and show how far it is. Ctrl-C stops it; the account is complete all the same."""
     client = MoveworksClient.of(settings)
     try:
-        await check_server(client, mailing.requests)
-    except MoveworksError as error:
+        try:
+            await check_server(client, mailing.requests)
+        except MoveworksError as error:
+            return Result(report=_untold(mailing, error), interrupted=False)
+        return await _delivered(letter, mailing, client)
+    finally:
         await client.close()
-        return Result(report=_untold(mailing, error), interrupted=False)
+
+
+async def _delivered(letter: Letter, mailing: Mailing, client: MoveworksClient) -> Result:
     bulk, view = letter.to(client, mailing), make_view()
     stopper = Stopper(bulk.stop, client.gate, view)
 
@@ -68,13 +74,12 @@ async def deliver(letter: Letter, mailing: Mailing, settings: MoveworksSettings)
             mailing.people,
             bulk.report,
             client.gate.snapshot(),
-            settings.rate_limit,
+            client.rate_limit,
             stopping=stopper.presses > 0,
         )
 
     with stopper.listening():
         cut = await _run(bulk, view, read)
-    await client.close()
     return Result(report=bulk.report, interrupted=cut or stopper.presses > 0)
 
 
