@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import io
 import json
 import math
@@ -23,12 +24,13 @@ from click.testing import CliRunner
 from pyarrow import parquet
 
 from moveworks_shift_async import __main__, errors
-from moveworks_shift_async.cli import demo, files, main, options, outcome, terminal
+from moveworks_shift_async.cli import demo, files, main, options, outcome, reaching, terminal
 from moveworks_shift_async.cli.failures import ExitCode, error_line, exit_code, stopped_line
 from moveworks_shift_async.cli.progress import read_progress
 from moveworks_shift_async.cli.recipients import Mailing, lines_of, rate
 from moveworks_shift_async.cli.sending import Result
 from moveworks_shift_async.cli.working import Worked, work
+from moveworks_shift_async.client import MoveworksClient
 from moveworks_shift_async.errors import MoveworksError, Outcome
 from moveworks_shift_async.jobs.job import Job
 from moveworks_shift_async.jobs.planning.rejects import InvalidLine
@@ -39,7 +41,8 @@ from moveworks_shift_async.jobs.reporting.sentences import headline, others
 from moveworks_shift_async.jobs.work import OnProgress
 from moveworks_shift_async.limits.window import GateSnapshot
 from moveworks_shift_async.models import BulkReport, ChunkOutcome, InvalidRecipient
-from moveworks_shift_async.settings import MoveworksSettings, RateLimit, Region
+from moveworks_shift_async.sandbox import Sandbox
+from moveworks_shift_async.settings import ApiKey, MoveworksSettings, RateLimit, Region
 from moveworks_shift_async.words import duration, one_line
 
 
@@ -378,9 +381,41 @@ async def test_a_servers_control_sequences_are_made_harmless(
     assert "no ?[2J[/red]" in captured.err
 
 
-async def _in_thread(args: list[str]) -> int:
-    import asyncio  # noqa: PLC0415 - a loop of its own runs in that thread
+async def test_waiting_for_the_limit_is_no_silence_of_the_server(
+    sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, capsys: Any
+) -> None:
+    """Commands at once may take the last slot from a question; it is asked when there is one."""
+    monkeypatch.setattr(reaching, "PATIENCE", 0.05)
+    async with MoveworksClient(
+        ApiKey(sandbox.api_key), base_url=sandbox.url, rate_limit=RateLimit(requests=1)
+    ) as client:
+        slot = await client.gate.acquire(math.inf, "normal")
+        asking = asyncio.create_task(reaching.ask(client))
+        err = ""
+        while "waiting for the rate limit" not in err:
+            await asyncio.sleep(0.01)
+            err += capsys.readouterr().err
+        monkeypatch.setattr(reaching, "PATIENCE", 60.0)
+        client.gate.release(slot, counted=False)
+        assert await asking == "Auth tested successfully"
+    assert sandbox.stats().requests == 1
 
+
+async def test_a_server_that_is_silent_is_named(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """It took the request and says nothing: that is no connection to rely on."""
+    monkeypatch.setattr(reaching, "PATIENCE", 0.2)
+    async with (
+        Sandbox(latency=600.0) as silent,
+        MoveworksClient(ApiKey(silent.api_key), base_url=silent.url) as client,
+    ):
+        host = silent.url.removeprefix("http://")
+        with pytest.raises(errors.ConnectionFailed, match=f"no answer from {host} within 0 s"):
+            await reaching.ask(client)
+
+
+async def _in_thread(args: list[str]) -> int:
     return await asyncio.to_thread(main.run, args)
 
 

@@ -57,7 +57,12 @@ async def _ask(client: MoveworksClient, host: str) -> str:
             async with asyncio.timeout(PATIENCE):
                 return await client.auth.test(once=True)
         except TimeoutError:
-            raise ConnectionFailed(f"no answer from {host} within {PATIENCE:.0f} s") from None
+            if not client.gate.snapshot().next_in:
+                raise ConnectionFailed(f"no answer from {host} within {PATIENCE:.0f} s") from None
+            # Other commands took what was free, so nothing has left yet.
+            note("waiting for the rate limit")
+            until = SYSTEM_CLOCK.now() + PATIENCE
+            continue
         except MoveworksError as error:
             failure = _nobody_told(error, host)
             if not _may_pass(error) or SYSTEM_CLOCK.now() + wait > until:
