@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from moveworks_shift_async.errors import (
     BadRequest,
     BadResponse,
+    Concerns,
     InvalidInput,
     MoveworksError,
     NotAllowed,
@@ -269,8 +270,12 @@ def test_the_token_request_as_a_form() -> None:
 
 
 def test_the_token_request_as_json() -> None:
-    """On request they go as JSON, the other documented form."""
-    request = token_request(ClientCredentials("an-id", "a&b=c %", token_request="json"))
+    """On request they go as JSON, the other documented form; the argument wins."""
+    credentials = ClientCredentials("an-id", "a&b=c %")
+    request = token_request(credentials, "json")
+    asked_for = ClientCredentials("an-id", "a&b=c %", token_request="json")
+    assert token_request(asked_for) == request
+    assert token_request(asked_for, "form") == token_request(credentials)
     assert (request.method, request.path) == ("POST", "/oauth/v1/token")
     assert request.headers == {"Content-Type": "application/json"}
     assert body_of(request) == CONTENT
@@ -293,6 +298,7 @@ SCHEDULED: list[tuple[bytes, str | None]] = [
     (b"\xef\xbb\xbf" + WRAPPED, "RECEIVED"),
     (b'{"status": "RECEIVED", "message": "Event received successfully"}', "RECEIVED"),
     (b'{"data": {"status": "RECEIVED", "new": [1]}, "newer": true}', "RECEIVED"),
+    (b'{"data": {"status": "RECEIVED"}, "error": false, "errors": [], "code": ""}', "RECEIVED"),
 ]
 #: What no document explains, though the status says yes.
 UNEXPLAINED: list[bytes] = [
@@ -406,8 +412,10 @@ def test_an_undocumented_success_is_unclear(
     status: int, parse: Callable[[Response], object]
 ) -> None:
     """What only 200, 201, 202, 204, a plain redirect or 4xx would say, no other status says."""
-    with pytest.raises(BadResponse, match=f"HTTP {status}"):
+    with pytest.raises(BadResponse, match=f"HTTP {status}") as caught:
         parse(answer(status, WRAPPED))
+    elsewhere = 300 <= status < 400
+    assert (caught.value.concerns is Concerns.EVERYBODY) == elsewhere
     with pytest.raises(BadResponse):
         parse_receipt(answer(status, WRAPPED), recipients=1)
 

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from moveworks_shift_async.errors import (
     BadRequest,
     BadResponse,
+    Concerns,
     InvalidInput,
     MoveworksError,
     NotAllowed,
@@ -473,8 +474,16 @@ def test_an_undocumented_success_is_unclear(
     status: int, parse: Callable[[Response], object]
 ) -> None:
     """Another 2xx, or 303, may have been processed, so it is neither accepted nor refused."""
-    with pytest.raises(BadResponse, match=f"HTTP {status}"):
+    with pytest.raises(BadResponse, match=f"HTTP {status}") as caught:
         parse(answer(status, envelope({"id": "m1"})))
+    assert (caught.value.concerns is Concerns.EVERYBODY) == (300 <= status < 400)
+
+
+def test_a_status_that_is_not_final_refuses_nothing() -> None:
+    """What an informational answer holds says nothing of the request."""
+    body = {"errors": [{"message": "no", "code": 4004}]}
+    with pytest.raises(BadResponse, match="HTTP 101"):
+        parse_message(answer(101, body))
 
 
 @pytest.mark.parametrize(

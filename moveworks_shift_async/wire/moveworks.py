@@ -218,7 +218,7 @@ def _state(response: Response) -> str | None:
     said = {str(level["status"]) for level in levels if is_filled(level.get("status"))}
     if said == {"RECEIVED"}:
         return "RECEIVED"
-    if said or any(is_filled(value) for level in levels for value in level.values()):
+    if any(is_filled(value) for level in levels for value in level.values()):
         raise undocumented(response, so=_TOLD_OR_NOT)
     return None
 
