@@ -28,7 +28,7 @@ from .attempt import Call
 from .batcher import Batcher, chunks
 from .breaker import STRIKES, Breaker
 from .clock import SYSTEM_CLOCK, Clock
-from .ending import ending_of, start
+from .ending import broken_off, ending_of, start
 from .entries import Entries
 from .errors import (
     InvalidInput,
@@ -92,7 +92,8 @@ class BulkSend(Coroutine[Any, Any, BulkReport]):
     tells nobody, and a `RuntimeWarning` says so. `report` is the account at any moment, also after
     a cancellation. Leaving the iteration early cancels what still runs; the account is complete
     when that has ended, at once with `contextlib.aclosing`. Whatever the recipients' own source
-    raises is raised when the chunks read before it have ended; an async generator is closed.
+    raises is raised when the chunks read before it have ended, and so is what a gate or a session
+    of the caller's raises that is no `Exception`. An async generator is closed.
     """
 
     _deliver: Deliver
@@ -109,7 +110,8 @@ class BulkSend(Coroutine[Any, Any, BulkReport]):
     _main: Coroutine[Any, Any, BulkReport] | None = field(default=None, init=False)
     #: Read after the halt, so never started.
     _unsent: list[Addresses] = field(factory=list, init=False)
-    _source_error: BaseException | None = field(default=None, init=False)
+    #: What a piece of the caller's has raised; raised again when all has ended.
+    _raised: BaseException | None = field(default=None, init=False)
     _count: int = field(default=0, init=False)
     _halted: str | None = field(default=None, init=False)
     _began: float | None = field(default=None, init=False)
@@ -214,8 +216,8 @@ class BulkSend(Coroutine[Any, Any, BulkReport]):
                 yield self._abandon(addresses)
         finally:
             await self._wind_up()
-        if self._source_error is not None:
-            raise self._source_error
+        if self._raised is not None:
+            raise self._raised
 
     def _begin(self) -> None:
         if self._began is not None:
@@ -247,7 +249,7 @@ class BulkSend(Coroutine[Any, Any, BulkReport]):
         await self._clock.sleep(0)
 
     def _break_off(self, error: BaseException, why: str) -> None:
-        self._source_error = error
+        self._raised = self._raised or error
         self._halted = self._halted or why
 
     def _start(self, addresses: Addresses) -> None:
@@ -285,9 +287,15 @@ class BulkSend(Coroutine[Any, Any, BulkReport]):
 
     def _settle(self, chunk: _Chunk, task: asyncio.Task[ChunkOutcome]) -> None:
         """Enter the chunk into the account, whatever ended its task."""
-        # A task that is cancelled before its first step never runs at all.
-        cancelled = task.cancelled()
-        self._enter(chunk, chunk.ended(error=self._never_sent()) if cancelled else task.result())
+        if task.cancelled():  # before its first step, so it never ran at all
+            outcome = chunk.ended(error=self._never_sent())
+        elif (raised := task.exception()) is not None:
+            self._raised = self._raised or raised
+            outcome = chunk.ended(error=broken_off(raised, sent=chunk.call.requests > 0))
+            self._halt(f"{type(raised).__name__} was raised under a request")
+        else:
+            outcome = task.result()
+        self._enter(chunk, outcome)
 
     def _enter(self, chunk: _Chunk, outcome: ChunkOutcome) -> ChunkOutcome:
         chunk.outcome = outcome

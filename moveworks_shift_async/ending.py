@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any, TypeVar
 
-from .errors import MoveworksError, OutcomeUnknown
+from .errors import MoveworksError, NotSent, OutcomeUnknown
 
 T = TypeVar("T")
 
@@ -49,3 +49,17 @@ async def ending_of(
         unknown = OutcomeUnknown(f"unexpected {type(defect).__name__} in this package")
         unknown.__cause__ = defect
         return None, unknown
+
+
+def broken_off(by: BaseException, *, sent: bool) -> MoveworksError:
+    """What is known after a delivery that something ended which no `except Exception` sees.
+
+    A piece of the caller's may raise it: his gate, his session, a test that is skipped.
+    """
+    kind = type(by).__name__
+    if sent:
+        error: MoveworksError = OutcomeUnknown(f"{kind} while a request was out; told or not told")
+    else:
+        error = NotSent(f"{kind} before anything was sent")
+    error.__cause__ = by
+    return error

@@ -26,7 +26,7 @@ from .addresses import address_fault
 from .attempt import Call
 from .batcher import CHUNK_SIZE
 from .clock import SYSTEM_CLOCK, Clock, Timer
-from .ending import ending_of, start
+from .ending import broken_off, ending_of, start
 from .errors import (
     ClientClosed,
     InvalidInput,
@@ -245,9 +245,19 @@ class LingeringBatcher:
             return tuple(entry.address for entry in chunk.values())
 
         delivery = self._deliver(group.content, recipients, call)
-        receipt, error = await ending_of(delivery, lambda: _CANCELLED)
-        # Without a slot nobody was taken; then it failed for all who are there by now.
-        self._tell(self._take(group) if chunk is None else chunk, call, receipt, error)
+
+        def there() -> dict[str, _Entry]:
+            """Without a slot nobody was taken; then it ended for all who are there by now."""
+            return self._take(group) if chunk is None else chunk
+
+        try:
+            receipt, error = await ending_of(delivery, lambda: _CANCELLED)
+        except GeneratorExit:  # the loop is gone, and with it all who waited
+            raise
+        except BaseException as raised:
+            self._tell(there(), call, None, broken_off(raised, sent=call.requests > 0))
+            raise
+        self._tell(there(), call, receipt, error)
 
     def _take(self, group: _Group) -> dict[str, _Entry]:
         """Whom the chunk is for; who is left is arranged for anew, behind the other groups."""

@@ -723,3 +723,31 @@ async def test_a_send_shows_how_far_it_is() -> None:
     await task
     assert repr(bulk) == "<BulkSend ended: accepted 700, rejected 500, unknown 0, not sent 0>"
     assert "example.com" not in repr(task)
+
+
+class Unseen(BaseException):
+    """No `except Exception` sees it."""
+
+
+@pytest.mark.parametrize("sent", [False, True])
+@pytest.mark.parametrize("error", [pytest.skip.Exception("no"), Group("g", [Unseen()]), Unseen()])
+async def test_what_a_gate_or_a_session_raises_ends_it_with_everybody_in_the_account(
+    sent: bool, error: BaseException
+) -> None:
+    """Unknown if a request may have left; the others are not sent, and the exception comes out."""
+
+    async def deliver(chunk: tuple[str, ...], call: Call) -> Receipt:
+        if "p0@example.com" in chunk:
+            return Receipt(status=200, state=None, recipients=len(chunk), attempts=1)
+        call.requests += sent
+        raise error
+
+    bulk = BulkSend(deliver, people(5000), 1)
+    with pytest.raises(type(error)) as raised:
+        await bulk
+    assert raised.value is error
+    report = bulk.report
+    assert (report.accepted, report.unknown, total(report)) == (500, 500 * sent, 5000)
+    failed = report.failures[0].error
+    assert failed is not None
+    assert failed.__cause__ is error

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import json
 from collections.abc import Callable
 from typing import Any
@@ -50,7 +51,7 @@ class Vendor:
         if self.error is not None and self.before_slot:
             raise self.error
         chunk = people()
-        call.attempts = 1
+        call.attempts = call.requests = 1
         self.chunks.append((content.message, chunk))
         await asyncio.sleep(0)
         if self.error is not None:
@@ -354,6 +355,33 @@ async def test_a_failure_is_in_everybodys_outcome(
     for task in tasks:
         assert (await task).outcome is outcome
         assert (await task).recipients == ("a@x.io", "b@x.io")
+
+
+class Unseen(BaseException):
+    """No `except Exception` sees it."""
+
+
+@pytest.mark.parametrize("before_slot", [False, True])
+async def test_what_a_gate_or_a_session_raises_is_in_everybodys_outcome(
+    clock: FakeClock, before_slot: bool
+) -> None:
+    """Nobody waits for ever, and the event loop hears of it."""
+    vendor = Vendor(error=Unseen(), before_slot=before_slot)
+    vendor.open.set()
+    heard = list[object]()
+    asyncio.get_running_loop().set_exception_handler(
+        lambda _, context: heard.append(context["exception"])
+    )
+    tasks = start(make(vendor, clock), "a@x.io", "b@x.io")
+    await clock.advance(1.0)
+    expected = Outcome.NOT_SENT if before_slot else Outcome.UNKNOWN
+    for task in tasks:
+        outcome = await task
+        assert outcome.outcome is expected
+        assert outcome.error is not None
+        assert outcome.error.__cause__ is vendor.error
+    gc.collect()
+    assert heard == [vendor.error]
 
 
 async def test_closing_flushes(clock: FakeClock) -> None:
