@@ -34,11 +34,10 @@ def _is_async(given: object) -> bool:
     return isinstance(given, AsyncIterable)
 
 
-def _taken_by_loops(given: object) -> bool:
-    kind = type(given)
-    return isinstance(given, (Iterable, AsyncIterable)) or (
-        hasattr(kind, "__getitem__") and not hasattr(kind, "__iter__")
-    )
+def is_iterable(given: object) -> bool:
+    """Whether a loop takes it, that is, `iter`."""
+    old_sequence = hasattr(type(given), "__getitem__") and not hasattr(type(given), "__iter__")
+    return isinstance(given, Iterable) or old_sequence
 
 
 @define(eq=False, repr=False)
@@ -54,7 +53,7 @@ class Entries:
     def __attrs_post_init__(self) -> None:
         if isinstance(self._given, (str, bytes)):
             raise InvalidInput("recipients must be an iterable of addresses, not one text")
-        if not _taken_by_loops(self._given):
+        if not (is_iterable(self._given) or _is_async(self._given)):
             raise InvalidInput("recipients must be an iterable or an async iterable of addresses")
         self.known = hasattr(type(self._given), "__len__") and not _is_async(self._given)
         if self.known:

@@ -252,6 +252,24 @@ async def test_what_was_passed_to_shift_is_what_is_sent(mocked_http: aioresponse
     assert body["addressed_users"] == {"ids": [], "emails": ["a@x.io"]}
 
 
+class Old:
+    """A sequence of the old kind, which loops take."""
+
+    def __getitem__(self, index: int) -> str:
+        return ["a@x.io"][index]
+
+
+async def test_a_send_takes_what_loops_take(mocked_http: aioresponses) -> None:
+    """As a bulk send does."""
+    mocked_http.post(LEGACY, status=204)
+    old: Any = Old()
+    async with MoveworksClient(ApiKey("key")) as client:
+        await client.messages.send("hi", old)
+        with pytest.raises(InvalidInput, match="list of addresses"):
+            await client.messages.send("hi", 5)  # type: ignore[arg-type]
+    assert json.loads(sent(mocked_http, "POST", LEGACY)["body"])["recipients"] == ["a@x.io"]
+
+
 async def test_bad_arguments_are_raised_where_they_are_awaited() -> None:
     """So one bad call among many that are gathered does not keep the others from being made."""
     async with (

@@ -10,6 +10,7 @@ from attrs import define, evolve, field, frozen
 
 from ..attempt import Call
 from ..bulk import BulkSend, Recipients
+from ..entries import is_iterable
 from ..errors import InvalidInput
 from ..limits.lanes import Priority, check_priority
 from ..models import Receipt
@@ -49,8 +50,8 @@ class Prepared:
             return cls(error)
 
 
-def _people(recipients: object) -> tuple[str, ...]:
-    if isinstance(recipients, (str, bytes)) or not isinstance(recipients, Iterable):
+def _people(recipients: Iterable[str]) -> tuple[str, ...]:
+    if isinstance(recipients, (str, bytes)) or not is_iterable(recipients):
         raise InvalidInput("recipients must be a list of addresses")
     return tuple(recipients)
 
