@@ -21,6 +21,12 @@ async def settle() -> None:
         await asyncio.sleep(0)
 
 
+async def until(holds: Callable[[], object]) -> None:
+    """Wait for what another task, thread or process makes true, however long it takes."""
+    while not holds():  # noqa: ASYNC110 - nobody can tell
+        await asyncio.sleep(0.001)
+
+
 @define(eq=False)
 class FakeTimer:
     """A timer of the fake clock."""

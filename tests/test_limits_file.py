@@ -33,7 +33,7 @@ from moveworks_shift_async.sandbox import Sandbox
 from moveworks_shift_async.settings import moveworks_from_env
 
 from .commands import HANG, spawn
-from .fakes import FakeClock, settle
+from .fakes import FakeClock, settle, until
 
 WINDOW = 10.0
 # What a slot outlives its answer by, and a look more.
@@ -779,8 +779,7 @@ async def test_a_429_to_one_process_holds_the_other_back(path: str) -> None:
         sandbox.faults.script("send", "throttle")
         go(one)
         async with asyncio.timeout(HANG):
-            while not gate.snapshot().paused_for:  # noqa: ASYNC110 - another process makes it true
-                await asyncio.sleep(0.01)
+            await until(lambda: gate.snapshot().paused_for)
         go(other)
         await end(one, other)
         gate.leave(user)
@@ -804,10 +803,9 @@ async def test_a_killed_process_neither_stops_the_others_nor_keeps_its_slots(pat
         assert sandbox.stats().throttled == 0
         assert sandbox.stats().max_arrived_in_window <= 20
     gate, user = FileGate(path), User()
-    await asyncio.sleep(1.1)
     gate.join(user, f"{sandbox.url} {sandbox.api_key}", RateLimit(requests=20, per=1.0), 32)
-    await asyncio.sleep(1.1)
-    assert gate.snapshot().in_flight == gate.snapshot().used == 0
+    await until(lambda: gate.snapshot().used == 0)
+    assert gate.snapshot().in_flight == 0
     gate.leave(user)
 
 

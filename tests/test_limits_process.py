@@ -208,7 +208,7 @@ def test_threads_with_loops_of_their_own_share_one_gate() -> None:
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(timeout=20)
+        thread.join(timeout=60)
     starts.sort()
     assert len(starts) == 40
     assert all(late - early >= 0.05 for early, late in zip(starts, starts[10:], strict=False))
@@ -223,7 +223,7 @@ def test_a_loop_that_dies_with_waiters_blocks_nobody() -> None:
     dead.run_until_complete(asyncio.sleep(0))
     gate.release(slot, counted=True)
     dead.close()
-    asyncio.run(asyncio.wait_for(gate.acquire(), 5))
+    asyncio.run(asyncio.wait_for(gate.acquire(), 60))
     assert gate.snapshot().in_flight == 1
     with contextlib.suppress(Exception):
         waiter.get_coro().close()

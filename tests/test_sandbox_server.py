@@ -16,6 +16,8 @@ import pytest
 
 from moveworks_shift_async.sandbox import FaultOptions, Sandbox, Variants, digest
 
+from .fakes import FakeClock, until
+
 TEAM = "8a7644a3-7393-417c-8180-0328749562a0"
 
 
@@ -219,26 +221,35 @@ async def test_no_retry_after_by_default(http: aiohttp.ClientSession) -> None:
             assert "Retry-After" not in answer.headers
 
 
-async def test_latency_jitter_and_concurrency(http: aiohttp.ClientSession) -> None:
+async def test_latency_jitter_and_concurrency(
+    http: aiohttp.ClientSession, clock: FakeClock
+) -> None:
     """Requests wait for their answers at the same time, and the peak is counted."""
-    async with Sandbox(latency=0.1, jitter=0.02) as sandbox:
-        loop = asyncio.get_running_loop()
-        start = loop.time()
-        async with asyncio.TaskGroup() as group:
-            for _ in range(8):
-                group.create_task(send(http, sandbox))
-        assert 0.1 <= loop.time() - start < 0.6
+    async with (
+        Sandbox(latency=5.0, jitter=1.0, clock=clock) as sandbox,
+        asyncio.TaskGroup() as group,
+    ):
+        sending = [group.create_task(send(http, sandbox)) for _ in range(8)]
+        await until(lambda: clock.armed == 8)
+        assert sandbox.stats().requests == 0
+        await clock.advance(1.0)
+        await until(lambda: clock.armed == 16)
+        assert not any(task.done() for task in sending)
+        await clock.advance(5.0)
+        await asyncio.wait(sending)
+        assert {task.result()[0] for task in sending} == {200}
         assert sandbox.stats().max_concurrent == 8
 
 
 async def test_a_client_that_goes_during_the_latency_was_processed(
-    http: aiohttp.ClientSession,
+    http: aiohttp.ClientSession, clock: FakeClock
 ) -> None:
     """The decision comes before the wait: the record says processed, without a status."""
-    async with Sandbox(latency=5.0) as sandbox:
-        with pytest.raises(TimeoutError):
-            async with asyncio.timeout(0.1):
-                await send(http, sandbox)
+    async with Sandbox(latency=5.0, clock=clock) as sandbox:
+        sending = asyncio.create_task(send(http, sandbox))
+        await until(lambda: clock.armed)
+        sending.cancel()
+        await asyncio.wait([sending])
         (record,) = sandbox.received().requests
         assert (record.processed, record.status) == (True, None)
 
@@ -360,27 +371,32 @@ async def test_refused_connections(http: aiohttp.ClientSession) -> None:
         assert sandbox.stats().accepted == 2
 
 
-async def test_refuse_for_a_while(http: aiohttp.ClientSession) -> None:
+async def test_refuse_for_a_while(http: aiohttp.ClientSession, clock: FakeClock) -> None:
     """`refuse` ends by itself, waited for or ordered over HTTP."""
-    async with Sandbox() as sandbox:
-        waiting = asyncio.create_task(sandbox.refuse(0.1))
-        await asyncio.sleep(0.03)
+    async with Sandbox(clock=clock) as sandbox:
+        waiting = asyncio.create_task(sandbox.refuse(5.0))
+        await until(lambda: clock.armed == 1)
         assert await refused(sandbox)
+        await clock.advance(5.0)
         await waiting
         assert not await refused(sandbox)
-        assert await order(http, sandbox, "refuse", {"seconds": 0.1}) == 200
-        await asyncio.sleep(0.03)
+        assert await order(http, sandbox, "refuse", {"seconds": 5.0}) == 200
+        await until(lambda: clock.armed == 2)
         assert await refused(sandbox)
-        await asyncio.sleep(0.15)
-        assert not await refused(sandbox)
+        await clock.advance(5.0)
+        while await refused(sandbox):  # noqa: ASYNC110 - it begins to listen when it comes to it
+            await asyncio.sleep(0)
 
 
-async def test_a_request_in_hand_survives_the_refusal(http: aiohttp.ClientSession) -> None:
+async def test_a_request_in_hand_survives_the_refusal(
+    http: aiohttp.ClientSession, clock: FakeClock
+) -> None:
     """A request that is being served gets its answer, and its connection ends then."""
-    async with Sandbox(latency=0.1) as sandbox:
+    async with Sandbox(latency=5.0, clock=clock) as sandbox:
         sending = asyncio.create_task(send(http, sandbox))
-        await asyncio.sleep(0.05)
+        await until(lambda: clock.armed)
         await sandbox.stop_listening()
+        await clock.advance(5.0)
         assert (await sending)[0] == 200
         with pytest.raises(aiohttp.ClientConnectorError):
             await send(http, sandbox)
@@ -425,10 +441,11 @@ async def test_serve_forever() -> None:
     serving = asyncio.create_task(sandbox.serve_forever(lambda s: addresses.append(s.url)))
     quiet = Sandbox()
     silent = asyncio.create_task(quiet.serve_forever())
-    await asyncio.sleep(0.05)
+    await until(lambda: addresses and quiet.port)
     assert addresses == [sandbox.url]
     assert not await refused(sandbox)
-    assert not await refused(quiet)
+    while await refused(quiet):  # noqa: ASYNC110 - it has the port, and listens in a moment
+        await asyncio.sleep(0)
     for task in (serving, silent):
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
@@ -436,22 +453,20 @@ async def test_serve_forever() -> None:
     assert await refused(sandbox)
 
 
-async def test_it_closes_at_once_with_hanging_requests() -> None:
+async def test_it_closes_at_once_with_hanging_requests(clock: FakeClock) -> None:
     """Closing ends hanging requests and errands, and leaves no task and no open socket."""
     before = asyncio.all_tasks()
-    loop = asyncio.get_running_loop()
     async with aiohttp.ClientSession() as http:
-        async with Sandbox(latency=0.0) as sandbox:
+        async with Sandbox(clock=clock) as sandbox:
             sandbox.faults.script("send", "silence", "processed-then-silence")
             sandbox.refuse_soon(60)
-            hanging = []
-            await asyncio.sleep(0.02)
+            await until(lambda: clock.armed)
             await sandbox.start_listening()
-            for _ in range(2):
-                hanging.append(asyncio.create_task(send(http, sandbox)))
-                await asyncio.sleep(0.05)
-            start = loop.time()
-        assert loop.time() - start < 0.5
+            silent = asyncio.create_task(send(http, sandbox))
+            await until(lambda: sandbox.stats().requests == 1)
+            processed = asyncio.create_task(send(http, sandbox))
+            await until(lambda: sandbox.stats().accepted == 1)
+            hanging = [silent, processed]
         for task in hanging:
             with pytest.raises(aiohttp.ClientConnectionError):
                 await task
