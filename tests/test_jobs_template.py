@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+import tracemalloc
 from typing import Any
 
 import pytest
@@ -22,16 +23,36 @@ def told(message: str, *values: str, **options: Any) -> str:
 
 @given(st.text())
 def test_escaping_can_be_undone_and_leaves_no_markup(text: str) -> None:
-    """A browser reads back the same text, and none of the five characters is left."""
+    """A browser reads back the same text, and none of the seven characters is left."""
     escaped = escape_html(text)
     assert html.unescape(escaped) == text
-    assert not set("<>\"'") & set(escaped)
-    assert escaped.count("&") == sum(text.count(sign) for sign in "&<>\"'")
+    assert not set("<>\"'{}") & set(escaped)
+    assert escaped.count("&") == sum(text.count(sign) for sign in "&<>\"'{}")
 
 
-def test_the_five_characters_become_entities() -> None:
-    """Both quotes too: a value may stand in an attribute."""
-    assert escape_html("""&<>"'""") == "&amp;&lt;&gt;&quot;&#x27;"
+def test_the_vendors_markup_in_a_value_is_text() -> None:
+    """A person called `{{employee}}` is shown as such; unescaped, a value is markup."""
+    assert told("Hello {name}", "{{employee}}") == "Hello &#123;&#123;employee&#125;&#125;"
+    assert told("Hello {name}", "{{employee}}", escape=False) == "Hello {{employee}}"
+
+
+def test_no_text_is_made_to_be_refused() -> None:
+    """A column named often, with a long value, is an error before a gigabyte is put together."""
+    tracemalloc.start()
+    for template, context in (("{a}" * 10_000, None), ("Hi {a}", {"x": "{a}" * 10_000})):
+        with pytest.raises(InvalidInput, match=r"more than 20000 characters|too long") as error:
+            told(template, "x" * 100_000, context=context)
+        assert "xx" not in str(error.value)
+    with pytest.raises(InvalidInput, match="1100000 characters"):
+        told("x" * 1_100_000)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 100_000_000
+
+
+def test_the_characters_become_entities() -> None:
+    """Both quotes too: a value may stand in an attribute. Braces are the vendor's."""
+    assert escape_html("""&<>"'{}""") == "&amp;&lt;&gt;&quot;&#x27;&#123;&#125;"
 
 
 @given(st.lists(st.tuples(st.text(), NAMES, st.text()), min_size=1, max_size=4))

@@ -383,7 +383,7 @@ PEOPLE = "Name;Email\nJürgen Müller;j@x.io\nRenée Brontë;r@x.io\n"
         ("utf-32", "utf-32", "UTF-32 with BOM"),
         ("utf-16-le", "utf-16-le", "UTF-16 LE"),
         ("utf-16-be", "utf-16-be", "UTF-16 BE"),
-        ("cp1252", "cp1252", "cp1252"),
+        ("cp1252", "cp1252", "cp1252 (a guess)"),
     ],
 )
 def test_encodings(codec: str, encoding: str, words: str) -> None:

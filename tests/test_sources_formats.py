@@ -146,9 +146,9 @@ def test_texts_without_end_are_not_unpacked(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A small zip may hold any number of zeros."""
-    monkeypatch.setattr(workbook, "_MOST_TEXT", 100)
+    monkeypatch.setattr(workbook, "_MOST_PART", 100)
     path = book(tmp_path / "p.xlsx", People=[["Email"], ["a@x.io"]])
-    assert "its texts are too long" in refusal(path)
+    assert "its texts or styles are too long" in refusal(path)
 
 
 # --- Parquet ------------------------------------------------------------------------------
@@ -379,6 +379,13 @@ def test_the_drivers_words_are_repeated_where_they_tell_nothing(
     where = url.render_as_string(hide_password=False)
     message = refusal(where, query="select 1").removeprefix("sqlite://u:***@localhost")
     assert message == f": the database cannot be read: {said}"
+
+
+def test_a_password_that_is_missing_may_stand_elsewhere() -> None:
+    """Not only in a URL, which everybody sees who may see the processes."""
+    access = database._access("postgresql://u@localhost/d")
+    said = access._said(ValueError("fe_sendauth: no password supplied"), quiet=False)
+    assert "ValueError: it asks for a password; PostgreSQL's is taken from PGPASSWORD" in said
 
 
 def test_what_is_said_of_bad_data_is_not_repeated() -> None:

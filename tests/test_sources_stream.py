@@ -8,6 +8,7 @@ import io
 import json
 import os
 import sys
+import tempfile
 import threading
 import tracemalloc
 from collections.abc import AsyncIterator, Iterator
@@ -28,7 +29,6 @@ from moveworks_shift_async.sources import (
     jsontext,
     open_recipients,
     plaintext,
-    records,
     rows,
 )
 
@@ -38,7 +38,7 @@ from .gathering import error, gather, read
 @pytest.fixture(params=[1, 2, 3])
 def small(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> int:
     """Blocks of a few rows, so that boundaries fall everywhere."""
-    for module in (rows, records, plaintext):
+    for module in (rows, block):
         monkeypatch.setattr(module, "BLOCK_ROWS", request.param)
     monkeypatch.setattr(jsontext, "_WINDOW", request.param)
     return int(request.param)
@@ -326,12 +326,14 @@ def test_a_file_that_changes_meanwhile_is_an_error(tmp_path: Path) -> None:
 def test_standard_input_is_read_from_a_pipe(monkeypatch: pytest.MonkeyPatch) -> None:
     """What can be read only once is copied to a file of nobody else's."""
     seen: list[os.stat_result] = []
+    make = tempfile.TemporaryFile
 
-    def look(source: Any, copy: Any, length: int) -> None:
+    def look(**how: Any) -> Any:
+        copy = make(**how)
         seen.append(os.fstat(copy.fileno()))
-        copy.write(source.read())
+        return copy
 
-    monkeypatch.setattr("shutil.copyfileobj", look)
+    monkeypatch.setattr(tempfile, "TemporaryFile", look)
     reading, writing = os.pipe()
     os.write(writing, b"mail,n\na@x.io,1\n")
     os.close(writing)

@@ -25,6 +25,8 @@ def letter_options(command: F) -> F:
                help="CSV, JSON, Excel, Parquet, text; - is stdin."),
         option("--column", metavar="NAME",
                help="The column of the addresses, where it is not clear."),
+        option("--encoding", metavar="NAME",
+               help="The encoding of a text file that is not UTF-8, like cp1252."),
         option("--strict", is_flag=True,
                help="End with 3 before anything is sent if a row is no address. Without it such"
                     " rows are named and left out."),
@@ -39,7 +41,7 @@ def template_options(command: F) -> F:
                help="Instead of a message: one that names columns, like 'Hello {first_name}'."),
         option("--template-file", metavar="FILE", help="A UTF-8 file that holds the template."),
         option("--no-escape", is_flag=True,
-               help="Put values into a template as they are; they may be HTML."),
+               help="Put values into a template as they are: HTML and {{slots}} in them count."),
         option("--several", is_flag=True,
                help="Tell people each of their texts, not only the first."),
         option("--query", metavar="SQL",

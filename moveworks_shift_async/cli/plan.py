@@ -33,6 +33,7 @@ class Planning:
     words: Words
     recipients: str | None
     column: str | None
+    encoding: str | None = None
     query: str | None = None
     no_escape: bool = False
     several: bool = False
@@ -121,6 +122,7 @@ async def _plan(
             legacy=words.legacy,
             context=context,
             column=planning.column,
+            encoding=planning.encoding,
             query=planning.query,
             escape=not planning.no_escape,
             several=planning.several,

@@ -47,14 +47,20 @@ class Mailing:
         return NotAddresses.of(self.name, len(self.invalid), self.invalid)
 
 
-def load(path: str, column: str | None = None, *, name: str | None = None) -> Mailing:
+def load(
+    path: str,
+    column: str | None = None,
+    encoding: str | None = None,
+    *,
+    name: str | None = None,
+) -> Mailing:
     """Read and clean the recipients of a file, or of standard input for `-`.
 
     `InvalidInput` where nobody is left. `name` is for messages, if not as `path`.
     """
     entries: list[str] = []
     lines: list[int] = []
-    with open_recipients(path, column, name=name) as source:
+    with open_recipients(path, column, encoding=encoding, name=name) as source:
         for block in source.blocks():
             entries += block.entries
             lines += block.lines

@@ -41,6 +41,7 @@ class _Order:
     words: Words
     recipients: str | None
     column: str | None
+    encoding: str | None
     journal: str | None
     dry_run: bool
     strict: bool
@@ -63,6 +64,7 @@ class _Order:
             words=self.words,
             recipients=self.recipients,
             column=self.column,
+            encoding=self.encoding,
             strict=self.strict,
             requests_per_minute=self.requests_per_minute,
             share=self.share,
@@ -173,7 +175,7 @@ def _mailing(order: _Order) -> Mailing:
     """The file's people; with --test-to alone, its address. A bad test address fails here."""
     test = None if order.test_to is None else only(order.test_to)
     if order.recipients is not None:
-        return load(order.recipients, order.column)
+        return load(order.recipients, order.column, order.encoding)
     if test is None:
         raise InvalidInput("give --recipients FILE, or - for standard input")
     return test

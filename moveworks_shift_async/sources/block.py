@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import TypeVar
 
 from attrs import field, frozen
@@ -10,9 +10,11 @@ from attrs import field, frozen
 from .document import bare
 
 _T = TypeVar("_T")
-#: Rows in a block. Enough that the work a block costs is nothing a row, and small in memory
-#: even where a row has some thousand characters.
+#: Rows in a block. Enough that the work a block costs is nothing a row.
 BLOCK_ROWS = 2_048
+#: Characters of rows after which a block ends early, so that rows of any length are held in bounded
+#: memory: a cell of few characters takes twenty times as much.
+BLOCK_TEXT = 1 << 22
 
 
 @frozen(kw_only=True)
@@ -35,6 +37,8 @@ class Reading:
 
     format: str
     encoding: str | None = None
+    #: The first line that is not UTF-8, where the encoding is a guess.
+    guessed_at: int | None = None
     delimiter: str | None = None
     column: str | None = None
     #: 1 for the first; None where columns have no place.
@@ -49,6 +53,20 @@ class Reading:
     unit: str = "line"
     #: Names of columns asked for with their places in `header` -> the rows, once.
     blocks: Callable[[Mapping[str, int]], Iterator[Block]] = field(repr=False)
+
+
+def parts_of(items: Iterable[tuple[int, int, _T]]) -> Iterator[list[tuple[int, _T]]]:
+    """Cut items into parts of a block each; an item is its line, its size in characters, itself."""
+    part: list[tuple[int, _T]] = []
+    held = 0
+    for line, size, item in items:
+        part.append((line, item))
+        held += size
+        if len(part) == BLOCK_ROWS or held > BLOCK_TEXT:
+            yield part
+            part, held = [], 0
+    if part:
+        yield part
 
 
 def cells_of(rows: Sequence[Sequence[_T]], at: int) -> list[_T | None]:

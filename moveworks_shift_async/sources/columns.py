@@ -13,6 +13,8 @@ from .document import listed, looks_like_address, quoted, refuse
 _STANDARD = frozenset({"email", "emailaddress", "mail", "mailaddress"})
 #: Names that an address column may have on its own, beside every name with "mail" in it.
 _OTHERS = frozenset({"userprincipalname", "upn", "recipient", "recipients"})
+#: Columns that an error names at most.
+_LISTED = 10
 
 
 @frozen(kw_only=True)
@@ -115,9 +117,10 @@ def _wanted(columns: Columns, wanted: str) -> int:
             return found[0]
         raise _ambiguous(columns, found)
     width = max([len(columns.header or ()), *map(len, columns.rows)])
-    numbers = [str(at + 1) for at in range(width)]
-    if wanted.strip() in numbers:
-        return numbers.index(wanted.strip())
+    number = wanted.strip()
+    # No column has a number of more digits, and Python takes no number of a million.
+    if number.isascii() and number.isdecimal() and len(number) < 10 and 0 < int(number) <= width:
+        return int(number) - 1
     what = f"there is no column {quoted(wanted)}; {_there_are(columns)}"
     raise refuse(columns.name, columns.line, what, columns.unit)
 
@@ -125,7 +128,8 @@ def _wanted(columns: Columns, wanted: str) -> int:
 def _ambiguous(columns: Columns, found: list[int]) -> InvalidInput:
     names = columns.header or ()
     labels = [f"column {at + 1}" + (f" ({quoted(names[at])})" if at < len(names) else "")
-              for at in found]  # fmt: skip
+              for at in found[:_LISTED]]  # fmt: skip
+    labels += ["more"] * (len(found) > _LISTED)
     what = f"{' and '.join(labels)} could all be the address; choose one with --column"
     distinct = len({names[at] for at in found if at < len(names)}) == len(found)
     what = f"{what} {'NAME' if distinct else 'NUMBER'}"

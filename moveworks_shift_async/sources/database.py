@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from sqlalchemy import URL, CursorResult
 
 _URL = re.compile(r"[A-Za-z][A-Za-z0-9+_.-]*://")
+#: Where a password may stand, for in the URL of a command it shows in the list of processes.
+_ELSEWHERE = "PostgreSQL's is taken from PGPASSWORD or ~/.pgpass, or give the URL in a variable"
 #: Characters of what a driver says that are shown.
 _LONGEST = 300
 _T = TypeVar("_T")
@@ -87,6 +89,9 @@ class _Access:
     def _said(self, error: Exception, *, quiet: bool) -> str:
         cause = getattr(error, "orig", None) or error
         kind, text = type(cause).__name__, " ".join(str(cause).split())[:_LONGEST]
+        # The driver says so itself, in words that hold no secret.
+        if "password" in text.lower() and not self.url.password:
+            return f"the database cannot be read: {kind}: it asks for a password; {_ELSEWHERE}"
         secret = holds_address(text) or any(secret in text for secret in self.secrets)
         if quiet or secret or not text or type(error).__name__ == "DataError":
             return f"the database cannot be read: {kind}"

@@ -9,9 +9,12 @@ from __future__ import annotations
 import codecs
 import re
 from collections.abc import Iterator
-from io import FileIO
 
-from .document import refuse
+from attrs import frozen
+
+from ..errors import InvalidInput
+from .document import LONGEST_LINE, refuse
+from .opening import SteadyFile
 
 #: The first bytes of files that people pass by mistake, and what to tell them.
 _NOT_TEXT = (
@@ -41,8 +44,10 @@ _LEGACY = ["cp1252", "cp1250", "cp1251", "cp1253", "cp1254", "cp1255", "cp1256",
            "koi8_r", "mac_roman", "cp932", "euc_jp", "gb18030", "big5", "cp949"]  # fmt: skip
 #: Bytes looked at for UTF-16 and for control characters.
 _SAMPLE = 65_536
-#: Bytes of the lines that are not ASCII, for the guess: enough for it, and quick.
+#: Bytes around those that are not ASCII, for the guess: enough for it, and quick.
 _GUESS = 16_384
+#: How many of them before and after, to either side: a name, an address.
+_BESIDE = 60
 #: Bytes read and decoded at once.
 _CHUNK = 1 << 20
 _CONTROL = re.compile("[\x00-\x08\x0e-\x19\x1b-\x1f]")
@@ -50,52 +55,96 @@ _CONTROL = re.compile("[\x00-\x08\x0e-\x19\x1b-\x1f]")
 EXPORT = "export it as CSV (UTF-8) and pass that file"
 
 
-def encoding_of(file: FileIO, name: str) -> tuple[str, str]:
-    """Return the encoding as a Python codec name, and the first character that is no space.
+@frozen(kw_only=True)
+class Decoded:
+    """How the bytes of a file are read; the whole file was gone through, and is text in it."""
 
-    After it the whole file is known to be text in that encoding. "" for a file of spaces.
+    #: A Python codec name.
+    encoding: str
+    #: The first character that is no space; "" for a file of spaces.
+    first: str
+    #: The first line that is not UTF-8, where the encoding is a guess from the content.
+    guessed_at: int | None = None
+    #: The first line of more than `LONGEST_LINE` characters.
+    long_line: int | None = None
+
+
+@frozen(kw_only=True)
+class _Scan:
+    """What a walk through all of a file has found."""
+
+    first: str
+    #: Offset of the first byte that is wrong.
+    wrong: int | None = None
+    #: Offset after which a line is too long.
+    long: int | None = None
+
+
+def encoding_of(file: SteadyFile, wanted: str | None = None) -> Decoded:
+    """Tell how to read a file; `wanted` is the encoding that the caller names.
+
+    A byte order mark, UTF-8 and the zeros of UTF-16 are no guess: no other text has them by chance.
     """
     file.seek(0)
-    encoding = _marked(file.read(_SAMPLE), name) or "utf-8"
-    first, offset = _scan(file, name, encoding)
-    if offset is None:
-        return encoding, first
-    line = _line_of(file, offset)
-    if encoding != "utf-8":
+    encoding = _marked(file.read(_SAMPLE), file.title, wanted) or wanted or "utf-8"
+    scan = _scan(file, encoding)
+    if scan.wrong is None:
+        return _decoded(file, encoding, scan)
+    line = _line_of(file, scan.wrong)
+    if encoding != "utf-8" or wanted is not None:
         broken = f"a byte that is not {encoding}; save the file as UTF-8"
-        raise refuse(name, line, broken)
-    for guess in _guesses(file, name, line):
-        first, offset = _scan(file, name, guess)
-        if offset is None:
-            return guess, first
-    raise refuse(name, line, _binary("neither UTF-8 nor another known encoding"))
+        raise refuse(file.title, line, broken)
+    for guess in _guesses(file, line, scan.wrong):
+        scan = _scan(file, guess)
+        if scan.wrong is None:
+            return _decoded(file, guess, scan, line)
+    raise refuse(file.title, line, _binary("neither UTF-8 nor another known encoding"))
 
 
-def _marked(head: bytes, name: str) -> str | None:
+def _decoded(
+    file: SteadyFile, encoding: str, scan: _Scan, guessed_at: int | None = None
+) -> Decoded:
+    long = None if scan.long is None else _line_of(file, scan.long)
+    return Decoded(encoding=encoding, first=scan.first, guessed_at=guessed_at, long_line=long)
+
+
+def known_encoding(name: str) -> str:
+    """Return Python's name of an encoding; `InvalidInput` for what is none."""
+    try:
+        "".encode(name)  # raises for codecs that are not of text, too
+        return codecs.lookup(name).name
+    except (LookupError, ValueError):
+        what = "is no encoding; give one like utf-8, cp1252 or cp1250"
+        raise InvalidInput(f"{name[:40]!r} {what}") from None
+
+
+def _marked(head: bytes, name: str, wanted: str | None) -> str | None:
     """Tell the encoding where the first bytes show it, and refuse what shows to be no text."""
     for magic, kind in _NOT_TEXT:
         if head.startswith(magic):
             raise refuse(name, None, f"this is {kind}, not a text file; {EXPORT}")
     for mark, encoding in _MARKS:
         if head.startswith(mark):
+            if wanted is not None and not wanted.startswith(encoding.removesuffix("-sig")):
+                what = f"it begins with the mark of {encoding}, and is no {wanted}"
+                raise refuse(name, 1, f"{what}; leave out --encoding")
             return encoding
-    return _wide(head)
+    return None if wanted else _wide(head)
 
 
-def _chunks(file: FileIO) -> Iterator[bytes]:
+def _chunks(file: SteadyFile) -> Iterator[bytes]:
     file.seek(0)
     while chunk := file.read(_CHUNK):
         yield chunk
 
 
-def _scan(file: FileIO, name: str, encoding: str) -> tuple[str, int | None]:
-    """Decode it all and keep nothing: the first character that is no space, and the offset of
-    the first byte that is wrong.
+def _scan(file: SteadyFile, encoding: str) -> _Scan:
+    """Decode it all and keep nothing.
 
     A NUL is never text; a few other control characters are dirt, many are a binary file.
     """
     decoder = codecs.getincrementaldecoder(encoding)()
-    first, end = "", 0
+    first, end, run, long = "", 0, 0, None
     try:
         for chunk in _chunks(file):
             end += len(chunk)
@@ -103,13 +152,18 @@ def _scan(file: FileIO, name: str, encoding: str) -> tuple[str, int | None]:
             place = _control(text, beginning=end == len(chunk))
             if place >= 0:
                 line = _line_of(file, end - len(chunk)) + text.count("\n", 0, place)
-                raise refuse(name, line, _binary("control characters that no text file has"))
+                raise refuse(file.title, line, _binary("control characters that no text file has"))
             first = first or text.lstrip()[:1]
+            above = text.rfind("\n")
+            above = text.rfind("\r") if above < 0 else above
+            # A line that begins and ends in one chunk is never too long.
+            run = run + len(text) if above < 0 else len(text) - above - 1
+            long = end - len(chunk) if long is None and run > LONGEST_LINE else long
         decoder.decode(b"", final=True)
     except UnicodeDecodeError as error:
         # The decoder's own bytes end where the chunk does, and may begin in the one before.
-        return first, end - len(error.object) + error.start
-    return first, None
+        return _Scan(first=first, wrong=end - len(error.object) + error.start)
+    return _Scan(first=first, long=long)
 
 
 def _control(text: str, *, beginning: bool) -> int:
@@ -133,19 +187,21 @@ def _wide(sample: bytes) -> str | None:
     return None
 
 
-def _guesses(file: FileIO, name: str, line: int) -> Iterator[str]:
-    """Let charset-normalizer judge the lines that are not ASCII; only they tell anything."""
+def _guesses(file: SteadyFile, line: int, wrong: int) -> Iterator[str]:
+    """Let charset-normalizer judge what is not ASCII, from the first `wrong` byte on."""
     before = 0
     for chunk in _chunks(file):
         if (at := chunk.find(0)) >= 0:
-            raise refuse(name, _line_of(file, before + at), _binary("a NUL byte"))
+            raise refuse(file.title, _line_of(file, before + at), _binary("a NUL byte"))
         before += len(chunk)
     try:
         from charset_normalizer import from_bytes  # noqa: PLC0415  it is in the extra `cli`
     except ImportError:
-        what = "not UTF-8; save it as UTF-8, or install moveworks-shift-async[cli]"
-        raise refuse(name, line, f"{what} to read other encodings") from None
-    sample = _telling(file, before)
+        what = "not UTF-8; save it as UTF-8, name its encoding (--encoding)"
+        how = f"{what}, or install moveworks-shift-async[cli] to have it guessed"
+        raise refuse(file.title, line, how) from None
+    file.seek(max(wrong - _BESIDE, 0))
+    sample = _telling(file.read(64 * _GUESS))
     match = from_bytes(sample, cp_isolation=_LEGACY, threshold=0.5).best()
     candidates = [match.encoding, *match.could_be_from_charset] if match else []
     yield from ["cp1252"] * ("cp1252" in candidates)
@@ -153,19 +209,23 @@ def _guesses(file: FileIO, name: str, line: int) -> Iterator[str]:
     yield "cp1252"
 
 
-def _telling(file: FileIO, size: int) -> bytes:
-    """Return what the guess is made from: the first lines that are not ASCII, or the end."""
-    file.seek(0)
-    lines = re.findall(rb"[^\r\n]*[\x80-\xff][^\r\n]*", file.read(64 * _GUESS))
-    file.seek(max(size - _GUESS, 0))
-    return b"\n".join(lines)[:_GUESS] or file.read(_GUESS)
+def _telling(data: bytes) -> bytes:
+    """Return the words around the bytes that are not ASCII; only they tell anything."""
+    parts, size, end = [], 0, 0
+    for found in re.finditer(rb"[\x80-\xff]+", data):
+        parts.append(data[max(end, found.start() - _BESIDE) : found.end() + _BESIDE])
+        end = found.end() + _BESIDE
+        size += len(parts[-1])
+        if size > _GUESS:
+            break
+    return b"".join(parts)[:_GUESS]
 
 
 def _binary(what: str) -> str:
     return f"{what}; this looks like a binary file: {EXPORT}"
 
 
-def _line_of(file: FileIO, offset: int) -> int:
+def _line_of(file: SteadyFile, offset: int) -> int:
     line, left = 1, offset
     for chunk in _chunks(file):
         line += chunk.count(b"\n", 0, max(left, 0))

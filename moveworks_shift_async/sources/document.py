@@ -3,22 +3,26 @@
 from __future__ import annotations
 
 import io
-import os
 import re
 from collections.abc import Sequence
-from typing import TextIO
+from typing import TYPE_CHECKING, TextIO
 
 from attrs import field, frozen
 
 from ..errors import InvalidInput
 
+if TYPE_CHECKING:
+    from .decoding import Decoded
+    from .opening import SteadyFile
+
 #: Characters of the beginning that formats, headers and columns are found from.
 SAMPLE_TEXT = 400_000
-#: Bytes read from a file at once.
-_BUFFER = 1 << 18
+#: Characters that no line is longer than, where lines are read whole: 300,000 addresses.
+LONGEST_LINE = 1 << 23
 #: Characters that no address has outside quotes, and that separate addresses in lists.
 _OUTSIDE = r"\s@<>,;|\"()\[\]\\"
-_ADDRESS = re.compile(rf"[^{_OUTSIDE}]+@[^{_OUTSIDE}]+\.[^{_OUTSIDE}.]+")
+# The look-behind and the possessive quantifier keep the search linear in one long word.
+_ADDRESS = re.compile(rf"(?<![^{_OUTSIDE}])[^{_OUTSIDE}]++@[^{_OUTSIDE}]+\.[^{_OUTSIDE}.]+")
 _ANGLED = re.compile(r"[^<>]*<([^<>]*)>\s*")
 
 
@@ -26,14 +30,11 @@ _ANGLED = re.compile(r"[^<>]*<([^<>]*)>\s*")
 class Document:
     """A text file that was looked at from the front and not taken apart yet."""
 
-    name: str
-    encoding: str
     #: The column, key or 1-based column number the caller asked for.
     wanted: str | None
-    #: The first character that is no space.
-    first: str = field(repr=False)
-    #: An open, seekable file. Only one text read from it is good at a time: they share its place.
-    descriptor: int
+    decoded: Decoded
+    #: Only one text read from it is good at a time: they share its place.
+    file: SteadyFile = field(repr=False)
     #: Its beginning, line ends as they are.
     head: str = field(repr=False, init=False)
     #: True where `head` is all of it.
@@ -48,16 +49,20 @@ class Document:
     def _compare(self) -> bool:
         return len(self.head) < SAMPLE_TEXT
 
+    @property
+    def name(self) -> str:
+        """For messages."""
+        return self.file.title
+
     def text(self, newline: str | None) -> TextIO:
         """Read the whole text from its beginning; `newline` as in `open`."""
-        os.lseek(self.descriptor, 0, os.SEEK_SET)
-        return open(
-            self.descriptor,
-            encoding=self.encoding,
-            newline=newline,
-            buffering=_BUFFER,
-            closefd=False,
-        )
+        return io.TextIOWrapper(self.file.again(), encoding=self.decoded.encoding, newline=newline)
+
+    def check_lines(self) -> None:
+        """Raise `InvalidInput` if a line is too long to be held; for formats that hold lines."""
+        if self.decoded.long_line is not None:
+            what = f"a line of more than {LONGEST_LINE:,} characters; put each person on a line"
+            raise refuse(self.name, self.decoded.long_line, what)
 
     def head_lines(self) -> list[str]:
         """The lines of the beginning, without the one that the cut went through."""

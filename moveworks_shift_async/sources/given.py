@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterable, AsyncIterator, Iterable, Iterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterable, Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 
 from attrs import define, field
@@ -27,23 +27,45 @@ def blocks_of(
     """
     given = _Given(column=column, columns=columns)
     source = iter(rows)
+    if not hasattr(source, "__iter__"):  # which loops do not ask of an iterator
+        source = _each(source)
     while part := list(islice(source, BLOCK_ROWS)):
         yield given.block(part)
 
 
+def _each(rows: Iterator[Row]) -> Iterator[Row]:
+    while True:
+        try:
+            row = next(rows)
+        except StopIteration:
+            return
+        yield row
+
+
 async def async_blocks_of(
     rows: AsyncIterable[Row], column: str | None = None, columns: Sequence[str] = ()
-) -> AsyncIterator[Block]:
-    """Make blocks of rows that come in their own time; otherwise as `blocks_of`."""
+) -> AsyncGenerator[Block]:
+    """Make blocks of rows that come in their own time; otherwise as `blocks_of`.
+
+    Closed, it closes the generator that the rows come from.
+    """
     given = _Given(column=column, columns=columns)
+    source = aiter(rows)
     part: list[Row] = []
-    async for row in rows:
-        part.append(row)
-        if len(part) == BLOCK_ROWS:
+    try:
+        while True:
+            try:
+                part.append(await anext(source))
+            except StopAsyncIteration:
+                break
+            if len(part) == BLOCK_ROWS:
+                yield given.block(part)
+                part = []
+        if part:
             yield given.block(part)
-            part = []
-    if part:
-        yield given.block(part)
+    finally:
+        if isinstance(source, AsyncGenerator):
+            await source.aclose()
 
 
 @define(eq=False)

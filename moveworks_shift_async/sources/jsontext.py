@@ -20,14 +20,16 @@ _SPACE = re.compile(r"\s*")
 _COMMA = re.compile(r"\s*,")
 _DECODER = json.JSONDecoder()
 #: Characters read into the window at once, and those that no value is longer than.
-_WINDOW, _LONGEST = 1 << 16, 1 << 23
+_WINDOW, _LONGEST = 1 << 16, 1 << 20
 
 
-def line_values(document: Document) -> Iterator[tuple[int, Any]]:
-    """Decode one value a line."""
+def line_values(document: Document) -> Iterator[tuple[int, int, Any]]:
+    """Decode one value a line: its line, its characters, itself."""
     with document.text(None) as source:
         for number, raw in enumerate(source, 1):
             if line := raw.rstrip():
+                if len(line) > _LONGEST:
+                    raise _too_long(document.name, number)
                 try:
                     value, end = _DECODER.raw_decode(line)
                 except (ValueError, RecursionError):
@@ -35,7 +37,7 @@ def line_values(document: Document) -> Iterator[tuple[int, Any]]:
                 if end < len(line):
                     window = _Window(source=source, name=document.name, text=line, line=number)
                     value = _only(window)
-                yield number, value
+                yield number, len(line), value
 
 
 def _only(window: _Window) -> Any:
@@ -47,8 +49,8 @@ def _only(window: _Window) -> Any:
     return value
 
 
-def array_values(document: Document) -> Iterator[tuple[int, Any]]:
-    """Decode the array's values one by one."""
+def array_values(document: Document) -> Iterator[tuple[int, int, Any]]:
+    """Decode the array's values one by one: the line of each, its characters, itself."""
     with document.text(None) as source:
         window = _Window(source=source, name=document.name)
         window.skip()
@@ -57,7 +59,8 @@ def array_values(document: Document) -> Iterator[tuple[int, Any]]:
         while mark == ",":
             window.skip()
             line = window.lines()
-            yield line, window.value()
+            value = window.value()
+            yield line, window.taken, value
             mark = window.mark()
         if mark != "]" or window.skip():
             raise window.broken(window.at, "the array does not end where the file does")
@@ -76,6 +79,8 @@ class _Window:
     _counted: int = 0
     #: Characters of the first line that stood before `text`.
     _left: int = 0
+    #: Characters of the last value.
+    taken: int = 0
 
     def take(self) -> str:
         """Go past one character and return it."""
@@ -100,8 +105,10 @@ class _Window:
     def value(self, longest: int = _LONGEST) -> Any:
         """Decode the value that begins here and go past it."""
         while True:
+            begin = self.at
             try:
                 value, self.at = _DECODER.raw_decode(self.text, self.at)
+                self.taken = self.at - begin
             except json.JSONDecodeError as error:
                 wrong = error.pos - self.at  # for what is before it may go away
                 if len(self.text) - self.at < longest and self._more():
@@ -135,3 +142,9 @@ class _Window:
         self.text = self.text[self.at :] + more
         self.at = self._counted = 0
         return bool(more)
+
+
+def _too_long(name: str, line: int) -> InvalidInput:
+    return refuse(
+        name, line, f"a value of more than {_LONGEST:,} characters, too long for a person"
+    )

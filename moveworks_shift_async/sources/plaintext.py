@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Iterator
 from itertools import islice
 
-from .block import BLOCK_ROWS, Block, Reading
+from .block import Block, Reading, parts_of
 from .columns import names_an_address, plain
 from .document import Document, bare, looks_like_address, quoted, refuse
 
@@ -21,12 +21,13 @@ _ALONE = re.compile(r'([^\s,;"<>#][^\s,;"<>]*)\n?')
 def read_text(document: Document) -> Reading:
     """Take every piece of every line as an entry; `#` starts a comment line.
 
-    A line is in memory as a whole: a file of one line is, too.
+    A line is in memory as a whole.
     """
     column = _header(document)
     return Reading(
         format="text",
-        encoding=document.encoding,
+        encoding=document.decoded.encoding,
+        guessed_at=document.decoded.guessed_at,
         column=column,
         blocks=lambda _: _blocks(document, skip=column is not None),
     )
@@ -35,7 +36,7 @@ def read_text(document: Document) -> Reading:
 def _blocks(document: Document, *, skip: bool) -> Iterator[Block]:
     with document.text(None) as source:
         found = islice(_pieces(source), int(skip), None)
-        while part := list(islice(found, BLOCK_ROWS)):
+        for part in parts_of((line, len(piece), piece) for line, piece in found):
             lines, entries = zip(*part, strict=True)
             yield Block(lines=lines, entries=entries, values={})
 

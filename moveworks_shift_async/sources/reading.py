@@ -6,16 +6,15 @@ import json
 import os
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from io import FileIO
 from itertools import islice
 
 from ..errors import InvalidInput
 from .block import Reading
 from .columns import names_an_address
 from .database import is_url, read_query
-from .decoding import encoding_of
+from .decoding import encoding_of, known_encoding
 from .document import Document, refuse
-from .opening import name_of, opened
+from .opening import GoOn, SteadyFile, name_of, nothing, opened
 from .parquet import is_parquet, read_parquet
 from .plaintext import read_text
 from .records import read_json
@@ -33,53 +32,62 @@ def open_recipients(
     column: str | None = None,
     query: str | None = None,
     *,
+    encoding: str | None = None,
     name: str | None = None,
+    go_on: GoOn = nothing,
 ) -> Iterator[RecipientSource]:
     """Open recipients, whatever their format; nothing depends on a file's name.
 
     `where` is a path, `-` for standard input, or an SQLAlchemy URL with a `query` to run there.
-    `column` is the e-mail column's name, or its number, 1 for the first. `name` is for messages,
-    where another than `where` reads better. The format and the column are found from the
-    beginning; the rows are read when they are asked for, and never held together.
+    `column` is the e-mail column's name, or its number, 1 for the first. `encoding` is that of a
+    text file, where its bytes do not show it. `name` is for messages, where another than `where`
+    reads better. `go_on` is called between slices of the reading, and may raise to end it. The
+    format and the column are found from the beginning; the rows are read when they are asked for,
+    and never held together.
 
     Raises `InvalidInput` for what is empty, no text, broken or without a clear e-mail column;
     reading the rows raises it for what is wrong further down.
     """
+    encoding = None if encoding is None else known_encoding(encoding)
     with ExitStack() as stack:
         if isinstance(where, str) and is_url(where):
             shown, reading = read_query(where, query, column, stack)
-        elif query is not None:
-            raise InvalidInput(f"{name or name_of(where)}: a query needs a database URL")
+            _no_encoding(shown, encoding)
+            source = RecipientSource(name=shown, reading=reading, go_on=go_on)
         else:
             shown = name or name_of(where)
-            reading = _read(stack.enter_context(opened(where)), shown, column, stack)
-        source = RecipientSource(name=shown, reading=reading)
+            if query is not None:
+                raise InvalidInput(f"{shown}: a query needs a database URL")
+            file = stack.enter_context(opened(where, shown, go_on))
+            reading = _read(file, column, encoding, stack)
+            source = RecipientSource(name=shown, reading=reading, verify=file.verify, go_on=go_on)
         stack.callback(source.close)
         yield source
 
 
-def _read(file: FileIO, name: str, column: str | None, stack: ExitStack) -> Reading:
-    if is_parquet(file):
-        return read_parquet(file, name, column, stack)
-    if is_workbook(file):
-        return read_workbook(file, name, column, stack)
-    return _read_text(_document(file, name, column))
+def _read(file: SteadyFile, column: str | None, encoding: str | None, stack: ExitStack) -> Reading:
+    for is_one, read in ((is_parquet, read_parquet), (is_workbook, read_workbook)):
+        if is_one(file):
+            _no_encoding(file.title, encoding)
+            return read(file, column, stack)
+    decoded = encoding_of(file, encoding)
+    if not decoded.first:
+        raise refuse(file.title, None, "the file is empty: nobody to send to")
+    return _read_text(Document(wanted=column, decoded=decoded, file=file))
 
 
-def _document(file: FileIO, name: str, column: str | None) -> Document:
-    encoding, first = encoding_of(file, name)
-    if not first:
-        raise refuse(name, None, "the file is empty: nobody to send to")
-    return Document(
-        name=name, encoding=encoding, wanted=column, first=first, descriptor=file.fileno()
-    )
+def _no_encoding(name: str, encoding: str | None) -> None:
+    if encoding is not None:
+        raise refuse(name, None, "it says itself how its text is written; leave out --encoding")
 
 
 def _read_text(document: Document) -> Reading:
-    if document.first == "[":
+    if document.decoded.first == "[":
         return read_json(document, "json")
-    if document.first == "{" or (document.first == '"' and _json_strings(document)):
+    if document.decoded.first == "{" or (document.decoded.first == '"' and _json_strings(document)):
+        document.check_lines()
         return read_json(document, "jsonl")
+    document.check_lines()
     table = find_table(document)
     return read_text(document) if table is None else read_table(document, table)
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from itertools import chain, islice
+from collections.abc import Mapping, Sequence
+from itertools import chain
 from typing import Any
 
 from attrs import frozen
 
-from .block import BLOCK_ROWS, Block, Reading, entries_of
+from .block import Block, Reading, entries_of, parts_of
 from .cells import texts_of
 from .columns import Columns, find_column
 from .document import Document, quoted, refuse
@@ -17,8 +17,10 @@ from .jsontext import array_values, line_values
 #: Values looked at to find the key.
 SAMPLE_VALUES = 1_000
 
-#: Values, each with its line.
-Values = Iterable[tuple[int, Any]]
+#: Cells looked at.
+_SAMPLE_CELLS = 1_000_000
+#: Different keys that are looked at: as many as a worksheet has columns.
+_MOST_KEYS = 16_384
 
 
 @frozen(kw_only=True)
@@ -39,22 +41,20 @@ class Keys:
 def read_json(document: Document, form: str) -> Reading:
     """Read one value a line ("jsonl") or one array of values ("json")."""
     values = line_values(document) if form == "jsonl" else array_values(document)
-    sample = list(islice(values, SAMPLE_VALUES))
-    keys = find_keys(sample, name=document.name, wanted=document.wanted)
+    parts = parts_of(values)
+    first = next(parts, [])
+    keys = find_keys(first[:SAMPLE_VALUES], name=document.name, wanted=document.wanted)
     return Reading(
         format=form,
-        encoding=document.encoding,
+        encoding=document.decoded.encoding,
+        guessed_at=document.decoded.guessed_at,
         column=keys.address,
         header=keys.names,
         line=keys.line,
-        blocks=lambda places: _blocks(chain(sample, values), keys, places),
+        blocks=lambda places: (
+            block_of(part, keys, places) for part in chain([first] if first else [], parts)
+        ),
     )
-
-
-def _blocks(values: Values, keys: Keys, places: Mapping[str, int]) -> Iterator[Block]:
-    values = iter(values)
-    while part := list(islice(values, BLOCK_ROWS)):
-        yield block_of(part, keys, places)
 
 
 def find_keys(
@@ -71,8 +71,13 @@ def find_keys(
             raise refuse(name, None, what)
         return Keys(name=name, unit=unit, names=(), address=None, line=None)
     names = list(dict.fromkeys(key for _, value in objects for key in value if _is_text(key)))
-    rows = [[_text(value.get(key)) for key in names] for _, value in objects]
     line = objects[0][0]
+    if len(names) > _MOST_KEYS:
+        what = f"the first objects have {len(names):,} different keys; give all people the same"
+        raise refuse(name, line, what, unit)
+    # The first of them alone where there are very many: a sample takes memory for each key.
+    rows = [[_text(value.get(key)) for key in names]
+            for _, value in objects[: max(1, _SAMPLE_CELLS // (len(names) or 1))]]  # fmt: skip
     if _only_nested(objects) and not any("@" in cell for row in rows for cell in row):
         what = "no key holds addresses, and nested values are not read; put the address at the top"
         raise refuse(name, line, what, unit)

@@ -15,16 +15,23 @@ import io
 import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from itertools import accumulate, islice
+from itertools import accumulate, chain, islice
+from typing import TextIO
 
-from attrs import field, frozen
+from attrs import define, field, frozen
 
 from ..errors import InvalidInput
-from .block import BLOCK_ROWS, Block, cells_of, entries_of
+from .block import BLOCK_ROWS, BLOCK_TEXT, Block, cells_of, entries_of
 from .columns import names_an_address
 from .document import Document, looks_like_address, refuse
 
 Row = list[str]
+#: Rows taken from the parser at once, and characters that no so many rows may have.
+_DRAWN, _MOST_DRAWN = 64, 1 << 24
+#: Characters of lines read at once.
+_HINT = 1 << 16
+#: What ends the parsing of rows that are too long.
+_TOO_LONG = "rows too long"
 
 
 @frozen(kw_only=True)
@@ -98,13 +105,15 @@ class TableRows:
         """Yield some rows at a time, blank ones and the header too."""
         with self.document.text("") as source:
             source.read(self.table.start)
-            reader = csv.reader(source, delimiter=self.table.delimiter, strict=True,
+            feed = _Feed(source)
+            reader = csv.reader(chain.from_iterable(feed.batches()), strict=True,
+                                delimiter=self.table.delimiter,
                                 skipinitialspace=self.table.spaced)  # fmt: skip
             before, broken = 0, ""
             while not broken:
                 rows: list[Row] = []
                 try:
-                    rows.extend(islice(reader, BLOCK_ROWS))
+                    feed.draw(reader, rows)
                 except csv.Error as error:
                     broken = str(error)  # the rows above it are in the list, and come first
                 if not rows:
@@ -113,6 +122,9 @@ class TableRows:
                 flat = reader.line_num - before == len(rows)
                 yield _flat(rows, first) if flat else _tall(rows, first)
                 before = reader.line_num if not broken else before + sum(map(_height, rows))
+        if broken == _TOO_LONG:
+            what = f"rows of more than {_MOST_DRAWN:,} characters, perhaps an open quote"
+            raise refuse(self.document.name, self.table.first_line + before, what)
         if broken:
             raise self._unclosed(before, reader.line_num, broken)
 
@@ -123,6 +135,33 @@ class TableRows:
             text = "".join(islice(source, before, end))
         line = self.table.first_line + before + _bad_field(text, self.table.delimiter)
         return _unclosed(self.document, line, long="limit" in error)
+
+
+@define(eq=False, repr=False)
+class _Feed:
+    """The lines of a text for the parser, a list of them at a time, and how many characters."""
+
+    source: TextIO
+    #: Characters read since the last draw began, and since the block did.
+    drawn: int = 0
+    held: int = 0
+
+    def batches(self) -> Iterator[list[str]]:
+        """Yield lines. `csv.Error` if one draw takes too many of them."""
+        while lines := self.source.readlines(_HINT):
+            self.drawn += _HINT + len(lines[-1])
+            if self.drawn > _MOST_DRAWN:
+                raise csv.Error(_TOO_LONG)
+            yield lines
+
+    def draw(self, reader: Iterator[Row], rows: list[Row]) -> None:
+        """Add the rows of a block. After an error those before it are in `rows`."""
+        self.held = count = 0
+        while len(rows) == count < BLOCK_ROWS and self.held < BLOCK_TEXT:
+            self.drawn = 0
+            rows.extend(islice(reader, min(_DRAWN, BLOCK_ROWS - count)))
+            self.held += self.drawn
+            count += _DRAWN
 
 
 def is_filled(row: Row) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 from attrs import define, field
 
@@ -10,6 +10,7 @@ from ..errors import InvalidInput
 from .block import Block, Reading
 from .columns import template_column
 from .document import looks_like_address, quoted, refuse
+from .opening import CHANGED, nothing
 
 _FORMATS = {
     "csv": "CSV",
@@ -39,6 +40,10 @@ class RecipientSource:
     #: For messages: as the caller gave it; a database URL without its password and options.
     name: str
     reading: Reading
+    #: Raises where what is read was changed meanwhile.
+    _verify: Callable[[], None] = field(default=nothing, repr=False)
+    #: Called before each block; may raise.
+    _go_on: Callable[[], None] = field(default=nothing, repr=False)
     _count: int | None = None
     _taken: bool = False
     _closed: bool = field(default=False, repr=False)
@@ -76,9 +81,13 @@ class RecipientSource:
     def blocks(self, columns: Sequence[str] = ()) -> Iterator[Block]:
         """Read all rows, with the cells of `columns` beside the addresses; may be called once.
 
-        Raises `InvalidInput` at once for a column that is not there; while iterating, at the row
-        that cannot be read, and at the end if no entry looks like an address.
+        Raises `InvalidInput` at once for a column that is not there, or whose text would be a
+        guess; while iterating, at the row that cannot be read, and at the end if no entry looks
+        like an address.
         """
+        if columns and self.reading.guessed_at is not None:
+            taken = "texts take columns from it, and a wrong one would spoil them"
+            raise self._guess(self.reading.guessed_at, taken)
         places = {
             wanted: template_column(
                 wanted,
@@ -102,7 +111,8 @@ class RecipientSource:
         if self.delimiter is not None:
             parts.append(_DELIMITERS.get(self.delimiter, repr(self.delimiter)))
         if self.encoding is not None:
-            parts.append(_ENCODINGS.get(self.encoding, self.encoding))
+            guess = "" if self.reading.guessed_at is None else " (a guess)"
+            parts.append(_ENCODINGS.get(self.encoding, self.encoding) + guess)
         if self._count is not None:
             one, more = ("entry", "entries") if self.format == "text" else ("row", "rows")
             parts.append(f"{self._count:,} {one if self._count == 1 else more}")
@@ -121,16 +131,32 @@ class RecipientSource:
         failed: list[int] = []
         for block in self._read(blocks):
             count += len(block.lines)
+            if self.reading.guessed_at is not None:
+                self._check_ascii(block)
             if not anybody:
                 anybody = any(map(looks_like_address, block.entries))
                 failed = [*failed, *block.lines[:3]][:3]
             yield block
+        self._verify()
         self._count = count
         if not anybody:
             raise self._nobody(count, failed)
 
+    def _check_ascii(self, block: Block) -> None:
+        """No guess can hurt an address in ASCII; another may be another's."""
+        for line, entry in zip(block.lines, block.entries, strict=True):
+            if not entry.isascii():
+                raise self._guess(line, "this entry's letters depend on it")
+
+    def _guess(self, line: int, why: str) -> InvalidInput:
+        """Build the error for a guess that may do harm."""
+        what = f"not UTF-8; that it is {self.encoding} is a guess, and {why}"
+        fix = "name the encoding (--encoding cp1252 is western, cp1250 central European)"
+        return refuse(self.name, line, f"{what}: {fix}, or save the file as UTF-8")
+
     def _read(self, blocks: Iterator[Block]) -> Iterator[Block]:
         while True:
+            self._go_on()
             if self._closed:
                 raise InvalidInput(f"{self.name}: it was closed before all its rows were read")
             try:
@@ -138,8 +164,7 @@ class RecipientSource:
             except OSError as error:
                 raise InvalidInput(f"{self.name} cannot be read: {error.strerror}") from None
             except UnicodeDecodeError:
-                what = "it was changed while it was read; try again"
-                raise refuse(self.name, None, what) from None
+                raise refuse(self.name, None, CHANGED) from None
             if block is None:
                 return
             yield block

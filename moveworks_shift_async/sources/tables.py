@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 
 from .block import Reading
 from .columns import Columns, find_column, names_an_address, plain
-from .document import Document, looks_like_address, refuse
+from .document import SAMPLE_TEXT, Document, looks_like_address, refuse
 from .rows import Row, Table, TableRows, is_filled
 
 if TYPE_CHECKING:
@@ -51,12 +51,16 @@ def read_table(document: Document, table: Table) -> Reading:
     sample = [row for _, row in table.sample[top:]]
     if not sample:
         deque(rows.parts(), maxlen=0)  # a quote left open may hide the rows
+        if not document.whole:
+            what = f"this row and the next have more than {SAMPLE_TEXT:,} characters"
+            raise refuse(document.name, line, f"{what}; is it a table of people?")
         raise refuse(document.name, line, "a header and no rows below it: nobody to send to")
     at = find_column(Columns(name=document.name, wanted=document.wanted, header=header,
                              rows=sample, line=line))  # fmt: skip
     return Reading(
         format="tsv" if table.delimiter == "\t" else "csv",
-        encoding=document.encoding,
+        encoding=document.decoded.encoding,
+        guessed_at=document.decoded.guessed_at,
         delimiter=table.delimiter,
         column=header[at].strip() if header and at < len(header) else None,
         column_number=at + 1,

@@ -3,6 +3,9 @@
 openpyxl reads about 25,000 rows a second and holds little but the texts that cells share: a full
 sheet, a million rows, takes 220 MB. python-calamine is fifteen times as fast and takes 310 MB.
 People can be told at 1,000 a second, so memory decides.
+
+A few bytes of zip can become any number, so every part is read through `_Part`, which counts what
+it inflates to: since the last row, since the last text, or altogether.
 """
 
 from __future__ import annotations
@@ -12,61 +15,66 @@ import warnings
 import zipfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from io import FileIO
-from itertools import chain, islice
-from typing import TYPE_CHECKING, Any
+from itertools import chain
+from typing import IO, Any
+
+from attrs import define, frozen
 
 from ..errors import MoveworksError
-from .block import BLOCK_ROWS, Block, Reading, cells_of
+from .block import Block, Reading, parts_of
 from .cells import text_of, typed_block
 from .columns import Columns, find_column
 from .decoding import EXPORT
 from .document import refuse
-from .opening import again, missing
+from .opening import SteadyFile, missing
 from .tables import SAMPLE_ROWS, find_header
 
-if TYPE_CHECKING:
-    from openpyxl.workbook import Workbook
-
 _MAGIC = b"PK\x03\x04"
-#: Rows of a worksheet, Excel's own limit. A file may name higher ones, and each costs a turn.
-_MOST_ROWS = 1_048_576
-#: The worksheets, which are never in memory as a whole.
-_STREAMED = "xl/worksheets/"
-#: Bytes that all else may take when it is unpacked, most of it the texts that cells share; a few
-#: bytes of zip can become any number. Two million texts take a fifth.
-_MOST_TEXT = 1 << 29
+#: Rows and columns of a worksheet: Excel's own limits.
+_MOST_ROWS, _MOST_COLUMNS = 1_048_576, 16_384
+#: Cells that the column and the header are found from.
+_SAMPLE_CELLS = 1_000_000
+#: Bytes that a row or a shared text may take when it is unpacked; what is before the first one; and
+#: all shared texts together. In memory a row may take a hundred times as much.
+_MOST_ROW, _MOST_BEFORE, _MOST_TEXT = 1 << 20, 1 << 23, 1 << 28
+#: Shared texts: each takes some 70 bytes beside its letters.
+_MOST_TEXTS = 5_000_000
+#: Bytes and elements of every other part, most of it styles: Excel has 65,490 of them at most.
+_MOST_PART, _MOST_ELEMENTS = 1 << 24, 250_000
 
-_Row = tuple[int, Sequence[Any]]
+#: Row's number, and its cells by their column from 0 on; those that are there.
+_Row = tuple[int, Mapping[int, Any]]
 
 
-def is_workbook(file: FileIO) -> bool:
+def is_workbook(file: SteadyFile) -> bool:
     """Tell an Excel workbook from other zip archives, and from what is none."""
     file.seek(0)
     if file.read(len(_MAGIC)) != _MAGIC:
         return False
     try:
-        with zipfile.ZipFile(again(file)) as archive:
+        with zipfile.ZipFile(file.again()) as archive:
             return "xl/workbook.xml" in archive.namelist()
     except (zipfile.BadZipFile, ValueError, NotImplementedError):
         return False
 
 
-def read_workbook(file: FileIO, name: str, wanted: str | None, stack: ExitStack) -> Reading:
+def read_workbook(file: SteadyFile, wanted: str | None, stack: ExitStack) -> Reading:
     """Read the first worksheet that has rows."""
+    name = file.title
     with _broken(name):
-        book = _open(file, name)
-        stack.callback(book.close)
+        book = _open(file)
+        stack.callback(book.archive.close)
         sheet, rows = _first_rows(book)
-        sample = list(islice(rows, SAMPLE_ROWS))
-    if not sample:
+        parts = parts_of((line, _size(row), row) for line, row in rows)
+        first = next(parts, [])
+    if not first:
         raise refuse(name, None, "the workbook is empty: nobody to send to")
-    texts = [(line, [text_of(_day(cell)) or "" for cell in row]) for line, row in sample]
+    texts = _sample(first)
     place = find_header(texts, wanted)
     header = texts[place][1] if place is not None else None
     top = 0 if place is None else place + 1
     line = texts[max(top - 1, 0)][0]
-    if len(texts) == top:
+    if len(first) == top:
         raise refuse(name, line, "a header and no rows below it: nobody to send to", "row")
     at = find_column(Columns(name=name, wanted=wanted, header=header, line=line, unit="row",
                              rows=[row for _, row in texts[top:]]))  # fmt: skip
@@ -79,54 +87,230 @@ def read_workbook(file: FileIO, name: str, wanted: str | None, stack: ExitStack)
         header=[cell.strip() for cell in header or ()],
         line=line,
         unit="row",
-        blocks=lambda places: _blocks(chain(sample[top:], rows), name, column, at, places),
+        blocks=lambda places: _blocks(chain([first[top:]], parts), name, column, at, places),
     )
 
 
-def _open(file: FileIO, name: str) -> Workbook:
+@frozen
+class _Book:
+    """An open workbook."""
+
+    name: str
+    archive: _Archive
+    #: (title, name of its part) of each worksheet.
+    sheets: Sequence[tuple[str, str]]
+    #: What openpyxl needs to make values of cells.
+    parser: Any
+
+
+def _open(file: SteadyFile) -> _Book:
     try:
-        from openpyxl import load_workbook  # noqa: PLC0415  it is in the extra `sources`
+        import openpyxl  # noqa: F401, PLC0415  it is in the extra `sources`
+        from openpyxl.reader.excel import ExcelReader  # noqa: PLC0415
+        from openpyxl.styles.stylesheet import apply_stylesheet  # noqa: PLC0415
     except ImportError:
-        raise missing(name, "an Excel workbook", "openpyxl") from None
-    with zipfile.ZipFile(again(file)) as archive:
-        parts = [item for item in archive.infolist() if not item.filename.startswith(_STREAMED)]
-    if sum(part.file_size for part in parts) > _MOST_TEXT:
-        raise refuse(name, None, f"its texts are too long to be read at once; {EXPORT}")
-    return load_workbook(again(file), read_only=True, data_only=True, keep_links=False)
+        raise missing(file.title, "an Excel workbook", "openpyxl") from None
+    # Its steps one by one, for `load_workbook` reads more than is needed, without bounds.
+    reader: Any = ExcelReader(file.again(), read_only=True, data_only=True, keep_links=False)
+    reader.archive = archive = _Archive(file)
+    reader.read_manifest()
+    reader.read_workbook()
+    apply_stylesheet(archive, reader.wb)
+    sheets = [
+        (sheet.name, relation.target)
+        for sheet, relation in reader.parser.find_sheets()
+        if relation.target in reader.valid_files and "chart" not in relation.Type
+    ]
+    texts = _texts(archive, reader.package)
+    return _Book(file.title, archive, sheets, lambda part: _parser(part, texts, reader.wb))
 
 
-def _first_rows(book: Workbook) -> tuple[str | None, Iterator[_Row]]:
+def _parser(part: _Part, texts: list[str], book: Any) -> Any:
+    from openpyxl.worksheet._reader import WorkSheetParser  # noqa: PLC0415
+
+    return WorkSheetParser(
+        part, texts, data_only=True, epoch=book.epoch, date_formats=book._date_formats,
+        timedelta_formats=book._timedelta_formats,
+    )  # fmt: skip
+
+
+def _texts(archive: _Archive, package: Any) -> list[str]:
+    """Return the texts that cells share; not their pronunciation, which stands beside some."""
+    from openpyxl.xml.constants import SHARED_STRINGS, SHEET_MAIN_NS  # noqa: PLC0415
+    from openpyxl.xml.functions import iterparse  # noqa: PLC0415
+
+    texts: list[str] = []
+    item, run, letters = (f"{{{SHEET_MAIN_NS}}}{tag}" for tag in ("si", "r", "t"))
+    found = package.find(SHARED_STRINGS)
+    if found is None:
+        return texts
+    with archive.part(found.PartName[1:], _MOST_BEFORE, _MOST_TEXT) as part:
+        for _, node in iterparse(part):
+            if node.tag != item:
+                continue
+            parts = [node, *node.findall(run)]
+            text = "".join(part.findtext(letters) or "" for part in parts)
+            texts.append(text.replace("x005F_", ""))
+            node.clear()
+            part.allow(_MOST_ROW)
+            if len(texts) > _MOST_TEXTS:
+                raise part.too_much()
+    return texts
+
+
+@define(eq=False, repr=False)
+class _Part:
+    """A part of the workbook as a file, which ends in an error where it inflates to too much."""
+
+    _file: IO[bytes]
+    _archive: SteadyFile
+    #: Bytes that may come before the next `allow`, and in all.
+    _left: int
+    _most: int
+    #: Elements that may come in all; None for as many as there are.
+    _elements: int | None = None
+    #: The last row that was read.
+    row: int | None = None
+
+    def allow(self, size: int) -> None:
+        """Let so many bytes come from now on."""
+        self._left = size
+
+    def read(self, size: int = -1) -> bytes:
+        """Read some bytes, or all."""
+        if size < 0:
+            return b"".join(iter(lambda: self.read(1 << 16), b""))
+        self._archive.go_on()
+        data = self._file.read(size)
+        self._left -= len(data)
+        self._most -= len(data)
+        if self._elements is not None:
+            self._elements -= data.count(b"<")
+        if min(self._left, self._most, self._elements or 0) < 0:
+            raise self.too_much()
+        return data
+
+    def too_much(self) -> MoveworksError:
+        """Build the error that names the row above it."""
+        if self.row is not None:
+            what = f"the row below it has more than {_MOST_ROW:,} bytes; {EXPORT}"
+            return refuse(self._archive.title, self.row, what, "row")
+        return refuse(self._archive.title, None, f"its texts or styles are too long; {EXPORT}")
+
+    def __enter__(self) -> _Part:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._file.close()
+
+    close = __exit__
+
+
+class _Archive(zipfile.ZipFile):
+    """The parts of a workbook; `open` is for those that are read whole."""
+
+    def __init__(self, file: SteadyFile) -> None:
+        super().__init__(file.again())
+        self._steady = file
+
+    def part(self, name: str, left: int, most: int, elements: int | None = None) -> _Part:
+        """Open a part, of which `most` bytes may come."""
+        file = super().open(name)
+        return _Part(file, self._steady, left=left, most=most, elements=elements)
+
+    def open(self, name: Any, *_: Any, **__: Any) -> Any:
+        """Open a part for reading, as openpyxl does."""
+        return self.part(name, _MOST_PART, _MOST_PART, _MOST_ELEMENTS)
+
+
+def _first_rows(book: _Book) -> tuple[str | None, Iterator[_Row]]:
     """Return the sheet's name, where there are several, and its rows."""
-    for sheet in book.worksheets:
-        rows = _rows(sheet)
+    for title, path in book.sheets:
+        rows = _rows(book, path)
         first = next(rows, None)
         if first is not None:
-            return sheet.title if len(book.worksheets) > 1 else None, chain([first], rows)
+            return title if len(book.sheets) > 1 else None, chain([first], rows)
     return None, iter(())
 
 
-def _rows(sheet: Any) -> Iterator[_Row]:
+def _rows(book: _Book, path: str) -> Iterator[_Row]:
     """Yield the rows that are not blank, each with its number in the sheet."""
-    sheet.reset_dimensions()  # other programs write wrong ones
-    for number, row in enumerate(sheet.iter_rows(max_row=_MOST_ROWS, values_only=True), 1):
-        if any(cell is not None and cell != "" and not str(cell).isspace() for cell in row):
-            yield number, row
+    from openpyxl.worksheet._reader import DATA_TAG, ROW_TAG  # noqa: PLC0415
+    from openpyxl.xml.functions import iterparse  # noqa: PLC0415
+
+    with book.archive.part(path, _MOST_BEFORE, _MOST_BEFORE + _MOST_ROWS * _MOST_ROW) as part:
+        parser = book.parser(part)
+        for _, node in iterparse(part):
+            if node.tag == DATA_TAG:
+                return  # behind it are links and colours
+            if node.tag != ROW_TAG:
+                continue
+            above, (number, cells) = part.row or 0, parser.parse_row(node)
+            node.clear()
+            part.allow(_MOST_ROW)
+            part.row = number
+            row = {cell["column"] - 1: cell["value"] for cell in cells if _is_filled(cell["value"])}
+            _check(book.name, number, above, row)
+            if row:
+                yield number, row
+
+
+def _check(name: str, number: int, above: int, row: Mapping[int, Any]) -> None:
+    """Refuse what no worksheet can have; a reader that passed over it would lose people."""
+    if number <= above:
+        what = f"it comes below row {above}; {EXPORT}"
+    elif number > _MOST_ROWS:
+        what = f"a worksheet has {_MOST_ROWS:,} rows at most; {EXPORT}"
+    elif max(row, default=0) >= _MOST_COLUMNS:
+        what = f"more than {_MOST_COLUMNS:,} columns; {EXPORT}"
+    else:
+        return
+    raise refuse(name, number, what, "row")
+
+
+def _is_filled(cell: object) -> bool:
+    return cell is not None and cell != "" and not str(cell).isspace()
+
+
+def _size(row: Mapping[int, Any]) -> int:
+    """Count the characters of a row, as a text with separators would have them."""
+    return sum(len(cell) if isinstance(cell, str) else 8 for cell in row.values()) + 8 * len(row)
+
+
+def _sample(rows: Sequence[_Row]) -> list[tuple[int, list[str]]]:
+    """Return the first rows as rows of text."""
+    texts: list[tuple[int, list[str]]] = []
+    cells = 0
+    for line, row in rows[:SAMPLE_ROWS]:
+        width = max(row) + 1
+        cells += width
+        if cells > _SAMPLE_CELLS and texts:
+            break
+        texts.append((line, [text_of(_day(row.get(at))) or "" for at in range(width)]))
+    return texts
 
 
 def _blocks(
-    rows: Iterator[_Row], name: str, column: str | None, at: int, places: Mapping[str, int]
+    parts: Iterator[list[_Row]], name: str, column: str | None, at: int, places: Mapping[str, int]
 ) -> Iterator[Block]:
     while True:
         with _broken(name):
-            part = list(islice(rows, BLOCK_ROWS))
-        if not part:
+            part = next(parts, None)
+        if part is None:
             return
-        lines, found = zip(*part, strict=True)
+        if part:
+            yield _block(part, name, column, at, places)
 
-        def cells(place: int, rows: Sequence[Sequence[object]] = found) -> list[object]:
-            return [*map(_day, cells_of(rows, place))]
 
-        yield typed_block(lines, cells, name=name, column=column, at=at, places=places)
+def _block(
+    part: list[_Row], name: str, column: str | None, at: int, places: Mapping[str, int]
+) -> Block:
+    lines, rows = zip(*part, strict=True)
+
+    def cells(place: int) -> list[object]:
+        return [_day(row.get(place)) for row in rows]
+
+    return typed_block(lines, cells, name=name, column=column, at=at, places=places)
 
 
 def _day(cell: object) -> object:

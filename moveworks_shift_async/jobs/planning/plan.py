@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import threading
 import uuid
-from collections.abc import AsyncIterable, Callable, Iterable, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import AsyncGenerator, AsyncIterable, Callable, Coroutine, Iterable, Sequence
+from contextlib import AbstractContextManager, aclosing
 from functools import partial
 from typing import Any, Protocol, TypeVar, runtime_checkable
 
 from attrs import define, field
 
-from ...errors import InvalidInput
+from ...entries import is_iterable
+from ...errors import InvalidInput, NotSent
 from ...settings import RateLimit
 from ...sources import async_blocks_of, blocks_of, open_recipients
 from ...sources.given import Row
@@ -48,12 +50,12 @@ class Source(Protocol):
 
 
 #: Recipients: to be opened in a thread, or as blocks from anywhere.
-Blocks = AbstractContextManager[Source] | Iterable[Block] | AsyncIterable[Block]
+Blocks = AbstractContextManager[Source] | Iterable[Block] | AsyncGenerator[Block]
 #: A file, `-`, a database's URL, or rows: addresses, or mappings that hold one.
 Recipients = str | os.PathLike[str] | Iterable[Row] | AsyncIterable[Row]
 
 
-async def plan(
+def plan(
     journal: str | os.PathLike[str],
     source: Recipients,
     *,
@@ -66,10 +68,11 @@ async def plan(
     several: bool = False,
     column: str | None = None,
     query: str | None = None,
+    encoding: str | None = None,
     invalid_csv: str | os.PathLike[str] | None = None,
     strict: bool = False,
     rate_limit: RateLimit = RateLimit(),  # noqa: B008 - frozen
-) -> Plan:
+) -> Coroutine[Any, Any, Plan]:
     """Read, check and de-duplicate the recipients, cut the chunks, and write them to a journal.
 
     Nothing is sent. The journal is a new file; `JournalError` if it holds a job already. After any
@@ -77,14 +80,17 @@ async def plan(
     replaces. Needs the file's directory to hold three times the addresses for a while.
 
     `source` is a file (CSV, TSV, JSON, text, Parquet, Excel), `-` for standard input, an SQLAlchemy
-    URL with its `query`, or any iterable or async iterable of addresses or mappings. `column` names
-    the addresses where that is not clear. `event_id` names the event; `legacy=True` is the way
-    without one.
+    URL with its `query`, or any iterable or async iterable of addresses or mappings; a list is
+    copied now, and the context written down. `column` names the addresses where that is not clear.
+    `encoding` is that of a text file: one that is neither UTF-8 nor marked is guessed without it,
+    and refused where texts or addresses depend on the guess. `event_id` names the event;
+    `legacy=True` is the way without one.
 
     Give `message`, or a `template`: it and the context may name columns, like `Hello {first_name}`,
-    and values are escaped in the message unless `escape` is off. A person whose rows give different
-    texts gets the first of them, or each of them with `several`. `invalid_csv` names a new file for
-    the entries that are no address: line, reason, entry. `strict` raises `NotAddresses` if there is
+    and values are escaped in the message, braces too, unless `escape` is off. A person whose rows
+    give different texts gets the first of them, or each of them with `several`. `invalid_csv` names
+    a new file for the entries that are no address: line, reason, entry. `strict` raises
+    `NotAddresses` if there is
     one; then `invalid_csv` is left, and no journal. `rate_limit` is what the plan counts with.
     """
     if (event_id is None) is not legacy:
@@ -100,24 +106,32 @@ async def plan(
         strict=strict,
     )
     path = journal_path(journal)
-    blocks = _blocks(source, order, column, query)
     work = _Work(path, order)
-    planned = await work.all(blocks)
-    return _plan_of(path, planned, work.read_as, rate_limit)
-
-
-def _blocks(source: Recipients, order: Order, column: str | None, query: str | None) -> Blocks:
     if isinstance(source, (str, os.PathLike)):
-        return open_recipients(source, column=column, query=query)
-    if query is not None:
-        raise InvalidInput("a query needs a database's URL as the source")
+        blocks: Blocks = open_recipients(
+            source, column=column, query=query, encoding=encoding, go_on=work.go_on
+        )
+    elif query is not None or encoding is not None:
+        raise InvalidInput("a query needs a database's URL as the source, an encoding a file")
+    else:
+        blocks = _blocks(source, order, column)
+    return _planned(work, blocks, rate_limit)
+
+
+async def _planned(work: _Work, blocks: Blocks, rate_limit: RateLimit) -> Plan:
+    return _plan_of(work.path, await work.all(blocks), work.read_as, rate_limit)
+
+
+def _blocks(source: Iterable[Row] | AsyncIterable[Row], order: Order, column: str | None) -> Blocks:
     if isinstance(source, AsyncIterable):
         return async_blocks_of(source, column, order.columns)
-    if not isinstance(source, Iterable):
+    if not is_iterable(source):
         raise InvalidInput(
             f"the source must be a file, a URL or an iterable, not {type(source).__name__}"
         )
-    return blocks_of(source, column, order.columns)
+    # What becomes of a list meanwhile loses nobody.
+    rows = tuple(source) if hasattr(type(source), "__len__") else source
+    return blocks_of(rows, column, order.columns)
 
 
 def _plan_of(journal: str, planned: Planned, read_as: str, rate_limit: RateLimit) -> Plan:
@@ -151,10 +165,9 @@ class _Work:
     async def all(self, source: Blocks) -> Planned:
         """From the source to the journal, or to nothing."""
         try:
-            if isinstance(source, AsyncIterable):
+            if isinstance(source, AsyncGenerator):
                 await self._do(self._begin, _NAME)
-                async for block in source:
-                    await self._do(self._begun.feed, block)
+                await self._follow(source)
             else:
                 await self._do(self._read, source)
             planned = await self._do(self._begun.finish)
@@ -188,9 +201,29 @@ class _Work:
             self._feed(found.blocks(columns=self.order.columns))
             self.read_as = found.describe().removeprefix(f"{found.name}: ")
 
+    async def _follow(self, source: AsyncGenerator[Block]) -> None:
+        """All of a source that needs the loop."""
+        async with aclosing(source):
+            try:
+                async for block in source:
+                    await self._do(self._begun.feed, block)
+            except asyncio.CancelledError:
+                task = asyncio.current_task()
+                if task is None or task.cancelling():
+                    raise
+                raise InvalidInput(_CANCELLED) from None
+
     def _feed(self, blocks: Iterable[Block]) -> None:
-        for block in blocks:
-            self._begun.feed(block)
+        try:
+            for block in blocks:
+                self._begun.feed(block)
+        except asyncio.CancelledError:  # nobody can have cancelled a thread
+            raise InvalidInput(_CANCELLED) from None
+
+    def go_on(self) -> None:
+        """Raise `NotSent` if it was cancelled."""
+        if self.stop.is_set():
+            raise NotSent(f"the planning of {self.path} was stopped; nothing was sent")
 
     def _abandon(self) -> None:
         if self.planner is not None:
@@ -201,5 +234,6 @@ class _Work:
         return await in_thread(partial(step, *arguments), self.stop)
 
 
+_CANCELLED = "the recipients' own source was cancelled; nothing was planned"
 #: What plain blocks are called in messages.
 _NAME = "recipients"

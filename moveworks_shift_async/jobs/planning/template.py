@@ -6,7 +6,8 @@ slot and is left as it is, braces and all. Any other brace is an error; a messag
 writes `&#123;` or `&#125;`. What a value holds is never read as a template again.
 
 In the message a value is escaped, because the vendor reads the message as HTML: a name like
-`R&D <Ops>` would lose a part of itself or break the markup. In the context it is not: a slot is
+`R&D <Ops>` would lose a part of itself or break the markup, and one like `{{employee}}` would show
+a slot. Unescaped, a value is markup, slots included. In the context it is not: a slot is
 data, which the vendor's conversation may compare or look up as well as show, and `R&amp;D` is no
 department. Of the context only the strings that are values are templates, never keys.
 """
@@ -23,17 +24,29 @@ from attrs import field, frozen
 
 from ...errors import InvalidInput
 from ...sources.document import listed, quoted
-from ...wire.moveworks import check_message
+from ...wire.moveworks import MAX_MESSAGE, check_message
 
 
 def escape_html(text: str) -> str:
-    """`text` as the vendor's HTML shows it: & < > " and ' become entities."""
-    return html.escape(text, quote=True)
+    """`text` as the vendor's HTML shows it: & < > " ' and braces become entities."""
+    return html.escape(text, quote=True).translate(_BRACES)
+
+
+# Two of them begin a slot of the vendor's, which is filled in with somebody's data.
+_BRACES = str.maketrans({"{": "&#123;", "}": "&#125;"})
+
+
+# Characters of a text with its values, none of which is made to be refused: a message may hold
+# names of columns that are longer than the values, and slots in the context have no limit.
+_LONGEST = 1 << 20
 
 
 @frozen
 class Pieces:
     """One text, cut where columns stand in it."""
+
+    #: Where it is, for errors.
+    where: str
 
     #: A printf format with one `%s` a column.
     form: str = field(repr=False)
@@ -41,7 +54,14 @@ class Pieces:
     names: tuple[tuple[str, int], ...]
 
     def fill(self, values: Mapping[str, str]) -> str:
-        """The text with a value for each name."""
+        """The text with a value for each name; `InvalidInput` before it is made if it is too long.
+
+        A column may be named ten thousand times, and its value be a novel.
+        """
+        # Each `%s` and each doubled `%` of the form is longer than what it becomes.
+        size = len(self.form) + sum(len(values[name]) for name, _ in self.names)
+        if size > _LONGEST:
+            raise InvalidInput(f"{self.where} has more than {MAX_MESSAGE} characters")
         # %-formatting reads its format only, never the values.
         return self.form % tuple(values[name] for name, _ in self.names)
 
@@ -65,6 +85,8 @@ class Template:
     ) -> Template:
         """Raises `InvalidInput` that names the place of a brace that is no column."""
         check_message(message[:1] if isinstance(message, str) else message, context)
+        if len(message) > _LONGEST:
+            raise InvalidInput(f"the template has {len(message)} characters; that is too long")
         found: list[tuple[str, str]] = []
         pieces = _compile(message, "message", found)
         tree = _compile(context, "context", found)
@@ -112,7 +134,7 @@ def cut(text: str, where: str) -> Pieces:
             raise InvalidInput(f"{place}: no column's name in the braces; {_RULE}")
         form.append("%s")
         names.append((name, token.start() + 1))
-    return Pieces("".join(form), tuple(names))
+    return Pieces(where, "".join(form), tuple(names))
 
 
 _RULE = "write {column} for a column's value, {{slot}} for the vendor's own, &#123; for a brace"

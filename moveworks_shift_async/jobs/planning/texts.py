@@ -74,8 +74,8 @@ class Texts:
     def _render(self, row: Row, line: int) -> int:
         for name in missing(self._template.columns, row):
             raise refuse(self._source, line, f"no value in column {quoted(name)}")
-        message, context = self._template.render([value or "" for value in row])
         try:
+            message, context = self._template.render([value or "" for value in row])
             check_message(message, context)
         except InvalidInput as error:
             raise refuse(self._source, line, str(error)) from None
