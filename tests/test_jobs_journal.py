@@ -9,6 +9,7 @@ import sqlite3
 import stat
 import subprocess
 import sys
+import traceback
 from collections.abc import Callable
 from itertools import product
 from pathlib import Path
@@ -325,6 +326,89 @@ def test_addresses_pack_and_unpack() -> None:
     assert len(pack(people)) < 6000
 
 
+def test_what_the_server_may_still_count_is_given_as_ages(path: Path) -> None:
+    """From its answer; what a killed process left on its way as late as an answer could come."""
+    journal = Journal.open(plan(path, 5))
+    for chunk, sent_at, ended_at in ((0, 10.0, 20.0), (1, 100.0, 110.0), (2, 101.0, 130.0)):
+        journal.sending(chunk, sent_at)
+        journal.settle(evolve(step(chunk, State.ACCEPTED, requests=1), at=ended_at))
+    journal.sending(3, 60.0)
+    journal.orphans()
+    assert journal.recent(140.0, 60.0, 9) == [10.0, 30.0, 20.0]
+    assert journal.recent(140.0, 60.0, 1) == [10.0]
+    assert journal.recent(500.0, 60.0, 9) == []
+    journal.close()
+
+
+def test_a_clock_that_was_set_back_makes_no_age_negative(path: Path) -> None:
+    """A little, and it counts as now; by a day, and it counts no more: nobody waits for a day."""
+    journal = Journal.open(plan(path, 1))
+    journal.sending(0, 1_000.0)
+    journal.settle(evolve(step(0, State.ACCEPTED, requests=1), at=1_001.0))
+    assert journal.recent(990.0, 60.0, 9) == [0.0]
+    assert journal.recent(0.0, 60.0, 9) == []
+    journal.close()
+
+
+# --- names and files that are not ours ------------------------------------------------------
+
+
+@pytest.mark.parametrize("end", ["-journal", "-wal", "-shm", "-lock"])
+def test_a_name_that_belongs_to_another_journal_is_refused(path: Path, end: str) -> None:
+    """Whether that one is there or not, and whatever has the name now."""
+    plan(path)
+    with pytest.raises(JournalError, match="cannot be the name of a journal"):
+        plan(Path(f"{path}{end}"))
+    assert [file.name for file in path.parent.iterdir()] == ["job.journal"]
+
+
+@pytest.mark.parametrize("end", ["-journal", "-wal", "-shm"])
+@pytest.mark.parametrize("there", [True, False])
+def test_what_lies_beside_and_is_not_ours_is_left_alone(path: Path, end: str, there: bool) -> None:
+    """SQLite would take it for its own and remove it: nothing is opened before it is gone."""
+    if there:
+        plan(path)
+    beside = Path(f"{path}{end}")
+    beside.write_text("somebody's own\n" * 99)
+    steps: list[Callable[[], object]] = [lambda: plan(path), lambda: Journal.open(str(path))]
+    for act in steps if there else steps[:1]:
+        with pytest.raises(JournalError, match=rf"{end} lies beside .* was left untouched"):
+            act()
+    assert beside.read_text() == "somebody's own\n" * 99
+    assert path.exists() is there
+
+
+def fifo(path: Path) -> None:
+    """A named pipe."""
+    os.mkfifo(path)
+
+
+def nowhere(path: Path) -> None:
+    """A link to what is not there."""
+    path.symlink_to("missing")
+
+
+@pytest.mark.parametrize(
+    ("make", "why"), [(fifo, "is no regular file"), (nowhere, "leads nowhere")]
+)
+def test_what_is_no_file_is_not_planned_over(
+    path: Path, make: Callable[[Path], None], why: str
+) -> None:
+    """It stays, and nobody waits for it."""
+    make(path)
+    before = path.lstat()
+    with pytest.raises(JournalError, match=why):
+        plan(path)
+    assert path.lstat().st_ino == before.st_ino
+
+
+def test_a_device_is_not_planned_over() -> None:
+    """Not by root either, who may replace it."""
+    with pytest.raises(JournalError, match="is no regular file"):
+        plan(Path("/dev/null"))
+    assert Path("/dev/null").is_char_device()
+
+
 # --- what is refused -----------------------------------------------------------------------
 
 
@@ -447,6 +531,35 @@ def test_nonsense_in_it_is_no_error_of_python(path: Path, what: str) -> None:
     execute(path, statement)
     with pytest.raises(JournalError, match="is damaged"), Journal.look(str(path)) as journal:
         read(journal)
+
+
+QUOTED: dict[str, str] = {
+    "a table": "UPDATE sqlite_schema SET sql = 'CREATE TABLE secret words' WHERE name = 'run'",
+    "no text": "UPDATE content SET message = CAST(x'ff736563726574' AS TEXT)",
+    "a state": "UPDATE chunk SET state = 'secret'",
+    "a column": "ALTER TABLE content RENAME COLUMN message TO secret",
+}
+
+
+@pytest.mark.parametrize("damage", QUOTED)
+def test_no_error_quotes_what_stands_in_a_damaged_file(path: Path, damage: str) -> None:
+    """Neither its words nor those of the errors behind it that a traceback would show."""
+    plan(path)
+    db = sqlite3.connect(path)
+    db.execute("PRAGMA writable_schema = ON")
+    db.execute(QUOTED[damage])
+    db.commit()
+    db.close()
+
+    def read() -> None:
+        with Journal.look(str(path)) as journal:
+            [*journal.records()]
+            journal.texts(3)
+
+    for act in (read, lambda: Journal.open(str(path), verify=True)):
+        with pytest.raises(JournalError, match="is damaged") as caught:
+            act()
+        assert "secret" not in "".join(traceback.format_exception(caught.value))
 
 
 def test_a_page_that_breaks_while_it_is_read_is_damage(path: Path) -> None:

@@ -7,6 +7,7 @@ once, or stands in a chunk that the journal calls unknown, unless the user said 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import random
 import shutil
@@ -287,6 +288,28 @@ async def test_a_plan_put_back_over_the_job_that_was_made_of_it_is_known(
         with pytest.raises(JournalError, match="has begun already"):
             await Job(path).run(client, moved=True)
     assert max(sandbox.received().people.values()) == 1
+
+
+@pytest.mark.usefixtures("keeps_marks")
+def test_the_note_on_a_file_never_says_more_than_the_file(path: Path) -> None:
+    """A process may be killed before or in its first commit: the file is no older copy then."""
+
+    def begin(journal: Journal) -> None:
+        journal.orphans()
+        journal.belong("https://a.test", "somebody")
+
+    for commits in (False, True, False):
+        journal, _ = Journal.take(str(path))
+        with contextlib.suppress(ZeroDivisionError), journal.transaction():
+            begin(journal)
+            if not commits:
+                raise ZeroDivisionError
+        if commits:
+            with journal.transaction():
+                journal.sending(0, 1.0)
+        journal.close()
+        with Journal.look(str(path)) as looked:
+            assert looked.strayed() is None
 
 
 @pytest.mark.usefixtures("keeps_marks")

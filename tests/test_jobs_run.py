@@ -828,6 +828,88 @@ async def test_two_runs_at_once_are_refused(file: Path, sandbox: Sandbox) -> Non
     assert audited(path, sandbox) == CLEAN
 
 
+async def test_a_second_run_of_one_job_leaves_the_first_as_it_is(
+    file: Path, sandbox: Sandbox
+) -> None:
+    """It is refused, and who drains the job ends the run that is on."""
+    sandbox._front.latency, path = 0.02, plan(file, 40)
+    job = Job(path)
+    async with client_of(sandbox) as client:
+        first = asyncio.create_task(job.run(client))
+        await until(lambda: sandbox.stats().accepted >= 1)
+        with pytest.raises(JobRunning):
+            await job.resume(client)
+        job.drain()
+        account = await first
+    assert 0 < account.accepted < account.people
+    assert account.accepted + account.not_sent == account.people
+
+
+async def test_it_is_tied_to_its_server_before_the_first_answer(
+    file: Path, sandbox: Sandbox
+) -> None:
+    """A process that is killed before may have told them there."""
+    path, answering = plan(file, 5), asyncio.Event()
+    serve = sandbox._door.handler
+
+    async def never(request: web.BaseRequest) -> web.StreamResponse:
+        await answering.wait()
+        return await serve(request)
+
+    sandbox._door.handler = never
+    async with client_of(sandbox) as client:
+        running = asyncio.create_task(Job(path).run(client))
+        await until(lambda: State.SENDING in states_of(path))
+        copy = file.read_bytes()  # noqa: ASYNC240 - as a kill would leave it
+        answering.set()
+        await running
+    file.write_bytes(copy)  # noqa: ASYNC240
+    async with Sandbox(limit=100) as other:
+        with pytest.raises(JournalError, match="is a job for http"):
+            await go(path, other, moved=True)
+        assert other.stats().requests == 0
+
+
+async def test_another_credential_needs_the_users_word(file: Path, sandbox: Sandbox) -> None:
+    """It may be another organisation's; a secret that was replaced is the same credential."""
+    path = plan(file, 20)
+    job = Job(path)
+    async with client_of(sandbox) as client:
+        running = asyncio.create_task(job.run(client))
+        await until(lambda: sandbox.stats().accepted >= 1)
+        job.drain()
+        await running
+    mine = ClientCredentials(sandbox.client_id, sandbox.client_secret)
+    asked = sandbox.stats().requests
+    with pytest.raises(JournalError, match=r"begun with another credential .*--other-credential"):
+        await go(path, sandbox, mine)
+    assert sandbox.stats().requests == asked
+    await go(path, sandbox, mine, other_credential=True)
+    await go(path, sandbox, ClientCredentials(sandbox.client_id, "its next secret"))
+    assert audited(path, sandbox) == CLEAN
+    with Journal.look(path) as journal:
+        header = journal.header()
+    assert sandbox.client_id not in repr(header)
+
+
+async def test_a_restart_keeps_the_limit(file: Path) -> None:
+    """What an earlier process sent in the last window counts: no 429 of our own making."""
+    limit = RateLimit(requests=20, per=2.0)
+    async with Sandbox(limit=20, window=2.0) as tight:
+        path = plan(file, 60)
+        for _ in range(2):
+            job, before = Job(path), tight.stats().accepted
+            async with client_of(tight, limit=limit) as client:
+                running = asyncio.create_task(job.resume(client))
+                await until(lambda before=before: tight.stats().accepted > before)  # type: ignore[misc]
+                job.drain()
+                await running
+        async with client_of(tight, limit=limit) as client:
+            await Job(path).resume(client)
+        assert audited(path, tight) == CLEAN
+        assert tight.stats().throttled == 0
+
+
 async def test_another_server_is_refused(file: Path, sandbox: Sandbox) -> None:
     """Half the people on the test system would be a bad surprise."""
     path = plan(file, 5)

@@ -240,6 +240,8 @@ def reporting(path: str) -> Iterator[None]:
         yield
     except sqlite3.Error as error:
         raise _translated(path, error) from None  # its text may quote what stands in the file
+    except UnicodeDecodeError:  # it did, and what stands there is no text
+        raise damaged(path) from None
 
 
 @contextlib.contextmanager

@@ -34,7 +34,7 @@ from itertools import accumulate
 from operator import sub
 from typing import Any, TypeVar
 
-from attrs import asdict, define, field
+from attrs import asdict, define, field, fields
 
 from ..errors import JournalError
 from ..wire.moveworks import Content
@@ -56,6 +56,11 @@ from .records import (
 )
 
 T = TypeVar("T")
+
+# What a field's annotation stands for.
+_KINDS: Mapping[str, tuple[type, ...]] = {"int": (int,), "float": (int, float), "str": (str,)}
+# Seconds since 1970 at the end of the year 9999, behind which Python knows no time.
+_LATEST = 253_402_300_800.0
 
 # Level 6 takes a third of the time of planning more and saves a tenth of the file.
 _LEVEL = 3
@@ -245,6 +250,7 @@ class Journal:
             (people,) = self._db.run("people").fetchone()
             whole = found == [("ok",)] and people == header.people
             whole = whole and self.digest(header) == header.digest
+            self.totals()  # every state is one
         if not whole:
             raise damaged(self.path)
         return header
@@ -273,9 +279,11 @@ class Journal:
         """From now on this file is the job's, and the job that server's and that credential's."""
         assert self._lock is not None  # noqa: S101 - who runs it has it
         self._db.run("bind", (base_url, identity))
-        key, steps = self._written = self._count()
-        marks = self._lock.mark(f"{key} {steps}")
-        self._db.run("set_place", (place_of(self.path), marks))
+        key, _ = self._count()
+        # Not the count of now, which may be rolled back: a mark never says more than its file.
+        earlier = self._noted if self._noted.partition(" ")[0] == key else f"{key} 0"
+        self._db.run("set_place", (place_of(self.path), self._lock.mark(earlier)))
+        self._written = key, -1
 
     def recent(self, now: float, window: float, most: int) -> list[float]:
         """Ages in seconds of the requests, `most` at most, that the server may still count.
@@ -400,7 +408,8 @@ class Journal:
                  "place", "marked")  # fmt: skip
         values = dict(zip(names, row, strict=True))
         flags = {name: bool(values[name]) for name in ("complete", "marked")}
-        return Header(**values | flags)
+        with reading(self.path):
+            return _sound(Header(**values | flags))
 
     def records(self) -> Iterator[ChunkRecord]:
         """Every chunk, in order."""
@@ -479,17 +488,32 @@ def _record(row: tuple[Any, ...]) -> ChunkRecord:
     names = ("id", "state", "people", "requests", "throttled", "sent_at", "ended_at", "error",
              "reason", "left_at", "resent")  # fmt: skip
     values = dict(zip(names, row, strict=True))
-    return ChunkRecord(**values | {"state": State(values["state"]), "resent": bool(row[-1])})
+    made = ChunkRecord(**values | {"state": State(values["state"]), "resent": bool(row[-1])})
+    return _sound(made)
 
 
 def _run(row: tuple[Any, ...]) -> Run:
     names = ("id", "pid", "host", "began_at", "ended_at", "ended", "budget", "per")
-    return Run(**dict(zip(names, row, strict=True)))
+    return _sound(Run(**dict(zip(names, row, strict=True))))
 
 
 def _event(row: tuple[Any, ...]) -> Event:
     at, incident, seconds, reason = row
-    return Event(at=at, incident=Incident(incident), seconds=seconds, reason=reason)
+    return _sound(Event(at=at, incident=Incident(incident), seconds=seconds, reason=reason))
+
+
+def _sound(values: T) -> T:
+    """The values, if each is what its field is for: SQLite keeps anything in any column."""
+    for one in fields(type(values)):  # type: ignore[arg-type]
+        kind, _, may_be_none = str(one.type).partition(" | ")
+        value = getattr(values, one.name)
+        if value is None and may_be_none:
+            continue
+        if kind in _KINDS and not isinstance(value, _KINDS[kind]):
+            raise TypeError(one.name)
+        if kind == "float" and not abs(value) < _LATEST:
+            raise ValueError(one.name)
+    return values
 
 
 def _content(event_id: str | None, message: str, context: str | None) -> Content:
