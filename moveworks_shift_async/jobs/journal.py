@@ -167,23 +167,20 @@ class Journal:
     @contextlib.contextmanager
     def transaction(self) -> Iterator[None]:
         """All that is done inside is on the disk at its end, or nothing of it."""
+        counted = None
         try:
             with self._db.transaction():
                 yield
+                if self._written is not None:
+                    counted = self._count()
         except JournalError:
             if self._written is not None and self._lock is not None:
                 self._lock.check_place()  # which says more than SQLite does of a file that is gone
             raise
-        if self._written is not None:
-            self._note_steps()
-
-    def _note_steps(self) -> None:
-        """Note on the file how much it holds, before anything that was written can leave."""
-        assert self._lock is not None  # noqa: S101 - who runs it has it
-        written = self._count()
-        if written != self._written:
-            self._written = written
-            self._lock.mark("{} {}".format(*written))
+        if counted is not None and counted != self._written and self._lock is not None:
+            # Before anything that was written can leave: how much the file holds, on the file.
+            self._written = counted
+            self._lock.mark("{} {}".format(*counted))
 
     def _count(self) -> tuple[str, int]:
         row = self._db.run("steps").fetchone()
