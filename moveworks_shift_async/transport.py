@@ -68,8 +68,8 @@ class Transport(Protocol):
     async def exchange(self, request: Request) -> Response:
         """Send it once and return the whole answer.
 
-        Raises `ConnectionFailed` or `OutcomeUnknown`. Cancelled after the body began to leave, it
-        raises `CancelledError` from `OutcomeUnknown`.
+        Raises `ConnectionFailed`, another `NotSent`, or `OutcomeUnknown`. Cancelled after the body
+        began to leave, it raises `CancelledError` from `OutcomeUnknown`.
         """
 
     async def close(self) -> None:

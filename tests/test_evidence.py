@@ -134,6 +134,32 @@ async def test_an_answer_while_the_body_leaves_is_no_answer(status: bytes) -> No
     assert "before it had the whole request" in str(error)
 
 
+def narrow(address: tuple[Any, ...]) -> socket.socket:
+    """A socket that takes a few kilobytes at once."""
+    made = socket.socket(address[0], address[1], address[2])
+    made.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
+    return made
+
+
+async def test_no_byte_may_still_wait_here_when_the_answer_comes() -> None:
+    """A body of one piece, of which the connection has taken only a part, has not left."""
+    loop = asyncio.get_running_loop()
+    with socket.socket() as listener:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        listener.bind(("127.0.0.1", 0))
+        listener.listen()
+        listener.setblocking(False)
+        http = aiohttp.ClientSession(connector=aiohttp.TCPConnector(socket_factory=narrow))
+        url = f"http://127.0.0.1:{listener.getsockname()[1]}"
+        piece = Request(method="POST", path="/send", body=b" " * 60_000)
+        call = asyncio.create_task(outcome_of(url, piece, http))
+        server, _ = await loop.sock_accept(listener)
+        with server:
+            assert await loop.sock_recv(server, 10)
+            await loop.sock_sendall(server, OK)
+            assert isinstance(await call, OutcomeUnknown)
+
+
 async def test_a_long_body_is_answered_when_it_has_left() -> None:
     """Waiting until all of it has left keeps no answer out."""
     read = 0
@@ -231,6 +257,36 @@ async def test_an_idle_connection_of_the_callers_session_is_left_alone(request_:
     assert asked == [[b"/mine"] * 3, [ours], [ours]]
 
 
+async def test_our_connection_is_closed_though_the_server_would_keep_it() -> None:
+    """It does not stay in the caller's pool, where only our key would find it."""
+    closed = asyncio.Event()
+
+    async def keep(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await read_request(reader)
+        writer.write(OK)
+        await writer.drain()
+        assert await reader.read() == b""
+        closed.set()
+
+    async with accepting(keep) as url:
+        http = aiohttp.ClientSession(connector=aiohttp.TCPConnector(keepalive_timeout=3600.0))
+        async with transport_to(url, http) as transport:
+            assert (await transport.exchange(POST)).status == 200
+            await closed.wait()
+
+
+async def test_a_server_that_hangs_up_before_it_is_asked_has_told_nobody() -> None:
+    """There was a connection, and nothing left on it."""
+    waiting = Waiting()
+
+    async def hang_up(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reset(writer)
+        waiting.spoken.set()
+
+    async with accepting(hang_up) as url:
+        assert isinstance(await outcome_of(url, http=waiting.http), ConnectionFailed)
+
+
 async def test_a_stray_answer_on_the_callers_idle_connection_answers_nobody() -> None:
     """It came before the request was written, on a connection that the request does not take."""
     told = 0
@@ -307,6 +363,50 @@ async def test_an_answer_through_tls_counts_when_all_has_left(request_: Request)
         assert (await transport.exchange(request_)).status == 200
         assert (await transport.exchange(request_)).status == 200
     assert read == [len(request_.body or b"")] * 2
+
+
+async def relay(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    """A proxy that opens the tunnel it is asked for."""
+    target = (await reader.readuntil(b"\r\n\r\n")).split(b" ")[1].decode()
+    host, _, port = target.rpartition(":")
+    there, back = await asyncio.open_connection(host, int(port))
+    writer.write(b"HTTP/1.1 200 Connection established\r\n\r\n")
+
+    async def pass_on(source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> None:
+        while data := await source.read(65536):
+            sink.write(data)
+            await sink.drain()
+        sink.close()
+
+    try:
+        async with asyncio.TaskGroup() as group:
+            group.create_task(pass_on(reader, back))
+            group.create_task(pass_on(there, writer))
+    except* OSError:
+        pass
+    finally:
+        back.transport.abort()
+
+
+async def test_an_answer_through_a_tunnel_counts() -> None:
+    """TLS inside a proxy's tunnel: each request has a tunnel of its own."""
+    connections: list[int] = []
+
+    async def handler(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        connections.append(len(await read_request(reader)))
+        writer.write(OK)
+        await writer.drain()
+
+    async with (
+        tls_session() as (tls, http),
+        accepting(handler, tls) as url,
+        accepting(relay) as proxy,
+    ):
+        transport = AiohttpTransport(url, PATIENT, http=http, proxy=proxy)
+        assert (await transport.exchange(POST)).status == 200
+        assert (await transport.exchange(LONG)).status == 200
+        await http.close()
+    assert len(connections) == 2
 
 
 async def test_an_answer_through_tls_while_the_body_leaves_is_no_answer() -> None:
@@ -458,6 +558,7 @@ async def test_the_middlewares_of_the_callers_session_are_used() -> None:
     async with accepting(handler) as url:
         assert await outcome_of(url, http=aiohttp.ClientSession(middlewares=[sign])) == 200
     assert b"X-Signed: yes" in heads[0]
+    assert b"\r\nConnection: close\r\n" in heads[0]
 
 
 async def test_a_middleware_that_replaces_the_body_is_refused() -> None:

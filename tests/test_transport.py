@@ -22,6 +22,7 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 
 from moveworks_shift_async.errors import (
     ClientClosed,
+    Concerns,
     ConnectionFailed,
     MoveworksError,
     NotSent,
@@ -29,7 +30,7 @@ from moveworks_shift_async.errors import (
 )
 from moveworks_shift_async.settings import Timeouts
 from moveworks_shift_async.transport import LONGEST_ANSWER, AiohttpTransport
-from moveworks_shift_async.wire.http import Request, Response, request_id
+from moveworks_shift_async.wire.http import Effect, Request, Response, request_id
 
 from .servers import Handler, accepting, read_request, reset, serving
 
@@ -40,7 +41,14 @@ POST = Request(
     query={"client_secret": SECRET},
     body=b'{"text":"private"}' + b" " * 100_000,
 )
-GET = Request(method="GET", path="/rest/v1/auth/test", query={"client_secret": SECRET})
+GET = Request(
+    method="GET",
+    path="/rest/v1/auth/test",
+    query={"client_secret": SECRET},
+    effect=Effect.NONE,
+)
+#: What has a body to ask whether it has left, and what has none.
+BOTH = pytest.mark.parametrize("request_", [POST, GET], ids=["post", "get"])
 QUICK = Timeouts(connect=0.3, total=0.5)
 
 
@@ -94,22 +102,25 @@ async def test_an_answer_comes_back_whole() -> None:
     assert heads[0].startswith(f"POST /v1/messages?client_secret={SECRET} HTTP/1.1".encode())
 
 
-async def test_a_refused_connection_sent_nothing() -> None:
+@BOTH
+async def test_a_refused_connection_sent_nothing(request_: Request) -> None:
     """Nobody listens: never sent."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
-        error = await failure_of(f"http://127.0.0.1:{free.getsockname()[1]}")
+        error = await failure_of(f"http://127.0.0.1:{free.getsockname()[1]}", request_)
     assert isinstance(error, ConnectionFailed)
 
 
-async def test_an_unknown_host_sent_nothing() -> None:
+@BOTH
+async def test_an_unknown_host_sent_nothing(request_: Request) -> None:
     """The name does not resolve: never sent."""
-    error = await failure_of("https://nowhere.invalid")
+    error = await failure_of("https://nowhere.invalid", request_)
     assert isinstance(error, ConnectionFailed)
     assert "resolve" in str(error)
 
 
-async def test_a_connect_timeout_sent_nothing() -> None:
+@BOTH
+async def test_a_connect_timeout_sent_nothing(request_: Request) -> None:
     """A listener whose queue is full never completes the connection: never sent."""
     with socket.socket() as busy:
         busy.bind(("127.0.0.1", 0))
@@ -119,25 +130,27 @@ async def test_a_connect_timeout_sent_nothing() -> None:
         for filler in fillers:
             filler.setblocking(False)
             filler.connect_ex(address)
-        error = await failure_of(f"http://127.0.0.1:{address[1]}")
+        error = await failure_of(f"http://127.0.0.1:{address[1]}", request_)
         for filler in fillers:
             filler.close()
     assert isinstance(error, ConnectionFailed)
     assert "timeout" in str(error)
 
 
-async def test_a_failed_tls_handshake_sent_nothing() -> None:
+@BOTH
+async def test_a_failed_tls_handshake_sent_nothing(request_: Request) -> None:
     """A server that speaks no TLS: never sent."""
 
     async def handler(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         writer.write(b"HTTP/1.1 400 Bad Request\r\n\r\n")
 
     async with serving(handler) as (url, _):
-        error = await failure_of(url.replace("http://", "https://"))
+        error = await failure_of(url.replace("http://", "https://"), request_)
     assert isinstance(error, ConnectionFailed)
 
 
-async def test_a_refusing_proxy_sent_nothing() -> None:
+@BOTH
+async def test_a_refusing_proxy_sent_nothing(request_: Request) -> None:
     """A proxy that refuses the tunnel has not seen the request."""
 
     async def handler(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -145,10 +158,11 @@ async def test_a_refusing_proxy_sent_nothing() -> None:
 
     async with serving(handler) as (url, heads):
         transport = AiohttpTransport("https://example.test", QUICK, proxy=url)
-        with pytest.raises(ConnectionFailed, match="proxy answered HTTP 407"):
-            await transport.exchange(POST)
+        with pytest.raises(ConnectionFailed, match="proxy answered HTTP 407") as raised:
+            await transport.exchange(request_)
         await transport.close()
     assert heads[0].startswith(b"CONNECT example.test:443")
+    assert raised.value.concerns is Concerns.EVERYBODY  # it refuses the next one as well
 
 
 async def on_head_reset(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -235,14 +249,6 @@ async def test_a_get_is_not_sent_twice_behind_our_back(handler: Handler) -> None
         error = await failure_of(url, GET)
     assert isinstance(error, OutcomeUnknown)
     assert len(heads) == 1
-
-
-async def test_a_get_without_a_server_sent_nothing() -> None:
-    """Hiding resets from aiohttp does not hide a refused connection."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        error = await failure_of(f"http://127.0.0.1:{free.getsockname()[1]}", GET)
-    assert isinstance(error, ConnectionFailed)
 
 
 async def test_no_redirect_is_followed() -> None:
@@ -535,9 +541,11 @@ async def test_no_cookie_is_sent_back() -> None:
     assert len(heads) == 2
     assert not any(b"cookie" in head.lower() for head in heads)
     assert all(b"\r\nConnection: close\r\n" in head for head in heads)
+    assert all(b"\r\nAccept-Encoding: identity\r\n" in head for head in heads)
+    assert all(b"\r\nUser-Agent: moveworks-shift-async\r\n" in head for head in heads)
 
 
-@pytest.mark.parametrize("request_", [POST, GET], ids=["post", "get"])
+@BOTH
 async def test_a_url_that_is_none_sent_nothing(request_: Request) -> None:
     """aiohttp finds it before there is a connection."""
     error = await failure_of("http://[bad", request_)
@@ -617,3 +625,38 @@ async def test_without_instrumentation_nothing_is_imported_for_it() -> None:
         assert "opentelemetry.instrumentation.utils" not in sys.modules
     finally:
         sys.modules.update(saved)
+
+
+@BOTH
+async def test_a_pool_closed_before_there_is_a_connection_sent_nothing(request_: Request) -> None:
+    """The caller closes his session just when the connection is there."""
+    traces = aiohttp.TraceConfig()
+
+    async def close(session: aiohttp.ClientSession, *_: object) -> None:
+        await session.close()
+
+    traces.on_connection_create_end.append(close)
+    http = aiohttp.ClientSession(trace_configs=[traces])
+    async with serving(silence) as (url, heads):
+        error = await failure_of(url, request_, Timeouts(), http)
+    assert isinstance(error, ConnectionFailed)
+    assert heads == []
+
+
+async def test_the_pool_is_never_the_queue() -> None:
+    """More requests than aiohttp's own pool takes are out at once; the gate alone counts them."""
+    many, all_there = 120, asyncio.Event()
+    heads: list[bytes] = []
+
+    async def handler(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        heads.append(await read_request(reader))
+        if len(heads) == many:
+            all_there.set()
+        await all_there.wait()
+        writer.write(b"HTTP/1.1 204 X\r\n\r\n")
+        await writer.drain()
+
+    small = evolve(POST, body=b"{}")
+    async with accepting(handler) as url, transport_to(url, Timeouts()) as transport:
+        answers = await asyncio.gather(*(transport.exchange(small) for _ in range(many)))
+    assert {answer.status for answer in answers} == {204}
