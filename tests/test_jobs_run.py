@@ -1319,7 +1319,8 @@ async def test_tasks_that_begin_at_once_lose_nobody(file: Path, sandbox: Sandbox
     begin_at_once()
     path = plan(file, 40, lists=[with_guilty(2, 1)] + [people_of(n, 2) for n in range(40)])
     sandbox.faults.script("send", "none", "throttle", "expired-token", "none")
-    await go(path, sandbox, isolate=20)
+    renewed = ClientCredentials(sandbox.client_id, sandbox.client_secret)
+    await go(path, sandbox, renewed, isolate=20)
     found = audited(path, sandbox)
     assert (found.lost, found.twice, found.denied, found.unknown, found.planned) == (0,) * 5
 
