@@ -211,14 +211,15 @@ class _Work:
                 task = asyncio.current_task()
                 if task is None or task.cancelling():
                     raise
-                raise InvalidInput(_CANCELLED) from None
+                raise _broken_off(asyncio.CancelledError()) from None
 
     def _feed(self, blocks: Iterable[Block]) -> None:
         try:
             for block in blocks:
                 self._begun.feed(block)
-        except asyncio.CancelledError:  # nobody can have cancelled a thread
-            raise InvalidInput(_CANCELLED) from None
+        # Nobody has cancelled a thread; and neither can leave one for the loop as what it is.
+        except (asyncio.CancelledError, GeneratorExit) as error:
+            raise _broken_off(error) from None
 
     def go_on(self) -> None:
         """Raise `NotSent` if it was cancelled."""
@@ -234,6 +235,10 @@ class _Work:
         return await in_thread(partial(step, *arguments), self.stop)
 
 
-_CANCELLED = "the recipients' own source was cancelled; nothing was planned"
+def _broken_off(error: BaseException) -> InvalidInput:
+    kind = type(error).__name__
+    return InvalidInput(f"the recipients' own source raised {kind}; nothing was planned")
+
+
 #: What plain blocks are called in messages.
 _NAME = "recipients"

@@ -23,8 +23,8 @@ from .template import Template, missing
 
 Row = tuple[str | None, ...]
 
-# Rows of values whose number is known without rendering: about 20 MB.
-_CACHED = 100_000
+# Rows of values whose number is known without rendering, and their characters: about 20 MB.
+_CACHED, _CACHED_TEXT = 100_000, 10_000_000
 
 
 @define(eq=False, repr=False)
@@ -40,6 +40,8 @@ class Texts:
     #: Where each text ends in the file, after a 0 for where the first one begins.
     _ends: array[int] = field(factory=lambda: array(NUMBERS, [0]))
     _known: dict[Row, int] = field(factory=dict)
+    #: Characters in these rows.
+    _held: int = 0
 
     def number(self, rows: Sequence[Row], lines: Sequence[int]) -> array[int]:
         """The number of the text of each row; a row holds the values of the template's columns.
@@ -47,8 +49,9 @@ class Texts:
         Raises `InvalidInput` with the line of a row that lacks a value, or whose text the vendor
         would refuse.
         """
-        if len(self._known) > _CACHED:
+        if len(self._known) > _CACHED or self._held > _CACHED_TEXT:
             self._known.clear()
+            self._held = 0
         known = self._known
         found = [*map(known.get, rows)]
         for place, number in enumerate(found):
@@ -80,6 +83,7 @@ class Texts:
         except InvalidInput as error:
             raise refuse(self._source, line, str(error)) from None
         stored = json.dumps([message, context]).encode()
+        self._held += sum(len(value or "") for value in row)
         digest = hashlib.blake2b(stored, digest_size=16).digest()
         number = self._numbers.setdefault(digest, len(self._numbers))
         if number == len(self._ends) - 1:
