@@ -6,6 +6,7 @@ another request meet the same?
     MoveworksError
     ├── NotSent                 never sent, or refused and not sent again: nobody was told
     │   ├── InvalidInput        an argument breaks a documented rule
+    │   │   └── NotAddresses    entries are no addresses, and none such was to be left out
     │   ├── ConfigurationError  settings, credentials or environment are wrong or missing
     │   ├── ClientClosed        the client is closed, or belongs to another event loop
     │   ├── DeadlineExceeded    the wait would have outlasted the deadline
@@ -95,6 +96,19 @@ class NotSent(MoveworksError):
 
 class InvalidInput(NotSent, ValueError):
     """An argument breaks a rule that the vendor documents. The message names the rule."""
+
+
+class NotAddresses(InvalidInput):
+    """Entries of a source are no addresses, and none such was to be left out (`strict`)."""
+
+    def __init__(
+        self, message: str, *, attempts: int = 0, count: int = 0, examples: tuple[Any, ...] = ()
+    ) -> None:
+        super().__init__(message, attempts=attempts)
+        #: How many.
+        self.count = count
+        #: The first of them, each with its `line` and a `reason`.
+        self.examples = examples
 
 
 class ConfigurationError(NotSent, ValueError):

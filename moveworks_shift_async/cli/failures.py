@@ -19,6 +19,7 @@ from ..errors import (
     JobStopped,
     JournalError,
     MoveworksError,
+    NotAddresses,
     NotAllowed,
     NotAuthenticated,
     NotFound,
@@ -29,7 +30,6 @@ from ..errors import (
     ServerFailed,
     TokenUnavailable,
 )
-from ..jobs.planning.rejects import NotAddresses
 from ..words import one_line, shell_word
 
 

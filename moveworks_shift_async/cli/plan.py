@@ -10,10 +10,9 @@ from typing import Any
 import click
 from attrs import asdict, fields, frozen
 
-from ..errors import InvalidInput
+from ..errors import InvalidInput, NotAddresses
 from ..jobs.job import Job
 from ..jobs.planning.plan import Plan
-from ..jobs.planning.rejects import NotAddresses
 from ..settings import RateLimit
 from ..words import one_line, shell_word
 from .failures import ExitCode

@@ -9,8 +9,8 @@ from attrs import field, frozen
 
 from ..addresses import address_fault
 from ..batcher import Batcher, chunks
-from ..errors import InvalidInput
-from ..jobs.planning.rejects import InvalidLine, NotAddresses
+from ..errors import InvalidInput, NotAddresses
+from ..jobs.planning.rejects import InvalidLine, not_addresses
 from ..limits.window import least_time
 from ..models import ChunkOutcome
 from ..settings import MoveworksSettings, RateLimit
@@ -44,7 +44,7 @@ class Mailing:
 
     def refusal(self) -> NotAddresses:
         """The error where no row may be left out."""
-        return NotAddresses.of(self.name, len(self.invalid), self.invalid)
+        return not_addresses(self.name, len(self.invalid), self.invalid)
 
 
 def load(

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 from attrs import define, field, frozen
 
 from ...addresses import address_fault, first_fault
-from ...errors import InvalidInput
+from ...errors import NotAddresses
 from ...words import plural
 from ..cells import text_cell
 from ..newfile import NewFile
@@ -34,20 +34,13 @@ class InvalidLine:
     reason: str
 
 
-class NotAddresses(InvalidInput):
-    """Entries are no addresses, and none such was to be left out."""
-
-    #: How many.
-    count: int
-    #: The first of them.
-    examples: tuple[InvalidLine, ...]
-
-    @classmethod
-    def of(cls, source: str, count: int, examples: Sequence[InvalidLine]) -> NotAddresses:
-        """So many in that source."""
-        error = cls(f"{source}: {plural(count, 'row')} without a valid address")
-        error.count, error.examples = count, tuple(examples)
-        return error
+def not_addresses(source: str, count: int, examples: Sequence[InvalidLine]) -> NotAddresses:
+    """So many in that source."""
+    return NotAddresses(
+        f"{source}: {plural(count, 'row')} without a valid address",
+        count=count,
+        examples=tuple(examples),
+    )
 
 
 @define(eq=False, repr=False)
@@ -92,7 +85,7 @@ class Rejects:
         """The error of a plan that was to leave out nobody; the file with all of them stays."""
         self.close()
         self._kept = True
-        return NotAddresses.of(source, self.count, self.examples)
+        return not_addresses(source, self.count, self.examples)
 
     def remove(self) -> None:
         """Leave no file behind, but for a refusal's."""
