@@ -8,6 +8,7 @@ another request meet the same?
     │   ├── InvalidInput        an argument breaks a documented rule
     │   │   └── NotAddresses    entries are no addresses, and none such was to be left out
     │   ├── ConfigurationError  settings, credentials or environment are wrong or missing
+    │   │   └── OtherLimit      a gate file is in use with another limit
     │   ├── ClientClosed        the client is closed, or belongs to another event loop
     │   ├── DeadlineExceeded    the wait would have outlasted the deadline
     │   ├── TokenUnavailable    no token could be had; `cause` says why
@@ -113,6 +114,18 @@ class NotAddresses(InvalidInput):
 
 class ConfigurationError(NotSent, ValueError):
     """Settings, credentials or environment variables are missing or contradict each other."""
+
+
+class OtherLimit(ConfigurationError):
+    """Others use the file of a gate with another limit."""
+
+    def __init__(
+        self, message: str, *, attempts: int = 0, requests: int = 0, per: float = 0.0
+    ) -> None:
+        super().__init__(message, attempts=attempts)
+        #: The requests that they may make in `per` seconds.
+        self.requests = requests
+        self.per = per
 
 
 class ClientClosed(NotSent):

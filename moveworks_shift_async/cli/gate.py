@@ -12,10 +12,9 @@ import hashlib
 
 from attrs import evolve
 
-from ..errors import ConfigurationError
-from ..limits.admission import OtherLimit
+from ..errors import ConfigurationError, OtherLimit
 from ..limits.file import FileGate
-from ..settings import MoveworksSettings, state_directory
+from ..settings import MoveworksSettings, RateLimit, state_directory
 from ..words import one_line
 from .terminal import note
 
@@ -34,7 +33,8 @@ def shared(settings: MoveworksSettings, *, adopts: bool) -> MoveworksSettings:
         except OtherLimit as other:
             if not adopts:
                 raise
-            settings = evolve(settings, rate_limit=other.limit)
+            theirs = RateLimit(requests=other.requests, per=other.per)
+            settings = evolve(settings, rate_limit=theirs)
     except ConfigurationError as error:
         if settings.gate is not None or isinstance(error, OtherLimit):
             raise

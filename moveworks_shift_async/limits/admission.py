@@ -6,30 +6,12 @@ import hashlib
 import json
 import os
 
-from ..errors import ConfigurationError
+from ..errors import ConfigurationError, OtherLimit
 from ..settings import RateLimit
 from .alive import alive, boot
 from .shared import Book
 from .store import not_a_gate
 from .window import Quota
-
-
-class OtherLimit(ConfigurationError):
-    """Others use the file with another limit."""
-
-    #: What they use it with.
-    limit: RateLimit
-
-    @classmethod
-    def of(cls, path: str, theirs: Quota, ours: Quota) -> OtherLimit:
-        """Theirs and ours."""
-        error = cls(
-            f"other processes use the gate file {path} with {theirs.budget} requests in"
-            f" {theirs.per:g} s, not {ours.budget} in {ours.per:g} s; give all the same rate_limit"
-            " (in commands --requests-per-minute and --share)"
-        )
-        error.limit = RateLimit(requests=theirs.budget, per=theirs.per)
-        return error
 
 
 def admit(text: str, path: str, organisation: str, limit: RateLimit, now: float) -> Book:
@@ -51,8 +33,18 @@ def admit(text: str, path: str, organisation: str, limit: RateLimit, now: float)
             " give each organisation a file of its own"
         )
     elif book.window.quota != wanted:
-        raise OtherLimit.of(path, book.window.quota, wanted)
+        raise _other_limit(path, book.window.quota, wanted)
     return book
+
+
+def _other_limit(path: str, theirs: Quota, ours: Quota) -> OtherLimit:
+    return OtherLimit(
+        f"other processes use the gate file {path} with {theirs.budget} requests in"
+        f" {theirs.per:g} s, not {ours.budget} in {ours.per:g} s; give all the same rate_limit"
+        " (in commands --requests-per-minute and --share)",
+        requests=theirs.budget,
+        per=theirs.per,
+    )
 
 
 def read(text: str, path: str) -> Book:
