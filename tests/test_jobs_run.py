@@ -910,6 +910,28 @@ async def test_a_restart_keeps_the_limit(file: Path) -> None:
         assert tight.stats().throttled == 0
 
 
+async def test_a_pause_while_chunks_wait_for_the_limit_ends_no_job(
+    file: Path, sandbox: Sandbox
+) -> None:
+    """They are taken back, which is nothing that they met; then they go."""
+    path, paused = plan(file, 8), asyncio.Event()
+    limit = RateLimit(requests=4, per=1.0)
+
+    def watch(progress: JobProgress) -> None:
+        if progress.why.startswith("paused"):
+            paused.set()
+
+    async with client_of(sandbox, limit=limit) as client:
+        running = asyncio.create_task(Job(path).run(client, on_progress=watch))
+        await until(lambda: sandbox.stats().accepted >= 4 and client.gate.snapshot().waiting > 0)
+        await Job(path).pause()
+        await paused.wait()
+        assert await Job(path).go_on()
+        account = await running
+    assert account.finished
+    assert audited(path, sandbox) == CLEAN
+
+
 async def test_another_server_is_refused(file: Path, sandbox: Sandbox) -> None:
     """Half the people on the test system would be a bad surprise."""
     path = plan(file, 5)

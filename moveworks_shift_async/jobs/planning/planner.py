@@ -103,8 +103,7 @@ class Planner:
         """Make the journal; `JournalError` if there is one with a job."""
         header = _header(order, source, clock)
         with contextlib.ExitStack() as undo, reporting(path):
-            # The journal is first: it would take the other's empty file of the same name for a
-            # plan that broke off, and remove it.
+            # The journal is first: a name that is taken is found before anything is made.
             journal = Journal.create(path, header)
             undo.callback(journal.discard)
             rejects = Rejects.to(order.invalid_csv)
