@@ -27,6 +27,7 @@ from moveworks_shift_async.sources import (
     open_recipients,
     opening,
     parquet,
+    plaintext,
     records,
     rows,
     workbook,
@@ -254,6 +255,13 @@ def test_values_that_are_long_make_small_blocks(monkeypatch: pytest.MonkeyPatch)
 def test_the_name_of_a_column_is_quoted_in_linear_time(text: str) -> None:
     """A search that begins anew at each letter would take hours."""
     assert len(quoted(text)) <= 62
+
+
+def test_odd_brackets_and_quotes_of_a_long_line_take_no_stack() -> None:
+    """A match that may go back at each letter holds a hundred bytes for each."""
+    for odd in ("<", '"', "<a", '"a"'):
+        text = odd * (1_000_001 // len(odd))
+        assert peak_of(lambda text=text: [*plaintext.split(text)]) < 20_000_000  # type: ignore[misc]
 
 
 @pytest.mark.parametrize("end", [b"\n", b" "])

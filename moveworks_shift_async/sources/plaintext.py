@@ -12,7 +12,7 @@ from .document import Document, bare, looks_like_address, quoted, refuse
 
 #: A piece ends at a comma or semicolon outside quotes and angle brackets. A quote or bracket that
 #: is not closed in its line is a character like any other.
-_PIECE = re.compile(r'(?:"[^"]*"|<[^<>]*>|[^,;])+')
+_PIECE = re.compile(r'(?:[^,;"<]++|"[^"]*"|<[^<>]*>|["<])++')
 _SEVERAL = re.compile(r"<([^<>]*)>")
 #: A line that nothing separates, as most lines are.
 _ALONE = re.compile(r'([^\s,;"<>#][^\s,;"<>]*)\n?')
