@@ -52,6 +52,19 @@ def mode(path: str) -> int:
     return stat.S_IMODE(Path(path).stat().st_mode)
 
 
+def test_an_old_encoding_is_named_where_texts_depend_on_it(capsys: Any) -> None:
+    """Without it nobody is planned; `send` takes the addresses and says that it guessed."""
+    Path("staff.csv").write_bytes("Email,Name\nann@example.com,Łukasz\n".encode("cp1250"))
+    assert planned("--template", "Hi {Name}") == 2
+    assert "staff.csv, line 2: not UTF-8; that it is " in capsys.readouterr().err
+    assert planned("--template", "Hi {Name}", "--encoding", "cp1250") == 0
+    assert sent() == [("Hi Łukasz", ("ann@example.com",))]
+    send = ("send", "--legacy", "--message", "Hi", "--recipients", "staff.csv", "--dry-run")
+    for more, said in (((), "(a guess)"), (("--encoding", "cp1250"), "CSV, comma, cp1250, 1 row")):
+        assert main.run([*send, *more]) == 0
+        assert said in capsys.readouterr().err
+
+
 def test_a_plan_says_whom_it_is_for_and_how_to_send_it(capsys: Any) -> None:
     """The plan on stdout; who is left out and what comes next on stderr; no credential needed."""
     args = ("plan", "to night.journal", "--event", EVENT, "--message", "Hi")
