@@ -32,7 +32,7 @@ _MARK = "user.moveworks_shift.journal"
 #: A process loses all its POSIX locks on a file, those of SQLite too, with any close of it. So a
 #: file is closed here only while no other thread has it open to look at, and never while it is
 #: `_held`: by then SQLite writes to it.
-quiet = threading.RLock()
+quiet: threading.RLock = threading.RLock()
 _held: set[tuple[int, int]] = set()
 
 

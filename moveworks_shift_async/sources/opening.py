@@ -54,7 +54,7 @@ class SteadyFile(FileIO):
         super().__init__(file, closefd=closefd, opener=opener)
         self.title = title
         self.go_on = go_on
-        self.opened_as = like or os.fstat(self.fileno())
+        self.opened_as: os.stat_result = like or os.fstat(self.fileno())
 
     def again(self) -> BufferedReader:
         """Read it from its beginning; the file stays open. Only the newest reader is good."""
