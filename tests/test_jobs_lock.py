@@ -175,10 +175,10 @@ def test_a_mark_stays_with_the_file(journal: str, tmp_path: Path) -> None:
         pytest.skip("this disk knows no such notes")
     lock.release()
     shutil.copyfile(journal, tmp_path / "copy")
-    assert (marked(journal), marked(str(tmp_path / "copy"))) == ("a 1", "")
+    assert (marked(journal), marked(str(tmp_path / "copy"))) == (("a 1", "a 1"), ("", ""))
     shutil.copyfile(tmp_path / "copy", journal)
     Path(journal).rename(tmp_path / "renamed")
-    assert (marked(journal), marked(str(tmp_path / "renamed"))) == ("", "a 1")
+    assert (marked(journal), marked(str(tmp_path / "renamed"))) == (("", ""), ("a 1", "a 1"))
 
 
 def test_a_folder_that_is_missing_is_named(tmp_path: Path) -> None:

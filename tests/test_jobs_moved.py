@@ -11,6 +11,7 @@ import contextlib
 import os
 import random
 import shutil
+import stat
 import subprocess
 import sys
 from collections.abc import Callable
@@ -23,9 +24,11 @@ from moveworks_shift_async import ApiKey, MoveworksClient, RateLimit
 from moveworks_shift_async.errors import JobRunning, JobStopped, JournalError
 from moveworks_shift_async.jobs.job import Job
 from moveworks_shift_async.jobs.journal import Journal
+from moveworks_shift_async.jobs.memory import remember, remembered
 from moveworks_shift_async.jobs.progress import JobProgress
 from moveworks_shift_async.jobs.records import State, Stray
 from moveworks_shift_async.sandbox import Sandbox
+from moveworks_shift_async.settings import state_directory
 
 from .planned import Audit, audit, plan, states_of
 
@@ -324,6 +327,81 @@ async def test_a_file_that_was_given_the_same_number_is_another_one(
     with pytest.raises(JournalError, match=r"is a copy, or was moved .* --moved"):
         await resume(path, sandbox)
     assert max(sandbox.received().people.values()) == 1
+
+
+def over_it(backup: Path, path: Path) -> None:
+    """`cp -a`: what stands on the file comes back with what stands in it."""
+    shutil.copy2(backup, path)
+
+
+def anew(backup: Path, path: Path) -> None:
+    """`tar --xattrs`: the file is removed first, and the disk may give the new one its number."""
+    path.unlink()
+    shutil.copy2(backup, path)
+
+
+@pytest.mark.parametrize("restore", [over_it, anew])
+async def test_a_backup_that_brings_its_own_mark_is_known(
+    path: Path, sandbox: Sandbox, restore: Callable[[Path, Path], None]
+) -> None:
+    """What was written last is remembered apart from the file as well."""
+    await partly(path, sandbox)
+    backup = path.with_name("backup")
+    shutil.copy2(path, backup)
+    await partly(path, sandbox)
+    restore(backup, path)
+    with pytest.raises(JournalError, match=r"is an older copy|is a copy, or was moved"):
+        await resume(path, sandbox)
+    assert max(sandbox.received().people.values()) == 1
+
+
+async def test_a_disk_without_marks_knows_an_older_copy(
+    path: Path, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As on a system that has none."""
+    monkeypatch.delattr(os, "setxattr", raising=False)
+    monkeypatch.delattr(os, "getxattr", raising=False)
+    await partly(path, sandbox)
+    backup = path.with_name("backup")
+    shutil.copyfile(path, backup)
+    await partly(path, sandbox)
+    shutil.copyfile(backup, path)
+    with pytest.raises(JournalError, match="is an older copy"):
+        await resume(path, sandbox)
+
+
+async def test_another_job_in_the_same_place_is_not_taken_for_it(
+    path: Path, sandbox: Sandbox
+) -> None:
+    """What is remembered of a place is another job's by now, so this file is a copy."""
+    await partly(path, sandbox)
+    with Journal.look(str(path)) as journal:
+        place = journal.header().place
+    assert place is not None
+    remember(place, "another 7")
+    with pytest.raises(JournalError, match="is a copy, or was moved"):
+        await resume(path, sandbox)
+
+
+async def test_where_nothing_can_be_remembered_a_job_runs_all_the_same(
+    path: Path, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A user without a home, or with a full one."""
+    monkeypatch.setenv("XDG_STATE_HOME", "/dev/null/state")
+    await partly(path, sandbox)
+    await resume(path, sandbox)
+    assert audited(path, sandbox) == CLEAN
+
+
+async def test_what_is_remembered_holds_a_count_and_nobody(path: Path, sandbox: Sandbox) -> None:
+    """For its owner alone."""
+    await resume(path, sandbox)
+    with Journal.look(str(path)) as journal:
+        header = journal.header()
+    assert header.place is not None
+    assert remembered(header.place) == f"{header.key} {2 * CHUNKS}"
+    (file,) = state_directory().glob(f"**/journal-{header.place.replace(':', '-')}")
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
 
 
 async def test_an_older_copy_that_is_moved_into_its_place_is_a_copy(

@@ -15,9 +15,9 @@ Theory of operation, for a file that people move, copy, link and back up:
 4. Each change of a chunk counts up in its row and in the job's. Where the sums differ the pages
    are of different moments (`Stray.TORN`): it was copied while it was written, or its process was
    killed in a commit and it was carried away without what lay beside it. The job's count is noted
-   on the file itself, so an older copy that is put in its place is known (`Stray.OLDER`), where
-   the disk can keep such a note. Both are gone on with by the user's word alone, and all that may
-   have left is unknown then.
+   on the file itself, and apart from it, since a backup may bring back the former: so an older copy
+   that is put in its place is known (`Stray.OLDER`). Both are gone on with by the user's word
+   alone, and all that may have left is unknown then.
 """
 
 from __future__ import annotations
@@ -76,8 +76,8 @@ class Journal:
     _db: Database
     #: Held while it is planned or run, until `close`.
     _lock: Lock | None = field(default=None)
-    #: What was noted on the file before it was read.
-    _noted: str = field(default="")
+    #: What was noted of the file before it was read, on it and apart from it.
+    _noted: tuple[str, str] = field(default=("", ""))
     #: The job's key and count of steps as this process has written them; None: it runs nothing.
     _written: tuple[str, int] | None = field(default=None, init=False)
 
@@ -257,15 +257,22 @@ class Journal:
         header, (key, steps) = self.header(), self._count()
         with reading(self.path):
             (counted,) = self._db.run("steps_of_chunks").fetchone()
-        noted, _, most = self._noted.partition(" ")
         if counted != steps:
             return Stray.TORN
-        if noted == key and most.isdecimal() and int(most) > steps:
+        if self._noted_steps(key) > steps:
             return Stray.OLDER
         if header.place is None:
             return None
-        same = header.place == place_of(self.path) and (noted == key or not header.marked)
-        return None if same else Stray.COPY
+        on_file, apart = (note.partition(" ")[0] for note in self._noted)
+        same = header.place == place_of(self.path) and apart in ("", key)
+        return None if same and (on_file == key or not header.marked) else Stray.COPY
+
+    def _noted_steps(self, key: str) -> int:
+        """How many steps of this job the file held once, by what was noted of it."""
+        notes = (note.split(" ") for note in self._noted)
+        return max(
+            (int(n[1]) for n in notes if n[0] == key and n[1:] and n[1].isdecimal()), default=0
+        )
 
     def may_have_told(self) -> bool:
         """Somebody was told, refused, or may have been."""
@@ -278,8 +285,8 @@ class Journal:
         self._db.run("bind", (base_url, identity))
         key, _ = self._count()
         # Not the count of now, which may be rolled back: a mark never says more than its file.
-        earlier = self._noted if self._noted.partition(" ")[0] == key else f"{key} 0"
-        self._db.run("set_place", (place_of(self.path), self._lock.mark(earlier)))
+        kept = self._lock.mark(f"{key} {self._noted_steps(key)}")
+        self._db.run("set_place", (place_of(self.path), kept))
         self._written = key, -1
 
     def recent(self, now: float, window: float, most: int) -> list[float]:

@@ -4,10 +4,11 @@ The lock is the system's own, on the journal's file and not on its name: two nam
 (links, mounts) are one lock, and nothing lies beside the journal that could be removed. The system
 lets go of it when the process ends, however it ends.
 
-A mark goes with the lock. It is an extended attribute of the file, where the disk knows such: the
-job's key, and how many steps the journal held when it was written last. A copy that is put into
-the file's place has fewer steps than the mark; another file that was given the same number has no
-mark. Whatever the disk knows, a file is told from others by its device and number.
+A mark goes with the lock: the job's key, and how many steps the journal held when it was written
+last. It is an extended attribute of the file, where the disk knows such, and it is remembered apart
+from the file (`memory`). A copy that is put into the file's place has fewer steps than the mark;
+another file that was given the same number has no mark. Whatever the disk knows, a file is told
+from others by its device and number.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from collections.abc import Callable
 from attrs import define
 
 from ..errors import JobRunning, JournalError
+from .memory import remember, remembered
 
 # Seconds. `is_free` has the file for some microseconds, a process that works on it for longer.
 _LOOKERS = 0.2
@@ -104,7 +106,8 @@ class Lock:
         raise moved_away(self.path)
 
     def mark(self, text: str) -> bool:
-        """Note this on the file itself; whether its disk can."""
+        """Note this on the file itself, and apart from it; whether its disk can."""
+        remember("{}:{}".format(*self.file), text)
         try:
             os.setxattr(self._descriptor, _MARK, text.encode())
         except (OSError, AttributeError):  # the disk or the system knows no such notes
@@ -112,12 +115,15 @@ class Lock:
         return True
 
 
-def marked(journal: str) -> str:
-    """What `mark` noted on it; empty if it noted nothing, or the disk cannot."""
+def marked(journal: str) -> tuple[str, str]:
+    """What `mark` noted, on the file and apart from it; empty where nothing is."""
+    apart = ""
+    with contextlib.suppress(OSError, JournalError):
+        apart = remembered(place_of(journal))
     try:
-        return os.getxattr(os.path.realpath(journal), _MARK).decode(errors="replace")
+        return os.getxattr(os.path.realpath(journal), _MARK).decode(errors="replace"), apart
     except (OSError, AttributeError):
-        return ""
+        return "", apart
 
 
 def place_of(journal: str) -> str:
