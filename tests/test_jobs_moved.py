@@ -14,7 +14,7 @@ import shutil
 import stat
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import pytest
@@ -513,6 +513,49 @@ async def test_half_a_commit_is_known_for_what_it_is(tmp_path: Path, sandbox: Sa
     with pytest.raises(JournalError, match=r"parts of different moments|is damaged"):
         await resume(path, sandbox)
     assert sandbox.stats().requests == 0
+
+
+async def look(path: Path, sandbox: Sandbox) -> None:
+    """`status`, which changes nothing."""
+    await Job(path).account()
+
+
+@pytest.mark.parametrize("use", [look, resume])
+async def test_what_an_earlier_kill_left_beside_it_undoes_nothing_later(
+    tmp_path: Path, sandbox: Sandbox, use: Callable[[Path, Sandbox], Awaitable[None]]
+) -> None:
+    """Killed in a commit, moved away, gone on with there, and moved back to what was left."""
+    path = Path(plan(tmp_path / "job.journal", 600, 1))
+    cut_in_a_commit(path)
+    left = path.with_name("job.journal-journal")
+    beside = left.read_bytes()
+    await partly(path, sandbox)  # which undoes it, as it undoes itself where it was moved to
+    left.write_bytes(beside)
+    before = content(path)
+    with pytest.raises(JournalError, match=r"job.journal-journal lies beside .* move it elsewhere"):
+        await use(path, sandbox)
+    assert (content(path), left.read_bytes()) == (before, beside)
+    left.unlink()
+    await resume(path, sandbox)
+    assert audited(path, sandbox) == CLEAN
+
+
+async def test_what_another_job_left_is_not_put_into_this_one(
+    tmp_path: Path, sandbox: Sandbox
+) -> None:
+    """Its file was moved away, and this plan was moved to where it lay; or is made there."""
+    path = Path(plan(tmp_path / "job.journal", 600, 1))
+    cut_in_a_commit(path)
+    away = renamed(path)
+    with pytest.raises(JournalError, match="lies beside"):
+        plan(path, 600, 1)
+    shutil.move(plan(tmp_path / "other", 600, 1), path)
+    before = content(path)
+    with pytest.raises(JournalError, match=r"job.journal-journal lies beside .* move it elsewhere"):
+        await resume(path, sandbox)
+    assert content(path) == before
+    shutil.move(away, path)
+    assert (await Job(path).account()).not_sent == 600
 
 
 async def test_pages_of_two_moments_are_gone_on_with_by_the_users_word(

@@ -14,8 +14,10 @@ from __future__ import annotations
 import contextlib
 import os
 import re
+import shutil
 import sqlite3
 import stat
+import tempfile
 import weakref
 import zlib
 from collections.abc import Iterable, Iterator, Mapping
@@ -27,7 +29,7 @@ from typing import Any
 from attrs import define
 
 from ..errors import JournalError
-from .lock import moved_away, quiet
+from .lock import is_free, marked, moved_away, quiet, steps_noted
 
 # Marks the file as a journal, in SQLite's own header: "mwsj".
 APPLICATION_ID = 0x6D77736A
@@ -54,6 +56,7 @@ class Database:
         if not os.path.isfile(path):
             raise JournalError(f"there is no journal {path}; make one with a plan")
         _check_beside(path)
+        _check_left(path)
         with reporting(path):
             database = cls(path, _opened(path, "rw"))
             weakref.finalize(database, database.connection.close)
@@ -179,6 +182,8 @@ def check_name(path: str) -> None:
             " name another file"
         )
     _check_beside(path)
+    if not os.path.lexists(path) and _undoes(path):  # SQLite would remove it
+        raise _lies_beside(path, "it undoes half a commit of another journal")
 
 
 def _check_beside(path: str) -> None:
@@ -199,15 +204,73 @@ def _check_beside(path: str) -> None:
         except OSError:
             begins = None
         if end != "-journal" or begins not in _ROLLBACK:
+            raise _lies_beside(path, "SQLite would take it for its own", end)
+
+
+def _lies_beside(path: str, why: str, end: str = "-journal") -> JournalError:
+    return JournalError(
+        f"{path}{end} lies beside {path}, and {why}; it was left untouched: move it elsewhere"
+    )
+
+
+def _check_left(path: str) -> None:
+    """What a killed process has left beside it undoes its last commit, and nothing else.
+
+    SQLite goes by the name alone. The file may have been moved away meanwhile and have gone on, or
+    another job's may lie in its place; what was left there would then undo what was done since.
+    """
+    with quiet:  # the file itself is read, and closed
+        if not (_undoes(path) and is_free(path)):
+            return
+        found = _steps_of(f"{_uri(path)}?mode=ro&immutable=1")  # as if nothing lay beside it
+        if found is None:
+            return  # planning broke off before it had a table: nothing was done
+        undone = _steps_if_undone(path)
+        key, steps = undone or ("", 0)
+        if (key == found[0] and steps >= steps_noted(marked(path), key)) or not is_free(path):
+            return
+    raise _lies_beside(path, "it would undo what was done since it was left there")
+
+
+def _undoes(path: str) -> bool:
+    """Whether a rollback journal lies beside it that SQLite would undo a commit by."""
+    with contextlib.suppress(OSError), open(f"{_real(path)}-journal", "rb") as file:
+        return file.read(8) == _ROLLBACK[0]
+    return False
+
+
+def _steps_if_undone(path: str) -> tuple[str, int] | None:
+    """What SQLite would make of both, tried with copies for their owner alone."""
+    with tempfile.TemporaryDirectory() as folder:
+        copy = os.path.join(folder, "copy")
+        try:
+            for end in ("", "-journal"):
+                shutil.copyfile(f"{_real(path)}{end}", f"{copy}{end}")
+        except OSError as error:
             raise JournalError(
-                f"{path}{end} lies beside {path}, and SQLite would take it for its own; it was left"
-                " untouched: move it elsewhere"
-            )
+                f"{path} was left in the middle of a commit, and cannot be tried in"
+                f" {tempfile.gettempdir()}: {error.strerror}"
+            ) from None
+        return _steps_of(_uri(copy))
+
+
+def _steps_of(uri: str) -> tuple[str, int] | None:
+    """The job's key and its count of steps; None if no job can be read."""
+    with contextlib.closing(sqlite3.connect(uri, uri=True)) as connection:
+        try:
+            key, steps = connection.execute(_statements()["steps"]).fetchone()
+            return str(key), int(steps)
+        except (sqlite3.Error, TypeError, ValueError):
+            return None
+
+
+def _uri(path: str) -> str:
+    return Path(_real(path)).as_uri()
 
 
 def _opened(path: str, mode: str) -> sqlite3.Connection:
     return sqlite3.connect(
-        f"{Path(_real(path)).as_uri()}?mode={mode}",
+        f"{_uri(path)}?mode={mode}",
         uri=True,
         timeout=PATIENCE,
         isolation_level=None,
@@ -220,6 +283,7 @@ def _copied(path: str, copy: sqlite3.Connection) -> None:
     if not os.path.isfile(path):
         raise JournalError(f"there is no journal {path}; make one with a plan")
     _check_beside(path)
+    _check_left(path)
     for mode in ("ro", "rw"):
         with contextlib.closing(_opened(path, mode)) as source:
             try:

@@ -39,7 +39,7 @@ from attrs import asdict, define, field, fields
 from ..errors import JournalError
 from ..wire.moveworks import Content
 from .database import Database, check_name, damaged, reading
-from .lock import Lock, marked, moved_away, place_of
+from .lock import Lock, marked, moved_away, place_of, steps_noted
 from .records import (
     Chunk,
     ChunkRecord,
@@ -259,20 +259,13 @@ class Journal:
             (counted,) = self._db.run("steps_of_chunks").fetchone()
         if counted != steps:
             return Stray.TORN
-        if self._noted_steps(key) > steps:
+        if steps_noted(self._noted, key) > steps:
             return Stray.OLDER
         if header.place is None:
             return None
         on_file, apart = (note.partition(" ")[0] for note in self._noted)
         same = header.place == place_of(self.path) and apart in ("", key)
         return None if same and (on_file == key or not header.marked) else Stray.COPY
-
-    def _noted_steps(self, key: str) -> int:
-        """How many steps of this job the file held once, by what was noted of it."""
-        notes = (note.split(" ") for note in self._noted)
-        return max(
-            (int(n[1]) for n in notes if n[0] == key and n[1:] and n[1].isdecimal()), default=0
-        )
 
     def may_have_told(self) -> bool:
         """Somebody was told, refused, or may have been."""
@@ -285,7 +278,7 @@ class Journal:
         self._db.run("bind", (base_url, identity))
         key, _ = self._count()
         # Not the count of now, which may be rolled back: a mark never says more than its file.
-        kept = self._lock.mark(f"{key} {self._noted_steps(key)}")
+        kept = self._lock.mark(f"{key} {steps_noted(self._noted, key)}")
         self._db.run("set_place", (place_of(self.path), kept))
         self._written = key, -1
 

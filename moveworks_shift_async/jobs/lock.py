@@ -126,6 +126,12 @@ def marked(journal: str) -> tuple[str, str]:
         return "", apart
 
 
+def steps_noted(notes: tuple[str, str], key: str) -> int:
+    """How many steps of this job the file held once, by what was noted of it."""
+    noted = [note.split(" ") for note in notes]
+    return max((int(n[1]) for n in noted if n[0] == key and n[1:] and n[1].isdecimal()), default=0)
+
+
 def place_of(journal: str) -> str:
     """Device and number of the file, as the journal keeps them."""
     return "{}:{}".format(*_file_at(journal))
