@@ -38,7 +38,7 @@ from .errors import (
 )
 from .evidence import Body
 from .settings import Timeouts
-from .wire.http import Effect, Request, Response
+from .wire.http import Request, Response
 
 # The longest answer of either API is a few kilobytes. What a refusal holds beyond this is not
 # read, and an acceptance that is longer is not one that the vendors document.
@@ -90,16 +90,16 @@ class AiohttpTransport:
 
     async def exchange(self, request: Request) -> Response:
         """Send it once and return the whole answer; no redirect is followed."""
-        # A request without a body has an empty one, where it matters whether it has left.
-        needed = request.body is not None or request.effect is Effect.MAY_TELL
-        body = Body(request.body or b"") if needed else None
+        body = Body(request.body or b"")  # without one, an empty one is the witness
         try:
             with _others_silenced():
                 return await self._send(request, body)
         except asyncio.CancelledError as cancelled:
+            # Whoever was cancelled while he handled an error of aiohttp's has it in his context.
+            cancelled.__cause__ = cancelled.__context__ = None
             if not is_cancelled():
                 failure = self._failure(cancelled, body)
-            elif body is None or not body.may_have_left:
+            elif not body.may_have_left:
                 raise
             else:
                 raise cancelled from OutcomeUnknown("cancelled after the request was sent")
@@ -108,8 +108,7 @@ class AiohttpTransport:
         except Exception as error:  # aiohttp's, or of the caller's session: auth, middlewares
             failure = self._failure(error, body)
         finally:
-            if body is not None:
-                body.withdraw()
+            body.withdraw()
         raise failure
 
     async def close(self) -> None:
@@ -117,7 +116,7 @@ class AiohttpTransport:
         if self._own is not None:
             await self._own.close()
 
-    async def _send(self, request: Request, body: Body | None) -> Response:
+    async def _send(self, request: Request, body: Body) -> Response:
         session = self._session()
         async with session.request(
             request.method,
@@ -125,15 +124,15 @@ class AiohttpTransport:
             params=request.query,
             headers={**_HEADERS, **request.headers},
             data=body,
+            skip_auto_headers=("Content-Type",),  # of the empty one
             allow_redirects=False,
             raise_for_status=False,  # whatever the caller's session does by itself
             auto_decompress=False,
             timeout=self._timeout(),
             proxy=self.proxy,
-            middlewares=(*_middlewares_of(session), self._last_step(body)),
+            middlewares=(*_middlewares_of(session), self._last_step(request, body)),
         ) as answer:
-            if body is not None:
-                body.check_answer()
+            body.check_answer()
             if answer.status < 200:
                 raise OutcomeUnknown(f"HTTP {answer.status} is no answer; told or not told")
             return Response(
@@ -170,17 +169,19 @@ class AiohttpTransport:
         return aiohttp.ClientTimeout(total=self.timeouts.total, connect=self.timeouts.connect)
 
     def _last_step(
-        self, body: Body | None
+        self, ours: Request, body: Body
     ) -> Callable[[aiohttp.ClientRequest, _Handler], Awaitable[aiohttp.ClientResponse]]:
         """The innermost middleware: after it comes the connection."""
 
         async def send(request: aiohttp.ClientRequest, handler: _Handler) -> aiohttp.ClientResponse:
-            if body is not None:
-                if request.body is not body:
-                    raise RuntimeError("a middleware has replaced the body")
-                if body.begun:
-                    raise aiohttp.ClientConnectionError("a request is sent once")
-                body.handed_over = True
+            if request.body is not body:
+                raise RuntimeError("a middleware has replaced the body")
+            if body.begun:
+                raise aiohttp.ClientConnectionError("a request is sent once")
+            _check_framing(request, body)
+            if ours.method == "GET":  # it has none to measure
+                request.headers.popall("Content-Length", None)
+            body.handed_over = True
             if self.http is not None:
                 _take_a_new_connection(request)
             try:
@@ -192,18 +193,14 @@ class AiohttpTransport:
 
         return send
 
-    def _failure(self, error: BaseException, body: Body | None) -> MoveworksError:
+    def _failure(self, error: BaseException, body: Body) -> MoveworksError:
         """Our error for one of aiohttp's or of the caller's session, without its text."""
         ours = isinstance(error, (aiohttp.ClientError, OSError))
         cause = _cause(error) if ours else type(error).__name__
-        if body is not None and not body.may_have_left:
+        if not body.may_have_left:
             if ours:
                 return self._no_connection(error)
             return NotSent(f"{cause} before anything was sent: {self._suspect()}")
-        # The bare class is what aiohttp raises when its connector is closed under a request.
-        never = isinstance(error, _NEVER_CONNECTED) or type(error) is aiohttp.ClientConnectionError
-        if body is None and ours and never:
-            return self._no_connection(error)
         return OutcomeUnknown(f"sent, but no usable answer: {cause}; told or not told")
 
     def _suspect(self) -> str:
@@ -234,6 +231,22 @@ def _middlewares_of(session: aiohttp.ClientSession) -> tuple[aiohttp.ClientMiddl
         ) from None
 
 
+# What a session sends by itself may change where the body ends, what it says, or when it leaves.
+_FRAMING = ("Expect", "Transfer-Encoding", "Content-Encoding")
+
+
+def _check_framing(request: aiohttp.ClientRequest, body: Body) -> None:
+    """Raise if the body would leave in another form than it has."""
+    changed = [name for name in _FRAMING if name in request.headers]
+    if request.headers.getall("Content-Length", []) != [str(body.size)]:
+        changed.append("Content-Length")
+    if changed:
+        raise ConfigurationError(
+            f"a default header or a middleware of the session given as `http` sets {changed[0]},"
+            " which changes how the body is sent; nothing was sent"
+        )
+
+
 def _take_a_new_connection(request: aiohttp.ClientRequest) -> None:
     """Keep the caller's idle connections out of it, which stay as they are.
 
@@ -256,6 +269,9 @@ async def _read(answer: aiohttp.ClientResponse) -> bytes:
     except (aiohttp.ClientError, OSError):
         if not 400 <= answer.status < 500:
             raise
+    if not (refused or content.strip() or _has_an_end(answer)):
+        # So ends an answer that was broken off, whatever its body was to say.
+        raise OutcomeUnknown("the connection ended where a body may follow; told or not told")
     if not refused and len(content) > LONGEST_ANSWER:
         raise OutcomeUnknown("the answer is longer than any that is documented; told or not told")
     if answer.headers.get("Content-Encoding", "identity").strip().lower() == "identity":
@@ -263,6 +279,15 @@ async def _read(answer: aiohttp.ClientResponse) -> bytes:
     if refused:
         return b""  # it is never unpacked: a kilobyte may hold a gigabyte
     raise OutcomeUnknown("the answer is packed, though it was asked not to be; told or not told")
+
+
+def _has_an_end(answer: aiohttp.ClientResponse) -> bool:
+    """Whether the head says where the body ends.
+
+    Else it ends with the connection: RFC 9112, section 6.3.
+    """
+    named = ("Content-Length", "Transfer-Encoding")
+    return answer.status == 204 or any(name in answer.headers for name in named)
 
 
 def _others_silenced() -> contextlib.AbstractContextManager[object]:

@@ -86,7 +86,8 @@ class Waiting:
 # -- what came before the request had left ---------------------------------------------------------
 
 
-async def test_what_a_server_says_before_it_is_asked_is_no_answer() -> None:
+@pytest.mark.parametrize("request_", [POST, QUESTION], ids=lambda r: r.method)
+async def test_what_a_server_says_before_it_is_asked_is_no_answer(request_: Request) -> None:
     """On a new connection too; nothing leaves there, so nobody was told."""
     waiting, received = Waiting(), bytearray()
 
@@ -97,9 +98,28 @@ async def test_what_a_server_says_before_it_is_asked_is_no_answer() -> None:
         received.extend(await reader.read())
 
     async with accepting(talk) as url:
-        error = await outcome_of(url, http=waiting.http)
+        error = await outcome_of(url, request_, http=waiting.http)
     assert isinstance(error, ConnectionFailed)
     assert b"private" not in received
+    assert b"GET" not in received
+
+
+async def test_a_question_looks_as_if_it_had_no_body() -> None:
+    """The empty body that bears witness leaves no trace in the head."""
+    seen: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
+
+    async def handler(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        head = await reader.readuntil(b"\r\n\r\n")
+        writer.write(OK)
+        await writer.drain()
+        seen.set_result(head + await reader.read())
+
+    async with accepting(handler) as url:
+        assert await outcome_of(url, QUESTION) == 200
+        request = await seen
+    assert b"Content-" not in request
+    assert b"Transfer-" not in request
+    assert request.endswith(b"\r\n\r\n")
 
 
 async def test_half_an_answer_that_came_before_is_no_answer_with_its_other_half() -> None:
@@ -422,36 +442,63 @@ async def test_an_answer_through_tls_while_the_body_leaves_is_no_answer() -> Non
         assert isinstance(await outcome_of(url, LONG, http), OutcomeUnknown)
 
 
-async def test_a_session_that_asks_to_go_on_first_is_answered_as_ever() -> None:
-    """`Expect: 100-continue` among the caller's headers: the body leaves when it may."""
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("Expect", "100-continue"),
+        ("Transfer-Encoding", "chunked"),
+        ("Content-Encoding", "gzip"),
+        ("Content-Length", "3"),
+    ],
+)
+async def test_a_header_that_changes_how_the_body_leaves_is_refused(name: str, value: str) -> None:
+    """The server would read another body, or count a head that left alone; nothing leaves."""
+    server = Record(200)
+    async with accepting(server) as url:
+        error = await outcome_of(url, http=aiohttp.ClientSession(headers={name: value}))
+    assert isinstance(error, ConfigurationError)
+    assert name in str(error)
+    assert server.bodies == []
+
+
+# -- where an answer ends --------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("end", ["closed", "reset"])
+@pytest.mark.parametrize(
+    "head", [b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n", b"HTTP/1.0 200 OK\r\n\r\n"]
+)
+async def test_a_success_that_ends_before_its_body_began_is_unknown(head: bytes, end: str) -> None:
+    """Its head says nothing of where the body ends, so it may have been to say anything."""
 
     async def handler(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        await reader.readuntil(b"\r\n\r\n")
-        writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+        await read_request(reader)
+        writer.write(head)
         await writer.drain()
-        await reader.readexactly(len(POST.body or b""))
-        writer.write(OK)
-        await writer.drain()
+        if end == "reset":
+            await reset(writer)
 
     async with accepting(handler) as url:
-        http = aiohttp.ClientSession(headers={"Expect": "100-continue"})
-        assert await outcome_of(url, http=http) == 200
+        error = await outcome_of(url)
+    assert isinstance(error, OutcomeUnknown)
 
 
-async def test_a_server_that_refuses_to_go_on_has_seen_no_body() -> None:
-    """Nobody was told, for nothing but the head has left."""
+async def test_a_body_that_ends_with_the_connection_is_read_to_its_end() -> None:
+    """What is there says by itself whether it is whole; a 204 and a refusal need none."""
+    answers = [
+        b"HTTP/1.0 200 OK\r\n\r\n{}",
+        b"HTTP/1.1 204 No Content\r\n\r\n",
+        b"HTTP/1.0 400 Bad Request\r\n\r\n",
+    ]
+    rest = iter(answers)
 
     async def handler(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        await reader.readuntil(b"\r\n\r\n")
-        writer.write(b"HTTP/1.1 417 X\r\nContent-Length: 0\r\n\r\n")
+        await read_request(reader)
+        writer.write(next(rest))
         await writer.drain()
-        assert await reader.read() == b""
 
-    async with accepting(handler) as url:
-        http = aiohttp.ClientSession(headers={"Expect": "100-continue"})
-        outcome = await outcome_of(url, http=http)
-    assert isinstance(outcome, MoveworksError)
-    assert outcome.outcome is Outcome.NOT_SENT
+    async with accepting(handler) as url, transport_to(url) as transport:
+        assert [(await transport.exchange(POST)).status for _ in answers] == [200, 204, 400]
 
 
 # -- a body leaves once ----------------------------------------------------------------------------
@@ -619,6 +666,37 @@ async def test_a_middleware_whose_own_wait_was_cancelled_does_not_cancel_the_cal
         late = await outcome_of(url, http=aiohttp.ClientSession(middlewares=[after]))
     assert isinstance(early, NotSent)
     assert isinstance(late, OutcomeUnknown)
+
+
+async def test_a_cancellation_carries_no_error_of_aiohttps() -> None:
+    """A middleware that waits while it handles one, as to try again, is cancelled there."""
+    handling = asyncio.Event()
+
+    async def handler(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await read_request(reader)
+        writer.write(b"HTTP/1.1 503 X\r\nContent-Length: 0\r\n\r\n")
+        await writer.drain()
+
+    async def patient(request: aiohttp.ClientRequest, handle: _Handle) -> aiohttp.ClientResponse:
+        answer = await handle(request)
+        try:
+            answer.raise_for_status()  # its words hold the whole URL
+        except aiohttp.ClientResponseError:
+            handling.set()
+            await asyncio.Event().wait()
+        return answer
+
+    secret = Request(method="POST", path="/send", query={"client_secret": "hidden"}, body=b"{}")
+    async with accepting(handler) as url:
+        call = asyncio.create_task(
+            outcome_of(url, secret, aiohttp.ClientSession(middlewares=[patient]))
+        )
+        await handling.wait()
+        call.cancel()
+        with pytest.raises(asyncio.CancelledError) as raised:
+            await call
+    assert isinstance(raised.value.__cause__, OutcomeUnknown)
+    assert raised.value.__context__ is None
 
 
 async def test_an_aiohttp_that_hides_its_middlewares_is_refused() -> None:

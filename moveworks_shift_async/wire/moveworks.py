@@ -15,7 +15,7 @@ auth test      200, 201, 202       an object with a text under `Message` or `mes
 token          200, 201, 202       an object with `access_token`, or with one in `data`
 =============  ==================  ================================================================
 
-Further keys are the vendor's to add and change nothing, but for `error`, `errors` and `code`: with
+"None" is a body that the head calls empty, or a 204. Further keys are the vendor's to add and change nothing, but for `error`, `errors` and `code`: with
 one of them filled it is no success. `Content-Type` decides nothing, for servers name some type even
 for no body. A refusal may have any body; its message and code are read flat or from `error`.
 """
@@ -98,6 +98,11 @@ def _keys_are_texts(context: Mapping[Any, Any]) -> bool:
     return True
 
 
+def _plain(message: Any) -> Any:
+    """A text as what is sent of it: a class of the caller's may call two of them equal."""
+    return str.__str__(message) if isinstance(message, str) else message
+
+
 @frozen(kw_only=True)
 class Content:
     """What one message says, to an event, or without one through the legacy endpoint.
@@ -107,7 +112,7 @@ class Content:
     """
 
     event_id: str | uuid.UUID | None
-    message: str = field(repr=False)
+    message: str = field(repr=False, converter=_plain)
     _context: str | None = field(default=None, converter=_written, repr=False)
 
     @property
