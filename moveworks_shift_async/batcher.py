@@ -34,7 +34,7 @@ class Batcher:
     def feed(self, entry: object) -> tuple[str, ...] | None:
         """Take one entry; return the chunk that it completes, if any."""
         position, self.taken = self.taken, self.taken + 1
-        address = entry.strip() if isinstance(entry, str) else entry
+        address = str.strip(entry) if isinstance(entry, str) else entry
         fault = address_fault(address)
         if fault is not None:
             self.invalid.append(
@@ -60,7 +60,12 @@ class Batcher:
 
 
 def _shown(entry: object) -> str:
-    return entry if isinstance(entry, str) else repr(entry)[:80]
+    if isinstance(entry, str):
+        return entry
+    try:
+        return repr(entry)[:80]
+    except Exception:  # a number of more digits than Python writes, or a class of the caller's
+        return f"<{type(entry).__name__}>"
 
 
 def chunks(batcher: Batcher, entries: Iterable[object]) -> Iterator[tuple[str, ...]]:

@@ -36,19 +36,33 @@ async def ending_of(
     """What it returned, or the error that it ended in.
 
     For tasks that their owner alone cancels: a cancellation is an ending like any other. Without a
-    cause nothing was sent, and `never_sent` makes the error.
+    cause nothing was sent, and `never_sent` makes the error. Errors come without their tracebacks.
     """
     try:
         return await delivery, None
     except MoveworksError as error:
-        return None, error
+        return None, _without_frames(error)
     except asyncio.CancelledError as cancelled:
         cause = cancelled.__cause__
-        return None, cause if isinstance(cause, MoveworksError) else never_sent()
+        return None, _without_frames(cause) if isinstance(cause, MoveworksError) else never_sent()
     except Exception as defect:  # it must not cost the account of 500 people
         unknown = OutcomeUnknown(f"unexpected {type(defect).__name__} in this package")
         unknown.__cause__ = defect
         return None, unknown
+
+
+def _without_frames(error: MoveworksError) -> MoveworksError:
+    """The same. A traceback holds on to all that its functions had in hand, request and answer:
+    with thousands of failures in an account these would be gigabytes.
+    """
+    waiting, seen = [error], {id(error)}
+    while waiting:
+        one = waiting.pop().with_traceback(None)
+        for other in (one.__cause__, one.__context__):
+            if isinstance(other, MoveworksError) and id(other) not in seen:
+                seen.add(id(other))
+                waiting.append(other)
+    return error
 
 
 def broken_off(by: BaseException, *, sent: bool) -> MoveworksError:

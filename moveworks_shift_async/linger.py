@@ -121,7 +121,7 @@ class LingeringBatcher:
     _closing: bool = field(default=False, init=False)
 
     def __attrs_post_init__(self) -> None:
-        if self._linger < 0 or self._max_waiting < 1:
+        if not self._linger >= 0 or not self._max_waiting >= 1:  # so NaN is refused, too
             raise InvalidInput("linger must be 0 or more seconds, and max_waiting at least 1")
         self._room = asyncio.Semaphore(self._max_waiting)
 
@@ -294,7 +294,7 @@ def _still_waited_for(chunk: dict[str, _Entry]) -> dict[str, _Entry]:
 
 
 def _checked(recipient: object) -> str:
-    address = recipient.strip() if isinstance(recipient, str) else recipient
+    address = str.strip(recipient) if isinstance(recipient, str) else recipient
     if (fault := address_fault(address)) is not None:
         raise InvalidInput(f"recipient is no address: {fault}")
     return str(address)

@@ -117,7 +117,8 @@ class SessionManager:
                     await self.authorizer.finish()
         finally:  # cancelled, it leaves nothing open all the same
             for cut in self._cuts:
-                cut.reschedule(asyncio.get_running_loop().time())
+                if not cut.expired():  # another `close` has cut it
+                    cut.reschedule(asyncio.get_running_loop().time())
             await self._until_idle()
             await self.authorizer.close()
             await self.transport.close()

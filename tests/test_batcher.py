@@ -99,3 +99,25 @@ def test_a_batcher_shows_no_address() -> None:
     batcher.feed("broken@")
     assert "jane" not in repr(batcher)
     assert "broken" not in repr(batcher)
+
+
+class Unspeakable:
+    """Cannot be shown."""
+
+    def __repr__(self) -> str:
+        raise RuntimeError
+
+
+class Loud(str):
+    """Does not do what a text does."""
+
+    def strip(self, chars: str | None = None, /) -> str:
+        raise RuntimeError
+
+
+def test_what_cannot_be_shown_is_left_out_like_all_that_is_no_address() -> None:
+    """A number of more digits than Python writes, or a class of the caller's, costs nobody."""
+    batcher = Batcher()
+    entries = ["a@x.io", 10**5000, Unspeakable(), Loud(" b@x.io "), "c@x.io"]
+    assert list(chunks(batcher, entries)) == [("a@x.io", "b@x.io", "c@x.io")]
+    assert [entry.text for entry in batcher.invalid] == ["<int>", "<Unspeakable>"]

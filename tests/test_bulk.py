@@ -751,3 +751,22 @@ async def test_what_a_gate_or_a_session_raises_ends_it_with_everybody_in_the_acc
     failed = report.failures[0].error
     assert failed is not None
     assert failed.__cause__ is error
+
+
+async def test_failures_hold_on_to_nothing_but_what_they_say(clock: FakeClock) -> None:
+    """A traceback keeps all requests and answers alive; of thousands, these are gigabytes."""
+
+    async def refused(_: Request) -> Response:
+        return answer(400)
+
+    parts = build(clock, refused, refused)
+    send = Sender(parts.session, 32).send_bulk(
+        Content(event_id=None, message="hi"), people(1000), "bulk"
+    )
+    failures = (await send).failures
+    assert len(failures) == 2
+    for failure in failures:
+        error: BaseException | None = failure.error
+        while error is not None:
+            assert error.__traceback__ is None
+            error = error.__cause__ or error.__context__

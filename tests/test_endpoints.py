@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import re
 from collections.abc import Awaitable, Coroutine
@@ -299,3 +300,11 @@ async def test_a_priority_is_one_of_three() -> None:
                 client.messages.send_bulk("hi", ["a@x.io"], priority=wrong)  # type: ignore[arg-type]
             with pytest.raises(InvalidInput, match="urgent, normal, bulk"):
                 client.events.batcher(priority=wrong)  # type: ignore[arg-type]
+
+
+async def test_recipients_without_end_are_refused() -> None:
+    """One request takes 500; what follows is not read."""
+    endless = (f"p{number}@x.io" for number in itertools.count())
+    async with MoveworksClient(ApiKey("key")) as client:
+        with pytest.raises(InvalidInput, match="more than 500 recipients: use send_bulk"):
+            await client.messages.send("hi", endless)

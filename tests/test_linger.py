@@ -77,6 +77,36 @@ def crowd(count: int, name: str = "p") -> list[str]:
     return [f"{name}{number}@example.com" for number in range(count)]
 
 
+class Careless(str):
+    """A text that takes no notice of case."""
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, str) and self.lower() == other.lower()
+
+    def __hash__(self) -> int:
+        return hash(self.lower())
+
+
+async def test_what_a_class_of_texts_calls_equal_shares_no_request(clock: FakeClock) -> None:
+    """Each gets the text that was meant for him, whatever its class says of another."""
+    vendor = Vendor()
+    vendor.open.set()
+    batcher = make(vendor, clock)
+    tasks = start(batcher, "a@x.io", message=Careless("code: abc"))
+    tasks += start(batcher, "b@x.io", message=Careless("code: ABC"))
+    await settle()
+    await clock.advance(1.0)
+    await asyncio.gather(*tasks)
+    assert vendor.chunks == [("code: abc", ("a@x.io",)), ("code: ABC", ("b@x.io",))]
+
+
+@pytest.mark.parametrize("linger", [-1.0, float("nan")])
+def test_a_linger_that_is_no_time_is_refused(linger: float, clock: FakeClock) -> None:
+    """A timer for it would stop the others of the loop."""
+    with pytest.raises(InvalidInput, match="linger"):
+        LingeringBatcher(Vendor().deliver, linger, 1, "normal", clock)
+
+
 async def test_sends_within_the_linger_share_a_request(clock: FakeClock) -> None:
     """They go out together when the oldest has lingered, not before, and all get the outcome."""
     vendor = Vendor()

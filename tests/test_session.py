@@ -32,7 +32,7 @@ from moveworks_shift_async.wire.http import Effect, Request, Response
 from moveworks_shift_async.wire.moveworks import parse_receipt
 from moveworks_shift_async.wire.token import Token
 
-from .fakes import Answer, FakeAuthorizer, FakeClock, FakeTransport, answer, settle
+from .fakes import Answer, FakeAuthorizer, FakeClock, FakeTransport, answer, settle, until
 
 REQUEST = Request(method="POST", path="/x", body=b"{}")
 QUESTION = Request(method="GET", path="/y", effect=Effect.NONE)
@@ -377,6 +377,34 @@ async def test_closing_cuts_what_does_not_end_and_says_what_is_known(clock: Fake
     with pytest.raises(ClientClosed, match="not sent"):
         await waiting
     assert parts.gate.snapshot().in_flight == 0
+
+
+async def test_closing_again_while_a_call_is_being_cut_is_harmless(clock: FakeClock) -> None:
+    """A call may take its time to end, as with a middleware that tidies up."""
+    sent, tidied = asyncio.Event(), asyncio.Event()
+
+    async def tidy(_: Request) -> Response:
+        sent.set()
+        try:
+            await asyncio.Event().wait()
+        except asyncio.CancelledError:
+            await tidied.wait()
+            raise
+        raise AssertionError
+
+    parts = build(clock, tidy)
+    parts.session.timeouts = Timeouts(close=0.0)
+    call = asyncio.create_task(parts.send())
+    await sent.wait()
+    closing = asyncio.create_task(parts.session.close())
+    await until(call.cancelling)
+    again = asyncio.create_task(parts.session.close())
+    await settle()
+    tidied.set()
+    with pytest.raises(MoveworksError):
+        await call
+    await closing
+    await again
 
 
 @define(eq=False)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Callable, Iterable, Sequence
+from itertools import islice
 from typing import TYPE_CHECKING
 
 from attrs import define, evolve, field, frozen
@@ -16,7 +17,7 @@ from ..limits.lanes import Priority, check_priority
 from ..models import Receipt
 from ..session import SessionManager
 from ..wire.http import Request
-from ..wire.moveworks import Content, Context, parse_receipt
+from ..wire.moveworks import MAX_RECIPIENTS, Content, Context, parse_receipt
 
 if TYPE_CHECKING:
     from ..linger import LingeringBatcher
@@ -53,7 +54,12 @@ class Prepared:
 def _people(recipients: Iterable[str]) -> tuple[str, ...]:
     if isinstance(recipients, (str, bytes)) or not is_iterable(recipients):
         raise InvalidInput("recipients must be a list of addresses")
-    return tuple(recipients)
+    if hasattr(type(recipients), "__len__"):
+        return tuple(recipients)
+    people = tuple(islice(recipients, MAX_RECIPIENTS + 1))  # an iterator may never end
+    if len(people) > MAX_RECIPIENTS:
+        raise InvalidInput(f"more than {MAX_RECIPIENTS} recipients: use send_bulk for any number")
+    return people
 
 
 @define(eq=False, repr=False)
