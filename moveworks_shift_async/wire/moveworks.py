@@ -15,9 +15,10 @@ auth test      200, 201, 202       an object with a text under `Message` or `mes
 token          200, 201, 202       an object with `access_token`, or with one in `data`
 =============  ==================  ================================================================
 
-"None" is a body that the head calls empty, or a 204. Further keys are the vendor's to add and change nothing, but for `error`, `errors` and `code`: with
-one of them filled it is no success. `Content-Type` decides nothing, for servers name some type even
-for no body. A refusal may have any body; its message and code are read flat or from `error`.
+"None" is a body that the head calls empty, or a 204. Further keys are the vendor's to add and
+change nothing, but for `error`, `errors` and `code`: with one of them filled it is no success.
+`Content-Type` decides nothing, for servers name some type even for no body. A refusal may have any
+body; its message and code are read flat or from `error`.
 """
 
 from __future__ import annotations
