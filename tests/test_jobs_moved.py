@@ -27,6 +27,8 @@ from moveworks_shift_async.jobs.journal import Journal
 from moveworks_shift_async.jobs.memory import remember, remembered
 from moveworks_shift_async.jobs.progress import JobProgress
 from moveworks_shift_async.jobs.records import State, Stray
+from moveworks_shift_async.jobs.reporting.sentences import ways_for_unknown
+from moveworks_shift_async.jobs.reporting.text import account_lines
 from moveworks_shift_async.sandbox import Sandbox
 from moveworks_shift_async.settings import state_directory
 
@@ -159,6 +161,12 @@ async def test_a_copy_of_a_killed_job_needs_the_users_word(path: Path, sandbox: 
     with pytest.raises(JournalError, match=r"is a copy, or was moved .* --moved"):
         await resume(copy, sandbox)
     assert (content(copy), sandbox.stats().requests) == (before, asked)
+    account = await Job(copy).account()
+    assert account.people == account.accepted + account.unknown
+    assert not account.finished
+    (way,) = ways_for_unknown(account)
+    assert way.command.endswith("/copy --moved")
+    assert "the journal is a copy" in "\n".join(account_lines(account))
     await resume(copy, sandbox, moved=True)
     assert truthful(audited(copy, sandbox), IN_FLIGHT * SIZE)
     await resume(copy, sandbox)  # now this file is the job's
@@ -269,6 +277,8 @@ async def test_an_older_copy_that_is_written_over_it_is_known(
         await resume(path, sandbox)
     account = await Job(path).account()
     assert (account.not_sent, account.unknown) == (0, account.people - account.accepted)
+    (way,) = ways_for_unknown(account)
+    assert way.command.endswith(" --moved")
     await resume(path, sandbox, moved=True)
     assert sandbox.stats().requests == asked
     assert truthful(audited(path, sandbox), CHUNKS * SIZE)

@@ -171,7 +171,7 @@ SET state = 'unknown', requests = requests + 1, error = 'OutcomeUnknown', reason
 WHERE state = 'sending';
 
 -- name: doubt
-UPDATE chunk SET state = 'unknown', error = 'OutcomeUnknown', reason = :reason
+UPDATE chunk SET state = 'unknown', error = 'JournalError', reason = :reason
 WHERE state IN ('planned', 'sending');
 
 -- name: resend_unknown

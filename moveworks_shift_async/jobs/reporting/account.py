@@ -25,7 +25,12 @@ from ..records import ChunkRecord, Event, Header, Incident, Run, State, Stray, W
 _SHOWN, _EXAMPLES = 10, 3
 # Points of the timeline: more than a plot has pixels' columns for is of no use.
 POINTS = 1_000
-_DOUBTFUL = "the journal is an older copy, or torn; the request may have been made since"
+# What makes unknown whom a file calls not sent, by why it may not be what the job was run from.
+_DOUBTS = {
+    Stray.COPY: "the journal is a copy; the request may have been made from the other file since",
+    Stray.OLDER: "the journal is an older copy; the request may have been made since",
+    Stray.TORN: "the journal is torn; the request may have been made since",
+}
 _ORPHANED = "the process ended while the request was on its way"
 
 
@@ -124,6 +129,8 @@ class JobAccount:
     paused: bool
     #: Nothing is left to send. Unknown chunks may still wait for a decision.
     finished: bool
+    #: Why those whom the file calls not sent are unknown here; None: they are not.
+    stray: Stray | None = None
     #: The most people first.
     errors: tuple[ErrorKind, ...] = field(repr=False)
     #: Chunks that were rejected, are unknown, or came back unsent with an error; in order.
@@ -176,6 +183,7 @@ def read_account(journal: Journal, *, clock: Clock = SYSTEM_CLOCK) -> JobAccount
         requests=sum(row[4] for row in totals),
         throttled=sum(row[5] for row in totals),
         finished=header.complete and not left,
+        stray=journal.strayed() if left and not times["running"] else None,
         errors=_errors(records),
         failures=tuple(filter(_failed, records)),
         runs=tuple(runs),
@@ -190,19 +198,20 @@ def standing(journal: Journal) -> Iterator[ChunkRecord]:
     """Every chunk as it stands for the account, in order.
 
     What waits to be sent again is as unknown as it was: a job that stops before it gets there must
-    not call its people not sent. Nor may a file that surely says less than what was done.
+    not call its people not sent. Nor may a file that may say less than what was done.
     """
     runs = journal.runs()
     idle = not _may_run(journal.path, runs)
     gone = idle and bool(runs)
-    doubtful = idle and journal.strayed() in (Stray.OLDER, Stray.TORN)
+    stray = journal.strayed() if idle else None
     for record in journal.records():
         if gone and record.state is State.SENDING:
             yield evolve(record, state=State.UNKNOWN, error="OutcomeUnknown", reason=_ORPHANED)
         elif record.waits_again:
             yield evolve(record, state=State.UNKNOWN)
-        elif doubtful and record.state is State.PLANNED:
-            yield evolve(record, state=State.UNKNOWN, error="OutcomeUnknown", reason=_DOUBTFUL)
+        elif stray is not None and record.state is State.PLANNED:
+            reason = _DOUBTS[stray]
+            yield evolve(record, state=State.UNKNOWN, error="JournalError", reason=reason)
         else:
             yield record
 

@@ -10,7 +10,7 @@ from attrs import frozen
 
 from ...settings import RateLimit
 from ...words import covered, duration, one_line, people, plural, shell_word
-from ..records import Incident, State
+from ..records import Incident, State, Stray
 from .account import ErrorKind, JobAccount, Mark
 
 ACCEPTED_MEANS = (
@@ -43,6 +43,7 @@ _MEANINGS: Mapping[str, tuple[str, str]] = {
     "ServerFailed": ("The server broke while it had the request", ""),
     "OutcomeUnknown": ("The request left, and no usable answer came", ""),
     "BadResponse": ("The server's answer was not what it promises", ""),
+    "JournalError": ("The file may say less than was done", ""),
 }
 _BY_STATE = {
     State.REJECTED: ("The request was refused", _PLAN_AGAIN),
@@ -134,6 +135,14 @@ def ways_for_unknown(account: JobAccount) -> tuple[Way, ...]:
         return ()
     resume = f"{_command(account, 'resume')} --unknown"
     count = people(account.undecided)
+    if account.stray is Stray.COPY:
+        means = (
+            "If the job has gone on in no other file since: goes on in this one. Else use that one."
+        )
+        return (Way(command=f"{_command(account, 'resume')} --moved", means=means),)
+    if account.stray is not None:
+        means = f"If there is no newer file: goes on in this one, where {count} stay unknown."
+        return (Way(command=f"{_command(account, 'resume')} --moved", means=means),)
     return (
         Way(
             command=f"{resume} resend",
