@@ -48,6 +48,7 @@ def environment(sandbox: Sandbox | None = None, **more: str) -> dict[str, str]:
     """The variables of a user who works with that sandbox, or who has set none."""
     mine = {k: v for k, v in os.environ.items() if not k.startswith(("MOVEWORKS_", "SHIFT_"))}
     mine["PYTHONPATH"] = str(PACKAGE.parent)
+    mine.pop("PYTHONDONTWRITEBYTECODE", None)  # a fifth of a command's start is compiling
     if sandbox is not None:
         mine |= {"MOVEWORKS_BASE_URL": sandbox.url, "MOVEWORKS_API_KEY": sandbox.api_key}
         mine |= {"SHIFT_BASE_URL": sandbox.url, "SHIFT_CLIENT_ID": sandbox.shift_client_id}

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -95,13 +96,19 @@ IMPURE = {"asyncio", "threading", "time", "socket", "aiohttp", f"{PACKAGE}.clock
 FILES = sorted(str(path.relative_to(ROOT)) for path in ROOT.rglob("*.py"))
 
 
+@cache
 def tree_of(file: str) -> ast.Module:
     """The syntax tree of one file of the package."""
     return ast.parse((ROOT / file).read_text(encoding="utf-8"), filename=file)
 
 
-def imports_of(file: str) -> Iterator[tuple[int, str]]:
+@cache
+def imports_of(file: str) -> tuple[tuple[int, str], ...]:
     """Line and full name of all that a file imports, wherever in it the import stands."""
+    return tuple(_imports_of(file))
+
+
+def _imports_of(file: str) -> Iterator[tuple[int, str]]:
     for node in ast.walk(tree_of(file)):
         if isinstance(node, ast.Import):
             yield from ((node.lineno, alias.name) for alias in node.names)
@@ -143,8 +150,13 @@ def is_or_is_in(name: str, module: str) -> bool:
     return name == module or name.startswith(f"{module}.")
 
 
-def parts_used(file: str) -> Iterator[tuple[int, str]]:
+@cache
+def parts_used(file: str) -> tuple[tuple[int, str], ...]:
     """Line and dotted name of each attribute used, and of each name imported from a module."""
+    return tuple(_parts_used(file))
+
+
+def _parts_used(file: str) -> Iterator[tuple[int, str]]:
     for node in ast.walk(tree_of(file)):
         if isinstance(node, ast.Attribute):
             owner = node.value

@@ -28,6 +28,7 @@ from moveworks_shift_async.sandbox import Sandbox
 from moveworks_shift_async.wire.http import Request, Response
 from moveworks_shift_async.wire.moveworks import Content
 
+from .commands import HANG
 from .fakes import Answer, FakeClock, answer, settle
 from .test_session import Parts, build
 
@@ -435,7 +436,7 @@ async def test_a_close_that_is_cancelled_leaves_nobody_waiting(clock: FakeClock)
     closing = asyncio.create_task(batcher.close())
     await settle()
     closing.cancel()
-    await asyncio.wait({closing, *tasks}, timeout=5)
+    await asyncio.wait({closing, *tasks}, timeout=HANG)
     assert closing.cancelled()
     assert [(await task).outcome for task in tasks] == [Outcome.NOT_SENT] * 2
     assert {type((await task).error) for task in tasks} == {NotSent}
@@ -448,11 +449,11 @@ async def test_a_call_cancelled_before_its_first_step_tells_its_callers(clock: F
     await settle()
     closing = asyncio.create_task(batcher.close())
     closing.cancel()
-    await asyncio.wait({closing}, timeout=5)
+    await asyncio.wait({closing}, timeout=HANG)
     await clock.advance(1.0)
     for call in [*batcher._calls]:
         call.cancel()
-    await asyncio.wait(tasks, timeout=5)
+    await asyncio.wait(tasks, timeout=HANG)
     assert (await tasks[0]).outcome is Outcome.NOT_SENT
 
 
