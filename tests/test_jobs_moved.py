@@ -247,6 +247,23 @@ async def test_an_older_copy_put_over_it_while_it_runs_stops_it(
     assert max(sandbox.received().people.values()) == 1
 
 
+async def test_a_relative_path_is_where_the_run_began(
+    path: Path, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The program changes its directory while the job runs."""
+    monkeypatch.chdir(path.parent)
+    sandbox._front.latency = 0.01
+    async with client_of(sandbox) as client:
+        job = Job(path.name)
+        running = asyncio.create_task(job.run(client))
+        await until(lambda: sandbox.stats().accepted >= 8)
+        monkeypatch.chdir("/")
+        job.drain()
+        account = await running
+    assert (account.stray, account.unknown) == (None, 0)
+    assert account.accepted + account.not_sent == account.people
+
+
 # --- copies that are put back --------------------------------------------------------------
 
 

@@ -199,7 +199,7 @@ def _check_beside(path: str) -> None:
             else:
                 with beside.open("rb") as file:
                     begins = file.read(8)
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError):
             continue
         except OSError:
             begins = None

@@ -254,6 +254,8 @@ class Journal:
 
     def strayed(self) -> Stray | None:
         """Why it may not be the file that the job was last run from; None: it is, or never ran."""
+        if self._written is not None:
+            return None  # this process has it, and has settled that
         header, (key, steps) = self.header(), self._count()
         with reading(self.path):
             (counted,) = self._db.run("steps_of_chunks").fetchone()
@@ -279,7 +281,7 @@ class Journal:
         key, _ = self._count()
         # Not the count of now, which may be rolled back: a mark never says more than its file.
         kept = self._lock.mark(f"{key} {steps_noted(self._noted, key)}")
-        self._db.run("set_place", (place_of(self.path), kept))
+        self._db.run("set_place", (self._lock.place, kept))
         self._written = key, -1
 
     def recent(self, now: float, window: float, most: int) -> list[float]:

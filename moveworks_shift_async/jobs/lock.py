@@ -105,9 +105,14 @@ class Lock:
                 return
         raise moved_away(self.path)
 
+    @property
+    def place(self) -> str:
+        """As `place_of` gives it, whatever the path names from here by now."""
+        return "{}:{}".format(*self.file)
+
     def mark(self, text: str) -> bool:
         """Note this on the file itself, and apart from it; whether its disk can."""
-        remember("{}:{}".format(*self.file), text)
+        remember(self.place, text)
         try:
             os.setxattr(self._descriptor, _MARK, text.encode())
         except (OSError, AttributeError):  # the disk or the system knows no such notes
@@ -118,7 +123,7 @@ class Lock:
 def marked(journal: str) -> tuple[str, str]:
     """What `mark` noted, on the file and apart from it; empty where nothing is."""
     apart = ""
-    with contextlib.suppress(OSError, JournalError):
+    with contextlib.suppress(JournalError):
         apart = remembered(place_of(journal))
     try:
         return os.getxattr(os.path.realpath(journal), _MARK).decode(errors="replace"), apart
@@ -133,8 +138,11 @@ def steps_noted(notes: tuple[str, str], key: str) -> int:
 
 
 def place_of(journal: str) -> str:
-    """Device and number of the file, as the journal keeps them."""
-    return "{}:{}".format(*_file_at(journal))
+    """Device and number of the file, as the journal keeps them; `JournalError` without one."""
+    try:
+        return "{}:{}".format(*_file_at(journal))
+    except OSError as error:
+        raise _unusable(journal, error, made=False) from None
 
 
 def is_free(journal: str) -> bool:
