@@ -100,17 +100,29 @@ FULL = evolve(IDLE, used=120, waiting=1, next_in=30.0, per=60.0, ends=(30.0,) * 
 
 def test_the_time_left_is_the_gate_s_where_it_binds() -> None:
     """Beyond the free slots, each window lets a budget through, as the slots end."""
-    assert time_left(100, FULL, None) == 30.0
-    assert time_left(120, FULL, None) == 40.0
-    assert time_left(121, FULL, 1e9) == 90.0
-    assert progress(tally(to_send=121), 101.0, FULL).time_left() == "1 min 30 s left"
+    assert time_left(100, 100, FULL, None) == 30.0
+    assert time_left(120, 120, FULL, None) == 40.0
+    assert time_left(121, 121, FULL, 1e9) == 90.0
+    assert progress(tally(to_send=120), 101.0, FULL).time_left() == "1 min 30 s left"
+
+
+def test_a_burst_that_goes_out_bit_by_bit_waits_for_no_window() -> None:
+    """120 requests into 120 free slots: the answers tell, also those that are not written yet."""
+    counts = tally(to_send=120)
+    for _ in range(20):
+        counts.add(step(State.ACCEPTED), 500, 101.0)
+    # 5 more have their answers, 15 are out, 10 wait for the next moment of the burst.
+    gate = evolve(IDLE, used=40, in_flight=15, waiting=10, next_in=0.01, per=60.0,
+                  ends=(59.0,) * 25)  # fmt: skip
+    seen = counts.progress(gate, LIMIT, 102.0, None, under_way=30)
+    assert (seen.why, seen.left) == ("waiting for answers: 15 in flight", 100 / 10)
 
 
 def test_after_a_429_the_time_left_is_pause_and_pace() -> None:
     """75 requests at 60 a minute are more than a minute, however fast those before it went."""
     paced = evolve(IDLE, used=76, waiting=1, per=60.0, ends=(58.0,) * 76, mode="paced", rate=1.0)
-    assert time_left(75, paced, 1e9) == 74.0
-    assert time_left(75, evolve(paced, mode="paused", paused_for=2.0, waiting=0), 1e9) == 76.0
+    assert time_left(75, 75, paced, 1e9) == 74.0
+    assert time_left(75, 75, evolve(paced, mode="paused", paused_for=2.0, waiting=0), 1e9) == 76.0
 
 
 def test_the_time_left_is_the_answers_where_the_gate_is_open() -> None:
@@ -130,8 +142,8 @@ def test_the_time_left_is_the_answers_where_the_gate_is_open() -> None:
 def test_a_gate_that_does_not_say_is_not_asked() -> None:
     """One of the caller's, perhaps: then the answers tell, or nobody."""
     assert IDLE.seconds_for(1) is None
-    assert time_left(10, evolve(IDLE, waiting=1), None) is None
-    assert time_left(10, IDLE, 2.0) == 5.0
+    assert time_left(10, 10, evolve(IDLE, waiting=1), None) is None
+    assert time_left(10, 10, IDLE, 2.0) == 5.0
 
 
 def test_what_is_waited_for_wins_over_the_gate() -> None:
@@ -148,7 +160,11 @@ def test_what_is_waited_for_wins_over_the_gate() -> None:
             evolve(IDLE, waiting=1, mode="paced", rate=1.5, why="a 429 at 10:00"),
             "paced at 90 requests a minute: a 429 at 10:00",
         ),
-        (evolve(IDLE, waiting=3, next_in=1.2), "waiting 2 s for the rate limit"),
+        (evolve(IDLE, used=120, waiting=3, next_in=1.2), "waiting 2 s for the rate limit"),
+        (
+            evolve(IDLE, used=30, in_flight=20, waiting=3, next_in=0.01),
+            "waiting for answers: 20 in flight",
+        ),
         (evolve(IDLE, in_flight=2), "waiting for answers: 2 in flight"),
         (
             evolve(IDLE, waiting=1, in_flight=2, next_in=math.inf),

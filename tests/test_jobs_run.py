@@ -1043,6 +1043,21 @@ async def test_a_test_goes_to_one_address_only(file: Path, sandbox: Sandbox) -> 
     assert content_of(file.parent) == before
 
 
+async def test_a_job_of_one_window_waits_for_no_other(file: Path) -> None:
+    """As many requests as the limit has free places: the time left is never a window."""
+    seen: list[JobProgress] = []
+    limit = RateLimit(requests=10, per=36_000.0)
+    path = plan(file, 10, 5)
+    async with (
+        Sandbox(limit=limit.requests, window=limit.per, latency=0.05) as sandbox,
+        client_of(sandbox, limit=limit) as client,
+    ):
+        await Job(path).run(client, on_progress=seen.append)
+    assert seen[-1].told == 50
+    assert max(moment.left or 0.0 for moment in seen) < limit.per / 2
+    assert not [moment.why for moment in seen if "rate limit" in moment.why]
+
+
 async def test_progress_is_told_as_frozen_values(file: Path, sandbox: Sandbox) -> None:
     """From the start to the end, and the last one is the whole."""
     sandbox._front.latency, path, seen = 0.05, plan(file, 60, 5), list[JobProgress]()

@@ -20,7 +20,8 @@ def read_progress(
     to_send, ended = math.ceil((total - settled) / CHUNK_SIZE), math.ceil(settled / CHUNK_SIZE)
     # A time in which the gate made it wait is none to count on.
     free = ended and not report.throttled and ended <= gate.budget
-    left = time_left(to_send, gate, ended / report.elapsed if free else None)
+    pace = ended / report.elapsed if free else None
+    left = time_left(to_send, to_send - gate.in_flight, gate, pace)
     return JobProgress(
         total=total,
         told=report.accepted,

@@ -104,10 +104,21 @@ class Tally:
         return sum(count for _, count in self._recent)
 
     def progress(
-        self, gate: GateSnapshot, limit: RateLimit, now: float, waits_for: str | None
+        self,
+        gate: GateSnapshot,
+        limit: RateLimit,
+        now: float,
+        waits_for: str | None,
+        *,
+        under_way: int = 0,
     ) -> JobProgress:
-        """This moment; `waits_for` wins over what the gate says."""
-        left = None if waits_for else time_left(self.to_send, gate, self._pace(gate, now))
+        """This moment; `waits_for` wins over what the gate says.
+
+        `under_way` are the chunks that were begun and whose end is not written yet: they hold a
+        slot, or wait for one.
+        """
+        to_start = self.to_send - under_way + gate.waiting
+        left = None if waits_for else time_left(self.to_send, to_start, gate, self._pace(gate, now))
         return JobProgress(
             total=self.total,
             told=self.people.get(State.ACCEPTED, 0),
@@ -125,7 +136,7 @@ class Tally:
 
     def _pace(self, gate: GateSnapshot, now: float) -> float | None:
         """Requests a second that have ended since the gate bound last; None: it does, or none."""
-        if gate.waiting or gate.paused_for:
+        if binds(gate):
             self._gate_bound = now
         since = max(self.began, self._gate_bound, now - _MINUTE)
         ended = sum(count for time, count in self._recent if time > since)
@@ -137,14 +148,20 @@ def allowed(gate: GateSnapshot, limit: RateLimit) -> float:
     return min(gate.rate, gate.budget / limit.per) * 60
 
 
-def time_left(to_send: int, gate: GateSnapshot, pace: float | None) -> float | None:
+def binds(gate: GateSnapshot) -> bool:
+    """Whether it makes a call wait. Where slots are free, a burst only goes out bit by bit."""
+    free = gate.mode == "burst" and gate.used < gate.budget
+    return gate.paused_for > 0 or (gate.waiting > 0 and not free)
+
+
+def time_left(to_send: int, to_start: int, gate: GateSnapshot, pace: float | None) -> float | None:
     """Seconds until the last request will have left; None where nothing tells.
 
-    The gate tells while somebody waits for it, or for its pause. Else answers are what is waited
-    for: `pace` of them come a second, or nobody knows.
+    The gate tells while it binds; `to_start` requests have no slot of it yet. Else answers are
+    what is waited for: `pace` of them come a second, or nobody knows.
     """
-    least = gate.seconds_for(to_send - gate.in_flight)
-    if gate.waiting or gate.paused_for:
+    least = gate.seconds_for(to_start)
+    if binds(gate):
         return least or None
     return max(least or 0.0, to_send / pace) if pace else None
 
@@ -155,7 +172,7 @@ def why(gate: GateSnapshot, requests: int) -> str:
         return f"the server answered 429: going on in {duration(math.ceil(gate.paused_for))}"
     if gate.waiting and gate.mode != "burst" and gate.why:
         return f"{gate.mode} at {gate.rate * 60:.0f} requests a minute: {gate.why}"
-    if gate.waiting and 0 < gate.next_in < math.inf:
+    if binds(gate) and 0 < gate.next_in < math.inf:
         return f"waiting {math.ceil(gate.next_in)} s for the rate limit"
     if gate.in_flight:
         return f"waiting for answers: {gate.in_flight} in flight"

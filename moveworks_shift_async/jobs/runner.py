@@ -73,6 +73,11 @@ class Runner:
     _unwritten: list[tuple[Step, Parts]] = field(factory=list, init=False)
 
     @property
+    def under_way(self) -> int:
+        """Chunks that were begun and whose end is not written yet."""
+        return len(self._running)
+
+    @property
     def waits_for(self) -> str | None:
         """What it waits for, if that is not the rate limit."""
         if self.ending is not None:

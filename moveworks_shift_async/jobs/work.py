@@ -194,8 +194,11 @@ class Work:
         if self.on_progress is None:
             return
         gate, limit = self.client.gate.snapshot(), self.client.rate_limit
+        now, under_way = self.clock.now(), runner.under_way
         try:
-            self.on_progress(runner.tally.progress(gate, limit, self.clock.now(), runner.waits_for))
+            self.on_progress(
+                runner.tally.progress(gate, limit, now, runner.waits_for, under_way=under_way)
+            )
         except Exception:
             logger.exception("on_progress raised")
 
