@@ -183,6 +183,14 @@ def test_between_tries_it_waits_to_try_again() -> None:
     assert why(IDLE, 3) == "waiting to try again after a failure"
 
 
+def test_a_job_that_goes_on_has_met_no_failure_yet() -> None:
+    """The requests of earlier runs are none of this one's tries."""
+    counts = tally(requests=32)
+    assert progress(counts, 100.5).why == "starting"
+    counts.add(step(State.PLANNED, requests=0), 500, 101.0)
+    assert progress(counts, 101.0).why == "waiting to try again after a failure"
+
+
 def test_the_allowed_rate_is_the_smaller_one() -> None:
     """The budget's, or what a 429 has taught."""
     assert allowed(IDLE, LIMIT) == 120

@@ -452,6 +452,7 @@ async def test_cancelled_it_knows_what_was_in_flight(file: Path, sandbox: Sandbo
     assert (found.lost, found.twice, found.denied) == (0, 0, 0)
     assert 0 < found.unknown <= IN_FLIGHT * 2
     assert states_of(path).count(State.SENDING) == 0
+    assert events_of(path) == []  # who cuts it has met no outage
     await go(path, sandbox)
     assert audited(path, sandbox) == Audit(0, 0, 0, found.unknown, 0)
 

@@ -81,12 +81,15 @@ class Tally:
     unwritten: int = 0
     #: Chunks that have ended in this run.
     ended: int = 0
+    #: Tries of this run that have ended, whatever they met.
+    _tries: int = 0
     _recent: deque[tuple[float, int]] = field(factory=deque, repr=False)
     #: When a call was last seen to wait for the gate.
     _gate_bound: float = -math.inf
 
     def add(self, step: Step, people: int, now: float) -> None:
         """A request has ended."""
+        self._tries += 1
         self.requests += step.requests
         self.throttled += step.throttled
         self._recent.append((now, step.requests))
@@ -131,7 +134,7 @@ class Tally:
             finished=self.to_send <= 0,
             elapsed=now - self.began,
             left=left,
-            why="" if self.to_send <= 0 else waits_for or why(gate, self.requests),
+            why="" if self.to_send <= 0 else waits_for or why(gate, self._tries),
         )
 
     def _pace(self, gate: GateSnapshot, now: float) -> float | None:
@@ -166,8 +169,8 @@ def time_left(to_send: int, to_start: int, gate: GateSnapshot, pace: float | Non
     return max(least or 0.0, to_send / pace) if pace else None
 
 
-def why(gate: GateSnapshot, requests: int) -> str:
-    """What the next request waits for."""
+def why(gate: GateSnapshot, tries: int) -> str:
+    """What the next request waits for, after so many tries."""
     if gate.paused_for > 0:
         return f"the server answered 429: going on in {duration(math.ceil(gate.paused_for))}"
     if gate.waiting and gate.mode != "burst" and gate.why:
@@ -176,4 +179,4 @@ def why(gate: GateSnapshot, requests: int) -> str:
         return f"waiting {math.ceil(gate.next_in)} s for the rate limit"
     if gate.in_flight:
         return f"waiting for answers: {gate.in_flight} in flight"
-    return "waiting to try again after a failure" if requests else "starting"
+    return "waiting to try again after a failure" if tries else "starting"

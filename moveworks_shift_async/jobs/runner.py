@@ -18,7 +18,7 @@ from ..attempt import Call
 from ..breaker import Breaker, Verdict, judge
 from ..client import MoveworksClient
 from ..clock import SYSTEM_CLOCK, Clock
-from ..ending import ending_of
+from ..ending import ending_of, is_cancelled
 from ..errors import JournalError, MoveworksError, NotSent, OutcomeUnknown
 from ..words import duration, plural
 from .isolate import COST, blames_the_list, halves
@@ -200,7 +200,8 @@ class Runner:
         delivery = self._client.sender.deliver(chunk.content, chunk.recipients, call)
         _, error = await ending_of(delivery, lambda: NotSent("taken back"))
         del self._calls[call]
-        if call.withdrawn is None or type(error) is not NotSent:  # else it met nothing
+        met_nothing = call.withdrawn is not None and type(error) is NotSent
+        if not (met_nothing or is_cancelled()):  # a cut says nothing about the server
             self._meet(error)
         if written:
             await self._settle(chunk, call, error)
