@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import sys
 
+from .words import install
+
 _EXTRA = ("click", "rich")
 
 
@@ -23,7 +25,7 @@ def main() -> None:
 def _missing(name: str | None) -> int:
     sys.stderr.write(
         f"Error: the command line needs {name}, which is not installed. Nothing was sent."
-        ' Run: pip install "moveworks-shift-async[cli]"\n'
+        f" Run: {install(*_EXTRA)}\n"
     )
     return 2
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shlex
+import sys
 
 # What parts words; an address is not searched in the middle of one, so that no text makes it slow.
 _APART = r"\s<>\"'(),;:"
@@ -64,6 +65,11 @@ def shell_word(path: str) -> str:
     if path.isprintable():
         return shlex.quote(path)
     return f"$'{''.join(map(_escaped, path))}'"
+
+
+def install(*libraries: str) -> str:
+    """The command that installs them where this program would look for them."""
+    return f"{shell_word(sys.executable or 'python')} -m pip install {' '.join(libraries)}"
 
 
 def _escaped(character: str) -> str:

@@ -391,10 +391,9 @@ async def test_waiting_for_the_limit_is_no_silence_of_the_server(
     ) as client:
         slot = await client.gate.acquire(math.inf, "normal")
         asking = asyncio.create_task(reaching.ask(client))
-        err = ""
-        while "waiting for the rate limit" not in err:
+        for _ in range(30):  # longer than the server's silence may last
             await asyncio.sleep(0.01)
-            err += capsys.readouterr().err
+        assert capsys.readouterr().err == "waiting for the rate limit\n"
         monkeypatch.setattr(reaching, "PATIENCE", 60.0)
         client.gate.release(slot, counted=False)
         assert await asking == "Auth tested successfully"
@@ -546,7 +545,9 @@ def test_a_result_that_cannot_be_written_is_told(
         terminal.say("x" * 100_000)
         assert sys.stdout is not full
         monkeypatch.undo()
-    assert "could not be written: No space left on device" in capsys.readouterr().err
+    err = capsys.readouterr().err
+    assert "could not be written: No space left on device" in err
+    assert err.endswith("All else was done; the exit code says how it ended.\n")
 
 
 def test_standard_input_may_be_closed(monkeypatch: pytest.MonkeyPatch, capsys: Any) -> None:

@@ -391,7 +391,7 @@ def test_a_missing_library_is_named_with_what_to_install(missing: str, tmp_path:
         [sys.executable, "-c", code, journal.path], capture_output=True, text=True, check=True
     )
     assert run.stdout.startswith(f"ConfigurationError the page needs {missing}, which is not inst")
-    assert 'pip install "moveworks-shift-async[report]"' in run.stdout
+    assert "-m pip install jinja2 matplotlib" in run.stdout
 
 
 def test_another_missing_module_is_no_matter_of_the_extra(

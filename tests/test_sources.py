@@ -415,7 +415,7 @@ def test_late_bytes_are_guessed_too() -> None:
     assert len(found.entries) == 60_001
 
 
-def test_without_charset_normalizer_the_error_names_the_extra(
+def test_without_charset_normalizer_the_error_names_what_to_install(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """UTF-8 needs no extra; another encoding says which one to install."""
@@ -423,7 +423,7 @@ def test_without_charset_normalizer_the_error_names_the_extra(
     assert read(PEOPLE).encoding == "utf-8"
     message = error(PEOPLE.encode("cp1252"))
     assert message.startswith("people.csv, line 2: not UTF-8")
-    assert "moveworks-shift-async[cli]" in message
+    assert "-m pip install charset-normalizer" in message
 
 
 def test_bytes_that_break_their_own_mark_are_an_error() -> None:

@@ -413,6 +413,6 @@ def test_a_missing_library_is_named_with_what_installs_it(
         where = parquet(tmp_path / "p", mail=["a@x.io"])
     monkeypatch.setitem(sys.modules, library, None)
     message = refusal(where, query=query)
-    assert 'pip install "moveworks-shift-async[sources]"' in message
+    assert f"-m pip install {library.partition('.')[0]}" in message
     assert library.partition(".")[0] in message.lower()
     assert "hunter2" not in message

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from contextlib import suppress
 from urllib.parse import urlsplit
 
@@ -19,6 +20,7 @@ from ..errors import (
     TokenUnavailable,
 )
 from ..limits.window import least_time
+from ..words import duration
 from .failures import what_happened
 from .stopping import leaving
 from .terminal import note
@@ -51,8 +53,9 @@ async def ask(client: MoveworksClient) -> str:
 
 
 async def _ask(client: MoveworksClient, host: str) -> str:
-    until, wait = SYSTEM_CLOCK.now() + PATIENCE, _AGAIN
+    until, wait, said = SYSTEM_CLOCK.now() + PATIENCE, _AGAIN, False
     while True:
+        said = said or _said_to_wait(client.gate.snapshot().next_in)
         try:
             async with asyncio.timeout(PATIENCE):
                 return await client.auth.test(once=True)
@@ -60,7 +63,6 @@ async def _ask(client: MoveworksClient, host: str) -> str:
             if not client.gate.snapshot().next_in:
                 raise ConnectionFailed(f"no answer from {host} within {PATIENCE:.0f} s") from None
             # Other commands took what was free, so nothing has left yet.
-            note("waiting for the rate limit")
             until = SYSTEM_CLOCK.now() + PATIENCE
             continue
         except MoveworksError as error:
@@ -71,6 +73,15 @@ async def _ask(client: MoveworksClient, host: str) -> str:
             note(f"{what_happened(failure)}; trying again for {PATIENCE:.0f} s")
         await SYSTEM_CLOCK.sleep(wait)
         wait *= 2
+
+
+def _said_to_wait(seconds: float) -> bool:
+    """Say how long the limit makes it wait, if that is long enough to be noticed."""
+    if seconds < 1:
+        return False
+    known = f"{duration(math.ceil(seconds))} " if math.isfinite(seconds) else ""
+    note(f"waiting {known}for the rate limit")
+    return True
 
 
 def _may_pass(error: MoveworksError) -> bool:

@@ -23,6 +23,7 @@ def say(text: str) -> None:
         sys.stdout = io.StringIO()  # else the interpreter complains when it flushes at its end
     except OSError as error:
         unwritten(error)
+        note("All else was done; the exit code says how it ended.")
 
 
 def unwritten(error: OSError) -> None:

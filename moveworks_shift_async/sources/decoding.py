@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from attrs import frozen
 
 from ..errors import InvalidInput
+from ..words import install
 from .document import LONGEST_LINE, refuse
 from .opening import SteadyFile
 
@@ -198,7 +199,7 @@ def _guesses(file: SteadyFile, line: int, wrong: int) -> Iterator[str]:
         from charset_normalizer import from_bytes  # noqa: PLC0415  it is in the extra `cli`
     except ImportError:
         what = "not UTF-8; save it as UTF-8, name its encoding (--encoding)"
-        how = f"{what}, or install moveworks-shift-async[cli] to have it guessed"
+        how = f"{what}, or have it guessed, with: {install('charset-normalizer')}"
         raise refuse(file.title, line, how) from None
     file.seek(max(wrong - _BESIDE, 0))
     sample = _telling(file.read(64 * _GUESS))

@@ -17,6 +17,7 @@ from io import BufferedReader, FileIO
 from typing import IO, Any, BinaryIO
 
 from ..errors import InvalidInput
+from ..words import install
 from .document import refuse
 
 STDIN = "-"
@@ -190,5 +191,5 @@ def _waiting(source: IO[bytes]) -> Callable[[], object] | None:
 
 def missing(name: str, what: str, library: str) -> InvalidInput:
     """Build the error for a format whose library is not installed."""
-    how = 'install it with: pip install "moveworks-shift-async[sources]"'
+    how = f"run: {install(library.lower())}"
     return refuse(name, None, f"{what} is read with {library}, which is not installed; {how}")

@@ -16,7 +16,7 @@ from typing import Any
 from attrs import frozen
 
 from ...errors import ConfigurationError
-from ...words import covered, duration, hide_addresses, people, plural
+from ...words import covered, duration, hide_addresses, install, people, plural
 from ..records import Incident
 from . import sentences as say
 from .account import ErrorKind, JobAccount, Mark, Text
@@ -72,8 +72,7 @@ def moment(at: datetime) -> str:
 
 def _missing(name: str | None) -> ConfigurationError:
     return ConfigurationError(
-        f"the page needs {name}, which is not installed;"
-        ' run: pip install "moveworks-shift-async[report]"'
+        f"the page needs {name}, which is not installed; run: {install('jinja2', 'matplotlib')}"
     )
 
 
