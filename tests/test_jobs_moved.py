@@ -397,6 +397,22 @@ async def test_a_disk_without_marks_knows_an_older_copy(
         await resume(path, sandbox)
 
 
+@pytest.mark.usefixtures("keeps_marks")
+async def test_after_an_older_copy_a_newer_one_is_older_still(path: Path, sandbox: Sandbox) -> None:
+    """The wrong backup was restored and gone on with; the right one does not know all either."""
+    backups = [path.with_name("first"), path.with_name("second")]
+    for backup, chunks in zip(backups, (5, 38), strict=True):
+        await partly(path, sandbox, chunks)
+        shutil.copyfile(path, backup)
+    await partly(path, sandbox, 5)
+    shutil.copyfile(backups[0], path)
+    await resume(path, sandbox, moved=True)
+    shutil.copyfile(backups[1], path)
+    with pytest.raises(JournalError, match=r"is an older copy .* --moved"):
+        await resume(path, sandbox)
+    assert max(sandbox.received().people.values()) == 1
+
+
 async def test_another_job_in_the_same_place_is_not_taken_for_it(
     path: Path, sandbox: Sandbox
 ) -> None:
@@ -606,3 +622,5 @@ async def test_pages_of_two_moments_are_gone_on_with_by_the_users_word(
     await resume(path, sandbox, moved=True)
     assert truthful(audited(path, sandbox), CHUNKS * SIZE)
     assert max(sandbox.received().people.values()) == 1
+    await resume(path, sandbox)  # said once, it holds
+    assert (await Job(path).account()).stray is None

@@ -269,6 +269,14 @@ class Journal:
         same = header.place == place_of(self.path) and apart in ("", key)
         return None if same and (on_file == key or not header.marked) else Stray.COPY
 
+    def adopt(self) -> None:
+        """By the user's word this file is the newest from now on, whatever was noted of others."""
+        key, steps = self._count()
+        (counted,) = self._db.run("steps_of_chunks").fetchone()
+        most = 1 + max(steps, counted, steps_noted(self._noted, key))
+        self._db.run("set_steps", (most,))
+        self._db.run("add_steps", (most - counted,))
+
     def may_have_told(self) -> bool:
         """Somebody was told, refused, or may have been."""
         (found,) = self._db.run("may_have_told").fetchone()

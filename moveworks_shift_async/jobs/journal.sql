@@ -120,6 +120,12 @@ SELECT key, steps FROM job;
 -- name: steps_of_chunks
 SELECT sum(steps) FROM chunk;
 
+-- name: set_steps
+UPDATE job SET steps = ?;
+
+-- name: add_steps
+UPDATE chunk SET steps = steps + ? WHERE id = (SELECT min(id) FROM chunk);
+
 -- name: people
 SELECT sum(people) FROM chunk WHERE state <> 'split';
 

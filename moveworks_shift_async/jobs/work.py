@@ -113,6 +113,7 @@ class Work:
         if stray is not Stray.COPY:
             journal.orphans()
             journal.doubt()
+        journal.adopt()
 
     def _check_client(self, journal: Journal) -> None:
         """Whoever told somebody of it, or may have, goes on with it: the same server and tenant."""
