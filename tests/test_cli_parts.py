@@ -400,6 +400,20 @@ async def test_waiting_for_the_limit_is_no_silence_of_the_server(
     assert sandbox.stats().requests == 1
 
 
+@pytest.mark.parametrize(("used", "requests", "asks"),
+                         [(0, 9, 1), (0, 10, 0), (0, 11, 1), (4, 5, 1), (4, 6, 0)])  # fmt: skip
+async def test_the_question_takes_no_place_from_a_message(
+    sandbox: Sandbox, used: int, requests: int, asks: int
+) -> None:
+    """Ten places a window, `used` of them taken: the last one that is free is for a message."""
+    async with MoveworksClient(
+        ApiKey(sandbox.api_key), base_url=sandbox.url, rate_limit=RateLimit(requests=10)
+    ) as client:
+        client.gate.observed([0.0] * used)
+        await reaching.check_server(client, requests)
+    assert sandbox.stats().requests == asks
+
+
 async def test_a_server_that_is_silent_is_named(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

@@ -19,7 +19,6 @@ from ..errors import (
     RateLimited,
     TokenUnavailable,
 )
-from ..limits.window import least_time
 from ..words import duration
 from .failures import what_happened
 from .stopping import leaving
@@ -34,12 +33,12 @@ _AGAIN = 0.5
 async def check_server(client: MoveworksClient, requests: int) -> None:
     """Ask once more than the `requests` that follow; raise the `MoveworksError` that it met.
 
-    Nothing is asked where it would cost a whole window, or where the limit is used up just now: by
-    requests to the same server with the same credential.
+    Nothing is asked where the question would take the last place in the window from a message, or
+    where the limit is used up just now: by requests to the same server with the same credential.
     """
-    limit = client.rate_limit
-    least, more = (least_time(n, limit.budget, limit.per) for n in (requests, requests + 1))
-    if more > least or client.gate.snapshot().next_in:
+    gate = client.gate.snapshot()
+    without, beside = (gate.seconds_for(count) or 0.0 for count in (requests, requests + 1))
+    if beside - without > PATIENCE or gate.next_in:
         return
     # It is there. Whether a message meets the same, a message must show.
     with suppress(RateLimited, NotAllowed, BadRequest):
