@@ -42,6 +42,8 @@ class Body(aiohttp.Payload):
         self.begun: bool = False
         #: Somebody has read it, and may have sent it by a way that is not ours.
         self.copied: bool = False
+        #: What the server answered.
+        self.answer: aiohttp.ClientResponse | None = None
 
     @property
     def may_have_left(self) -> bool:
@@ -58,8 +60,13 @@ class Body(aiohttp.Payload):
             raise ConnectionFailed("the server spoke before it was asked; nothing was sent")
 
     def withdraw(self) -> None:
-        """Let nothing of it leave from now on."""
+        """Let nothing of it leave from now on, and leave no answer open.
+
+        In debug mode aiohttp writes the URL of one that is dropped open into the log.
+        """
         self._withdrawn = True
+        if self.answer is not None:
+            self.answer.close()
 
     def decode(self, encoding: str = "utf-8", errors: str = "strict") -> str:
         self.copied = True

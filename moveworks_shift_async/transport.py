@@ -185,11 +185,12 @@ class AiohttpTransport:
             if self.http is not None:
                 _take_a_new_connection(request)
             try:
-                return await handler(request)
+                body.answer = await handler(request)
             except (aiohttp.ClientOSError, aiohttp.ServerDisconnectedError) as error:
                 if isinstance(error, _NEVER_CONNECTED):
                     raise
                 raise _Lost(_cause(error)) from None
+            return body.answer
 
         return send
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import socket
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -697,6 +698,34 @@ async def test_a_cancellation_carries_no_error_of_aiohttps() -> None:
             await call
     assert isinstance(raised.value.__cause__, OutcomeUnknown)
     assert raised.value.__context__ is None
+
+
+async def test_an_answer_that_a_middleware_drops_is_closed(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """In debug mode aiohttp writes the whole URL of one that is collected open into the log."""
+    end = asyncio.Event()
+    asyncio.get_running_loop().set_debug(True)
+
+    async def handler(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await read_request(reader)
+        writer.write(b"HTTP/1.1 503 X\r\nContent-Length: 9\r\n\r\n")
+        await writer.drain()
+        await end.wait()
+
+    async def drop(request: aiohttp.ClientRequest, handle: _Handle) -> aiohttp.ClientResponse:
+        await handle(request)
+        raise LookupError
+
+    secret = Request(method="POST", path="/send", query={"client_secret": "hidden"}, body=b"{}")
+    async with accepting(handler) as url:
+        http = aiohttp.ClientSession(middlewares=[drop])
+        async with transport_to(url, http) as transport:
+            with pytest.raises(OutcomeUnknown):
+                await transport.exchange(secret)
+            gc.collect()
+            end.set()
+    assert "hidden" not in caplog.text
 
 
 async def test_an_aiohttp_that_hides_its_middlewares_is_refused() -> None:
