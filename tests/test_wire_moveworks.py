@@ -169,7 +169,17 @@ def deep() -> dict[str, Any]:
     return inner
 
 
-@pytest.mark.parametrize("context", [{"a": {1, 2}}, {"a": float("nan")}, {("a",): 1}, circle()])
+class Changing(dict[str, int]):
+    """What Python says of a mapping that another thread changes while it is read."""
+
+    def items(self) -> Any:
+        raise RuntimeError("dictionary changed size during iteration")
+
+
+@pytest.mark.parametrize(
+    "context",
+    [{"a": {1, 2}}, {"a": float("nan")}, {("a",): 1}, circle(), {"slots": Changing(a=1)}],
+)
 def test_a_context_is_json(context: object) -> None:
     """What JSON cannot express is refused before the network."""
     with pytest.raises(InvalidInput, match="JSON cannot express"):

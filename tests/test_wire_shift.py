@@ -153,6 +153,14 @@ def test_users_by_email() -> None:
     assert made["addressed_users"] == {"ids": [str(USER)], "emails": ["ann@example.com"]}
 
 
+def test_an_iterator_of_addresses_is_read_once() -> None:
+    """It is checked and sent, though it gives its entries only once."""
+    emails = ["ann@example.com", "bob@example.com"]
+    expected = content_of(request(team=None, emails=emails))
+    assert expected["addressed_users"]["emails"] == emails
+    assert content_of(request(team=None, emails=iter(emails))) == expected
+
+
 def test_a_mention_is_a_list_of_one() -> None:
     """It is sent as the vendor's example has it, and the text keeps its place."""
     made = content_of(request(text="See {0}", mention=MENTION))
@@ -204,6 +212,9 @@ def test_what_is_encoded_decodes_to_the_same(
         ({"team": None, "emails": "ann@example.com"}, "emails must be a list"),
         ({"team": None, "users": str(USER)}, "users must be a list"),
         ({"team": None, "users": b"x"}, "users must be a list"),
+        ({"team": None, "users": 5}, "users must be a list, not int"),
+        ({"team": None, "emails": 5}, "emails must be a list, not int"),
+        ({"mention": "m1", "text": "{0}"}, "a mention is an AppObject"),
         ({"team": "a team"}, "team must be a UUID"),
         ({"team": None, "users": [USER, "jane"]}, r"users\[1\] must be a UUID"),
         ({"text": None}, "text or attachments"),

@@ -77,7 +77,7 @@ def _written(context: object) -> str | None:
             dict(context), allow_nan=False, ensure_ascii=False, separators=(",", ":")
         )
         written.encode()  # a lone surrogate is no character
-    except (TypeError, ValueError, RecursionError):
+    except (TypeError, ValueError, RuntimeError):  # too deep, or changed by another thread
         raise InvalidInput("context holds a value that JSON cannot express") from None
     # JSON would make texts of other keys, and one of two that then are equal.
     if not _keys_are_texts(context):

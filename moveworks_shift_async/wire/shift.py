@@ -8,7 +8,7 @@ each other on `addressed_users` (a list, or an object of ids and emails); both c
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import cache
 from typing import TYPE_CHECKING, Any, Literal, TypeGuard
@@ -68,11 +68,12 @@ def message_request(
 ) -> Request:
     """The POST that creates a message; raises `InvalidInput` for what the vendor would refuse."""
     team_id = None if team is None else _id(team, "team")
-    user_ids = [_id(user, f"users[{i}]") for i, user in enumerate(_sequence(users, "users"))]
-    _check_addressees(team_id, user_ids, _sequence(emails, "emails"), addressed_users)
+    user_ids = [_id(user, f"users[{i}]") for i, user in enumerate(_listed(users, "users"))]
+    addresses = _listed(emails, "emails")
+    _check_addressees(team_id, user_ids, addresses, addressed_users)
     _check_content(text, mention, attachments)
     content: dict[str, Any] = {"addressed_teams": [] if team_id is None else [team_id]}
-    ids_and_emails = {"ids": user_ids, "emails": list(emails)}
+    ids_and_emails = {"ids": user_ids, "emails": addresses}
     content["addressed_users"] = user_ids if addressed_users == "list" else ids_and_emails
     content |= {"text": text} if text else {}
     content |= {"attachments": attachments} if attachments else {}
@@ -91,10 +92,13 @@ def _id(value: str | uuid.UUID, name: str) -> str:
         raise InvalidInput(f"{name} must be a UUID") from None
 
 
-def _sequence(value: Sequence[Any], name: str) -> Sequence[Any]:
+def _listed(value: Sequence[Any], name: str) -> list[Any]:
+    """Read once: an iterator gives its entries only once."""
     if isinstance(value, (str, bytes)):
         raise InvalidInput(f"{name} must be a list, not one text")
-    return value
+    if not isinstance(value, Iterable):
+        raise InvalidInput(f"{name} must be a list, not {type(value).__name__}")
+    return list(value)
 
 
 def _check_addressees(
@@ -119,8 +123,11 @@ def _check_content(text: str | None, mention: AppObject | None, attachments: obj
         raise InvalidInput("text holds half a character (a lone surrogate)") from None
     if not text and not attachments:
         raise InvalidInput("text or attachments cannot both be empty")
-    if mention is not None and not all(isinstance(t, str) for t in (mention.id, mention.name)):
-        raise InvalidInput("a mention needs an id and a name, both text")
+    if mention is not None and not (
+        isinstance(mention, AppObject)
+        and all(isinstance(part, str) for part in (mention.id, mention.name))
+    ):
+        raise InvalidInput("a mention is an AppObject; it needs an id and a name, both text")
     if ("{0}" in (text or "")) != (mention is not None):
         raise InvalidInput(
             "write {0} in the text where the mention goes"
