@@ -523,6 +523,25 @@ async def test_drained_while_the_server_is_away_it_ends_at_once(
     assert [event.incident for event in events_of(path)] == [Incident.OUTAGE]
 
 
+async def test_who_is_taken_back_at_the_last_moment_has_met_no_failure(
+    file: Path, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A stop that comes while the journal notes that a request is about to leave."""
+    path, job, sending = plan(file, 10), Job(str(file)), Journal.sending
+    loop = asyncio.get_running_loop()
+
+    def stopping(journal: Journal, chunk: int, now: float) -> None:
+        sending(journal, chunk, now)
+        loop.call_soon_threadsafe(job.drain)
+
+    monkeypatch.setattr(Journal, "sending", stopping)
+    async with client_of(sandbox) as client:
+        account = await job.run(client)
+    assert sandbox.stats().requests == 0
+    assert states_of(path) == [State.PLANNED] * 10
+    assert account.errors == ()
+
+
 async def test_what_waits_for_its_turn_is_taken_back(file: Path) -> None:
     """Draining does not wait for the rate limit: who has no slot yet is planned again."""
     async with Sandbox(limit=5, window=5.0) as tight:

@@ -204,7 +204,7 @@ class Runner:
         if not (met_nothing or is_cancelled()):  # a cut says nothing about the server
             self._meet(error)
         if written:
-            await self._settle(chunk, call, error)
+            await self._settle(chunk, call, error, met_nothing=met_nothing)
         else:
             self._queue.appendleft(chunk)
 
@@ -222,12 +222,16 @@ class Runner:
         if (error := self.breaker.given_up) is not None:
             self.stop(str(error), error)
 
-    async def _settle(self, chunk: Chunk, call: Call, error: MoveworksError | None) -> None:
+    async def _settle(
+        self, chunk: Chunk, call: Call, error: MoveworksError | None, *, met_nothing: bool
+    ) -> None:
         """The end of a request is on the disk when this returns."""
         state = _STATES[judge(error)]
         parts = self._parts(chunk, error) if state is State.REJECTED else []
         if state is State.REJECTED and chunk.resent and not parts:
             state, error = State.UNKNOWN, _still_unknown(error)
+        if met_nothing:  # it is planned as before, and no failure
+            error = None
         step = Step(
             chunk=chunk.id,
             state=State.SPLIT if parts else state,
