@@ -526,7 +526,7 @@ def test_the_text_report_has_a_line_for_each_kind_and_no_address(capsys: Any) ->
         "not sent: 1 person: not sent. They were not told. Send it to them again.",
         "invalid: 1 row left out. Nobody there was told. Correct and send those rows alone.",
         "not told: 2 people; told or not told: 1 person. With --json the account lists the"
-        " addresses; all over again, it tells 2 people twice.",
+        " addresses; to send the whole file again tells 2 people twice.",
     ]
     assert "3 requests, 0 answered 429, 4.2 s" in captured.out
     assert "example.com" not in captured.out + captured.err

@@ -301,6 +301,18 @@ def test_the_text_of_a_job_under_way(tmp_path: Path) -> None:
     assert "resume" not in text
 
 
+def test_nobody_is_asked_to_decide_while_the_job_runs(tmp_path: Path) -> None:
+    """`resume` would be refused then; what can be done is said when the run has ended."""
+    journal = planned(tmp_path / "j", 2, size=1)
+    with journal.transaction():
+        begin(journal, BEGAN)
+        send(journal, [0], lambda _: BEGAN + 1, State.UNKNOWN)
+    under_way = evolve(read_account(journal), running=True)
+    text = "\n".join(account_lines(under_way))
+    assert "1 person may have been told or not. Once the run has ended, status says" in text
+    assert "resume" not in text
+
+
 def test_unknown_people_who_are_left_alone_need_no_decision(tmp_path: Path) -> None:
     """They stay unknown, and the job is finished."""
     journal = planned(tmp_path / "j", 1, size=1)

@@ -144,7 +144,7 @@ def _who(report: BulkReport, mailing: Mailing, *, as_json: bool) -> str:
         if count
     ]
     where = '"failures" in the JSON object holds' if as_json else "With --json the account lists"
-    again = f"; all over again, it tells {people(report.accepted)} twice"
+    again = f"; to send the whole file again tells {people(report.accepted)} twice"
     return (
         f"{'; '.join(parts)}. {where} the addresses"
         f"{again if report.accepted and not as_json else ''}."

@@ -130,8 +130,8 @@ def meaning(kind: ErrorKind, *, running: bool = False) -> str:
 
 
 def ways_for_unknown(account: JobAccount) -> tuple[Way, ...]:
-    """What can be done about people who may have been told or not."""
-    if not account.undecided:
+    """What can be done about people who may have been told or not; not while the job runs."""
+    if account.running or not account.undecided:
         return ()
     resume = f"{_command(account, 'resume')} --unknown"
     count = people(account.undecided)

@@ -100,7 +100,9 @@ def _error(kind: ErrorKind, *, running: bool) -> str:
 
 def _to_do(account: JobAccount) -> Iterator[str]:
     if account.undecided:
-        yield f"{people(account.undecided)} may have been told or not. Choose:"
+        ended = "Once the run has ended, status says what can be done."
+        choose = ended if account.running else "Choose:"
+        yield f"{people(account.undecided)} may have been told or not. {choose}"
     for way in (*say.ways_for_unknown(account), *say.ways_on(account)):
         yield f"  {way.command}"
         yield f"      {way.means}"
