@@ -30,6 +30,14 @@ def is_cancelled() -> bool:
     return task is None or task.cancelling() > 0
 
 
+def runs(loop: asyncio.AbstractEventLoop) -> bool:
+    """Whether this is the loop that runs here. A task of one that is gone is closed elsewhere."""
+    try:
+        return asyncio.get_running_loop() is loop
+    except RuntimeError:  # none runs
+        return False
+
+
 async def ending_of(
     delivery: Awaitable[T], never_sent: Callable[[], MoveworksError]
 ) -> tuple[T | None, MoveworksError | None]:

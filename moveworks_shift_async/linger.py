@@ -26,7 +26,7 @@ from .addresses import address_fault
 from .attempt import Call
 from .batcher import CHUNK_SIZE
 from .clock import SYSTEM_CLOCK, Clock, Timer
-from .ending import broken_off, ending_of, start
+from .ending import broken_off, ending_of, runs, start
 from .errors import (
     ClientClosed,
     InvalidInput,
@@ -232,7 +232,7 @@ class LingeringBatcher:
 
     async def _send(self, group: _Group) -> None:
         chunk: dict[str, _Entry] | None = None
-        call = Call(priority=self._priority)
+        call, loop = Call(priority=self._priority), asyncio.get_running_loop()
 
         def recipients() -> Addresses:
             """Who is there when the slot is; in a repeat, those of them who are waited for."""
@@ -252,9 +252,9 @@ class LingeringBatcher:
 
         try:
             receipt, error = await ending_of(delivery, lambda: _CANCELLED)
-        except GeneratorExit:  # the loop is gone, and with it all who waited
-            raise
         except BaseException as raised:
+            if isinstance(raised, GeneratorExit) and not runs(loop):
+                raise  # the loop is gone, and with it all who waited
             self._tell(there(), call, None, broken_off(raised, sent=call.requests > 0))
             raise
         self._tell(there(), call, receipt, error)

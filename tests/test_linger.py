@@ -393,11 +393,12 @@ class Unseen(BaseException):
 
 
 @pytest.mark.parametrize("before_slot", [False, True])
+@pytest.mark.parametrize("error", [Unseen, GeneratorExit])
 async def test_what_a_gate_or_a_session_raises_is_in_everybodys_outcome(
-    clock: FakeClock, before_slot: bool
+    clock: FakeClock, error: type[BaseException], before_slot: bool
 ) -> None:
     """Nobody waits for ever, and the event loop hears of it."""
-    vendor = Vendor(error=Unseen(), before_slot=before_slot)
+    vendor = Vendor(error=error(), before_slot=before_slot)
     vendor.open.set()
     heard = list[object]()
     asyncio.get_running_loop().set_exception_handler(
@@ -413,6 +414,23 @@ async def test_what_a_gate_or_a_session_raises_is_in_everybodys_outcome(
         assert outcome.error.__cause__ is vendor.error
     gc.collect()
     assert heard == [vendor.error]
+
+
+def test_a_loop_that_ends_while_a_chunk_waits_leaves_nothing_to_say(clock: FakeClock) -> None:
+    """Who waited is gone with the loop; nothing is raised where nobody can hear it."""
+    loop = asyncio.new_event_loop()
+
+    async def begin() -> None:
+        start(make(Vendor(), clock), "a@x.io")
+        await settle()
+        await clock.advance(1.0)
+
+    try:
+        loop.run_until_complete(begin())
+    finally:
+        loop.set_exception_handler(lambda *_: None)  # tasks that end unfinished are what is tested
+        loop.close()
+    gc.collect()
 
 
 async def test_closing_flushes(clock: FakeClock) -> None:
