@@ -81,7 +81,7 @@ def run(
 
     It asks before more than 500 people; where nobody can be asked, as in cron, it takes --yes.
     Ctrl-C sends nothing more and lets requests in flight end; `resume` goes on. Exit codes: 0 all
-    accepted; 2 usage or journal; 3 some rejected or not sent; 4 some unknown; 5 nothing sent; 130
+    accepted; 2 usage or journal; 3 some rejected or not sent; 4 some unknown; 5 nobody told; 130
     interrupted.
     """
     if test_to is not None:

@@ -98,7 +98,7 @@ def send(context: click.Context, /, **given: Any) -> int:
     """Send one message to everybody in a file.
 
     `plan` and `run` do it as a job that can be resumed, with templates. Exit codes: 0 all accepted;
-    2 usage; 3 some rejected or not sent; 4 some unknown; 5 nothing sent; 130 interrupted.
+    2 usage; 3 some rejected or not sent; 4 some unknown; 5 nobody told; 130 interrupted.
     """
     words = Words(**{name: given.pop(name) for name in _WORDS if name in given})
     order = _Order(words=words, **given)
