@@ -29,7 +29,7 @@ from moveworks_shift_async.jobs.records import Event, Incident, State
 from moveworks_shift_async.jobs.reporting.account import JobAccount, read_account
 from moveworks_shift_async.jobs.reporting.files import write_report
 from moveworks_shift_async.jobs.reporting.page import ROWS, moment, render_page
-from moveworks_shift_async.jobs.reporting.plot import NARROW, WIDE, draw
+from moveworks_shift_async.jobs.reporting.plot import NARROW, WIDE, _Time, draw
 from moveworks_shift_async.jobs.reporting.sentences import waited
 from moveworks_shift_async.jobs.reporting.text import account_lines
 from moveworks_shift_async.wire.moveworks import Content
@@ -362,6 +362,24 @@ def test_the_plot_is_one_drawing_with_texts_and_no_colours_of_its_own(
     assert not re.search(r"#[0-9a-f]{6}\b", svg)
     assert "DejaVu" not in svg
     assert len(svg) < 100_000
+
+
+@pytest.mark.parametrize("jumps", [(0, 40 * 365), (0, -40 * 365, 0, 3), (0, 9000, -9000, 9000)])
+def test_years_between_two_runs_take_no_time_to_draw(
+    tmp_path: Path, jumps: tuple[int, ...]
+) -> None:
+    """A job of seconds that is gone on with after years, or whose clock was set (days)."""
+    journal = planned(tmp_path / "job", 10)
+    with journal.transaction():
+        for number, days in enumerate(jumps):
+            at = BEGAN + days * 86400.0
+            run = begin(journal, at)
+            send(journal, [number], lambda _, at=at: at + 1.0)  # type: ignore[misc]
+            journal.end_run(run, at + 2.0, "stopped")
+    account = read_account(journal)
+    assert 1 <= len([*_Time(account).ticks(8)]) < 50
+    assert "<svg" in draw(account, WIDE)
+    journal.close()
 
 
 def test_a_file_is_written_once_for_its_owner(tmp_path: Path) -> None:

@@ -40,6 +40,8 @@ _COLOURS = {
     Incident.OUTAGE: _REJECTED,
     Incident.PAUSED: _LIMIT,
 }
+# Moments that are tried for a tick: a few dozen, but where clocks were set far back and forth.
+_TRIED = 10_000
 # Seconds between two ticks of the axis of time, as people divide it.
 _STEPS = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 10800, 21600, 43200, 86400)
 # A cut gap's width, as a part of the time of work; gaps shorter than that are not cut.
@@ -136,11 +138,16 @@ class _Time:
         """Moments to name, not in a gap and not close to one another."""
         step = next((s for s in _STEPS if self.right / s <= count), None)
         step = step or 86400 * math.ceil(self.right / 86400 / count)
-        last = -math.inf
-        for number in range(math.floor(self.end / step) + 1):
+        last, number = -math.inf, 0
+        for _ in range(_TRIED):
             after = float(number * step)
-            idle = any(gap.after < after < gap.after + gap.seconds for gap in self.gaps)
-            if not idle and self(after) - last > self.right / count / 2:
+            if after > self.end:
+                return
+            number += 1
+            ends = [g.after + g.seconds for g in self.gaps if g.after < after < g.after + g.seconds]
+            if ends:  # which may be years away
+                number = max(number, math.ceil(max(ends) / step))
+            elif self(after) - last > self.right / count / 2:
                 last = self(after)
                 yield after
 
