@@ -488,3 +488,15 @@ async def _interleave(steps: list[str]) -> None:
     left = gate.snapshot()
     assert (left.used, left.in_flight, left.waiting) == (0, 0, 0)
     gate.release(await gate.acquire(clock.now()), counted=False)
+
+
+async def test_a_forked_process_has_a_gate_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is in flight in its parent never ends here, and would keep its slot for good."""
+    parent, child = User(), User()
+    gate = join_gate("org", parent, RateLimit(), 1)
+    await gate.acquire()
+    monkeypatch.setattr("os.getpid", lambda: 1)
+    forked = join_gate("org", child, RateLimit(requests=7), 2)
+    assert forked.snapshot().in_flight == 0
+    assert await forked.acquire()
+    assert join_gate("org", User(), RateLimit(requests=7), 2) is forked

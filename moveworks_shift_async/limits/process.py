@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import threading
 import weakref
 from collections.abc import Iterable
@@ -301,6 +302,8 @@ def _too_late() -> DeadlineExceeded:
 # client starts with what the last one has spent.
 _gates: dict[str, ProcessGate] = {}
 _gates_lock = threading.Lock()
+#: The process whose gates they are.
+_whose = os.getpid()
 
 
 def join_gate(
@@ -318,6 +321,7 @@ def join_gate(
     Raises `ConfigurationError` if another user has it open with another limit.
     """
     with _gates_lock:
+        _leave_to_the_parent()
         _drop_idle()
         gate = _gates.get(organisation)
         if gate is None:
@@ -345,6 +349,14 @@ def _retune(window: LearningWindow, limit: RateLimit, max_in_flight: int, *, in_
             " rate_limit or max_in_flight; they share one gate, so give both the same"
         )
     window.retune(wanted)
+
+
+def _leave_to_the_parent() -> None:
+    """Begin anew after a fork: requests in flight there end there, and never here."""
+    global _whose  # noqa: PLW0603 - as the gates, one for the process
+    if _whose != os.getpid():
+        _whose = os.getpid()
+        _gates.clear()
 
 
 def _drop_idle() -> None:
