@@ -205,7 +205,7 @@ def not_a_gate(path: str) -> ConfigurationError:
     """What is in the file was not written by a gate."""
     return ConfigurationError(
         f"{path} is no gate file, or is damaged; name another file,"
-        " or delete this one while no process uses it"
+        " or, if it was a gate's, delete this one while no process uses it"
     )
 
 
