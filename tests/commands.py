@@ -88,7 +88,7 @@ async def until(condition: Callable[[], bool]) -> None:
     """Wait until something is true."""
     async with asyncio.timeout(HANG):
         while not condition():  # noqa: ASYNC110 - another process makes it true
-            await asyncio.sleep(0.02)
+            await asyncio.sleep(0.05)
 
 
 async def on_terminal(
