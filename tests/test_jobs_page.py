@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import html
 import json
 import os
@@ -22,6 +23,7 @@ from xml.etree import ElementTree
 import pytest
 from attrs import evolve
 from selenium import webdriver
+from selenium.common.exceptions import WebDriverException
 
 from moveworks_shift_async.errors import InvalidInput
 from moveworks_shift_async.jobs.journal import Journal, pack
@@ -124,7 +126,7 @@ def various(path: Path, count: int = 10) -> Journal:
 #: Ends every element, runs, loads, fills in, turns round, clears a terminal, names somebody.
 HOSTILE = (
     "</title></style></pre></script><script>alert(1)</script><img src=x onerror=alert(1)>"
-    "{{7*7}}{% raw %}\u202elive\x1b[2J eve@example.org "
+    "{{6007*7}}{% raw %}\u202elive\x1b[2J eve@example.org "
 )
 
 
@@ -262,7 +264,7 @@ def test_nothing_foreign_is_more_than_text(tmp_path: Path) -> None:
     page = render_page(read_account(journal))
     outline = _Outline(page)
     assert not {"script", "img"} & {*outline.tags}
-    assert "49" not in re.findall(r"\d+", words_of(page))
+    assert "42049" not in re.findall(r"\d+", words_of(page))
     assert not re.search(r"[\x00-\x09\x0b-\x1f\x7f\u202a-\u202e\u2066-\u2069\ud800-\udfff]", page)
     assert page.count("&lt;script&gt;alert(1)&lt;/script&gt;") >= 7
     # The text for all is shown as it is; everywhere else an address is hidden.
@@ -528,6 +530,14 @@ def test_one_drawing_is_shown_at_a_time(
     assert max(sizes) > 0.7 * min(width, 1000)
 
 
+def printed(browser: webdriver.Chrome) -> bytes:
+    """The page as PDF. Chromium's own printing fails now and then on a busy machine."""
+    for _ in range(5):
+        with contextlib.suppress(WebDriverException):
+            return base64.b64decode(browser.execute_cdp_cmd("Page.printToPDF", {})["data"])
+    raise AssertionError("Chromium printed nothing five times in a row")
+
+
 def test_it_prints_light_and_wide(browser: webdriver.Chrome, page: Path) -> None:
     """Also for somebody whose screen is dark, on few sheets."""
     shown(browser, page, width=720, scheme="dark", media="print")
@@ -535,8 +545,7 @@ def test_it_prints_light_and_wide(browser: webdriver.Chrome, page: Path) -> None
     background = browser.execute_script("return getComputedStyle(document.body).backgroundColor")
     assert background == "rgb(255, 255, 255)"
     shown(browser, page, scheme="dark")
-    printed = browser.execute_cdp_cmd("Page.printToPDF", {})
-    paper = base64.b64decode(printed["data"])
+    paper = printed(browser)
     assert paper.startswith(b"%PDF")
     # Four for most; a job with forty kinds of errors takes more.
     assert 1 <= len(re.findall(rb"/Type\s*/Page\b", paper)) <= 12
