@@ -77,4 +77,7 @@ def _escaped(character: str) -> str:
         return f"\\{character}"
     if character.isprintable():
         return character
-    return "".join(f"\\{byte:03o}" for byte in character.encode(errors="surrogateescape"))
+    # A byte that is no UTF-8 comes as one of these; no other half of a pair is in a file's name.
+    is_byte = "\udc80" <= character <= "\udcff"
+    encoded = character.encode(errors="surrogateescape" if is_byte else "surrogatepass")
+    return "".join(f"\\{byte:03o}" for byte in encoded)

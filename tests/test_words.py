@@ -7,7 +7,7 @@ import subprocess
 import sys
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from moveworks_shift_async.words import covered, one_line, shell_word
@@ -35,6 +35,7 @@ def test_no_text_makes_hiding_slow(text: str) -> None:
 
 
 @given(st.text(alphabet=st.characters(exclude_characters="\0"), min_size=1))
+@example("\ud800")
 def test_a_name_for_a_shell_is_one_printable_line(name: str) -> None:
     """Nothing of a name reaches the terminal that is not to be seen."""
     word = shell_word(name)

@@ -54,14 +54,15 @@ async def ask(client: MoveworksClient) -> str:
 async def _ask(client: MoveworksClient, host: str) -> str:
     until, wait, said = SYSTEM_CLOCK.now() + PATIENCE, _AGAIN, False
     while True:
-        said = said or _said_to_wait(client.gate.snapshot().next_in)
+        ahead = client.gate.snapshot().next_in
+        said = said or _said_to_wait(ahead)
         try:
             async with asyncio.timeout(PATIENCE):
                 return await client.auth.test(once=True)
         except TimeoutError:
-            if not client.gate.snapshot().next_in:
+            if not ahead and not client.gate.snapshot().next_in:
                 raise ConnectionFailed(f"no answer from {host} within {PATIENCE:.0f} s") from None
-            # Other commands took what was free, so nothing has left yet.
+            # The limit took some of the time, so the server had less than all of it.
             until = SYSTEM_CLOCK.now() + PATIENCE
             continue
         except MoveworksError as error:

@@ -336,7 +336,8 @@ def _translated(path: str, error: sqlite3.Error) -> JournalError:
     match sqlite3.SQLITE_CORRUPT if code is None else code & 0xFF:
         case sqlite3.SQLITE_NOTADB:
             return JournalError(f"{path} is no journal of a job; it was left untouched")
-        case sqlite3.SQLITE_CORRUPT:
+        # All statements are ours, so an error in one means that a table is not there.
+        case sqlite3.SQLITE_CORRUPT | sqlite3.SQLITE_ERROR:
             return damaged(path)
         case sqlite3.SQLITE_FULL | sqlite3.SQLITE_IOERR:
             return JournalError(
