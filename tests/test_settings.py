@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import math
+import sys
 import uuid
 from collections.abc import Callable, Mapping
+from pathlib import Path
 
 import pytest
 
@@ -456,3 +458,31 @@ def test_a_credential_stays_itself_while_its_secret_is_replaced() -> None:
     assert settings.identity(ClientCredentials("an-id", "s2")) == "an-id"
     assert settings.identity(AppCredentials("an-id", "s")) == "an-id"
     assert settings.identity(TOKENS) == "an-id"
+
+
+def test_the_state_directory_is_where_the_platform_has_it(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Named by the user, else where each system keeps such files; a relative name is ignored."""
+    monkeypatch.setattr(Path, "home", lambda: tmp_path)
+    found = {}
+    for platform in ("linux", "darwin", "win32"):
+        monkeypatch.setattr(sys, "platform", platform)
+        found[platform] = settings.state_directory({"LOCALAPPDATA": "/app", "XDG_STATE_HOME": "x"})
+    assert found == {
+        "linux": tmp_path / ".local/state",
+        "darwin": tmp_path / "Library/Application Support",
+        "win32": Path("/app"),
+    }
+    assert settings.state_directory({"XDG_STATE_HOME": "/state"}) == Path("/state")
+
+
+def test_a_user_without_a_home_has_no_state_directory(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Python says so with a bare RuntimeError."""
+
+    def nowhere() -> Path:
+        raise RuntimeError("Could not determine home directory.")
+
+    monkeypatch.setattr(Path, "home", nowhere)
+    with pytest.raises(ConfigurationError, match="no home directory"):
+        settings.state_directory({})

@@ -23,6 +23,7 @@ from moveworks_shift_async.sources import (
     block,
     decoding,
     document,
+    given,
     jsontext,
     open_recipients,
     opening,
@@ -556,3 +557,53 @@ def test_a_page_that_is_none_is_not_trusted() -> None:
     assert parquet._number(iter(b"")) is None
     assert parquet._number(iter(b"\x15\x04")) == 2
     assert parquet._number(iter(b"\x15\x80\x01")) == 64
+
+
+# --- edges that only odd files have --------------------------------------------------------
+
+
+def test_no_more_old_bytes_are_looked_at_than_a_guess_needs() -> None:
+    """A long text of them is no slower than a short one."""
+    assert len(decoding._telling(b"caf\xe9 " * 1_000_000)) == decoding._GUESS
+
+
+def test_a_file_that_became_shorter_is_noticed_in_a_small_read(tmp_path: Path) -> None:
+    """Its end is where it was when it was opened."""
+    path = tmp_path / "p.csv"
+    path.write_bytes(b"a@x.io\n")
+    with opening.SteadyFile(str(path), "p.csv") as file:
+        path.write_bytes(b"")
+        with pytest.raises(InvalidInput, match="it was changed while it was read"):
+            file.read(3)
+
+
+def test_a_number_that_breaks_off_is_what_came_of_it() -> None:
+    """The head of a Parquet page may end in the middle of a field."""
+    assert parquet._number(iter([parquet._NUMBER, 0x84])) == 2
+    assert parquet._number(iter([])) is None
+
+
+def test_a_part_of_a_sheet_without_rows_makes_no_block() -> None:
+    """Nothing is given out for it."""
+    assert [*workbook._blocks(iter([[], []]), "p.xlsx", None, 0, {})] == []
+
+
+class _Once:
+    """An async iterator that is no generator, so it has nothing to close."""
+
+    def __init__(self, *rows: str) -> None:
+        self.rows = list(rows)
+
+    def __aiter__(self) -> _Once:
+        return self
+
+    async def __anext__(self) -> str:
+        if not self.rows:
+            raise StopAsyncIteration
+        return self.rows.pop(0)
+
+
+async def test_an_async_iterator_without_an_end_to_close_is_read() -> None:
+    """Only a generator is closed."""
+    blocks = [block async for block in given.async_blocks_of(_Once("a@x.io", "b@x.io"))]
+    assert [entry for block in blocks for entry in block.entries] == ["a@x.io", "b@x.io"]
