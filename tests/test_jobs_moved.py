@@ -10,7 +10,9 @@ import asyncio
 import contextlib
 import os
 import random
+import re
 import shutil
+import sqlite3
 import stat
 import subprocess
 import sys
@@ -242,10 +244,15 @@ async def test_an_older_copy_put_over_it_while_it_runs_stops_it(
         told = sandbox.stats().accepted
         await until(lambda: sandbox.stats().accepted >= told + 8)
         shutil.copyfile(backup, path)
-        # What is met first depends on how far the copying is.
-        seen = r"replaced or deleted|is damaged|no journal|full or broken"
-        with pytest.raises(JobStopped, match=seen):
-            await running
+        (ended,) = await asyncio.gather(running, return_exceptions=True)
+    # What is met first depends on how far the copying is. A commit under way may also write all of
+    # its pages over the copy's: then nothing is missing, and the job goes on.
+    seen = r"replaced or deleted|is damaged|no journal|full or broken"
+    if isinstance(ended, JobStopped):
+        assert re.search(seen, str(ended))
+    else:
+        assert not isinstance(ended, BaseException)
+        assert truthful(audited(path, sandbox), CHUNKS * SIZE)
     assert max(sandbox.received().people.values()) == 1
 
 
@@ -280,6 +287,12 @@ def keeps_marks(path: Path) -> None:
         pytest.skip("this disk keeps no marks")
 
 
+def undo_what_was_cut(path: Path) -> None:
+    """Let SQLite take back a commit that a kill has cut; else it would go into the older copy."""
+    with contextlib.closing(sqlite3.connect(path)) as db:
+        db.execute("SELECT count(*) FROM sqlite_schema").fetchone()
+
+
 @pytest.mark.usefixtures("keeps_marks")
 @pytest.mark.parametrize("end", [partly, killed])
 async def test_an_older_copy_that_is_written_over_it_is_known(
@@ -290,6 +303,7 @@ async def test_an_older_copy_that_is_written_over_it_is_known(
     backup = path.with_name("backup")
     shutil.copyfile(path, backup)
     await end(path, sandbox)  # type: ignore[misc]
+    undo_what_was_cut(path)
     shutil.copyfile(backup, path)
     asked = sandbox.stats().requests
     with pytest.raises(JournalError, match=r"is an older copy .* --moved"):
