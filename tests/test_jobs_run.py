@@ -57,6 +57,7 @@ from moveworks_shift_async.wire.http import Response
 from moveworks_shift_async.wire.moveworks import parse_receipt
 
 from .commands import HANG, spawn
+from .conftest import begin_at_once
 from .planned import Audit, audit, people_of, plan, states_of
 from .test_jobs_scribe import small_disk
 
@@ -1364,16 +1365,10 @@ async def test_a_list_that_breaks_a_rule_of_ours_stops_it(file: Path, sandbox: S
 EAGER = pytest.mark.skipif(sys.version_info < (3, 12), reason="Python has no eager tasks yet")
 
 
-def begin_at_once() -> None:
-    """From now on tasks take their first steps where they are made."""
-    eager = getattr(asyncio, "eager_task_factory")  # noqa: B009 - not in 3.11
-    asyncio.get_running_loop().set_task_factory(eager)
-
-
 @EAGER
 async def test_tasks_that_begin_at_once_lose_nobody(file: Path, sandbox: Sandbox) -> None:
     """Some of them have ended before whoever began them goes on."""
-    begin_at_once()
+    begin_at_once(asyncio.get_running_loop())
     path = plan(file, 40, lists=[with_guilty(2, 1)] + [people_of(n, 2) for n in range(40)])
     sandbox.faults.script("send", "none", "throttle", "expired-token", "none")
     renewed = ClientCredentials(sandbox.client_id, sandbox.client_secret)
@@ -1387,7 +1382,7 @@ async def test_a_call_that_fails_at_once_is_counted_under_eager_tasks(
     file: Path, sandbox: Sandbox
 ) -> None:
     """A client that is closed refuses each call in its first step."""
-    begin_at_once()
+    begin_at_once(asyncio.get_running_loop())
     path = plan(file, 40)
     client = client_of(sandbox)
     await client.close()
