@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from importlib.util import find_spec
 
 from .words import install
 
@@ -11,18 +12,17 @@ _EXTRA = ("click", "rich")
 
 def main() -> None:
     """Run the command line and exit; without the extra `cli`, say how to install it."""
+    missing = [name for name in _EXTRA if find_spec(name) is None]
+    if missing:
+        sys.exit(_missing(missing[0]))
     try:
         from .cli.main import run  # noqa: PLC0415 - what it needs may not be installed
-    except ModuleNotFoundError as error:
-        if (error.name or "").partition(".")[0] not in _EXTRA:
-            raise
-        sys.exit(_missing(error.name))
     except KeyboardInterrupt:
         sys.exit(130)
     sys.exit(run())
 
 
-def _missing(name: str | None) -> int:
+def _missing(name: str) -> int:
     sys.stderr.write(
         f"Error: the command line needs {name}, which is not installed. Nothing was sent."
         f" Run: {install(*_EXTRA)}\n"

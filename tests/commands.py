@@ -11,9 +11,11 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
+import pytest
 from attrs import frozen
 
 import moveworks_shift_async
+from moveworks_shift_async.cli import main
 from moveworks_shift_async.sandbox import Sandbox
 
 PACKAGE = Path(moveworks_shift_async.__file__).parent
@@ -82,6 +84,17 @@ async def end(process: asyncio.subprocess.Process, stdin: bytes = b"") -> Ended:
 async def run(*args: str, env: dict[str, str], stdin: bytes = b"") -> Ended:
     """Run a command to its end."""
     return await end(await start(*args, env=env), stdin)
+
+
+async def run_here(
+    *args: str, env: dict[str, str], patch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Ended:
+    """Run a command in this process, where a test has changed how long it waits."""
+    for name, value in env.items():
+        patch.setenv(name, value)
+    code = await asyncio.to_thread(main.run, args)
+    shown = capsys.readouterr()
+    return Ended(code, shown.out, shown.err)
 
 
 async def until(condition: Callable[[], bool]) -> None:

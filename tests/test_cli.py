@@ -16,6 +16,7 @@ import aiohttp
 import pytest
 
 from moveworks_shift_async import FileGate, RateLimit
+from moveworks_shift_async.cli import reaching
 from moveworks_shift_async.sandbox import Sandbox
 from moveworks_shift_async.words import shell_word
 
@@ -28,6 +29,7 @@ from .commands import (
     environment,
     on_terminal,
     run,
+    run_here,
     spawn,
     start,
     until,
@@ -186,24 +188,23 @@ async def test_a_refused_credential_ends_with_5(
 
 
 async def test_no_connection_ends_with_5(
-    sandbox: Sandbox, people: Callable[[int], str], tmp_path: Path
+    sandbox: Sandbox, people: Callable[[int], str], monkeypatch: pytest.MonkeyPatch, capsys: Any
 ) -> None:
     """It says at once that it tries again, and to which host; then that nothing was sent."""
-    env = environment(sandbox)
     await sandbox.stop_listening()
-    sent, tested, posted = await asyncio.gather(
-        run(*LEGACY, "--json", "--recipients", people(2), env=env),
-        run("auth", "test", env=env),
-        run("shift", "send", "--text", "Hi", "--email", "a@example.com", env=env),
-    )
-    assert (sent.code, tested.code, posted.code) == (5, 5, 5)
+    monkeypatch.setattr(reaching, "PATIENCE", 1.2)
+    here = {"env": environment(sandbox), "patch": monkeypatch, "capsys": capsys}
+    host = sandbox.url.removeprefix("http://")
+    sent = await run_here(*LEGACY, "--json", "--recipients", people(2), **here)
     account = sent.json()
     assert account["not_sent"] == adds_up(account) == 2
     assert account["failures"][0]["error"] == "ConnectionFailed"
-    host = sandbox.url.removeprefix("http://")
+    tested = await run_here("auth", "test", **here)
     for asking in (sent, tested):
         said = next(line for line in asking.err.splitlines() if "trying again" in line)
         assert said.startswith(f"no connection to {host}: ")
+    posted = await run_here("shift", "send", "--text", "Hi", "--email", "a@example.com", **here)
+    assert (sent.code, tested.code, posted.code) == (5, 5, 5)
     assert (tested.err.count("\n"), posted.err.count("\n")) == (2, 1)
     assert "Nothing was sent. Check the network" in posted.err
 

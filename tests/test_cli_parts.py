@@ -62,11 +62,23 @@ def every_command(
     context = click.Context(command, parent, command.name if parent else main.PROGRAM, **settings)
     yield context
     if isinstance(command, click.Group):
-        for child in command.commands.values():
+        for name in command.list_commands(context):
+            child = command.get_command(context, name)
+            assert child is not None
             yield from every_command(child, context)
 
 
 # --- the help -----------------------------------------------------------------------------
+
+
+def test_the_list_of_commands_is_what_they_say_of_themselves() -> None:
+    """It is written without looking at them, for that would import all there is."""
+    context = click.Context(main.commands)
+    for name, (_, told) in main._COMMANDS.items():
+        command = main.commands.get_command(context, name)
+        assert command is not None
+        assert (command.name, command.get_short_help_str(200)) == (name, told)
+    assert main.commands.get_command(context, "sendd") is None
 
 
 def test_the_help_shows_the_variables_that_are_worth_setting() -> None:
@@ -580,18 +592,19 @@ def test_a_stderr_that_is_gone_is_met_with_silence(monkeypatch: pytest.MonkeyPat
         monkeypatch.undo()
 
 
-def test_only_a_missing_click_or_rich_is_explained(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Another missing module is a defect; Ctrl-C while importing ends with 130."""
-    name = "moveworks_shift_async.cli.main"
-    monkeypatch.setitem(sys.modules, name, None)
-    with pytest.raises(ModuleNotFoundError):
+def test_a_missing_click_or_rich_is_explained(monkeypatch: pytest.MonkeyPatch, capsys: Any) -> None:
+    """Before anything is imported; Ctrl-C while importing ends with 130."""
+    monkeypatch.setitem(sys.modules, "rich", None)
+    with pytest.raises(SystemExit, match="2"):
         __main__.main()
+    assert "needs rich, which is not installed. Nothing was sent." in capsys.readouterr().err
+    monkeypatch.undo()
 
     class Interrupted:
         def __getattr__(self, name: str) -> None:
             raise KeyboardInterrupt
 
-    monkeypatch.setitem(sys.modules, name, Interrupted())
+    monkeypatch.setitem(sys.modules, "moveworks_shift_async.cli.main", Interrupted())
     with pytest.raises(SystemExit, match="130"):
         __main__.main()
 

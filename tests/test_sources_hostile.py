@@ -185,16 +185,16 @@ def test_an_array_in_one_line_is_no_long_line(monkeypatch: pytest.MonkeyPatch) -
 
 def test_rows_of_any_width_are_held_in_bounded_memory(tmp_path: Path) -> None:
     """A block ends early where its rows are long."""
-    row = b"a@x.io" + b",ab" * 50_000 + b"\n"
-    path = written(tmp_path / "p.csv", [b"mail" + b",n" * 50_000 + b"\n", *[row] * 300])
+    row = b"a@x.io" + b",ab" * 20_000 + b"\n"
+    path = written(tmp_path / "p.csv", [b"mail" + b",n" * 20_000 + b"\n", *[row] * 300])
     with open_recipients(path) as source:
         parts = source.blocks()
         next(parts)
         counts: list[int] = []
         peak = peak_of(lambda: counts.extend(len(part.lines) for part in parts))
-    assert sum(counts) > 200
-    assert max(counts) <= rows._DRAWN
-    assert peak < 600_000_000
+    assert sum(counts) > 150
+    assert max(counts) <= 2 * rows._DRAWN
+    assert peak < 300_000_000
 
 
 def test_rows_that_are_too_long_together_are_named(monkeypatch: pytest.MonkeyPatch) -> None:

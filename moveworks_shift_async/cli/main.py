@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import logging
 import traceback
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from importlib import import_module
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
@@ -14,18 +15,27 @@ from attrs import define
 from ..errors import MoveworksError
 from ..wire.redaction import redact
 from ..words import one_line
-from . import jobs
-from .auth import auth
-from .demo import demo
 from .failures import INTERRUPTED, ExitCode, error_line, exit_code
-from .plan import plan
-from .sandbox import sandbox
-from .send import send
-from .shift import shift
 from .terminal import note, unwritten
 
 PROGRAM = "moveworks-shift"
 _SILENT = logging.NullHandler()
+# The file of each command, and its line in the help: a command's file, and with it aiohttp, SQLite
+# and the sandbox, is imported when it is called.
+_COMMANDS: Mapping[str, tuple[str, str]] = {
+    "auth": ("auth", "The credential."),
+    "demo": ("demo", "Plan and run a job against a sandbox on this machine."),
+    "pause": ("jobs", "Let the process that runs a job send nothing more until `resume`."),
+    "plan": ("plan", "Write a job to the new file JOURNAL."),
+    "report": ("jobs", "Print what has become of everybody in a job."),
+    "resume": ("run", "Go on with a job that was interrupted, paused or stopped."),
+    "run": ("run", "Send a job that was planned."),
+    "sandbox": ("sandbox", "Run a Moveworks and a SHIFT on this machine until Ctrl-C."),
+    "send": ("send", "Send one message to everybody in a file."),
+    "shift": ("shift", "The SHIFT messages API."),
+    "status": ("jobs", "Show how a job stands, also while it runs."),
+    "stop": ("jobs", "Let the process that runs a job end; `resume` goes on."),
+}
 
 
 @define
@@ -41,11 +51,28 @@ def _version() -> str:
         return "(not installed)"
 
 
+class _Commands(click.Group):
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(_COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in _COMMANDS:
+            return None
+        module, _ = _COMMANDS[cmd_name]
+        command: click.Command = getattr(import_module(f".{module}", __package__), cmd_name)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, told) for name, (_, told) in _COMMANDS.items()])
+
+
 @click.group(
+    cls=_Commands,
     context_settings={
         "help_option_names": ["-h", "--help"],
         "auto_envvar_prefix": "MOVEWORKS_SHIFT",
-    }
+    },
 )
 @click.version_option(_version(), prog_name=PROGRAM)
 @click.option("--debug", is_flag=True, hidden=True, envvar="MOVEWORKS_SHIFT_DEBUG")
@@ -61,10 +88,6 @@ def commands(state: _State, debug: bool) -> None:
     if not debug:
         # Without a handler Python writes warnings and tracebacks to stderr by itself.
         logging.getLogger().addHandler(_SILENT)
-
-
-for _command in (auth, send, plan, *jobs.COMMANDS, shift, sandbox, demo):
-    commands.add_command(_command)
 
 
 def run(args: Sequence[str] | None = None) -> int:

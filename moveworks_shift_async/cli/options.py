@@ -60,6 +60,11 @@ def option(*names: str, **settings: Any) -> Callable[[F], F]:
     return click.option(*names, **{"show_envvar": "envvar" in settings} | settings)
 
 
+def journal_argument(command: F) -> F:
+    """`JOURNAL`, the name of a job."""
+    return click.argument("journal", metavar="JOURNAL")(command)
+
+
 def yes_option(command: F) -> F:
     """`--yes`, which nobody may have left in an environment."""
     told = "Do not ask before more than 500 people."

@@ -14,7 +14,6 @@ from ..jobs.job import Job
 from ..limits.window import least_time
 from ..settings import RateLimit
 from .failures import ExitCode
-from .jobs import run_job
 from .letter import Words, letter_options
 from .options import (
     MOVEWORKS_EPILOG,
@@ -28,6 +27,7 @@ from .options import (
 from .outcome import conclude, invalid_rows
 from .plan import Planning, make_plan, sent_by, show_plan
 from .recipients import Mailing, confirm, destination, load, only, preview
+from .run import run_job
 from .sending import Letter, deliver
 from .terminal import note, say
 

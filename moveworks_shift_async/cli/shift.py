@@ -12,7 +12,8 @@ from attrs import frozen
 from ..client import ShiftClient
 from ..errors import InvalidInput, OutcomeUnknown
 from ..models import AppObject, ShiftMessage
-from ..settings import ShiftSettings
+from ..retry import RetryPolicy
+from ..settings import ShiftSettings, Timeouts
 from ..wire.shift import AddressedUsers, message_request
 from ..words import one_line
 from .failures import ExitCode
@@ -25,6 +26,9 @@ _SENT = (
     "Error: interrupted. The message may have been created or not."
     " Look for it before you send it again."
 )
+# Without a connection it ends within ten seconds: who started it still looks.
+_TWICE = RetryPolicy(attempts=2)
+_TIMEOUT = Timeouts(connect=4.0)
 
 
 @frozen(kw_only=True)
@@ -102,7 +106,11 @@ def _mention(mention_id: str | None, name: str | None) -> AppObject | None:
 async def _create(post: _Post, settings: ShiftSettings) -> ShiftMessage | None:
     """Send it; None where Ctrl-C came first, and then it is said what is known."""
     client = ShiftClient(
-        settings.credentials, base_url=settings.base_url, addressed_users=post.addressed_users
+        settings.credentials,
+        base_url=settings.base_url,
+        addressed_users=post.addressed_users,
+        retry=_TWICE,
+        timeout=_TIMEOUT,
     )
     message = None
     try:

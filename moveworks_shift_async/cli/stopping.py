@@ -9,7 +9,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 from attrs import define, field
@@ -18,7 +18,9 @@ from ..limits.gate import Gate
 from ..words import plural
 from .failures import INTERRUPTED, ExitCode
 from .terminal import note
-from .views import View
+
+if TYPE_CHECKING:
+    from .views import View
 
 # SIGHUP: the connection to the terminal broke; Windows has none.
 _SIGNALS = tuple(

@@ -8,11 +8,14 @@ from __future__ import annotations
 
 import io
 import sys
+from typing import TYPE_CHECKING
 
 import click
-from rich.console import Console, RenderableType
 
 from ..words import one_line
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
 
 
 def say(text: str) -> None:
@@ -49,6 +52,8 @@ def ask(question: str) -> bool:
 
 def render(renderable: RenderableType, *, err: bool) -> str:
     """What rich makes of it for that stream, without the last line's end."""
+    from rich.console import Console  # noqa: PLC0415 - most commands draw nothing
+
     console = Console(stderr=err, highlight=False)
     with console.capture() as captured:
         console.print(renderable)

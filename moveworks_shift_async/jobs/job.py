@@ -6,13 +6,11 @@ import os
 import threading
 from collections.abc import Callable
 from datetime import UTC, datetime
-from typing import Literal, ParamSpec, TypeVar, get_args
+from typing import TYPE_CHECKING, Any, Literal, ParamSpec, TypeVar, get_args
 
 from attrs import define, field
 
 from ..addresses import address_fault
-from ..attempt import Call
-from ..client import MoveworksClient
 from ..clock import SYSTEM_CLOCK, Clock
 from ..errors import InvalidInput, JobRunning, JournalError
 from ..models import Receipt
@@ -26,7 +24,10 @@ from .reporting.account import JobAccount, read_account, standing
 from .reporting.files import write_report
 from .reporting.sentences import moment
 from .threads import in_thread
-from .work import OnProgress, Work
+
+if TYPE_CHECKING:
+    from ..client import MoveworksClient
+    from .work import OnProgress, Work
 
 __all__ = ["Job", "JobAccount", "Plan"]
 
@@ -78,8 +79,9 @@ class Job:
         was done (an older copy in its place); with `moved=True` all of it that may have left is
         unknown. A job that nobody was told by may be run anew, with another client as well.
         """
-        work = Work(self.path, client, self._clock, on_progress, isolate, moved=moved)
-        return await self._send(work, self._first)
+        return await self._send(
+            self._first, client, on_progress=on_progress, isolate=isolate, moved=moved
+        )
 
     async def resume(
         self,
@@ -112,16 +114,14 @@ class Job:
             elif unknown == "skip":
                 journal.leave_unknown(self._clock.utcnow().timestamp())
 
-        work = Work(
-            self.path,
+        return await self._send(
+            begin,
             client,
-            self._clock,
-            on_progress,
-            isolate,
+            on_progress=on_progress,
+            isolate=isolate,
             moved=moved,
             other_credential=other_credential,
         )
-        return await self._send(work, begin)
 
     def drain(self, why: str = "stopped") -> None:
         """End the run of this process: requests in flight end, the others stay planned."""
@@ -208,6 +208,8 @@ class Job:
         if (fault := address_fault(address)) is not None:
             raise InvalidInput(f"what to test with is no address: {fault}")
         texts = await self._read(self._first_texts)
+        from ..attempt import Call  # noqa: PLC0415 - whoever has a client has it already
+
         return [await client.sender.deliver(text, (address,), Call()) for text in texts]
 
     def _first_texts(self, journal: Journal) -> list[Content]:
@@ -250,11 +252,15 @@ class Job:
 
         return await in_thread(reading, stop or threading.Event())
 
-    async def _send(self, work: Work, begin: Callable[[Journal], None]) -> JobAccount:
+    async def _send(
+        self, begin: Callable[[Journal], None], client: MoveworksClient, **options: Any
+    ) -> JobAccount:
+        from .work import Work  # noqa: PLC0415 - to look at a job takes no client and no aiohttp
+
         if self._work is not None:
             raise JobRunning(f"this job is run already: {self.path}")
-        self._work = work
+        self._work = Work(self.path, client, self._clock, **options)
         try:
-            return await work.all(begin)
+            return await self._work.all(begin)
         finally:
             self._work = None

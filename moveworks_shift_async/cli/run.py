@@ -1,0 +1,221 @@
+"""`moveworks-shift run` and `resume`: a job is sent."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from typing import Any
+
+import click
+
+from ..client import MoveworksClient
+from ..errors import MoveworksError
+from ..jobs.job import Job
+from ..jobs.reporting.account import JobAccount
+from ..settings import MoveworksSettings
+from ..words import people, plural
+from .failures import ExitCode, error_line, exit_code, stopped_line, what_happened
+from .jobs import plain_account, show_account
+from .options import (
+    MOVEWORKS_EPILOG,
+    journal_argument,
+    json_option,
+    moveworks_settings,
+    option,
+    rate_options,
+    server_options,
+    yes_option,
+)
+from .plan import sent_by
+from .reaching import check_server
+from .recipients import confirm, destination, only
+from .terminal import note, say
+from .working import Work, work
+
+_UNKNOWN = click.Choice(["report", "resend", "skip"])
+_isolate = option(
+    "--isolate",
+    metavar="N",
+    type=click.IntRange(min=0),
+    default=0,
+    show_default="none",
+    help="Add at most N requests, in all runs together, to find the addresses for which a list is"
+    " refused, and tell the others; one such address among 500 costs 18.",
+)
+_moved = option(
+    "--moved",
+    is_flag=True,
+    help="Go on in a file that was copied, restored or moved to another disk. The job must not have"
+    " gone on in another file since: whoever was told there is told again.",
+)
+_test_to = option(
+    "--test-to",
+    metavar="ADDRESS",
+    help="Send the first texts, at most three, to this address only, and the job to nobody.",
+)
+
+
+@click.command(epilog=MOVEWORKS_EPILOG)
+@journal_argument
+@_isolate
+@_moved
+@_test_to
+@yes_option
+@json_option("RUN", lines=True)
+@rate_options
+@server_options
+@click.pass_context
+def run(
+    context: click.Context,
+    /,
+    journal: str,
+    isolate: int,
+    moved: bool,
+    test_to: str | None,
+    yes: bool,
+    as_json: bool,
+    **server: Any,
+) -> int:
+    """Send a job that was planned.
+
+    It asks before more than 500 people; where nobody can be asked, as in cron, it takes --yes.
+    Ctrl-C sends nothing more and lets requests in flight end; `resume` goes on. Exit codes: 0 all
+    accepted; 2 usage or journal; 3 some rejected or not sent; 4 some unknown; 5 nobody told; 130
+    interrupted.
+    """
+    if test_to is not None:
+        only(test_to)  # a bad address comes before anything else
+    settings, job = moveworks_settings(context, **server), Job(journal)
+    if test_to is not None:
+        return _test(job, settings, test_to, as_json=as_json)
+    account = asyncio.run(job.account())
+    if not account.runs and not _agreed(account, settings, yes=yes):
+        note(f"Nothing was sent; {sent_by(journal)}")
+        return ExitCode.INTERRUPTED
+    return run_job(
+        job,
+        settings,
+        lambda client, show: job.run(client, on_progress=show, isolate=isolate, moved=moved),
+        as_json=as_json,
+        requests=0 if account.runs else account.chunks_left,
+    )
+
+
+@click.command(epilog=MOVEWORKS_EPILOG)
+@journal_argument
+@option(
+    "--unknown",
+    type=_UNKNOWN,
+    default="report",
+    show_default=True,
+    help="What becomes of people who may have been told or not: report keeps them for a later"
+    " decision, resend sends to them again, and some may be told twice, skip leaves them for good,"
+    " and a later resend is refused.",
+)
+@_isolate
+@yes_option
+@_moved
+@option(
+    "--other-credential",
+    is_flag=True,
+    help="Go on with another client id or API key than the job was begun with.",
+)
+@json_option("RESUME", lines=True)
+@rate_options
+@server_options
+@click.pass_context
+def resume(
+    context: click.Context,
+    /,
+    journal: str,
+    unknown: Any,
+    isolate: int,
+    yes: bool,
+    moved: bool,
+    other_credential: bool,
+    as_json: bool,
+    **server: Any,
+) -> int:
+    """Go on with a job that was interrupted, paused or stopped.
+
+    Whoever was accepted is not told again. If the job is paused in a process that still runs, it
+    goes on there, and this command ends. Exit codes: as `run`.
+    """
+    job = Job(journal)
+    if asyncio.run(job.go_on()):
+        note("the pause has ended; the process that runs the job goes on, with its own options")
+        return ExitCode.OK
+    settings = moveworks_settings(context, **server)
+    account = asyncio.run(job.account())
+    if not account.runs and not _agreed(account, settings, yes=yes):
+        note(f"Nothing was sent; {sent_by(journal)}")
+        return ExitCode.INTERRUPTED
+    return run_job(
+        job,
+        settings,
+        lambda client, show: job.resume(
+            client,
+            unknown=unknown,
+            on_progress=show,
+            isolate=isolate,
+            moved=moved,
+            other_credential=other_credential,
+        ),
+        as_json=as_json,
+        requests=account.chunks_left,
+    )
+
+
+def _agreed(account: JobAccount, settings: MoveworksSettings, *, yes: bool) -> bool:
+    """Say what is about to be sent, and where, and ask before a large send."""
+    if not account.complete:  # running it says what to do
+        return True
+    count, requests = people(account.people), plural(account.chunks_left, "request")
+    note(f"{count} in {requests}, {destination(account.event_id, settings)}")
+    return confirm(account.people, yes=yes, source=None)
+
+
+def run_job(
+    job: Job,
+    settings: MoveworksSettings,
+    go: Work,
+    *,
+    as_json: bool,
+    requests: int,
+    lines: bool = True,
+) -> int:
+    """Run it, show its progress, print its account; the exit code."""
+    worked = asyncio.run(work(job, settings, go, as_json=as_json and lines, requests=requests))
+    stopped = worked.stopped
+    if as_json:
+        why = None if stopped is None else what_happened(stopped)
+        say(json.dumps(plain_account(worked.account) | {"stopped": why}))
+    else:
+        show_account(worked.account, as_json=False)
+    if stopped is not None:
+        begun = bool(worked.account.runs)
+        note(stopped_line(stopped, job.path, nobody=worked.nobody, begun=begun))
+    return worked.exit_code()
+
+
+def _test(job: Job, settings: MoveworksSettings, address: str, *, as_json: bool) -> int:
+    """Send the first texts to one address; a Ctrl-C cannot know whether they went out."""
+    try:
+        sent = asyncio.run(_sent(job, settings, address))
+    except KeyboardInterrupt:
+        note("Error: interrupted. The test may have been sent or not. Nobody else was told.")
+        return ExitCode.INTERRUPTED
+    except MoveworksError as error:
+        note(error_line(error, went_out="Nobody but the address of --test-to can have been told"))
+        return exit_code(error)
+    note(f"test: {plural(sent, 'request')} to the address of --test-to only; nobody else was told,"
+         " and the journal is as it was")  # fmt: skip
+    if as_json:
+        say(json.dumps({"test": True, "requests": sent}))
+    return ExitCode.OK
+
+
+async def _sent(job: Job, settings: MoveworksSettings, address: str) -> int:
+    async with MoveworksClient.of(settings) as client:
+        await check_server(client, 1)
+        return len(await job.test(client, address))
