@@ -6,6 +6,7 @@ import asyncio
 import importlib
 import inspect
 import os
+import signal
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from functools import partial
 from typing import Any
@@ -102,6 +103,14 @@ def no_process_is_left(request: pytest.FixtureRequest) -> None:
     """A test that fails ends what it has started."""
     if inspect.iscoroutinefunction(request.function):
         request.getfixturevalue("_end_processes")
+
+
+@pytest.fixture(autouse=True, scope="session")
+def signals_are_heard() -> None:
+    """Commands inherit what the tests were started with, and `nohup` and `&` ignore signals."""
+    for number in (signal.SIGINT, signal.SIGHUP):
+        if signal.getsignal(number) is signal.SIG_IGN:
+            signal.signal(number, signal.SIG_DFL)
 
 
 @pytest.fixture(autouse=True, scope="session")
