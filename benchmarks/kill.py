@@ -30,8 +30,8 @@ from rich.table import Table
 from moveworks_shift_async import ClientCredentials, MoveworksClient, RateLimit
 from moveworks_shift_async.errors import JobStopped, JournalError
 from moveworks_shift_async.jobs.job import Job
-from moveworks_shift_async.jobs.journal import Journal
 from moveworks_shift_async.jobs.records import State
+from moveworks_shift_async.jobs.store.sqlite.journal import Journal
 from moveworks_shift_async.sandbox import Sandbox
 from moveworks_shift_async.settings import Timeouts
 

@@ -19,7 +19,7 @@ from rich.console import Console
 from rich.table import Table
 
 from moveworks_shift_async import ApiKey, MoveworksClient, RateLimit
-from moveworks_shift_async.limits.lanes import PRIORITIES, Priority
+from moveworks_shift_async.limits.priority import PRIORITIES, Priority
 from moveworks_shift_async.sandbox import RequestRecord, Sandbox
 
 from .machine import describe

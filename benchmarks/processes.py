@@ -27,7 +27,7 @@ from rich.console import Console
 from rich.table import Table
 
 from moveworks_shift_async import ApiKey, FileGate, MoveworksClient, RateLimit
-from moveworks_shift_async.limits.learning import LearningWindow
+from moveworks_shift_async.limits.adaptive_window import AdaptiveWindow
 from moveworks_shift_async.limits.process import ProcessGate
 from moveworks_shift_async.sandbox import Sandbox, Stats
 
@@ -175,7 +175,7 @@ def costs() -> dict[str, list[float]]:
         file.join(user, "cost", quota, 32)
         through = asyncio.run(cost(file))
         file.leave(user)
-    window = LearningWindow.of(quota.budget, quota.per, 32)
+    window = AdaptiveWindow.of(quota.budget, quota.per, 32)
     return {"this process": asyncio.run(cost(ProcessGate(window))), "a file": through}
 
 

@@ -16,7 +16,7 @@ from attrs import frozen
 from moveworks_shift_async.sandbox import Sandbox
 
 # Seconds that a server has to start or to stop.
-_PATIENCE = 20.0
+_SECONDS = 20.0
 _BODY = b'{"data":{"status":"RECEIVED"}}'
 _ANSWER = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%b" % (
     len(_BODY),
@@ -56,12 +56,12 @@ def serving(target: Callable[..., None], *args: object) -> Iterator[Server]:
     process.start()
     theirs.close()
     try:
-        if not ours.poll(_PATIENCE):
+        if not ours.poll(_SECONDS):
             raise TimeoutError("the server did not start")
         yield Server(ours.recv(), ours)
     finally:
         process.terminate()
-        process.join(_PATIENCE)
+        process.join(_SECONDS)
 
 
 def answer_all(pipe: Connection) -> None:

@@ -3,7 +3,6 @@
 import typing as _typing
 
 if _typing.TYPE_CHECKING:
-    from .bulk import BulkSend
     from .client import MoveworksClient, ShiftClient
     from .errors import (
         BadRequest,
@@ -32,14 +31,15 @@ if _typing.TYPE_CHECKING:
         TokenUnavailable,
     )
     from .jobs.job import Job
-    from .jobs.planning.plan import Plan
-    from .jobs.planning.template import escape_html
-    from .jobs.progress import JobProgress
-    from .jobs.reporting.account import JobAccount
-    from .limits.file import FileGate
+    from .jobs.plan.plan import Plan
+    from .jobs.plan.template import escape_html
+    from .jobs.report.account import JobAccount
+    from .jobs.run.progress import JobProgress
+    from .limits.shared.gate import FileGate
     from .limits.window import GateSnapshot
     from .models import AppObject, BulkReport, ChunkOutcome, InvalidRecipient, Receipt, ShiftMessage
     from .retry import RetryPolicy
+    from .sending.stream import BulkSend
     from .settings import (
         ApiKey,
         AppCredentials,
@@ -104,23 +104,36 @@ __all__ = [
 ]
 
 if not _typing.TYPE_CHECKING:  # else every misspelt name would have a type
-    # Importing the package imports nothing else: the first use of a name brings its module. They
-    # are looked through in this order, the light ones first; `client` has `FileGate`, too, and
-    # `jobs.job` has `Plan` and `JobAccount`.
-    _MODULES = (
-        "errors", "settings", "models", "retry", "limits.window", "bulk", "client",
-        "jobs.progress", "jobs.planning.template", "jobs.job",
-    )  # fmt: skip
+    # Importing the package imports nothing else: the first use of a name brings its module.
+    _NAMES_OF = {
+        "client": "MoveworksClient ShiftClient",
+        "errors":
+            "BadRequest BadResponse ClientClosed Concerns ConfigurationError ConnectionFailed "
+            "DeadlineExceeded InvalidInput JobRunning JobStopped JournalError MoveworksError "
+            "NotAddresses NotAllowed NotAuthenticated NotFound NotSent OtherLimit Outcome "
+            "OutcomeUnknown RateLimited RefusedByServer ServerFailed TokenUnavailable",
+        "jobs.job": "Job",
+        "jobs.plan.plan": "Plan",
+        "jobs.plan.template": "escape_html",
+        "jobs.report.account": "JobAccount",
+        "jobs.run.progress": "JobProgress",
+        "limits.shared.gate": "FileGate",
+        "limits.window": "GateSnapshot",
+        "models": "AppObject BulkReport ChunkOutcome InvalidRecipient Receipt ShiftMessage",
+        "retry": "RetryPolicy",
+        "sending.stream": "BulkSend",
+        "settings":
+            "ApiKey AppCredentials BearerToken ClientCredentials OAuthTokens RateLimit Region "
+            "Timeouts",
+    }  # fmt: skip
+    _MODULE_OF = {name: module for module, names in _NAMES_OF.items() for name in names.split()}
 
     def __getattr__(name: str) -> object:
         from importlib import import_module  # noqa: PLC0415
 
-        modules = _MODULES if name in __all__ else ()
-        for module in modules:
-            found = getattr(import_module(f".{module}", __name__), name, None)
-            if found is not None:
-                return found
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        if name not in _MODULE_OF:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        return getattr(import_module(f".{_MODULE_OF[name]}", __name__), name)
 
     def __dir__() -> list[str]:
         return __all__

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from importlib.util import find_spec
 
-from .words import install
+from .text import install
 
 _EXTRA = ("click", "rich")
 

@@ -16,7 +16,6 @@ from typing import TypeVar
 from attrs import define, field
 
 from .clock import SYSTEM_CLOCK, Clock
-from .ending import is_cancelled
 from .errors import (
     DeadlineExceeded,
     MoveworksError,
@@ -27,9 +26,10 @@ from .errors import (
     RateLimited,
 )
 from .limits.gate import Gate
-from .limits.lanes import Priority
+from .limits.priority import Priority
 from .limits.window import Slot
-from .tokens import Authorizer, Grant
+from .tasks import is_cancelled
+from .tokens import Authorizer, RequestAuth
 from .transport import Transport
 from .wire.http import Effect, Request, Response
 
@@ -136,7 +136,7 @@ class Requester:
             call.in_flight = False
             self._give_back(slot, counted, limited)
 
-    async def _grant(self, call: Call) -> Grant:
+    async def _grant(self, call: Call) -> RequestAuth:
         """A grant, had within the call's deadline. A fetch under way goes on for the others."""
         try:
             async with asyncio.timeout(None) as bound, self._at(call.deadline, bound):

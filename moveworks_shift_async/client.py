@@ -12,16 +12,15 @@ import aiohttp
 from attrs import evolve
 
 from . import settings
-from .checks import check_base_url
 from .clock import SYSTEM_CLOCK, Clock
 from .endpoints.auth import AuthEndpoint
 from .endpoints.events import EventsEndpoint
 from .endpoints.messages import MessagesEndpoint
 from .endpoints.sending import Sender
 from .errors import ConfigurationError
-from .limits.file import FileGate
 from .limits.gate import Gate, check_gate
 from .limits.process import join_gate, leave_gate
+from .limits.shared.gate import FileGate
 from .retry import RetryPolicy
 from .session import SessionManager
 from .settings import (
@@ -37,13 +36,14 @@ from .settings import (
 from .tokens import (
     Authorizer,
     ClientTokens,
-    Grant,
+    RequestAuth,
     Rotation,
     StaticAuthorizer,
     TokenManager,
     bearer,
 )
 from .transport import AiohttpTransport, Transport
+from .validators import check_base_url
 from .wire import moveworks
 from .wire.token import Token
 
@@ -277,7 +277,7 @@ def _authorizer(
             return StaticAuthorizer(bearer(token))
         case AppCredentials(client_id, client_secret):
             query = {"client_id": client_id, "client_secret": client_secret}
-            return StaticAuthorizer(Grant(query=query))
+            return StaticAuthorizer(RequestAuth(query=query))
         case ClientCredentials():
             tokens = ClientTokens(
                 credentials.token_request, partial(_fetch, credentials, transport)

@@ -22,7 +22,6 @@ from typing import TYPE_CHECKING, Literal, TypeVar
 
 from attrs import define, field, frozen, validators
 
-from .checks import number, one_of
 from .errors import (
     Concerns,
     ConnectionFailed,
@@ -32,6 +31,7 @@ from .errors import (
     RateLimited,
     TokenUnavailable,
 )
+from .validators import number, one_of
 
 if TYPE_CHECKING:
     from tenacity import AsyncRetrying, RetryCallState

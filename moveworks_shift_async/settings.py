@@ -14,8 +14,8 @@ from urllib.request import getproxies, proxy_bypass
 
 from attrs import field, frozen, validators
 
-from .checks import check_base_url, credential, is_loopback, number, one_of
 from .errors import ConfigurationError
+from .validators import check_base_url, credential, is_loopback, number, one_of
 
 #: How a token request of Moveworks is written.
 TokenForm = Literal["form", "json"]

@@ -50,29 +50,29 @@ _OF_THE_FORM = (400, _UNREAD)
 
 
 @frozen
-class Grant:
+class RequestAuth:
     """What one request carries to be let in: a header or, for a SHIFT application, a query."""
 
     headers: Mapping[str, str] = field(factory=dict, repr=False)
     query: Mapping[str, str] = field(factory=dict, repr=False)
 
 
-def bearer(token: str) -> Grant:
+def bearer(token: str) -> RequestAuth:
     """The `Authorization: Bearer` header."""
-    return Grant(headers={"Authorization": f"Bearer {token}"})
+    return RequestAuth(headers={"Authorization": f"Bearer {token}"})
 
 
 class Authorizer(Protocol):
     """Where a session gets its grants."""
 
-    async def get(self) -> Grant:
+    async def get(self) -> RequestAuth:
         """A grant that should be valid now."""
 
     @property
     def renews(self) -> bool:
         """Whether another grant can be had for one that was refused."""
 
-    def reject(self, grant: Grant) -> None:
+    def reject(self, grant: RequestAuth) -> None:
         """The server refused `grant`; do not hand it out again."""
 
     async def finish(self) -> None:
@@ -86,14 +86,14 @@ class Authorizer(Protocol):
 class StaticAuthorizer:
     """A key or a token that somebody else keeps valid."""
 
-    grant: Grant
+    grant: RequestAuth
     renews: bool = field(default=False, init=False)
 
-    async def get(self) -> Grant:
+    async def get(self) -> RequestAuth:
         """The same grant every time."""
         return self.grant
 
-    def reject(self, grant: Grant) -> None:
+    def reject(self, grant: RequestAuth) -> None:
         """Nothing to do: there is no other."""
 
     async def finish(self) -> None:
@@ -107,7 +107,7 @@ class StaticAuthorizer:
 class _Held:
     """A token with its ages as times of the clock."""
 
-    grant: Grant
+    grant: RequestAuth
     advisory: float
     mandatory: float
 
@@ -136,7 +136,7 @@ class TokenManager:
     clock: Clock = SYSTEM_CLOCK
     renews: bool = field(default=True, init=False)
     _held: _Held | None = field(default=None, repr=False)
-    _task: asyncio.Task[Grant] | None = field(default=None, repr=False)
+    _task: asyncio.Task[RequestAuth] | None = field(default=None, repr=False)
     _failure: MoveworksError | None = field(default=None, repr=False)
     _quiet_until: float = -math.inf
 
@@ -144,7 +144,7 @@ class TokenManager:
         """Use a token that the caller has already."""
         self._held = _Held.of(token, self.clock.now())
 
-    async def get(self) -> Grant:
+    async def get(self) -> RequestAuth:
         """A valid grant. Waits for the one fetch under way only if there is no usable token.
 
         Raises `TokenUnavailable` or `ConnectionFailed`, whatever became of the token request: the
@@ -161,7 +161,7 @@ class TokenManager:
             raise copy.copy(error)  # each caller its own: they add attempts and tracebacks
         return task.result()
 
-    def reject(self, grant: Grant) -> None:
+    def reject(self, grant: RequestAuth) -> None:
         """Drop the token that was refused; a newer one stays."""
         if self._held is not None and self._held.grant is grant:
             self._held = None
@@ -177,7 +177,7 @@ class TokenManager:
             self._task.cancel()
             await asyncio.wait({self._task})
 
-    def _usable(self) -> Grant | None:
+    def _usable(self) -> RequestAuth | None:
         """The token to use now, if any; starts a fetch in the background if its end is near."""
         now = self.clock.now()
         held = self._held if self._held and now < self._held.mandatory else None
@@ -189,17 +189,17 @@ class TokenManager:
             self._start()
         return held.grant
 
-    def _start(self) -> asyncio.Task[Grant]:
+    def _start(self) -> asyncio.Task[RequestAuth]:
         self._task = asyncio.create_task(self._run(), name="moveworks token refresh")
         self._task.add_done_callback(self._ended)
         return self._task
 
-    def _ended(self, task: asyncio.Task[Grant]) -> None:
+    def _ended(self, task: asyncio.Task[RequestAuth]) -> None:
         self._task = None
         if not task.cancelled():
             task.exception()  # seen: a background refresh has nobody else to look
 
-    async def _run(self) -> Grant:
+    async def _run(self) -> RequestAuth:
         asked_at = self.clock.now()
         try:
             token = await self.fetch()

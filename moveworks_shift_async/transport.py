@@ -26,7 +26,6 @@ import aiohttp
 from attrs import define, field
 
 from .clock import SYSTEM_CLOCK, Clock
-from .ending import is_cancelled
 from .errors import (
     ClientClosed,
     Concerns,
@@ -38,6 +37,7 @@ from .errors import (
 )
 from .evidence import Body
 from .settings import Timeouts
+from .tasks import is_cancelled
 from .wire.http import Request, Response
 
 # The longest answer of either API is a few kilobytes. What a refusal holds beyond this is not

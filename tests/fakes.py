@@ -11,7 +11,7 @@ from typing import Any
 
 from attrs import define, field
 
-from moveworks_shift_async.tokens import Grant
+from moveworks_shift_async.tokens import RequestAuth
 from moveworks_shift_async.wire.http import Request, Response
 
 
@@ -120,18 +120,18 @@ class FakeAuthorizer:
     """Numbered grants; a rejected one is followed by the next."""
 
     number: int = 1
-    rejected: list[Grant] = field(factory=list)
+    rejected: list[RequestAuth] = field(factory=list)
     failure: BaseException | None = None
     closed: bool = False
     renews: bool = True
 
-    async def get(self) -> Grant:
+    async def get(self) -> RequestAuth:
         """The current grant, or the failure."""
         if self.failure is not None:
             raise self.failure
-        return Grant(headers={"Authorization": f"Bearer t{self.number}"})
+        return RequestAuth(headers={"Authorization": f"Bearer t{self.number}"})
 
-    def reject(self, grant: Grant) -> None:
+    def reject(self, grant: RequestAuth) -> None:
         """Go on to the next."""
         self.rejected.append(grant)
         self.number += 1

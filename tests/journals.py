@@ -8,8 +8,8 @@ from typing import Any
 
 from attrs import evolve
 
-from moveworks_shift_async.jobs.journal import Journal, pack, pack_left_out
-from moveworks_shift_async.jobs.records import Event, Header, Incident, Left, Run, State, Step
+from moveworks_shift_async.jobs.records import Event, Header, Incident, Left, Run, Settlement, State
+from moveworks_shift_async.jobs.store.sqlite.journal import Journal, pack, pack_left_out
 from moveworks_shift_async.wire.moveworks import Content
 
 #: 2026-05-14 09:00:00 UTC.
@@ -42,7 +42,7 @@ def addresses(chunk: int, size: int) -> list[str]:
 def begin(journal: Journal, at: float, budget: int = 120, per: float = 60.0) -> int:
     """A process begins to work."""
     return journal.begin_run(
-        Run(id=0, pid=4711, host="desk", began_at=at, ended_at=None, ended=None,
+        Run(id=0, pid=4711, host="vendor", began_at=at, ended_at=None, ended=None,
             budget=budget, per=per)
     )  # fmt: skip
 
@@ -57,7 +57,7 @@ def send(
     """One request for each chunk, that ended at `when(chunk)`."""
     for chunk in chunks:
         journal.sending(chunk, when(chunk) - 0.4)
-        journal.settle(Step(chunk=chunk, state=state, at=when(chunk), requests=1, **step))
+        journal.settle(Settlement(chunk=chunk, state=state, at=when(chunk), requests=1, **step))
 
 
 def paced(chunk: int, budget: int = 120, per: float = 60.0, began: float = BEGAN) -> float:

@@ -20,11 +20,11 @@ from moveworks_shift_async.errors import (
     OutcomeUnknown,
     RateLimited,
 )
-from moveworks_shift_async.limits.lanes import Priority
+from moveworks_shift_async.limits.priority import Priority
 from moveworks_shift_async.limits.window import GateSnapshot, Slot
 from moveworks_shift_async.retry import RetryPolicy
 from moveworks_shift_async.settings import Timeouts
-from moveworks_shift_async.tokens import Grant, TokenManager
+from moveworks_shift_async.tokens import RequestAuth, TokenManager
 from moveworks_shift_async.wire.http import Request, Response
 from moveworks_shift_async.wire.token import Token
 
@@ -229,7 +229,7 @@ class Late(FakeAuthorizer):
 
     clock: FakeClock = field(factory=FakeClock)
 
-    async def get(self) -> Grant:
+    async def get(self) -> RequestAuth:
         """Half a minute later."""
         self.clock.time += 31.0
         return await FakeAuthorizer.get(self)

@@ -11,7 +11,7 @@ from benchmarks.limits.contenders import ours
 from benchmarks.limits.robustness import CASES, unbroken
 from benchmarks.limits.servers import SERVERS, steady
 from benchmarks.limits.simulator import Load, LoopClock, Rival, Send, each, race
-from moveworks_shift_async.limits.learning import LearningWindow
+from moveworks_shift_async.limits.adaptive_window import AdaptiveWindow
 from moveworks_shift_async.limits.process import ProcessGate
 
 LOAD = Load(seed=1)
@@ -62,7 +62,7 @@ class Watched:
 
     async def run(self, send: Send, load: Load) -> None:
         """As `ours`."""
-        gate = ProcessGate(LearningWindow.of(load.limit, load.per, load.max_in_flight), LoopClock())
+        gate = ProcessGate(AdaptiveWindow.of(load.limit, load.per, load.max_in_flight), LoopClock())
         asking = asyncio.create_task(self._ask(gate))
 
         async def one() -> None:

@@ -33,17 +33,17 @@ from moveworks_shift_async.cli.working import Worked, work
 from moveworks_shift_async.client import MoveworksClient
 from moveworks_shift_async.errors import MoveworksError, Outcome
 from moveworks_shift_async.jobs.job import Job
-from moveworks_shift_async.jobs.planning.rejects import InvalidLine
-from moveworks_shift_async.jobs.progress import JobProgress
+from moveworks_shift_async.jobs.plan.rejects import InvalidLine
 from moveworks_shift_async.jobs.records import Run
-from moveworks_shift_async.jobs.reporting.account import JobAccount
-from moveworks_shift_async.jobs.reporting.sentences import headline, others
-from moveworks_shift_async.jobs.work import OnProgress
+from moveworks_shift_async.jobs.report.account import JobAccount
+from moveworks_shift_async.jobs.report.sentences import headline, others
+from moveworks_shift_async.jobs.run.job_run import OnProgress
+from moveworks_shift_async.jobs.run.progress import JobProgress
 from moveworks_shift_async.limits.window import GateSnapshot
 from moveworks_shift_async.models import BulkReport, ChunkOutcome, InvalidRecipient
 from moveworks_shift_async.sandbox import Sandbox
 from moveworks_shift_async.settings import ApiKey, MoveworksSettings, RateLimit, Region
-from moveworks_shift_async.words import duration, one_line
+from moveworks_shift_async.text import duration, one_line
 
 
 @pytest.fixture(autouse=True)
@@ -397,7 +397,7 @@ async def test_waiting_for_the_limit_is_no_silence_of_the_server(
     sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, capsys: Any
 ) -> None:
     """Commands at once may take the last slot from a question; it is asked when there is one."""
-    monkeypatch.setattr(reaching, "PATIENCE", 0.05)
+    monkeypatch.setattr(reaching, "SECONDS_TRIED", 0.05)
     async with MoveworksClient(
         ApiKey(sandbox.api_key), base_url=sandbox.url, rate_limit=RateLimit(requests=1)
     ) as client:
@@ -406,7 +406,7 @@ async def test_waiting_for_the_limit_is_no_silence_of_the_server(
         for _ in range(30):  # longer than the server's silence may last
             await asyncio.sleep(0.01)
         assert capsys.readouterr().err == "waiting for the rate limit\n"
-        monkeypatch.setattr(reaching, "PATIENCE", 60.0)
+        monkeypatch.setattr(reaching, "SECONDS_TRIED", 60.0)
         client.gate.release(slot, counted=False)
         assert await asking == "Auth tested successfully"
     assert sandbox.stats().requests == 1
@@ -430,7 +430,7 @@ async def test_a_server_that_is_silent_is_named(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """It took the request and says nothing: that is no connection to rely on."""
-    monkeypatch.setattr(reaching, "PATIENCE", 0.2)
+    monkeypatch.setattr(reaching, "SECONDS_TRIED", 0.2)
     async with (
         Sandbox(latency=600.0) as silent,
         MoveworksClient(ApiKey(silent.api_key), base_url=silent.url) as client,
@@ -690,7 +690,7 @@ def test_the_exit_code_of_a_job_is_the_worst_that_is_true(
 )
 def test_the_account_in_words_agrees_with_the_exit_code(people: dict[str, int]) -> None:
     """Only where it is 0 all were accepted, and nothing is said of others; else it names them."""
-    run = Run(id=1, pid=1, host="desk", began_at=0, ended_at=1, ended="done", budget=1, per=1)
+    run = Run(id=1, pid=1, host="vendor", began_at=0, ended_at=1, ended="done", budget=1, per=1)
     account = evolve(job_account(**people), runs=(run,))
     code = Worked(account=account, interrupted=False, stopped=None).exit_code()
     assert headline(account).startswith("All 9 people were accepted") is (code == 0)

@@ -18,7 +18,7 @@ from typing import Any
 import pytest
 
 from moveworks_shift_async.cli import main
-from moveworks_shift_async.jobs.journal import Journal
+from moveworks_shift_async.jobs.store.sqlite.journal import Journal
 
 from .commands import HANG, end, environment, start, until
 

@@ -30,7 +30,7 @@ from moveworks_shift_async import (
     Timeouts,
     TokenUnavailable,
 )
-from moveworks_shift_async.limits.lanes import Priority
+from moveworks_shift_async.limits.priority import Priority
 from moveworks_shift_async.limits.window import GateSnapshot, Slot
 from moveworks_shift_async.sandbox import Sandbox, Variants
 

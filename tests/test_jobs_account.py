@@ -15,19 +15,19 @@ from hypothesis import strategies as st
 
 from moveworks_shift_async.errors import JournalError
 from moveworks_shift_async.jobs.job import Job
-from moveworks_shift_async.jobs.journal import Journal, pack
-from moveworks_shift_async.jobs.records import Event, Incident, State, Step
-from moveworks_shift_async.jobs.reporting.account import POINTS, ErrorKind, JobAccount, read_account
-from moveworks_shift_async.jobs.reporting.allowance import allowance
-from moveworks_shift_async.jobs.reporting.files import write_report
-from moveworks_shift_async.jobs.reporting.page import render_page
-from moveworks_shift_async.jobs.reporting.sentences import (
+from moveworks_shift_async.jobs.records import Event, Incident, Settlement, State
+from moveworks_shift_async.jobs.report.account import POINTS, ErrorKind, JobAccount, read_account
+from moveworks_shift_async.jobs.report.allowance import allowance
+from moveworks_shift_async.jobs.report.files import write_report
+from moveworks_shift_async.jobs.report.page import render_page
+from moveworks_shift_async.jobs.report.sentences import (
     meaning,
     standing_of,
     time_words,
     ways_for_unknown,
 )
-from moveworks_shift_async.jobs.reporting.text import KINDS, account_lines
+from moveworks_shift_async.jobs.report.text import KINDS, account_lines
+from moveworks_shift_async.jobs.store.sqlite.journal import Journal, pack
 from moveworks_shift_async.wire.moveworks import Content
 
 from . import journals
@@ -97,7 +97,7 @@ def test_the_outcomes_always_add_up(
             if state is not State.PLANNED:
                 journal.sending(number, BEGAN)
             if state not in (State.PLANNED, State.SENDING):
-                journal.settle(Step(chunk=number, state=state, at=BEGAN + 1, requests=1))
+                journal.settle(Settlement(chunk=number, state=state, at=BEGAN + 1, requests=1))
     account = read_account(journal)
     counts = (account.accepted, account.rejected, account.unknown, account.not_sent)
     assert sum(counts) == account.people == people

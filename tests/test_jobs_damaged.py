@@ -13,7 +13,7 @@ import pytest
 from moveworks_shift_async.cli import main
 from moveworks_shift_async.errors import JournalError
 from moveworks_shift_async.jobs.job import Job
-from moveworks_shift_async.jobs.journal import Journal
+from moveworks_shift_async.jobs.store.sqlite.journal import Journal
 
 from . import journals
 from .journals import BEGAN, begin, planned, send

@@ -18,9 +18,9 @@ import pytest
 from attrs import evolve
 
 from moveworks_shift_async.errors import JournalError
-from moveworks_shift_async.jobs.database import APPLICATION_ID, FORMAT
-from moveworks_shift_async.jobs.journal import Journal, pack, unpack
-from moveworks_shift_async.jobs.records import Event, Incident, Run, State, Step, Wish
+from moveworks_shift_async.jobs.records import Command, Event, Incident, Run, Settlement, State
+from moveworks_shift_async.jobs.store.sqlite.database import APPLICATION_ID, FORMAT
+from moveworks_shift_async.jobs.store.sqlite.journal import Journal, pack, unpack
 from moveworks_shift_async.wire.moveworks import Content
 
 from .planned import header_of, people_of, plan, states_of
@@ -32,9 +32,9 @@ def path(tmp_path: Path) -> Path:
     return tmp_path / "job.journal"
 
 
-def step(chunk: int, state: State, **more: object) -> Step:
+def step(chunk: int, state: State, **more: object) -> Settlement:
     """The end of a request."""
-    return Step(chunk=chunk, state=state, at=20.0, **more)  # type: ignore[arg-type]
+    return Settlement(chunk=chunk, state=state, at=20.0, **more)  # type: ignore[arg-type]
 
 
 def begin(journal: Journal) -> int:
@@ -300,9 +300,9 @@ def test_runs_events_and_wishes_are_kept(path: Path) -> None:
     journal.add_event(evolve(event, at=9.0))
     journal.add_event(event)
     assert journal.events() == [event, evolve(event, at=9.0)]
-    assert journal.wish() is Wish.RUN
-    journal.set_wish(Wish.PAUSE, 1.0)
-    assert journal.wish() is Wish.PAUSE
+    assert journal.command() is Command.RUN
+    journal.set_command(Command.PAUSE, 1.0)
+    assert journal.command() is Command.PAUSE
     journal.close()
 
 
@@ -474,7 +474,7 @@ def test_what_is_not_a_whole_journal_is_refused_untouched(path: Path, damage: st
 
 KILLED = """
 import os, signal, sys
-from moveworks_shift_async.jobs.journal import Journal
+from moveworks_shift_async.jobs.store.sqlite.journal import Journal
 journal = Journal.open(sys.argv[1])
 journal.sending(0, 1.0)
 os.kill(os.getpid(), signal.SIGKILL)
@@ -513,7 +513,7 @@ def test_a_missing_journal_is_named(path: Path) -> None:
 BROKEN: dict[str, tuple[str, Callable[[Journal], object]]] = {
     "state": ("UPDATE chunk SET state = 'told'", lambda j: [*j.records()]),
     "totals": ("UPDATE chunk SET state = 'told'", Journal.totals),
-    "wish": ("UPDATE job SET wish = 'dance'", Journal.wish),
+    "command": ("UPDATE job SET command = 'dance'", Journal.command),
     "context": ("UPDATE content SET context = '{'", lambda j: j.claim(-1, 9)),
     "texts": ("UPDATE content SET context = '{'", lambda j: j.texts(3)),
     "addresses": ("UPDATE address SET packed = x'00'", lambda j: [*j.recipients()]),
@@ -577,7 +577,7 @@ def test_a_reader_does_not_write(path: Path) -> None:
     """What is opened to look at cannot be changed."""
     plan(path)
     with Journal.look(str(path)) as journal, pytest.raises(JournalError, match="cannot be used"):
-        journal.set_wish(Wish.STOP, 1.0)
+        journal.set_command(Command.STOP, 1.0)
 
 
 def test_a_journal_that_is_held_too_long_is_named(
@@ -585,7 +585,7 @@ def test_a_journal_that_is_held_too_long_is_named(
 ) -> None:
     """Another program that does not let go is an error, not a wait for ever."""
     plan(path)
-    monkeypatch.setattr("moveworks_shift_async.jobs.database.PATIENCE", 0.05)
+    monkeypatch.setattr("moveworks_shift_async.jobs.store.sqlite.database.BUSY_SECONDS", 0.05)
     holder = sqlite3.connect(path, isolation_level=None)
     holder.execute("BEGIN IMMEDIATE")
     journal = Journal.open(str(path))

@@ -7,8 +7,8 @@ import random
 import sys
 from pathlib import Path
 
-from moveworks_shift_async.jobs.journal import Journal
 from moveworks_shift_async.jobs.records import State
+from moveworks_shift_async.jobs.store.sqlite.journal import Journal
 from moveworks_shift_async.sandbox import Sandbox
 
 from .commands import spawn
@@ -20,7 +20,7 @@ LIMIT, WINDOW = 30, 0.3
 CHILD = """
 import asyncio, sys
 from moveworks_shift_async import ClientCredentials, MoveworksClient, RateLimit
-from moveworks_shift_async import breaker
+from moveworks_shift_async.sending import breaker
 from moveworks_shift_async.errors import JobStopped
 from moveworks_shift_async.jobs.job import Job
 from moveworks_shift_async.settings import Timeouts

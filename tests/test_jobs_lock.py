@@ -16,11 +16,11 @@ from pathlib import Path
 import pytest
 
 from moveworks_shift_async.errors import JobRunning, JournalError
-from moveworks_shift_async.jobs.lock import Lock, is_free, marked
+from moveworks_shift_async.jobs.store.sqlite.lock import Lock, is_free, marked
 
 HOLDER = """
 import sys
-from moveworks_shift_async.jobs.lock import Lock
+from moveworks_shift_async.jobs.store.sqlite.lock import Lock
 lock = Lock.take(sys.argv[1])
 print("taken", flush=True)
 sys.stdin.read()
@@ -206,6 +206,6 @@ def test_a_disk_that_knows_no_locks_is_named(journal: str, monkeypatch: pytest.M
     def refuse(*_: object) -> None:
         raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
 
-    monkeypatch.setattr("moveworks_shift_async.jobs.lock._take", refuse)
+    monkeypatch.setattr("moveworks_shift_async.jobs.store.sqlite.lock._take", refuse)
     with pytest.raises(JournalError, match="cannot be locked: No locks available"):
         Lock.take(journal)

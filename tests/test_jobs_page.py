@@ -26,14 +26,14 @@ from selenium import webdriver
 from selenium.common.exceptions import WebDriverException
 
 from moveworks_shift_async.errors import InvalidInput
-from moveworks_shift_async.jobs.journal import Journal, pack
 from moveworks_shift_async.jobs.records import Event, Incident, State
-from moveworks_shift_async.jobs.reporting.account import JobAccount, read_account
-from moveworks_shift_async.jobs.reporting.files import write_report
-from moveworks_shift_async.jobs.reporting.page import ROWS, moment, render_page
-from moveworks_shift_async.jobs.reporting.plot import NARROW, WIDE, _Time, draw
-from moveworks_shift_async.jobs.reporting.sentences import waited
-from moveworks_shift_async.jobs.reporting.text import account_lines
+from moveworks_shift_async.jobs.report.account import JobAccount, read_account
+from moveworks_shift_async.jobs.report.files import write_report
+from moveworks_shift_async.jobs.report.page import ROWS, moment, render_page
+from moveworks_shift_async.jobs.report.plot import NARROW, WIDE, _Time, draw
+from moveworks_shift_async.jobs.report.sentences import waited
+from moveworks_shift_async.jobs.report.text import account_lines
+from moveworks_shift_async.jobs.store.sqlite.journal import Journal, pack
 from moveworks_shift_async.wire.moveworks import Content
 
 from . import journals
@@ -402,8 +402,8 @@ def test_a_missing_library_is_named_with_what_to_install(missing: str, tmp_path:
     journal.close()
     code = (
         f"import sys; sys.modules[{missing!r}] = None\n"
-        "from moveworks_shift_async.jobs import journal\n"
-        "from moveworks_shift_async.jobs.reporting import account, page\n"
+        "from moveworks_shift_async.jobs.store.sqlite import journal\n"
+        "from moveworks_shift_async.jobs.report import account, page\n"
         "try: page.render_page(account.read_account(journal.Journal.open(sys.argv[1])))\n"
         "except Exception as error: print(type(error).__name__, error)\n"
     )
@@ -423,7 +423,7 @@ def test_another_missing_module_is_no_matter_of_the_extra(
     def broken(*_: object) -> None:
         raise ModuleNotFoundError("No module named 'other'", name="other")
 
-    monkeypatch.setattr("moveworks_shift_async.jobs.reporting.page.draw", broken)
+    monkeypatch.setattr("moveworks_shift_async.jobs.report.page.draw", broken)
     with pytest.raises(ModuleNotFoundError, match="other"):
         render_page(account)
 

@@ -27,19 +27,19 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pyarrow import parquet
 
-from moveworks_shift_async.batcher import Batcher, chunks
 from moveworks_shift_async.errors import InvalidInput, JobRunning, JournalError, NotSent
-from moveworks_shift_async.jobs.journal import Journal
-from moveworks_shift_async.jobs.lock import Lock
-from moveworks_shift_async.jobs.planning import groups, leftout, texts, writer
-from moveworks_shift_async.jobs.planning import plan as planning
-from moveworks_shift_async.jobs.planning.order import Order
-from moveworks_shift_async.jobs.planning.plan import Plan, plan
-from moveworks_shift_async.jobs.planning.planner import Planned, Planner
-from moveworks_shift_async.jobs.planning.rejects import InvalidLine, faults
+from moveworks_shift_async.jobs.plan import groups, leftout, texts, writer
+from moveworks_shift_async.jobs.plan import plan as planning
+from moveworks_shift_async.jobs.plan.options import PlanOptions
+from moveworks_shift_async.jobs.plan.plan import Plan, plan
+from moveworks_shift_async.jobs.plan.planner import Planned, Planner
+from moveworks_shift_async.jobs.plan.rejects import InvalidLine, faults
+from moveworks_shift_async.jobs.store.sqlite.journal import Journal
+from moveworks_shift_async.jobs.store.sqlite.lock import Lock
+from moveworks_shift_async.sending.batcher import Batcher, chunks
 from moveworks_shift_async.settings import RateLimit
 from moveworks_shift_async.sources import RecipientSource, open_recipients
-from moveworks_shift_async.sources.given import Row
+from moveworks_shift_async.sources.iterables import Row
 from moveworks_shift_async.wire.moveworks import Content
 
 EVENT = "8a5f3f1e-6a0e-4b5c-9d3f-2f1f7f0c9a11"
@@ -80,13 +80,13 @@ def one(*entries: str, **values: Sequence[str | None]) -> list[Rows]:
     return [*in_blocks(entries, len(entries) or 1, **values)]
 
 
-def order(message: str = "Hello", **options: Any) -> Order:
+def order(message: str = "Hello", **options: Any) -> PlanOptions:
     """A job for the legacy endpoint."""
     content = Content(event_id=None, message=message, context=options.pop("context", None))
-    return Order.of(content, **options)
+    return PlanOptions.of(content, **options)
 
 
-def planned(path: Path, blocks: Iterator[Rows] | list[Rows], wanted: Order) -> Planned:
+def planned(path: Path, blocks: Iterator[Rows] | list[Rows], wanted: PlanOptions) -> Planned:
     """A plan made at once."""
     planner = Planner.begin(str(path), wanted, "people.csv")
     try:
@@ -194,7 +194,7 @@ def test_context_and_event_reach_the_journal(tmp_path: Path) -> None:
     """Equal messages with different slots are different texts."""
     content = Content(event_id=EVENT, message="Hi", context={"slots": {"team": "{team}"}})
     blocks = one("a@b.c", "d@b.c", team=["R&D", "IT"])
-    planned(tmp_path / "job", blocks, Order.of(content, template=True))
+    planned(tmp_path / "job", blocks, PlanOptions.of(content, template=True))
     journal = Journal.open(str(tmp_path / "job"))
     assert [chunk.content for chunk in journal.claim(-1, 9)] == [
         Content(event_id=EVENT, message="Hi", context={"slots": {"team": name}})
@@ -428,8 +428,8 @@ def test_a_file_that_is_no_journal_is_untouched(tmp_path: Path) -> None:
 
 CHILD = """
     import sys
-    from moveworks_shift_async.jobs.planning.order import Order
-    from moveworks_shift_async.jobs.planning.planner import Planner
+    from moveworks_shift_async.jobs.plan.options import PlanOptions
+    from moveworks_shift_async.jobs.plan.planner import Planner
     from moveworks_shift_async.wire.moveworks import Content
 
     class Rows:
@@ -438,7 +438,7 @@ CHILD = """
             self.lines = range(start, start + 5000)
             self.entries = [f"person{n * 7919 % 1000003}@example.com" for n in self.lines]
 
-    order = Order.of(Content(event_id=None, message="Hello"))
+    order = PlanOptions.of(Content(event_id=None, message="Hello"))
     planner = Planner.begin(sys.argv[1], order, "people.csv")
 """
 
@@ -472,7 +472,7 @@ def test_a_killed_plan_is_replaced(tmp_path: Path) -> None:
 def test_a_killed_plan_leaves_no_file_of_invalid_entries(tmp_path: Path) -> None:
     """So the same command can be given again."""
     script = """
-        from moveworks_shift_async.jobs.planning.rejects import Rejects
+        from moveworks_shift_async.jobs.plan.rejects import Rejects
         rejects = Rejects.to(sys.argv[2])
         for line in range(10_000):
             rejects.add(line, "no @", "somebody")

@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 
 from moveworks_shift_async.errors import InvalidInput
-from moveworks_shift_async.jobs.journal import Journal
-from moveworks_shift_async.jobs.planning import texts
-from moveworks_shift_async.jobs.planning.plan import plan
+from moveworks_shift_async.jobs.plan import texts
+from moveworks_shift_async.jobs.plan.plan import plan
+from moveworks_shift_async.jobs.store.sqlite.journal import Journal
 
 
 def told(path: Path) -> list[tuple[str, Any, tuple[str, ...]]]:

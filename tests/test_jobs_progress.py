@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from moveworks_shift_async import GateSnapshot, RateLimit
-from moveworks_shift_async.jobs.progress import JobProgress, Tally, allowed, time_left, why
-from moveworks_shift_async.jobs.records import State, Step
+from moveworks_shift_async.jobs.records import Settlement, State
+from moveworks_shift_async.jobs.run.progress import JobProgress, Tally, allowed, time_left, why
 
 LIMIT = RateLimit(requests=120, per=60.0)
 IDLE = GateSnapshot(budget=120, used=0, in_flight=0, next_in=0.0, paused_for=0.0)
@@ -31,9 +31,9 @@ def tally(**more: object) -> Tally:
     return Tally(**values | more)  # type: ignore[arg-type]
 
 
-def step(state: State, requests: int = 1, throttled: int = 0) -> Step:
+def step(state: State, requests: int = 1, throttled: int = 0) -> Settlement:
     """The end of a request."""
-    return Step(chunk=0, state=state, at=0.0, requests=requests, throttled=throttled)
+    return Settlement(chunk=0, state=state, at=0.0, requests=requests, throttled=throttled)
 
 
 def progress(tally: Tally, now: float, gate: GateSnapshot = IDLE) -> JobProgress:

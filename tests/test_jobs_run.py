@@ -18,7 +18,7 @@ from aiohttp import web
 from attrs import define, evolve, field
 from attrs.exceptions import FrozenInstanceError
 
-from moveworks_shift_async import ApiKey, ClientCredentials, MoveworksClient, RateLimit, breaker
+from moveworks_shift_async import ApiKey, ClientCredentials, MoveworksClient, RateLimit
 from moveworks_shift_async.clock import SystemClock
 from moveworks_shift_async.endpoints.auth import AuthEndpoint
 from moveworks_shift_async.errors import (
@@ -35,23 +35,25 @@ from moveworks_shift_async.errors import (
     ServerFailed,
     TokenUnavailable,
 )
-from moveworks_shift_async.jobs import runner, scribe
-from moveworks_shift_async.jobs.database import Database
 from moveworks_shift_async.jobs.job import Job
-from moveworks_shift_async.jobs.journal import Journal
-from moveworks_shift_async.jobs.progress import JobProgress
 from moveworks_shift_async.jobs.records import (
     Chunk,
+    Command,
     Event,
     Header,
     Incident,
     Run,
+    Settlement,
     State,
-    Step,
-    Wish,
 )
+from moveworks_shift_async.jobs.run import runner
+from moveworks_shift_async.jobs.run.progress import JobProgress
+from moveworks_shift_async.jobs.store.sqlite import thread
+from moveworks_shift_async.jobs.store.sqlite.database import Database
+from moveworks_shift_async.jobs.store.sqlite.journal import Journal
 from moveworks_shift_async.models import Receipt
 from moveworks_shift_async.sandbox import Sandbox
+from moveworks_shift_async.sending import breaker
 from moveworks_shift_async.settings import MoveworksCredentials, Timeouts
 from moveworks_shift_async.wire.http import Response
 from moveworks_shift_async.wire.moveworks import parse_receipt
@@ -59,7 +61,7 @@ from moveworks_shift_async.wire.moveworks import parse_receipt
 from .commands import HANG, spawn
 from .conftest import begin_at_once
 from .planned import Audit, audit, people_of, plan, states_of
-from .test_jobs_scribe import small_disk
+from .test_jobs_thread import small_disk
 
 #: Never reached.
 OPEN = RateLimit(requests=100_000, per=1.0)
@@ -162,7 +164,7 @@ async def test_everybody_is_told_once(file: Path, sandbox: Sandbox) -> None:
 
 async def test_many_start_a_few_in_each_turn(file: Path, sandbox: Sandbox) -> None:
     """All that may be in flight are, soon, and everybody is told once."""
-    sandbox._front.latency, path = 0.05, plan(file, 40)
+    sandbox._app.latency, path = 0.05, plan(file, 40)
     async with client_of(sandbox, max_in_flight=16) as client:
         await Job(path).run(client)
     assert audited(path, sandbox) == CLEAN
@@ -171,7 +173,7 @@ async def test_many_start_a_few_in_each_turn(file: Path, sandbox: Sandbox) -> No
 
 async def test_no_more_than_may_be_in_flight_are(file: Path, sandbox: Sandbox) -> None:
     """The client's own bound holds for a job."""
-    sandbox._front.latency = 0.02
+    sandbox._app.latency = 0.02
     path = plan(file, 20)
     await go(path, sandbox)
     assert 1 < sandbox.stats().max_concurrent <= IN_FLIGHT
@@ -224,7 +226,7 @@ async def test_an_answer_is_on_the_disk_before_the_next_step(file: Path, sandbox
 
 async def test_what_is_reported_is_on_the_disk(file: Path, sandbox: Sandbox) -> None:
     """No more people are shown as told than the file has as accepted at that moment."""
-    sandbox._front.latency = 0.02
+    sandbox._app.latency = 0.02
     path, told = plan(file, 60, 1), [0]
 
     def compare(progress: JobProgress) -> None:
@@ -341,7 +343,7 @@ async def test_what_holds_for_all_stops_it(
 
 async def test_a_network_that_is_away_is_waited_for(file: Path, sandbox: Sandbox) -> None:
     """It goes on by itself; nobody is told twice, and only who was in flight may be unknown."""
-    sandbox._front.latency, path, seen = 0.01, plan(file, 200), list[str]()
+    sandbox._app.latency, path, seen = 0.01, plan(file, 200), list[str]()
     async with client_of(sandbox) as client:
         job = asyncio.create_task(Job(path).run(client, on_progress=lambda p: seen.append(p.why)))
         await until(lambda: sandbox.stats().accepted > 40)
@@ -441,7 +443,7 @@ async def test_resets_make_unknown_what_they_cut_and_nothing_else(
 
 async def test_cancelled_it_knows_what_was_in_flight(file: Path, sandbox: Sandbox) -> None:
     """Those are unknown, the others as they were; it goes on from there."""
-    sandbox._front.latency, path = 0.05, plan(file, 60)
+    sandbox._app.latency, path = 0.05, plan(file, 60)
     async with client_of(sandbox) as client:
         job = asyncio.create_task(Job(path).run(client))
         await until(lambda: sandbox.stats().accepted >= 12)
@@ -460,7 +462,7 @@ async def test_cancelled_it_knows_what_was_in_flight(file: Path, sandbox: Sandbo
 
 async def test_cancelled_twice_it_is_as_right(file: Path, sandbox: Sandbox) -> None:
     """The second comes while the first is being written down."""
-    sandbox._front.latency, path = 0.05, plan(file, 60)
+    sandbox._app.latency, path = 0.05, plan(file, 60)
     async with client_of(sandbox) as client:
         job = asyncio.create_task(Job(path).run(client))
         await until(lambda: sandbox.stats().accepted >= 12)
@@ -476,7 +478,7 @@ async def test_cancelled_twice_it_is_as_right(file: Path, sandbox: Sandbox) -> N
 
 async def test_drained_it_ends_what_is_in_flight(file: Path, sandbox: Sandbox) -> None:
     """Nobody is unknown; the rest stays planned, and the account comes back."""
-    sandbox._front.latency, path = 0.05, plan(file, 60)
+    sandbox._app.latency, path = 0.05, plan(file, 60)
     job = Job(path)
     async with client_of(sandbox) as client:
         task = asyncio.create_task(job.run(client))
@@ -578,7 +580,7 @@ async def test_what_nobody_waits_for_any_more_is_no_error() -> None:
     """A note whose future was given up, as at the end of a cancelled run."""
     note: asyncio.Future[None] = asyncio.get_running_loop().create_future()
     note.cancel()
-    scribe._retrieve(note)
+    thread._retrieve(note)
 
 
 ASK = """
@@ -588,15 +590,15 @@ asyncio.run(getattr(Job(sys.argv[1]), sys.argv[2])())
 """
 
 
-async def ask(path: str, wish: str) -> None:
+async def ask(path: str, command: str) -> None:
     """As another terminal does."""
-    process = await spawn(sys.executable, "-c", ASK, path, wish)
+    process = await spawn(sys.executable, "-c", ASK, path, command)
     assert await process.wait() == 0
 
 
 async def test_paused_and_stopped_from_another_process(file: Path, sandbox: Sandbox) -> None:
     """A pause ends what is in flight and sends nothing; it goes on, and it stops, when told."""
-    sandbox._front.latency, path, seen = 0.05, plan(file, 800, 1), list[str]()
+    sandbox._app.latency, path, seen = 0.05, plan(file, 800, 1), list[str]()
     async with client_of(sandbox) as client:
         job = asyncio.create_task(Job(path).run(client, on_progress=lambda p: seen.append(p.why)))
         await until(lambda: sandbox.stats().accepted >= 12)
@@ -617,7 +619,7 @@ async def test_paused_and_stopped_from_another_process(file: Path, sandbox: Sand
     (pause,) = events_of(path)
     assert pause.incident is Incident.PAUSED
     assert 0.3 < pause.seconds < 10
-    sandbox._front.latency = 0.0
+    sandbox._app.latency = 0.0
     await go(path, sandbox)
     assert audited(path, sandbox) == CLEAN
 
@@ -628,7 +630,7 @@ async def test_a_stop_of_yesterday_holds_no_more_with_a_clock_set_back(
     """It was for the process that ran then; this one must not end at once for it."""
     path = plan(file, 3)
     journal = Journal.open(path)
-    journal.set_wish(Wish.STOP, at=datetime(2999, 1, 1, tzinfo=UTC).timestamp())
+    journal.set_command(Command.STOP, at=datetime(2999, 1, 1, tzinfo=UTC).timestamp())
     journal.close()
     await go(path, sandbox)
     assert audited(path, sandbox) == CLEAN
@@ -638,7 +640,7 @@ async def test_stopped_during_a_pause_the_pause_is_in_the_account(
     file: Path, sandbox: Sandbox
 ) -> None:
     """And the next run is not paused."""
-    sandbox._front.latency, path = 0.05, plan(file, 100, 1)
+    sandbox._app.latency, path = 0.05, plan(file, 100, 1)
     async with client_of(sandbox) as client:
         job = Job(path)
         task = asyncio.create_task(job.run(client))
@@ -726,7 +728,7 @@ async def test_what_waits_to_be_sent_again_can_still_be_left_alone(
 def test_the_account_of_a_killed_process_leaves_its_files_as_they_are(file: Path) -> None:
     """Whatever is in them."""
     path = plan(file, 3)
-    killed = "import os, sys; from moveworks_shift_async.jobs.journal import Journal; "
+    killed = "import os, sys; from moveworks_shift_async.jobs.store.sqlite.journal import Journal; "
     killed += "journal = Journal.open(sys.argv[1]); journal.sending(0, 1.0); os._exit(9)"
     subprocess.run([sys.executable, "-c", killed, path], check=False)
     before = file.read_bytes()
@@ -807,7 +809,7 @@ async def test_a_pause_that_comes_while_the_journal_is_read_holds(
     path, verify = plan(file, 5), Journal.verify
     job = Job(path)
     journal = Journal.open(path)
-    journal.set_wish(Wish.PAUSE, 1.0)  # for a process that was killed
+    journal.set_command(Command.PAUSE, 1.0)  # for a process that was killed
     journal.close()
     await go(path, sandbox)
     assert audited(path, sandbox) == CLEAN
@@ -839,7 +841,7 @@ async def test_it_may_be_resumed_before_it_was_run(file: Path, sandbox: Sandbox)
 
 async def test_two_runs_at_once_are_refused(file: Path, sandbox: Sandbox) -> None:
     """The second hears who is there; the first goes on."""
-    sandbox._front.latency, path = 0.05, plan(file, 20)
+    sandbox._app.latency, path = 0.05, plan(file, 20)
     async with client_of(sandbox) as client:
         first = asyncio.create_task(Job(path).run(client))
         await until(lambda: sandbox.stats().accepted >= 1)
@@ -853,7 +855,7 @@ async def test_a_second_run_of_one_job_leaves_the_first_as_it_is(
     file: Path, sandbox: Sandbox
 ) -> None:
     """It is refused, and who drains the job ends the run that is on."""
-    sandbox._front.latency, path = 0.02, plan(file, 40)
+    sandbox._app.latency, path = 0.02, plan(file, 40)
     job = Job(path)
     async with client_of(sandbox) as client:
         first = asyncio.create_task(job.run(client))
@@ -1081,7 +1083,7 @@ async def test_a_job_of_one_window_waits_for_no_other(file: Path) -> None:
 
 async def test_progress_is_told_as_frozen_values(file: Path, sandbox: Sandbox) -> None:
     """From the start to the end, and the last one is the whole."""
-    sandbox._front.latency, path, seen = 0.05, plan(file, 60, 5), list[JobProgress]()
+    sandbox._app.latency, path, seen = 0.05, plan(file, 60, 5), list[JobProgress]()
     await go(path, sandbox, on_progress=seen.append)
     assert len(seen) >= 3
     assert [one.told for one in seen] == sorted(one.told for one in seen)
@@ -1236,7 +1238,7 @@ async def test_an_end_that_could_not_be_written_is_tried_again(
     """With room at the end it is right; without, it stays `sending`, and so unknown."""
     path, settle, room = plan(file, 20), Journal.settle, list[int]()
 
-    def fails(journal: Journal, step: Step) -> None:
+    def fails(journal: Journal, step: Settlement) -> None:
         if step.chunk == 3 and not room:
             raise JournalError("the disk is full")
         settle(journal, step)
@@ -1273,12 +1275,12 @@ async def test_a_division_that_could_not_be_written_is_tried_again(
     assert sum(sandbox.received().people.values()) == 7
 
 
-@pytest.mark.parametrize("method", ["claim", "wish", "sending"])
+@pytest.mark.parametrize("method", ["claim", "command", "sending"])
 async def test_a_journal_that_breaks_on_the_way_stops_it(
     file: Path, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, method: str
 ) -> None:
     """Whatever step meets it, nobody is unknown for it."""
-    sandbox._front.latency, path = 0.05, plan(file, 60)
+    sandbox._app.latency, path = 0.05, plan(file, 60)
     real, calls = getattr(Journal, method), list[int]()
 
     def breaks(journal: Journal, *values: object) -> object:
@@ -1337,7 +1339,7 @@ async def test_a_defect_of_this_package_costs_one_chunk(
 
 async def test_a_client_that_is_closed_under_it_stops_it(file: Path, sandbox: Sandbox) -> None:
     """What is in flight ends; the rest stays planned."""
-    sandbox._front.latency, path = 0.05, plan(file, 60)
+    sandbox._app.latency, path = 0.05, plan(file, 60)
     client = client_of(sandbox)
     job = asyncio.create_task(Job(path).run(client))
     await until(lambda: sandbox.stats().accepted >= 8)

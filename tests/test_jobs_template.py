@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from moveworks_shift_async.errors import InvalidInput
-from moveworks_shift_async.jobs.planning.template import Template, cut, escape_html, missing
+from moveworks_shift_async.jobs.plan.template import Template, cut, escape_html, missing
 
 NAMES = st.text(st.characters(exclude_characters="{}", codec="utf-8"), min_size=1).filter(str.strip)
 

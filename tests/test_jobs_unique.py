@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from moveworks_shift_async.jobs.planning import spool
-from moveworks_shift_async.jobs.planning.unique import DIFFERING, KEPT, SAME, Unique
+from moveworks_shift_async.jobs.plan import spool
+from moveworks_shift_async.jobs.plan.unique import DIFFERING, KEPT, SAME, Unique
 
 ADDRESSES = st.builds(
     lambda name, host: f"{name}@{host}",

@@ -19,7 +19,7 @@ from moveworks_shift_async import ApiKey, MoveworksClient
 from moveworks_shift_async.clock import SYSTEM_CLOCK
 from moveworks_shift_async.errors import ConfigurationError, DeadlineExceeded
 from moveworks_shift_async.limits import process
-from moveworks_shift_async.limits.learning import LearningWindow
+from moveworks_shift_async.limits.adaptive_window import AdaptiveWindow
 from moveworks_shift_async.limits.process import ProcessGate, join_gate, leave_gate
 from moveworks_shift_async.limits.window import CLOCK_SLACK, Slot
 from moveworks_shift_async.sandbox import Sandbox
@@ -33,7 +33,7 @@ FULL_WINDOW = WINDOW * (1 + CLOCK_SLACK)
 
 def make_gate(clock: FakeClock, budget: int = 2, max_in_flight: int = 32) -> ProcessGate:
     """A gate of `budget` slots in 10 s."""
-    return ProcessGate(LearningWindow.of(budget, WINDOW, max_in_flight), clock)
+    return ProcessGate(AdaptiveWindow.of(budget, WINDOW, max_in_flight), clock)
 
 
 async def take(gate: ProcessGate, name: str, log: list[str]) -> None:
@@ -179,12 +179,12 @@ async def test_a_pause_fails_those_whose_deadline_comes_before(clock: FakeClock)
 
 async def test_a_deadline_ends_the_wait_for_an_answer_that_does_not_come() -> None:
     """Where nobody can know the wait, it ends at the deadline itself."""
-    gate = ProcessGate(LearningWindow.of(1, WINDOW, 1))
+    gate = ProcessGate(AdaptiveWindow.of(1, WINDOW, 1))
     await gate.acquire()
     with pytest.raises(DeadlineExceeded):
         # An answer now would free the slot one window from now, so this is refused at once ...
         await gate.acquire(gate.clock.now() + 0.01)
-    gate = ProcessGate(LearningWindow.of(2, WINDOW, 1))
+    gate = ProcessGate(AdaptiveWindow.of(2, WINDOW, 1))
     await gate.acquire()
     with pytest.raises(DeadlineExceeded):
         # ... and here it would free a slot at once, so only waiting can tell.
@@ -194,7 +194,7 @@ async def test_a_deadline_ends_the_wait_for_an_answer_that_does_not_come() -> No
 
 def test_threads_with_loops_of_their_own_share_one_gate() -> None:
     """Calls from several event loops in several threads never exceed the budget, none is lost."""
-    gate = ProcessGate(LearningWindow.of(10, 0.05, 32))
+    gate = ProcessGate(AdaptiveWindow.of(10, 0.05, 32))
     starts: list[float] = []
 
     async def work() -> None:
@@ -216,7 +216,7 @@ def test_threads_with_loops_of_their_own_share_one_gate() -> None:
 
 def test_a_loop_that_dies_with_waiters_blocks_nobody() -> None:
     """A loop closed without cancelling its waiters leaves the gate usable for another loop."""
-    gate = ProcessGate(LearningWindow.of(1, 0.05, 32))
+    gate = ProcessGate(AdaptiveWindow.of(1, 0.05, 32))
     dead = asyncio.new_event_loop()
     slot = dead.run_until_complete(gate.acquire())
     waiter = dead.create_task(gate.acquire())
@@ -270,7 +270,7 @@ def test_a_loop_that_stands_still_takes_no_slot_from_the_others() -> None:
 
 def test_a_loop_that_stops_keeps_no_timer_for_the_others() -> None:
     """Each loop has its own: nothing else happens, and the second one is served all the same."""
-    gate = ProcessGate(LearningWindow.of(1, 0.05, 32))
+    gate = ProcessGate(AdaptiveWindow.of(1, 0.05, 32))
     slot = asyncio.run(gate.acquire())
     first = asyncio.new_event_loop()
     running = threading.Thread(target=first.run_forever)

@@ -19,7 +19,7 @@ from hypothesis.stateful import (
     rule,
 )
 
-from moveworks_shift_async.limits.learning import LearningWindow
+from moveworks_shift_async.limits.adaptive_window import AdaptiveWindow
 from moveworks_shift_async.limits.window import (
     CLOCK_SLACK,
     GateSnapshot,
@@ -40,7 +40,7 @@ class ServerOfUnknownLatency(RuleBasedStateMachine):
 
     @initialize(budget=BUDGETS, per=PERS, max_in_flight=st.integers(1, 7), zero=st.floats(-9, 1e6))
     def open(self, budget: int, per: float, max_in_flight: int, zero: float) -> None:
-        self.window = LearningWindow.of(budget, per, max_in_flight)
+        self.window = AdaptiveWindow.of(budget, per, max_in_flight)
         self.now = zero
         self.flying: list[Slot] = []
         self.counted: list[float] = []
@@ -94,7 +94,7 @@ class ServerOfUnknownLatency(RuleBasedStateMachine):
         while self.flying:
             self._land(data, data.draw(FRACTIONS))
         quota = self.window.quota
-        self.window = LearningWindow.of(quota.budget, quota.per, quota.max_in_flight)
+        self.window = AdaptiveWindow.of(quota.budget, quota.per, quota.max_in_flight)
         self.window.observed(self.ended, self.now)
         self.probes.clear()
 
@@ -113,7 +113,7 @@ class ServerOfUnknownLatency(RuleBasedStateMachine):
     def move_to_another_process(self) -> None:
         """What was written as JSON and read again is the same."""
         state = json.loads(json.dumps(self.window.state(), allow_nan=False))
-        self.window = LearningWindow.restored(self.window.quota, state)
+        self.window = AdaptiveWindow.restored(self.window.quota, state)
         assert self.window.state() == state
 
     @invariant()
@@ -181,12 +181,12 @@ TestServerOfUnknownLatency = ServerOfUnknownLatency.TestCase
 
 
 @st.composite
-def windows(draw: st.DrawFn, shrunk: bool = False) -> tuple[LearningWindow, float]:
+def windows(draw: st.DrawFn, shrunk: bool = False) -> tuple[AdaptiveWindow, float]:
     """A window in some state that obedience leads to, and its present."""
     budget, per, now = draw(BUDGETS), draw(PERS), 1000.0
     used = draw(st.integers(budget + 1, 2 * budget + 5) if shrunk else st.integers(0, budget))
     in_flight = draw(st.integers(0, used))
-    window = LearningWindow.of(budget, per, draw(st.integers(max(1, in_flight), 20)))
+    window = AdaptiveWindow.of(budget, per, draw(st.integers(max(1, in_flight), 20)))
     window.window.flying = dict.fromkeys(range(1, in_flight + 1), now)
     window.window.last_id = in_flight
     ages = draw(st.lists(st.floats(0, 1), min_size=used - in_flight, max_size=used - in_flight))
@@ -199,7 +199,7 @@ def windows(draw: st.DrawFn, shrunk: bool = False) -> tuple[LearningWindow, floa
     return window, now
 
 
-def true_wait(window: LearningWindow, now: float, ahead: int) -> float:
+def true_wait(window: AdaptiveWindow, now: float, ahead: int) -> float:
     """The wait behind `ahead` others if every answer comes at once."""
     window, time = copy.deepcopy(window), now
     for key, started in list(window.window.flying.items()):
@@ -212,7 +212,7 @@ def true_wait(window: LearningWindow, now: float, ahead: int) -> float:
 
 
 @given(windows(), st.integers(0, 20))
-def test_least_wait_is_a_lower_bound(state: tuple[LearningWindow, float], ahead: int) -> None:
+def test_least_wait_is_a_lower_bound(state: tuple[AdaptiveWindow, float], ahead: int) -> None:
     """With answers that come at once the wait is never less; without a pause it is nearly that."""
     window, now = state
     least, true = window.least_wait(now, ahead), true_wait(window, now, ahead)
@@ -224,7 +224,7 @@ def test_least_wait_is_a_lower_bound(state: tuple[LearningWindow, float], ahead:
 
 @given(windows(shrunk=True), st.integers(0, 20))
 def test_least_wait_is_a_lower_bound_after_the_budget_shrank(
-    state: tuple[LearningWindow, float], ahead: int
+    state: tuple[AdaptiveWindow, float], ahead: int
 ) -> None:
     """A new client with a lower limit finds more slots held than it may use, and waits no less."""
     window, now = state
@@ -232,7 +232,7 @@ def test_least_wait_is_a_lower_bound_after_the_budget_shrank(
 
 
 @given(windows())
-def test_no_wait_is_no_wait(state: tuple[LearningWindow, float]) -> None:
+def test_no_wait_is_no_wait(state: tuple[AdaptiveWindow, float]) -> None:
     """With nobody ahead the least wait is 0 exactly when a request may start now."""
     window, now = state
     assume(window.window.in_flight < window.quota.max_in_flight)  # else it hangs on an answer alone
@@ -240,7 +240,7 @@ def test_no_wait_is_no_wait(state: tuple[LearningWindow, float]) -> None:
 
 
 @given(windows(), st.integers(0, 20))
-def test_least_wait_grows_with_the_queue(state: tuple[LearningWindow, float], ahead: int) -> None:
+def test_least_wait_grows_with_the_queue(state: tuple[AdaptiveWindow, float], ahead: int) -> None:
     """Nobody further back may expect to start earlier, but for the clocks' slack."""
     window, now = state
     slack = window.quota.per * CLOCK_SLACK + 1e-6
@@ -269,7 +269,7 @@ def test_an_unused_slot_is_free_at_once() -> None:
 
 def test_a_slot_ends_once() -> None:
     """A second end of the same slot makes up nothing, be it an answer, a 429 or neither."""
-    window = LearningWindow.of(2, 60.0, 8)
+    window = AdaptiveWindow.of(2, 60.0, 8)
     slot = window.start(0)
     window.answered(slot, 1)
     window.answered(slot, 2)
@@ -314,11 +314,11 @@ def test_what_is_told_and_what_is_known_count_once(
 
 def test_a_request_in_flight_stands_for_one_that_is_told_of() -> None:
     """As long as it may be that one. If it never reached the server, the other is held."""
-    window = LearningWindow.of(2, 60.0, 8)
+    window = AdaptiveWindow.of(2, 60.0, 8)
     slot = window.start(100.0)
     window.observed([90.0], 100.0)
     assert window.snapshot(100.0).used == 1
-    moved = LearningWindow.restored(window.quota, window.state())
+    moved = AdaptiveWindow.restored(window.quota, window.state())
     for one in (window, moved):
         one.unused(slot, 101.0)
         assert (one.snapshot(101.0).used, one.snapshot(150.0).used) == (1, 1)
@@ -327,7 +327,7 @@ def test_a_request_in_flight_stands_for_one_that_is_told_of() -> None:
 
 def test_more_may_be_told_than_the_budget() -> None:
     """As after the limit was lowered: the wait is for the slots beyond it as well."""
-    window = LearningWindow.of(2, 60.0, 8)
+    window = AdaptiveWindow.of(2, 60.0, 8)
     window.observed([10.0, 20.0, 30.0, 99.0], 40.0)
     assert window.wait(40.0) == pytest.approx(30.0 + 60.06 - 40.0)
     assert window.snapshot(40.0).used == 4
@@ -364,7 +364,7 @@ def test_a_snapshot_is_a_value() -> None:
 
 
 @given(windows(), st.floats(0.1, 1e6))
-def test_a_clock_set_back_changes_no_wait(state: tuple[LearningWindow, float], by: float) -> None:
+def test_a_clock_set_back_changes_no_wait(state: tuple[AdaptiveWindow, float], by: float) -> None:
     """Every moment moves with the clock; a step within the clocks' slack only holds time still."""
     window, now = state
     before = window.wait(now)
@@ -390,7 +390,7 @@ def test_a_clock_that_was_set_back_changes_nothing_that_follows(
     steps: list[tuple[str, float]], part: float, by: float
 ) -> None:
     """Slots, those in flight included, pause, probe and pace all move with it."""
-    plain, moved = LearningWindow.of(3, 60.0, 8), LearningWindow.of(3, 60.0, 8)
+    plain, moved = AdaptiveWindow.of(3, 60.0, 8), AdaptiveWindow.of(3, 60.0, 8)
     now, back, slots = 1000.0, 0.0, list[tuple[Slot, Slot]]()
     for number, (what, later) in enumerate(steps):
         now += later

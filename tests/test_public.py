@@ -139,3 +139,9 @@ def test_the_client_brings_little_beside_aiohttp() -> None:
         "print(*{*sys.modules} - before)",
     )
     assert {name.split(".")[0] for name in found.stdout.split()} <= {PACKAGE, "attrs", "html"}
+
+
+def test_each_name_has_a_module() -> None:
+    """The table that brings the modules has all the public names, and no others."""
+    modules = vars(moveworks_shift_async)["_MODULE_OF"]
+    assert sorted(modules) == moveworks_shift_async.__all__

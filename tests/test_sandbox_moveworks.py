@@ -9,7 +9,7 @@ import pytest
 
 from moveworks_shift_async.sandbox import Variants, rules
 from moveworks_shift_async.sandbox.answers import SUCCESS_BODIES
-from moveworks_shift_async.sandbox.moveworks import MoveworksDesk
+from moveworks_shift_async.sandbox.moveworks import MoveworksVendor
 from moveworks_shift_async.sandbox.routes import Incoming, Route
 
 EVENT = "7d9f7a54-3f9e-4c37-8a57-3b1a8f0f6a21"
@@ -22,10 +22,10 @@ def body(**fields: Any) -> bytes:
     return json.dumps({k: v for k, v in payload.items() if v is not None}).encode()
 
 
-def desk(**changes: Any) -> MoveworksDesk:
-    """A desk with known credentials."""
+def vendor(**changes: Any) -> MoveworksVendor:
+    """A vendor with known credentials."""
     known = {"client_id": "id", "client_secret": "secret", "api_key": "key", "event_id": EVENT}
-    return MoveworksDesk(**known | changes)
+    return MoveworksVendor(**known | changes)
 
 
 def ask(name: str, *, now: float = 0.0, bearer: str = "key", **more: Any) -> Incoming:
@@ -44,7 +44,7 @@ def form(**changes: str) -> bytes:
 
 def test_a_token_from_a_form_works_until_its_end() -> None:
     """A token works for its lifetime and not at its end."""
-    moveworks = desk(token_lifetime=60)
+    moveworks = vendor(token_lifetime=60)
     verdict = moveworks.handle(ask("token", now=100.0, body=form()))
     token = json.loads(verdict.answer.body)
     assert token["expires_in"] == 60
@@ -59,7 +59,7 @@ def test_a_token_from_a_form_works_until_its_end() -> None:
 
 def test_a_token_from_json_and_wrapped() -> None:
     """The token request may be JSON, and its answer may be inside `data`."""
-    moveworks = desk(variants=Variants(token_body="wrapped"), expires_in=0.5)
+    moveworks = vendor(variants=Variants(token_body="wrapped"), expires_in=0.5)
     fields = {"client_id": "id", "client_secret": "secret", "grant_type": "client_credentials"}
     request = ask("token", body=json.dumps(fields).encode(), content_type="application/json")
     answer = json.loads(moveworks.handle(request).answer.body)
@@ -87,7 +87,7 @@ def test_a_token_from_json_and_wrapped() -> None:
 )
 def test_bad_token_requests(payload: bytes, kind: str, status: int, code: str) -> None:
     """A token request without the right fields gets an error and no token."""
-    verdict = desk().handle(ask("token", body=payload, content_type=kind))
+    verdict = vendor().handle(ask("token", body=payload, content_type=kind))
     assert verdict.answer.status == status
     assert json.loads(verdict.answer.body)["code"] == code
     assert not verdict.processed
@@ -97,7 +97,7 @@ def test_bad_token_requests(payload: bytes, kind: str, status: int, code: str) -
 def test_bad_credentials(header: str) -> None:
     """Anything but `Bearer` and a known key or token is a 401 without a caller."""
     request = Incoming(route=Route(family="auth", name="auth.test"), authorization=header, now=0.0)
-    verdict = desk().handle(request)
+    verdict = vendor().handle(request)
     assert verdict.answer.status == 401
     assert json.loads(verdict.answer.body)["code"] == "Unauthorized"
     assert verdict.credential is None
@@ -105,7 +105,7 @@ def test_bad_credentials(header: str) -> None:
 
 def test_tokens_end_on_demand() -> None:
     """After `expire_tokens` a token answers 401 or 403, by the variant, and the key goes on."""
-    moveworks = desk(variants=Variants(expired_status=403, error_body="nested"))
+    moveworks = vendor(variants=Variants(expired_status=403, error_body="nested"))
     token = moveworks.issue_token(0.0)
     assert moveworks.handle(ask("auth.test", bearer=token)).processed
     moveworks.expire_tokens(1.0)
@@ -119,16 +119,16 @@ def test_the_auth_test_says_so() -> None:
     """The key of the auth test's text is a variant."""
     for key in ("Message", "message"):
         variants = Variants(auth_key=key)
-        verdict = desk(variants=variants).handle(ask("auth.test"))
+        verdict = vendor(variants=variants).handle(ask("auth.test"))
         assert list(json.loads(verdict.answer.body)) == [key]
         assert verdict.credential == "api-key"
 
 
 def test_messages_go_out() -> None:
     """A good message is processed at either endpoint and answered as the variant says."""
-    event = desk().handle(ask("events.send", body=body()))
+    event = vendor().handle(ask("events.send", body=body()))
     assert (event.answer.status, event.answer.body) == (200, SUCCESS_BODIES["received"])
-    legacy = desk().handle(ask("messages.send", body=body()))
+    legacy = vendor().handle(ask("messages.send", body=body()))
     assert (legacy.answer.status, legacy.answer.body) == (204, b"")
     for verdict in (event, legacy):
         assert verdict.processed
@@ -138,7 +138,7 @@ def test_messages_go_out() -> None:
 
 def test_a_bad_message_does_not_go_out() -> None:
     """A refused message is not processed, and the caller is known."""
-    verdict = desk().handle(ask("events.send", body=body(message="")))
+    verdict = vendor().handle(ask("events.send", body=body(message="")))
     assert (verdict.answer.status, verdict.processed, verdict.told) == (400, False, None)
     assert verdict.credential == "api-key"
 
@@ -156,11 +156,11 @@ def test_a_bad_message_does_not_go_out() -> None:
 def test_events(event_id: str, any_event: bool, status: int) -> None:
     """One event exists, or every UUID where the option says so."""
     request = ask("events.send", event_id=event_id, body=body())
-    assert desk(any_event=any_event).handle(request).answer.status == status
+    assert vendor(any_event=any_event).handle(request).answer.status == status
 
 
 def test_no_secret_in_a_repr() -> None:
-    """The desk hides its secrets in its repr."""
-    moveworks = MoveworksDesk(client_id="id", client_secret="s3", api_key="k3", event_id=EVENT)
+    """The vendor hides its secrets in its repr."""
+    moveworks = MoveworksVendor(client_id="id", client_secret="s3", api_key="k3", event_id=EVENT)
     assert "s3" not in repr(moveworks)
     assert "k3" not in repr(moveworks)

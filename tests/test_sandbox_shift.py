@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from moveworks_shift_async.sandbox.routes import Incoming, Route
-from moveworks_shift_async.sandbox.shift import ShiftDesk
+from moveworks_shift_async.sandbox.shift import ShiftVendor
 from moveworks_shift_async.sandbox.shift_rules import ShiftRefusal, check_post
 
 TEAM = "8a7644a3-7393-417c-8180-0328749562a0"
@@ -97,9 +97,9 @@ def test_bad_posts(payload: bytes, code: int) -> None:
     assert (caught.value.status, caught.value.code) == (400, code)
 
 
-def shift_desk(**changes: Any) -> ShiftDesk:
-    """A desk with known credentials."""
-    return ShiftDesk(**{"client_id": "app", "client_secret": "secret"} | changes)
+def shift_desk(**changes: Any) -> ShiftVendor:
+    """A vendor with known credentials."""
+    return ShiftVendor(**{"client_id": "app", "client_secret": "secret"} | changes)
 
 
 def shift_ask(payload: bytes, *, token: str | None = None, **more: Any) -> Incoming:
@@ -233,7 +233,7 @@ def test_shift_tokens_end_on_demand() -> None:
 
 
 def test_no_secret_in_a_repr() -> None:
-    """The desk and its requests hide secrets, bodies and queries in their repr."""
+    """The vendor and its requests hide secrets, bodies and queries in their repr."""
     shown = repr(shift_desk()) + repr(shift_ask(post()))
     assert "secret" not in shown.replace("client_secret", "")
     assert "Hello" not in shown

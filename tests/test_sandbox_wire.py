@@ -14,7 +14,7 @@ import pytest
 from attrs import frozen
 
 from moveworks_shift_async.sandbox import FAULTS, FaultOptions, Sandbox, Variants
-from moveworks_shift_async.sandbox.moveworks import MoveworksDesk
+from moveworks_shift_async.sandbox.moveworks import MoveworksVendor
 
 from .fakes import until
 
@@ -427,11 +427,11 @@ async def test_a_fault_of_the_sandbox_itself(
     def fail(*_: Any) -> None:
         raise ZeroDivisionError
 
-    monkeypatch.setattr(MoveworksDesk, "handle", fail)
+    monkeypatch.setattr(MoveworksVendor, "handle", fail)
     assert (await talk(sandbox, event_message(sandbox))).status == 500
     (record,) = sandbox.received().requests
     assert (record.processed, record.status) == (False, 500)
-    assert [r.name for r in caplog.records] == ["moveworks_shift_async.sandbox.door"]
+    assert [r.name for r in caplog.records] == ["moveworks_shift_async.sandbox.listener"]
 
 
 async def test_nothing_is_logged(sandbox: Sandbox, caplog: pytest.LogCaptureFixture) -> None:

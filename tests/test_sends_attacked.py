@@ -19,16 +19,16 @@ from hypothesis import strategies as st
 
 from moveworks_shift_async import ApiKey, MoveworksClient, Outcome, RateLimit, RetryPolicy
 from moveworks_shift_async.addresses import address_fault
-from moveworks_shift_async.bulk import BulkSend, Recipients
 from moveworks_shift_async.endpoints.sending import Sender
 from moveworks_shift_async.errors import ClientClosed, OutcomeUnknown
 from moveworks_shift_async.models import ChunkOutcome
 from moveworks_shift_async.sandbox import Sandbox
+from moveworks_shift_async.sending.stream import BulkSend, Recipients
 from moveworks_shift_async.wire.http import Request, Response
 
 from .conftest import LOOPS
 from .fakes import Answer, FakeClock, answer, settle
-from .test_linger import EVENT
+from .test_sending_coalesce import EVENT
 from .test_session import build
 
 #: What a send may meet without waiting for seconds.

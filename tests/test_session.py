@@ -22,7 +22,7 @@ from moveworks_shift_async.errors import (
     ServerFailed,
     TokenUnavailable,
 )
-from moveworks_shift_async.limits.learning import LearningWindow
+from moveworks_shift_async.limits.adaptive_window import AdaptiveWindow
 from moveworks_shift_async.limits.process import ProcessGate
 from moveworks_shift_async.retry import RetryPolicy
 from moveworks_shift_async.session import SessionManager
@@ -62,7 +62,7 @@ def read_attempts(response: Response, attempts: int) -> int:
 def build(clock: FakeClock, *answers: Answer, budget: int = 120, **policy: object) -> Parts:
     """A session whose vendor gives these answers."""
     transport, authorizer = FakeTransport(list(answers)), FakeAuthorizer()
-    gate = ProcessGate(LearningWindow.of(budget, 60.0, 32), clock)
+    gate = ProcessGate(AdaptiveWindow.of(budget, 60.0, 32), clock)
     session = SessionManager(
         transport,
         authorizer,
@@ -436,7 +436,7 @@ class Rotating:
         authorizer = TokenManager(rotation.fetch, rotates=True, clock=clock)
         authorizer.start_with(Token(access_token="a1", expires_in=60.0))
         clock.time += 50.0
-        gate = ProcessGate(LearningWindow.of(120, 60.0, 32), clock)
+        gate = ProcessGate(AdaptiveWindow.of(120, 60.0, 32), clock)
         return SessionManager(
             FakeTransport([OK]), authorizer, gate, timeouts=Timeouts(close=close), clock=clock
         )

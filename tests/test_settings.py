@@ -11,7 +11,6 @@ from pathlib import Path
 import pytest
 
 from moveworks_shift_async import settings
-from moveworks_shift_async.checks import check_base_url
 from moveworks_shift_async.errors import ConfigurationError
 from moveworks_shift_async.retry import RetryPolicy
 from moveworks_shift_async.settings import (
@@ -29,6 +28,7 @@ from moveworks_shift_async.settings import (
     proxy_from_env,
     shift_from_env,
 )
+from moveworks_shift_async.validators import check_base_url
 
 SECRET = "s3cr3t-v4lue"
 KEY = {"MOVEWORKS_API_KEY": SECRET}

@@ -23,10 +23,10 @@ from moveworks_shift_async.sources import (
     block,
     decoding,
     document,
-    given,
+    files,
+    iterables,
     jsontext,
     open_recipients,
-    opening,
     parquet,
     plaintext,
     records,
@@ -84,7 +84,7 @@ def test_a_device_as_standard_input_is_refused(monkeypatch: pytest.MonkeyPatch) 
 
 def test_a_pipe_without_end_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A temporary file takes no more than that."""
-    monkeypatch.setattr(opening, "_MOST_COPIED", 3_000_000)
+    monkeypatch.setattr(files, "_MOST_COPIED", 3_000_000)
     os.mkfifo(tmp_path / "pipe")
 
     def fill() -> None:
@@ -571,7 +571,7 @@ def test_a_file_that_became_shorter_is_noticed_in_a_small_read(tmp_path: Path) -
     """Its end is where it was when it was opened."""
     path = tmp_path / "p.csv"
     path.write_bytes(b"a@x.io\n")
-    with opening.SteadyFile(str(path), "p.csv") as file:
+    with files.SteadyFile(str(path), "p.csv") as file:
         path.write_bytes(b"")
         with pytest.raises(InvalidInput, match="it was changed while it was read"):
             file.read(3)
@@ -605,5 +605,5 @@ class _Once:
 
 async def test_an_async_iterator_without_an_end_to_close_is_read() -> None:
     """Only a generator is closed."""
-    blocks = [block async for block in given.async_blocks_of(_Once("a@x.io", "b@x.io"))]
+    blocks = [block async for block in iterables.async_blocks_of(_Once("a@x.io", "b@x.io"))]
     assert [entry for block in blocks for entry in block.entries] == ["a@x.io", "b@x.io"]

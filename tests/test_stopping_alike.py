@@ -12,13 +12,14 @@ from aiohttp import web
 from aiohttp.test_utils import RawTestServer
 from attrs import define, field
 
-from moveworks_shift_async import ApiKey, MoveworksClient, breaker
+from moveworks_shift_async import ApiKey, MoveworksClient
 from moveworks_shift_async.errors import ConnectionFailed, JobStopped, MoveworksError
-from moveworks_shift_async.jobs import runner
 from moveworks_shift_async.jobs.job import Job
-from moveworks_shift_async.jobs.progress import JobProgress
 from moveworks_shift_async.jobs.records import State
+from moveworks_shift_async.jobs.run import runner
+from moveworks_shift_async.jobs.run.progress import JobProgress
 from moveworks_shift_async.models import BulkReport
+from moveworks_shift_async.sending import breaker
 
 from .planned import plan, states_of
 

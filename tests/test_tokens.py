@@ -27,7 +27,7 @@ from moveworks_shift_async.errors import (
 from moveworks_shift_async.settings import OAuthTokens, TokenForm
 from moveworks_shift_async.tokens import (
     ClientTokens,
-    Grant,
+    RequestAuth,
     Rotation,
     StaticAuthorizer,
     TokenManager,
@@ -60,7 +60,7 @@ class Vendor:
         return Token(access_token=f"t{number}", expires_in=self.expires_in)
 
 
-def text(grant: Grant) -> str:
+def text(grant: RequestAuth) -> str:
     """The token in the header."""
     return grant.headers["Authorization"].removeprefix("Bearer ")
 
@@ -421,7 +421,9 @@ async def test_a_refresh_token_that_stays_is_handed_over_again() -> None:
 
 def test_no_repr_shows_a_grant() -> None:
     """Neither the header nor the query of a grant, nor of what holds it."""
-    grant = Grant(headers={"Authorization": "Bearer s3cr3t"}, query={"client_secret": "s3cr3t"})
+    grant = RequestAuth(
+        headers={"Authorization": "Bearer s3cr3t"}, query={"client_secret": "s3cr3t"}
+    )
     assert "s3cr3t" not in repr(grant) + repr(StaticAuthorizer(grant))
 
 

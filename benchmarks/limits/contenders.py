@@ -15,7 +15,7 @@ from typing import Any
 
 from attrs import define
 
-from moveworks_shift_async.limits.learning import LearningWindow
+from moveworks_shift_async.limits.adaptive_window import AdaptiveWindow
 from moveworks_shift_async.limits.process import ProcessGate
 
 from .simulator import Contender, Load, LoopClock, Send, each
@@ -31,7 +31,7 @@ class Refused(Exception):
 
 async def ours(send: Send, load: Load) -> None:
     """The gate of this package."""
-    window = LearningWindow.of(load.limit, load.per, load.max_in_flight)
+    window = AdaptiveWindow.of(load.limit, load.per, load.max_in_flight)
     gate = ProcessGate(window, LoopClock())
 
     async def one() -> None:

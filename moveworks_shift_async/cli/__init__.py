@@ -6,7 +6,7 @@
     auth send plan shift sandbox demo       one command each
     run         run and resume: a job is sent
     jobs        status, pause, stop, report: a job is looked at, or told to wait
-    letter      the options that say what is sent and to whom; `send` and `plan` share them
+    message_options   the options that say what is sent and to whom; `send` and `plan` share them
     working     a run of a job with progress and Ctrl-C; its exit code
     sending     the same for a send without a journal
     stopping    Ctrl-C and its kin

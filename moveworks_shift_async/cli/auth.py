@@ -9,7 +9,7 @@ import click
 from ..client import MoveworksClient
 from ..errors import MoveworksError
 from ..settings import MoveworksSettings
-from ..words import one_line
+from ..text import one_line
 from .failures import ExitCode, error_line, exit_code
 from .options import MOVEWORKS_EPILOG, moveworks_settings, server_options
 from .reaching import ask

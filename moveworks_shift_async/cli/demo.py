@@ -17,10 +17,10 @@ from attrs import frozen
 from ..errors import InvalidInput
 from ..jobs.job import Job
 from ..jobs.records import State
-from ..jobs.reporting.account import JobAccount
+from ..jobs.report.account import JobAccount
 from ..sandbox import Sandbox
 from ..settings import ClientCredentials, MoveworksSettings, RateLimit
-from ..words import people
+from ..text import people
 from .failures import ExitCode
 from .jobs import plain_account, show_account
 from .options import json_option

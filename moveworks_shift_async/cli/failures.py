@@ -30,7 +30,7 @@ from ..errors import (
     ServerFailed,
     TokenUnavailable,
 )
-from ..words import one_line, shell_word
+from ..text import one_line, shell_word
 
 
 class ExitCode(IntEnum):

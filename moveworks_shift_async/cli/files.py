@@ -10,7 +10,7 @@ from io import FileIO
 from typing import Any, BinaryIO
 
 from ..errors import InvalidInput
-from ..sources.opening import STDIN, name_of
+from ..sources.files import STDIN, name_of
 
 # Bytes. A message has at most 20,000 characters, and a context is no larger.
 MOST = 4 << 20

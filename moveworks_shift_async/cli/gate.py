@@ -13,9 +13,9 @@ import hashlib
 from attrs import evolve
 
 from ..errors import ConfigurationError, OtherLimit
-from ..limits.file import FileGate
+from ..limits.shared.gate import FileGate
 from ..settings import MoveworksSettings, RateLimit, state_directory
-from ..words import one_line
+from ..text import one_line
 from .terminal import note
 
 

@@ -10,9 +10,9 @@ import click
 
 from ..errors import MoveworksError
 from ..jobs.job import Job
-from ..jobs.reporting.account import JobAccount
-from ..jobs.reporting.text import account_lines
-from ..words import one_line, shell_word
+from ..jobs.report.account import JobAccount
+from ..jobs.report.text import account_lines
+from ..text import one_line, shell_word
 from .failures import ExitCode, error_line, exit_code
 from .options import journal_argument, json_option, option
 from .stopping import leaving

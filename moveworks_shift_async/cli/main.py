@@ -13,8 +13,8 @@ import click
 from attrs import define
 
 from ..errors import MoveworksError
+from ..text import one_line
 from ..wire.redaction import redact
-from ..words import one_line
 from .failures import INTERRUPTED, ExitCode, error_line, exit_code
 from .terminal import note, unwritten
 

@@ -11,7 +11,7 @@ from rich.table import Table
 
 from ..errors import MoveworksError, NotSent, Outcome
 from ..models import BulkReport, ChunkOutcome
-from ..words import duration, people, plural
+from ..text import duration, people, plural
 from .failures import ExitCode, exit_code, what_happened, what_to_do
 from .recipients import Mailing, lines_of
 from .sending import Result

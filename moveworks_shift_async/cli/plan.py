@@ -12,11 +12,11 @@ from attrs import asdict, fields, frozen
 
 from ..errors import InvalidInput, NotAddresses
 from ..jobs.job import Job
-from ..jobs.planning.plan import Plan
+from ..jobs.plan.plan import Plan
 from ..settings import RateLimit
-from ..words import one_line, shell_word
+from ..text import one_line, shell_word
 from .failures import ExitCode
-from .letter import Words, letter_options, template_options
+from .message_options import MessageOptions, letter_options, template_options
 from .options import json_option, rate_options
 from .recipients import examples
 from .stopping import leaving
@@ -29,7 +29,7 @@ _TEXTS = ("--message", "--message-file", "--template", "--template-file")
 class Planning:
     """What is to be planned, as the options give it."""
 
-    words: Words
+    words: MessageOptions
     recipients: str | None
     column: str | None
     encoding: str | None = None
@@ -45,8 +45,10 @@ class Planning:
     def of(cls, given: dict[str, Any]) -> Planning:
         """From the options of a command that has them."""
         own = {name: given[name] for name in (f.name for f in fields(cls)) if name in given}
-        words = {name: given[name] for name in (f.name for f in fields(Words)) if name in given}
-        return cls(words=Words(sources=_TEXTS, **words), **own)
+        words = {
+            name: given[name] for name in (f.name for f in fields(MessageOptions)) if name in given
+        }
+        return cls(words=MessageOptions(sources=_TEXTS, **words), **own)
 
     @property
     def limit(self) -> RateLimit:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import math
 
-from ..batcher import CHUNK_SIZE
-from ..jobs.progress import JobProgress, allowed, time_left, why
+from ..jobs.run.progress import JobProgress, allowed, time_left, why
 from ..limits.window import GateSnapshot
 from ..models import BulkReport
+from ..sending.batcher import CHUNK_SIZE
 from ..settings import RateLimit
-from ..words import plural
+from ..text import plural
 
 
 def read_progress(

@@ -19,13 +19,13 @@ from ..errors import (
     RateLimited,
     TokenUnavailable,
 )
-from ..words import duration
+from ..text import duration
 from .failures import what_happened
 from .stopping import leaving
 from .terminal import note
 
 # Seconds in which it must answer, so that a command fails within ten: who started it still looks.
-PATIENCE = 8.0
+SECONDS_TRIED = 8.0
 # Seconds before it is asked again; each wait is twice the last.
 _AGAIN = 0.5
 
@@ -38,7 +38,7 @@ async def check_server(client: MoveworksClient, requests: int) -> None:
     """
     gate = client.gate.snapshot()
     without, beside = (gate.seconds_for(count) or 0.0 for count in (requests, requests + 1))
-    if beside - without > PATIENCE or gate.next_in:
+    if beside - without > SECONDS_TRIED or gate.next_in:
         return
     # It is there. Whether a message meets the same, a message must show.
     with suppress(RateLimited, NotAllowed, BadRequest):
@@ -52,25 +52,27 @@ async def ask(client: MoveworksClient) -> str:
 
 
 async def _ask(client: MoveworksClient, host: str) -> str:
-    until, wait, said = SYSTEM_CLOCK.now() + PATIENCE, _AGAIN, False
+    until, wait, said = SYSTEM_CLOCK.now() + SECONDS_TRIED, _AGAIN, False
     while True:
         ahead = client.gate.snapshot().next_in
         said = said or _said_to_wait(ahead)
         try:
-            async with asyncio.timeout(PATIENCE):
+            async with asyncio.timeout(SECONDS_TRIED):
                 return await client.auth.test(once=True)
         except TimeoutError:
             if not ahead and not client.gate.snapshot().next_in:
-                raise ConnectionFailed(f"no answer from {host} within {PATIENCE:.0f} s") from None
+                raise ConnectionFailed(
+                    f"no answer from {host} within {SECONDS_TRIED:.0f} s"
+                ) from None
             # The limit took some of the time, so the server had less than all of it.
-            until = SYSTEM_CLOCK.now() + PATIENCE
+            until = SYSTEM_CLOCK.now() + SECONDS_TRIED
             continue
         except MoveworksError as error:
             failure = _nobody_told(error, host)
             if not _may_pass(error) or SYSTEM_CLOCK.now() + wait > until:
                 raise failure from None
         if wait == _AGAIN:
-            note(f"{what_happened(failure)}; trying again for {PATIENCE:.0f} s")
+            note(f"{what_happened(failure)}; trying again for {SECONDS_TRIED:.0f} s")
         await SYSTEM_CLOCK.sleep(wait)
         wait *= 2
 

@@ -8,15 +8,15 @@ from collections.abc import Sequence
 from attrs import field, frozen
 
 from ..addresses import address_fault
-from ..batcher import Batcher, chunks
 from ..errors import InvalidInput, NotAddresses
-from ..jobs.planning.rejects import InvalidLine, not_addresses
+from ..jobs.plan.rejects import InvalidLine, not_addresses
 from ..limits.window import least_time
 from ..models import ChunkOutcome
+from ..sending.batcher import Batcher, chunks
 from ..settings import MoveworksSettings, RateLimit
 from ..sources import RecipientSource, open_recipients
-from ..sources.opening import STDIN
-from ..words import at_least, one_line, people, plural
+from ..sources.files import STDIN
+from ..text import at_least, one_line, people, plural
 from .terminal import ask
 
 # Invalid rows that are listed before the rest is only counted.

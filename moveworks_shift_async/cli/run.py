@@ -11,9 +11,9 @@ import click
 from ..client import MoveworksClient
 from ..errors import MoveworksError
 from ..jobs.job import Job
-from ..jobs.reporting.account import JobAccount
+from ..jobs.report.account import JobAccount
 from ..settings import MoveworksSettings
-from ..words import people, plural
+from ..text import people, plural
 from .failures import ExitCode, error_line, exit_code, stopped_line, what_happened
 from .jobs import plain_account, show_account
 from .options import (
@@ -30,7 +30,7 @@ from .plan import sent_by
 from .reaching import check_server
 from .recipients import confirm, destination, only
 from .terminal import note, say
-from .working import Work, work
+from .working import Runnable, work
 
 _UNKNOWN = click.Choice(["report", "resend", "skip"])
 _isolate = option(
@@ -178,7 +178,7 @@ def _agreed(account: JobAccount, settings: MoveworksSettings, *, yes: bool) -> b
 def run_job(
     job: Job,
     settings: MoveworksSettings,
-    go: Work,
+    go: Runnable,
     *,
     as_json: bool,
     requests: int,

@@ -14,7 +14,7 @@ from ..jobs.job import Job
 from ..limits.window import least_time
 from ..settings import RateLimit
 from .failures import ExitCode
-from .letter import Words, letter_options
+from .message_options import MessageOptions, letter_options
 from .options import (
     MOVEWORKS_EPILOG,
     json_option,
@@ -31,14 +31,14 @@ from .run import run_job
 from .sending import Letter, deliver
 from .terminal import note, say
 
-_WORDS = tuple(part.name for part in fields(Words))
+_WORDS = tuple(part.name for part in fields(MessageOptions))
 
 
 @frozen(kw_only=True)
 class _Order:
     """What was asked for, an attribute for each option."""
 
-    words: Words
+    words: MessageOptions
     recipients: str | None
     column: str | None
     encoding: str | None
@@ -100,7 +100,7 @@ def send(context: click.Context, /, **given: Any) -> int:
     `plan` and `run` do it as a job that can be resumed, with templates. Exit codes: 0 all accepted;
     2 usage; 3 some rejected or not sent; 4 some unknown; 5 nobody told; 130 interrupted.
     """
-    words = Words(**{name: given.pop(name) for name in _WORDS if name in given})
+    words = MessageOptions(**{name: given.pop(name) for name in _WORDS if name in given})
     order = _Order(words=words, **given)
     if order.journal is not None:
         return _send_job(context, order, order.journal)

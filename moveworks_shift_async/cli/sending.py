@@ -9,12 +9,12 @@ from typing import Any
 
 from attrs import field, frozen
 
-from ..batcher import Batcher, chunks
-from ..bulk import BulkSend
 from ..client import MoveworksClient
 from ..errors import MoveworksError, Outcome
-from ..jobs.progress import JobProgress
+from ..jobs.run.progress import JobProgress
 from ..models import BulkReport, ChunkOutcome
+from ..sending.batcher import Batcher, chunks
+from ..sending.stream import BulkSend
 from ..settings import MoveworksSettings
 from ..wire.moveworks import check_message, send_path
 from .progress import read_progress

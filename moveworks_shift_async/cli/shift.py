@@ -14,8 +14,8 @@ from ..errors import InvalidInput, OutcomeUnknown
 from ..models import AppObject, ShiftMessage
 from ..retry import RetryPolicy
 from ..settings import ShiftSettings, Timeouts
+from ..text import one_line
 from ..wire.shift import AddressedUsers, message_request
-from ..words import one_line
 from .failures import ExitCode
 from .files import read_json
 from .options import SHIFT_EPILOG, json_option, option, shift_settings

@@ -15,7 +15,7 @@ import click
 from attrs import define, field
 
 from ..limits.gate import Gate
-from ..words import plural
+from ..text import plural
 from .failures import INTERRUPTED, ExitCode
 from .terminal import note
 
@@ -29,7 +29,7 @@ _SIGNALS = tuple(
 
 
 # Seconds that a plan may take to clean up before anybody hears of it.
-_PATIENCE = 1.0
+_QUIET_SECONDS = 1.0
 
 
 @contextmanager
@@ -47,7 +47,7 @@ def leaving(waits_for: str = "the recipients' source") -> Iterator[None]:
         if timers:
             note(INTERRUPTED)
             os._exit(ExitCode.INTERRUPTED)
-        timers.append(loop.call_later(_PATIENCE, note, waiting))
+        timers.append(loop.call_later(_QUIET_SECONDS, note, waiting))
         if task is not None:
             task.cancel()
 

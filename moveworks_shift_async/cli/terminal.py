@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ..words import one_line
+from ..text import one_line
 
 if TYPE_CHECKING:
     from rich.console import RenderableType

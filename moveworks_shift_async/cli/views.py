@@ -14,8 +14,8 @@ from rich.table import Table
 from rich.text import Text
 
 from ..clock import SYSTEM_CLOCK
-from ..jobs.progress import JobProgress
-from ..words import people
+from ..jobs.run.progress import JobProgress
+from ..text import people
 from .terminal import note
 
 # Seconds between two looks at the account. A bar that moves less often looks stuck.

@@ -12,9 +12,9 @@ from attrs import asdict, define, field, frozen
 from ..client import MoveworksClient
 from ..errors import JobStopped, JournalError, MoveworksError
 from ..jobs.job import Job
-from ..jobs.progress import JobProgress
-from ..jobs.reporting.account import JobAccount
-from ..jobs.work import OnProgress
+from ..jobs.report.account import JobAccount
+from ..jobs.run.job_run import OnProgress
+from ..jobs.run.progress import JobProgress
 from ..settings import MoveworksSettings
 from .failures import ExitCode, exit_code
 from .reaching import check_server
@@ -50,11 +50,11 @@ class Worked:
         )
 
 
-Work = Callable[[MoveworksClient, OnProgress], Awaitable[object]]
+Runnable = Callable[[MoveworksClient, OnProgress], Awaitable[object]]
 
 
 async def work(
-    job: Job, settings: MoveworksSettings, run: Work, *, as_json: bool, requests: int = 0
+    job: Job, settings: MoveworksSettings, run: Runnable, *, as_json: bool, requests: int = 0
 ) -> Worked:
     """Run it and show how far it is. However it ends, the account is the journal's.
 

@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, Any
 
 from attrs import define
 
-from ..bulk import BulkSend, Recipients
-from ..limits.lanes import Priority
+from ..limits.priority import Priority
 from ..models import Receipt
+from ..sending.stream import BulkSend, Recipients
 from ..wire.moveworks import Content, Context
 from .sending import Prepared, Sender
 
 if TYPE_CHECKING:
-    from ..linger import LingeringBatcher
+    from ..sending.coalesce import LingeringBatcher
 
 
 @define(eq=False, repr=False)

@@ -7,9 +7,9 @@ from typing import Any
 
 from attrs import define
 
-from ..bulk import BulkSend, Recipients
-from ..limits.lanes import Priority
+from ..limits.priority import Priority
 from ..models import Receipt
+from ..sending.stream import BulkSend, Recipients
 from ..wire.moveworks import Content, Context
 from .sending import Prepared, Sender
 

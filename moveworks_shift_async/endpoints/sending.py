@@ -10,17 +10,17 @@ from typing import TYPE_CHECKING
 from attrs import define, evolve, field, frozen
 
 from ..attempt import Call
-from ..bulk import BulkSend, Recipients
-from ..entries import is_iterable
 from ..errors import InvalidInput
-from ..limits.lanes import Priority, check_priority
+from ..limits.priority import Priority, check_priority
 from ..models import Receipt
+from ..sending.entries import is_iterable
+from ..sending.stream import BulkSend, Recipients
 from ..session import SessionManager
 from ..wire.http import Request
 from ..wire.moveworks import MAX_RECIPIENTS, Content, Context, parse_receipt
 
 if TYPE_CHECKING:
-    from ..linger import LingeringBatcher
+    from ..sending.coalesce import LingeringBatcher
 
 
 @frozen
@@ -88,7 +88,7 @@ class Sender:
 
     def batcher(self, linger: float, max_waiting: int, priority: Priority) -> LingeringBatcher:
         """Collects single sends."""
-        from ..linger import LingeringBatcher  # noqa: PLC0415 - not every program batches
+        from ..sending.coalesce import LingeringBatcher  # noqa: PLC0415 - not every program batches
 
         check_priority(priority)
         return LingeringBatcher(self._late, linger, max_waiting, priority, self._session.clock)

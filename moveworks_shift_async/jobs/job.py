@@ -15,19 +15,19 @@ from ..clock import SYSTEM_CLOCK, Clock
 from ..errors import InvalidInput, JobRunning, JournalError
 from ..models import Receipt
 from ..wire.moveworks import Content
-from .journal import Journal
-from .lock import is_free, quiet
-from .paths import journal_path
-from .planning.plan import Plan, plan
-from .records import State, Wish
-from .reporting.account import JobAccount, read_account, standing
-from .reporting.files import write_report
-from .reporting.sentences import moment
+from .plan.plan import Plan, plan
+from .records import Command, State
+from .report.account import JobAccount, read_account, standing
+from .report.files import write_report
+from .report.sentences import moment
+from .store.names import journal_path
+from .store.sqlite.journal import Journal
+from .store.sqlite.lock import is_free, quiet
 from .threads import in_thread
 
 if TYPE_CHECKING:
     from ..client import MoveworksClient
-    from .work import OnProgress, Work
+    from .run.job_run import JobRun, OnProgress
 
 __all__ = ["Job", "JobAccount", "Plan"]
 
@@ -53,7 +53,7 @@ class Job:
     path: str = field(converter=journal_path)
     _clock: Clock = field(default=SYSTEM_CLOCK, repr=False)
     #: What this process does for it just now.
-    _work: Work | None = field(default=None, init=False, repr=False)
+    _run: JobRun | None = field(default=None, init=False, repr=False)
 
     @_same(plan)
     def plan() -> None:
@@ -125,36 +125,36 @@ class Job:
 
     def drain(self, why: str = "stopped") -> None:
         """End the run of this process: requests in flight end, the others stay planned."""
-        if self._work is not None:
-            self._work.stop(why)
+        if self._run is not None:
+            self._run.stop(why)
 
     async def pause(self) -> None:
         """Let the process that runs it send nothing more until `go_on`, whichever it is.
 
         Raises `JournalError` if no process runs it. Requests in flight end.
         """
-        await self._ask(Wish.PAUSE)
+        await self._ask(Command.PAUSE)
 
     async def stop(self) -> None:
         """Let the process that runs it end as `drain` does. Otherwise as `pause`."""
-        await self._ask(Wish.STOP)
+        await self._ask(Command.STOP)
 
     async def go_on(self) -> bool:
         """End a pause; whether there was one, in a process that still runs."""
 
         def write(journal: Journal) -> bool:
-            paused = not is_free(self.path) and journal.wish() is Wish.PAUSE
+            paused = not is_free(self.path) and journal.command() is Command.PAUSE
             if paused:
-                journal.set_wish(Wish.RUN, self._clock.utcnow().timestamp())
+                journal.set_command(Command.RUN, self._clock.utcnow().timestamp())
             return paused
 
         return await self._beside(write)
 
-    async def _ask(self, wish: Wish) -> None:
+    async def _ask(self, command: Command) -> None:
         def write(journal: Journal) -> None:
             if is_free(self.path):
                 raise JournalError(f"no process runs {self.path}")
-            journal.set_wish(wish, self._clock.utcnow().timestamp())
+            journal.set_command(command, self._clock.utcnow().timestamp())
 
         await self._beside(write)
 
@@ -255,12 +255,12 @@ class Job:
     async def _send(
         self, begin: Callable[[Journal], None], client: MoveworksClient, **options: Any
     ) -> JobAccount:
-        from .work import Work  # noqa: PLC0415 - to look at a job takes no client and no aiohttp
+        from .run.job_run import JobRun  # noqa: PLC0415 - to look at a job takes no client and no aiohttp
 
-        if self._work is not None:
+        if self._run is not None:
             raise JobRunning(f"this job is run already: {self.path}")
-        self._work = Work(self.path, client, self._clock, **options)
+        self._run = JobRun(self.path, client, self._clock, **options)
         try:
-            return await self._work.all(begin)
+            return await self._run.all(begin)
         finally:
-            self._work = None
+            self._run = None

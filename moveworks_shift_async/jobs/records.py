@@ -73,7 +73,7 @@ class Chunk:
 
 
 @frozen(kw_only=True)
-class Step:
+class Settlement:
     """What became of one request of a chunk."""
 
     chunk: int
@@ -193,7 +193,7 @@ class Stray(enum.Enum):
     TORN = enum.auto()
 
 
-class Wish(enum.StrEnum):
+class Command(enum.StrEnum):
     """What somebody at another terminal wants of the process that runs the job."""
 
     RUN = "run"

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from typing import Protocol
 
 from ..errors import ConfigurationError
-from .lanes import Priority
+from .priority import Priority
 from .window import GateSnapshot, Slot
 
 

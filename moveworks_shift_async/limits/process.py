@@ -25,8 +25,8 @@ from attrs import define, evolve, field
 from ..clock import SYSTEM_CLOCK, Clock, Timer
 from ..errors import ConfigurationError, DeadlineExceeded
 from ..settings import RateLimit
-from .lanes import Lanes, Priority
-from .learning import LearningWindow
+from .adaptive_window import AdaptiveWindow
+from .priority import Lanes, Priority
 from .window import GateSnapshot, Quota, Slot
 
 
@@ -76,7 +76,7 @@ def _running_loop() -> asyncio.AbstractEventLoop | None:
 
 
 class Window(Protocol):
-    """The arithmetic that says when the next request may start; see `LearningWindow`."""
+    """The arithmetic that says when the next request may start; see `AdaptiveWindow`."""
 
     @property
     def pause_until(self) -> float:
@@ -325,9 +325,9 @@ def join_gate(
         _drop_idle()
         gate = _gates.get(organisation)
         if gate is None:
-            new = LearningWindow.of(limit.budget, limit.per, max_in_flight)
+            new = AdaptiveWindow.of(limit.budget, limit.per, max_in_flight)
             gate = _gates[organisation] = ProcessGate(new, clock)
-        window = cast(LearningWindow, gate.window)  # made here, above
+        window = cast(AdaptiveWindow, gate.window)  # made here, above
         _retune(window, limit, max_in_flight, in_use=bool(gate.users))
         gate.users.add(user)
         return gate
@@ -341,7 +341,7 @@ def leave_gate(organisation: str, user: object) -> None:
         _drop_idle()
 
 
-def _retune(window: LearningWindow, limit: RateLimit, max_in_flight: int, *, in_use: bool) -> None:
+def _retune(window: AdaptiveWindow, limit: RateLimit, max_in_flight: int, *, in_use: bool) -> None:
     wanted = Quota(limit.budget, limit.per, max_in_flight)
     if in_use and wanted != window.quota:
         raise ConfigurationError(

@@ -1,9 +1,9 @@
 """A Moveworks and a SHIFT on your desk: real HTTP, documented rules, faults on request."""
 
 from .answers import SUCCESS_BODIES, SUCCESS_STATUSES, Variants
+from .app import FaultOptions
 from .entry import RequestRecord
 from .faults import FAULTS, NO_FAULT, Fault, FaultPlan
-from .front import FaultOptions
 from .ledger import Received
 from .limiters import LIMITER_NAMES, LimiterName
 from .routes import FAMILIES, Family

@@ -41,7 +41,7 @@ class Entry:
         self.size = _ENTRY + (sys.getsizeof(self.told.addresses) if self.told else 0)
 
     def settle(self, verdict: Verdict) -> None:
-        """Write down what a desk decided."""
+        """Write down what a vendor decided."""
         self.processed = verdict.processed
         self.credential = verdict.credential
         self.told = verdict.told

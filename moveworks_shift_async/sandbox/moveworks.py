@@ -31,7 +31,7 @@ def is_uuid(text: str) -> bool:
 
 
 @define(eq=False, kw_only=True)
-class MoveworksDesk:
+class MoveworksVendor:
     """One organisation with one API key, one OAuth client and one event."""
 
     client_id: str

@@ -12,16 +12,16 @@ from attrs import Factory, define, field, validators
 
 from moveworks_shift_async.clock import SYSTEM_CLOCK, Clock
 
+from .admin import PREFIX, control
 from .answers import Variants
-from .control import PREFIX, control
-from .door import Door
+from .app import App, FaultOptions
 from .fault_answers import RetryAfter
 from .faults import FaultPlan
-from .front import FaultOptions, Front
 from .ledger import KEEP, Ledger, Received
 from .limiters import LIMITER_NAMES, Limiter, LimiterName, make_limiter
-from .moveworks import MoveworksDesk
-from .shift import ShiftDesk
+from .listener import Listener
+from .moveworks import MoveworksVendor
+from .shift import ShiftVendor
 from .sums import Stats
 
 
@@ -88,12 +88,12 @@ class Sandbox:
             takes_self=True,
         ),
     )
-    _front: Front = field(init=False, repr=False)
-    _door: Door = field(init=False, repr=False)
+    _app: App = field(init=False, repr=False)
+    _door: Listener = field(init=False, repr=False)
 
     def __attrs_post_init__(self) -> None:
-        self._front = self._new_front()
-        self._door = Door(handler=self._serve, host=self.host, port=self.port, clock=self.clock)
+        self._app = self._new_front()
+        self._door = Listener(handler=self._serve, host=self.host, port=self.port, clock=self.clock)
 
     # Open and close
 
@@ -146,20 +146,20 @@ class Sandbox:
 
     def issue_token(self) -> str:
         """A Moveworks token without a request for it."""
-        return self._front.moveworks.issue_token(self.clock.now())
+        return self._app.moveworks.issue_token(self.clock.now())
 
     def issue_shift_tokens(self) -> tuple[str, str]:
         """SHIFT's access token and refresh token, as after a login."""
-        return self._front.shift.issue_tokens(self.clock.now())
+        return self._app.shift.issue_tokens(self.clock.now())
 
     def issue_shift_code(self, redirect_uri: str) -> str:
         """SHIFT's authorization code, as the browser brings it back."""
-        return self._front.shift.issue_code(redirect_uri, self.clock.now())
+        return self._app.shift.issue_code(redirect_uri, self.clock.now())
 
     def expire_tokens(self) -> None:
         """End every access token of both vendors now; refresh tokens go on."""
-        self._front.moveworks.expire_tokens(self.clock.now())
-        self._front.shift.expire_tokens(self.clock.now())
+        self._app.moveworks.expire_tokens(self.clock.now())
+        self._app.shift.expire_tokens(self.clock.now())
 
     # Records
 
@@ -168,27 +168,27 @@ class Sandbox:
 
         Only requests with a number above `after`, and at most `limit` of them.
         """
-        return self._front.ledger.received(after, limit)
+        return self._app.ledger.received(after, limit)
 
     def stats(self) -> Stats:
         """The numbers, since the start or the last reset."""
-        return self._front.ledger.stats()
+        return self._app.ledger.stats()
 
     def counting(self) -> Callable[[], Stats]:
         """The requests as they are now; what is returned gives their `stats`, in any thread."""
-        return self._front.ledger.counting()
+        return self._app.ledger.counting()
 
     def reset(self) -> None:
         """Forget records, faults and used quota; tokens and the address stay."""
-        self._front.ledger.reset()
-        self._front.faults.clear()
-        self._front.limiter = self._new_limiter()
+        self._app.ledger.reset()
+        self._app.faults.clear()
+        self._app.limiter = self._new_limiter()
 
     def _new_limiter(self) -> Limiter:
         return make_limiter(self.limiter, limit=self.limit, window=self.window, burst=self.burst)
 
-    def _new_front(self) -> Front:
-        return Front(
+    def _new_front(self) -> App:
+        return App(
             clock=self.clock,
             moveworks=self._new_moveworks(),
             shift=self._new_shift(),
@@ -204,8 +204,8 @@ class Sandbox:
             jitter=self.jitter,
         )
 
-    def _new_moveworks(self) -> MoveworksDesk:
-        return MoveworksDesk(
+    def _new_moveworks(self) -> MoveworksVendor:
+        return MoveworksVendor(
             client_id=self.client_id,
             client_secret=self.client_secret,
             api_key=self.api_key,
@@ -216,8 +216,8 @@ class Sandbox:
             variants=self.variants,
         )
 
-    def _new_shift(self) -> ShiftDesk:
-        return ShiftDesk(
+    def _new_shift(self) -> ShiftVendor:
+        return ShiftVendor(
             client_id=self.shift_client_id,
             client_secret=self.shift_client_secret,
             unknown_ids=self.unknown_ids,
@@ -229,4 +229,4 @@ class Sandbox:
     async def _serve(self, request: web.BaseRequest) -> web.StreamResponse:
         if request.path.startswith(PREFIX):
             return await control(self, request)
-        return await self._front.serve(request)
+        return await self._app.serve(request)

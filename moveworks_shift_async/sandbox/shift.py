@@ -30,7 +30,7 @@ def _new_token() -> str:
 
 
 @define(eq=False, kw_only=True)
-class ShiftDesk:
+class ShiftVendor:
     """One application and one user who has let it in."""
 
     client_id: str

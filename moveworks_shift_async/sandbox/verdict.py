@@ -1,4 +1,4 @@
-"""What a desk decides about one request: the answer, and what has happened by it."""
+"""What a vendor decides about one request: the answer, and what has happened by it."""
 
 from __future__ import annotations
 

@@ -2,17 +2,17 @@
 
 ::
 
-    reading     what a source is; the way in
+    detect      what a source is; the way in
     source      an open source: what it was taken for, and its blocks
     block       the values that come out
-    given       the same blocks from a program's own iterables
+    iterables   the same blocks from a program's own iterables
 
     tables      CSV, TSV: delimiter and header        rows       their rows, lines and open quotes
     records     JSON objects and bare addresses       jsontext   JSON values with their lines
     plaintext   one address a line, or several        parquet    Parquet files
     workbook    Excel workbooks                       database   SQL queries
     columns     which column holds the addresses      cells      values of any type -> text
-    opening     paths and standard input -> files     decoding   which encoding; is it text
+    files       paths and standard input -> files     decoding   which encoding; is it text
     document    a text file, and the form of the errors
 
 Nothing is guessed away: what cannot be read without losing a person is an `InvalidInput`
@@ -21,8 +21,8 @@ cells, and no password of a database.
 """
 
 from .block import Block
-from .given import async_blocks_of, blocks_of
-from .reading import open_recipients
+from .detect import open_recipients
+from .iterables import async_blocks_of, blocks_of
 from .source import RecipientSource
 
 __all__ = ["Block", "RecipientSource", "async_blocks_of", "blocks_of", "open_recipients"]

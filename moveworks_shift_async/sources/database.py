@@ -22,7 +22,7 @@ from .block import BLOCK_ROWS, Block, Reading, cells_of
 from .cells import typed_block
 from .columns import Columns, find_column
 from .document import holds_address, refuse
-from .opening import missing
+from .files import missing
 
 if TYPE_CHECKING:
     from sqlalchemy import URL, CursorResult

@@ -13,9 +13,9 @@ from collections.abc import Iterator
 from attrs import frozen
 
 from ..errors import InvalidInput
-from ..words import install
+from ..text import install
 from .document import LONGEST_LINE, refuse
-from .opening import SteadyFile
+from .files import SteadyFile
 
 #: The first bytes of files that people pass by mistake, and what to tell them.
 _NOT_TEXT = (

@@ -13,7 +13,7 @@ from ..errors import InvalidInput
 
 if TYPE_CHECKING:
     from .decoding import Decoded
-    from .opening import SteadyFile
+    from .files import SteadyFile
 
 #: Characters of the beginning that formats, headers and columns are found from.
 SAMPLE_TEXT = 400_000

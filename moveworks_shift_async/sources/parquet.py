@@ -20,7 +20,7 @@ from .cells import typed_block
 from .columns import Columns, find_column
 from .decoding import EXPORT
 from .document import quoted, refuse
-from .opening import SteadyFile, missing
+from .files import SteadyFile, missing
 from .tables import SAMPLE_ROWS
 
 _MAGIC = b"PAR1"

@@ -10,7 +10,7 @@ from ..errors import InvalidInput
 from .block import Block, Reading
 from .columns import template_column
 from .document import looks_like_address, quoted, refuse
-from .opening import CHANGED, nothing
+from .files import CHANGED, nothing
 
 _FORMATS = {
     "csv": "CSV",

@@ -26,7 +26,7 @@ from .cells import text_of, typed_block
 from .columns import Columns, find_column
 from .decoding import EXPORT
 from .document import refuse
-from .opening import SteadyFile, missing
+from .files import SteadyFile, missing
 from .tables import SAMPLE_ROWS, find_header
 
 _MAGIC = b"PK\x03\x04"

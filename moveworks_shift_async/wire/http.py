@@ -23,7 +23,7 @@ from ..errors import (
     RefusedByServer,
     ServerFailed,
 )
-from ..words import one_line
+from ..text import one_line
 from .redaction import NOTHING, Sent, redact
 
 # The vendor's error page names the wrong data centre as the first cause of a 401.

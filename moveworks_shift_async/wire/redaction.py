@@ -25,7 +25,7 @@ from urllib.parse import parse_qsl, unquote
 
 from attrs import field, frozen
 
-from ..words import one_line
+from ..text import one_line
 
 REMOVED = "[removed]"
 # Enough for the vendor's sentence, too little for a page of HTML.

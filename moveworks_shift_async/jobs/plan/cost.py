@@ -1,0 +1,123 @@
+"""A plan as a value: whom it is for, what it costs, and that in words."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from attrs import frozen
+
+from ...limits.window import least_time
+from ...sending.batcher import CHUNK_SIZE
+from ...settings import RateLimit
+from ...text import at_least, duration, plural
+from .rejects import InvalidLine
+
+#: Messages a minute that each chat platform takes, once a thread with the person exists; the first
+#: message to a person takes longer. Source: help.moveworks.com, "Moveworks product rate limits".
+PACE: Mapping[str, int] = {
+    "Slack": 525,
+    "Microsoft Teams": 2500,
+    "Google Chat": 150,
+    "Webex": 600,
+    "Zoom": 1500,
+    "Moveworks for Web": 1000,
+}
+
+
+@frozen(kw_only=True)
+class Plan:
+    """A job that is ready to run. Counts are people, unless said otherwise."""
+
+    journal: str
+    #: Where the recipients came from.
+    source: str
+    #: What the source was taken for: format, rows, column; empty for a program's own rows.
+    read_as: str = ""
+    #: Who will be told; with `several`, each person once for every text.
+    people: int
+    #: Entries left out because the same address had come before.
+    duplicates: int
+    #: How many of the duplicates had another text than the one that is sent.
+    differing: int
+    #: Where the first ten of these stand.
+    differing_lines: tuple[int, ...] = ()
+    #: Entries that are no address.
+    invalid: int
+    #: The first ten of these.
+    invalid_examples: tuple[InvalidLine, ...] = ()
+    #: Requests, if none must be repeated.
+    chunks: int
+    #: Different messages with their contexts.
+    texts: int
+    rate_limit: RateLimit
+
+    @property
+    def least_time(self) -> float:
+        """Seconds until the last request may start, from an empty window."""
+        return least_time(self.chunks, self.rate_limit.budget, self.rate_limit.per)
+
+    @property
+    def delivery(self) -> Mapping[str, float]:
+        """Minutes that each chat platform takes to show the messages, if all people used it.
+
+        Source: the newest table of help.moveworks.com, "Moveworks product rate limits: chat
+        systems, APIs, etc.", which states messages a minute for each.
+        """
+        return {platform: self.people / pace for platform, pace in PACE.items()}
+
+    def __str__(self) -> str:
+        lines = [
+            ("Read as", self.read_as),
+            ("People", f"{self.people:,}"),
+            ("Duplicates", self._duplicates()),
+            ("Invalid", self._invalid()),
+            ("Requests", f"{self.chunks:,}, {plural(self.texts, 'text')}"),
+            ("", self._price_of_texts()),
+            ("Least time", f"{at_least(self.least_time)} at {self._rate()}"),
+            ("Delivery", self._delivery()),
+        ]
+        rows = [f"  {name:<12}{text}" for name, text in lines if text]
+        return "\n".join([f"Plan of {self.source}, in {self.journal}", *rows])
+
+    def _duplicates(self) -> str:
+        if not self.differing:
+            return f"{self.duplicates:,}"
+        where = _lines(self.differing_lines, self.differing)
+        verb = "has" if self.differing == 1 else "have"
+        left_out = f"{self.differing:,} of them {verb} another text, which is not sent"
+        return f"{self.duplicates:,}; {left_out} ({where})"
+
+    def _invalid(self) -> str:
+        if not self.invalid:
+            return "0"
+        where = _lines([found.line for found in self.invalid_examples], self.invalid)
+        return f"{self.invalid:,} ({where})"
+
+    def _price_of_texts(self) -> str:
+        """What it costs that people get different texts; empty if it costs nothing."""
+        at_best = -(-self.people // CHUNK_SIZE)
+        if self.chunks <= at_best:
+            return ""
+        limit = self.rate_limit
+        best = at_least(least_time(at_best, limit.budget, limit.per))
+        whose = "every person has a different text" if self.texts == self.people else ""
+        rule = "each different text is a request of its own"
+        instead = f"one text for all would take {plural(at_best, 'request')} and {best}"
+        return "; ".join(part for part in (whose, rule, instead) if part)
+
+    def _rate(self) -> str:
+        limit = self.rate_limit
+        window = "a minute" if limit.per == 60 else f"in {duration(limit.per)}"
+        return f"{plural(limit.budget, 'request')} {window}"
+
+    def _delivery(self) -> str:
+        """The platforms, fastest first."""
+        ordered = sorted(self.delivery.items(), key=lambda item: item[1])
+        return ", ".join(f"{platform} {duration(60 * took)}" for platform, took in ordered)
+
+
+def _lines(numbers: Sequence[int], count: int) -> str:
+    """Line numbers as words: `line 3`, `lines 3, 5`, `lines 3, 5, ...`."""
+    more = ", ..." if count > len(numbers) else ""
+    word = "line" if count == 1 else "lines"
+    return f"{word} {', '.join(map(str, numbers))}{more}"

@@ -1,0 +1,246 @@
+"""`plan`: what a job is about to do and cost, with its chunks in a journal and nothing sent."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import threading
+import uuid
+from collections.abc import AsyncGenerator, AsyncIterable, Callable, Coroutine, Iterable, Sequence
+from contextlib import AbstractContextManager, aclosing
+from functools import partial
+from typing import Any, Protocol, TypeVar, runtime_checkable
+
+from attrs import define, field
+
+from ...errors import InvalidInput, NotSent
+from ...sending.entries import is_iterable
+from ...settings import RateLimit
+from ...sources import async_blocks_of, blocks_of, open_recipients
+from ...sources.iterables import Row
+from ...wire.moveworks import Content, Context
+from ..store.names import journal_path
+from ..threads import in_thread
+from .cost import Plan
+from .options import PlanOptions
+from .planner import Block, Planned, Planner
+
+__all__ = ["Plan", "Recipients", "plan"]
+
+T = TypeVar("T")
+
+
+@runtime_checkable
+class Source(Protocol):
+    """Recipients that are open for reading."""
+
+    @property
+    def name(self) -> str:
+        """For messages."""
+
+    @property
+    def names(self) -> Sequence[str]:
+        """Its columns."""
+
+    def blocks(self, *, columns: Sequence[str]) -> Iterable[Block]:
+        """All rows, with the values of these columns."""
+
+    def describe(self) -> str:
+        """Its name, and what it was taken for."""
+
+
+#: Recipients: to be opened in a thread, or as blocks from anywhere.
+Blocks = AbstractContextManager[Source] | Iterable[Block] | AsyncGenerator[Block]
+#: A file, `-`, a database's URL, or rows: addresses, or mappings that hold one.
+Recipients = str | os.PathLike[str] | Iterable[Row] | AsyncIterable[Row]
+
+
+def plan(
+    journal: str | os.PathLike[str],
+    source: Recipients,
+    *,
+    message: str | None = None,
+    template: str | None = None,
+    event_id: str | uuid.UUID | None = None,
+    legacy: bool = False,
+    context: Context | None = None,
+    escape: bool = True,
+    several: bool = False,
+    column: str | None = None,
+    query: str | None = None,
+    encoding: str | None = None,
+    invalid_csv: str | os.PathLike[str] | None = None,
+    strict: bool = False,
+    rate_limit: RateLimit = RateLimit(),  # noqa: B008 - frozen
+) -> Coroutine[Any, Any, Plan]:
+    """Read, check and de-duplicate the recipients, cut the chunks, and write them to a journal.
+
+    Nothing is sent. The journal is a new file; `JournalError` if it holds a job already. After any
+    error and after a cancellation no journal is left; after a crash, one that the next plan
+    replaces. Needs the file's directory to hold three times the addresses for a while.
+
+    `source` is a file (CSV, TSV, JSON, text, Parquet, Excel), `-` for standard input, an SQLAlchemy
+    URL with its `query`, or any iterable or async iterable of addresses or mappings; a list is
+    copied now, and the context written down. `column` names the addresses where that is not clear.
+    `encoding` is that of a text file: one that is neither UTF-8 nor marked is guessed without it,
+    and refused where texts or addresses depend on the guess. `event_id` names the event;
+    `legacy=True` is the way without one.
+
+    Give `message`, or a `template`: it and the context may name columns, like `Hello {first_name}`,
+    and values are escaped in the message, braces too, unless `escape` is off. A person whose rows
+    give different texts gets the first of them, or each of them with `several`. `invalid_csv` names
+    a new file for the entries that are no address: line, reason, entry. `strict` raises
+    `NotAddresses` if there is
+    one; then `invalid_csv` is left, and no journal. `rate_limit` is what the plan counts with.
+    """
+    if (event_id is None) is not legacy:
+        raise InvalidInput("give either event_id, or legacy=True for the endpoint without an event")
+    if (message is None) == (template is None):
+        raise InvalidInput("give either message or template")
+    options = PlanOptions.of(
+        Content(event_id=event_id, message=template or message or "", context=context),
+        template=template is not None,
+        escape=escape,
+        several=several,
+        invalid_csv=None if invalid_csv is None else os.fspath(invalid_csv),
+        strict=strict,
+    )
+    path = journal_path(journal)
+    work = _PlanRun(path, options)
+    if isinstance(source, (str, os.PathLike)):
+        blocks: Blocks = open_recipients(
+            source, column=column, query=query, encoding=encoding, go_on=work.go_on
+        )
+    elif query is not None or encoding is not None:
+        raise InvalidInput("a query needs a database's URL as the source, an encoding a file")
+    else:
+        blocks = _blocks(source, options, column)
+    return _planned(work, blocks, rate_limit)
+
+
+async def _planned(work: _PlanRun, blocks: Blocks, rate_limit: RateLimit) -> Plan:
+    return _plan_of(work.path, await work.all(blocks), work.read_as, rate_limit)
+
+
+def _blocks(
+    source: Iterable[Row] | AsyncIterable[Row], options: PlanOptions, column: str | None
+) -> Blocks:
+    if isinstance(source, AsyncIterable):
+        return async_blocks_of(source, column, options.columns)
+    if not is_iterable(source):
+        raise InvalidInput(
+            f"the source must be a file, a URL or an iterable, not {type(source).__name__}"
+        )
+    # What becomes of a list meanwhile loses nobody.
+    rows = tuple(source) if hasattr(type(source), "__len__") else source
+    return blocks_of(rows, column, options.columns)
+
+
+def _plan_of(journal: str, planned: Planned, read_as: str, rate_limit: RateLimit) -> Plan:
+    header = planned.header
+    return Plan(
+        journal=journal,
+        source=header.source,
+        read_as=read_as,
+        people=header.people,
+        duplicates=header.duplicates,
+        differing=header.differing,
+        differing_lines=planned.differing_lines,
+        invalid=header.invalid,
+        invalid_examples=tuple(planned.rejects.examples),
+        chunks=header.chunks,
+        texts=header.texts,
+        rate_limit=rate_limit,
+    )
+
+
+@define(eq=False, repr=False)
+class _PlanRun:
+    """A plan's steps, each in a thread; one at a time, and none is left alone."""
+
+    path: str
+    options: PlanOptions
+    stop: threading.Event = field(factory=threading.Event)
+    planner: Planner | None = None
+    read_as: str = ""
+
+    async def all(self, source: Blocks) -> Planned:
+        """From the source to the journal, or to nothing."""
+        try:
+            if isinstance(source, AsyncGenerator):
+                await self._do(self._begin, _NAME)
+                await self._follow(source)
+            else:
+                await self._do(self._read, source)
+            planned = await self._do(self._begun.finish)
+        except BaseException:
+            await self._do(self._abandon)
+            raise
+        finally:
+            # In the loop, for it takes some microseconds: a step more could be cancelled, when the
+            # journal is complete and would have to be removed again.
+            if self.planner is not None:
+                self.planner.close()
+        return planned
+
+    @property
+    def _begun(self) -> Planner:
+        assert self.planner is not None  # noqa: S101 - for the type checker
+        return self.planner
+
+    def _begin(self, name: str) -> None:
+        self.planner = Planner.begin(self.path, self.options, name, stop=self.stop)
+
+    def _read(self, source: AbstractContextManager[Source] | Iterable[Block]) -> None:
+        """All of a source that needs no loop; opened, read and closed in one thread."""
+        if not isinstance(source, AbstractContextManager):
+            self._begin(_NAME)
+            self._feed(source)
+            return
+        with source as found:
+            self.options.check(found.names)
+            self._begin(found.name)
+            self._feed(found.blocks(columns=self.options.columns))
+            self.read_as = found.describe().removeprefix(f"{found.name}: ")
+
+    async def _follow(self, source: AsyncGenerator[Block]) -> None:
+        """All of a source that needs the loop."""
+        async with aclosing(source):
+            try:
+                async for block in source:
+                    await self._do(self._begun.feed, block)
+            except asyncio.CancelledError:
+                task = asyncio.current_task()
+                if task is None or task.cancelling():
+                    raise
+                raise _broken_off(asyncio.CancelledError()) from None
+
+    def _feed(self, blocks: Iterable[Block]) -> None:
+        try:
+            for block in blocks:
+                self._begun.feed(block)
+        # Nobody has cancelled a thread; and neither can leave one for the loop as what it is.
+        except (asyncio.CancelledError, GeneratorExit) as error:
+            raise _broken_off(error) from None
+
+    def go_on(self) -> None:
+        """Raise `NotSent` if it was cancelled."""
+        if self.stop.is_set():
+            raise NotSent(f"the planning of {self.path} was stopped; nothing was sent")
+
+    def _abandon(self) -> None:
+        if self.planner is not None:
+            self.planner.abandon()
+
+    async def _do(self, step: Callable[..., T], *arguments: Any) -> T:
+        """Run a step in a thread; when cancelled, make it stop and wait until it has."""
+        return await in_thread(partial(step, *arguments), self.stop)
+
+
+def _broken_off(error: BaseException) -> InvalidInput:
+    kind = type(error).__name__
+    return InvalidInput(f"the recipients' own source raised {kind}; nothing was planned")
+
+
+#: What plain blocks are called in messages.
+_NAME = "recipients"

@@ -1,0 +1,307 @@
+"""Recipients and texts -> a journal, in bounded memory. Synchronous: `plan` has it in a thread.
+
+Theory of operation. Who is a duplicate is known when the last recipient was read, so there are two
+passes: `feed` checks the entries, numbers their texts and puts both into a spool in order and into
+buckets by address (`unique`); `finish` searches the buckets one by one, then reads the spool
+again, leaves out whom the search named, cuts chunks and writes them. Who is left out, and why,
+goes into the journal as well. In memory stay 2 bytes an entry, with templates 10 more, and
+whatever one bucket holds.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import threading
+from array import array
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import compress
+from pathlib import Path
+from typing import Protocol
+
+from attrs import define, frozen
+
+from ...clock import SYSTEM_CLOCK, Clock
+from ...errors import InvalidInput, JournalError, NotSent
+from ...sources.document import refuse
+from ...text import plural
+from ...wire.moveworks import Content
+from ..records import Header, Left
+from ..store.sqlite.journal import Journal
+from .groups import Cut, Groups, cut
+from .leftout import LeftOuts
+from .options import PlanOptions
+from .rejects import EXAMPLES, Rejects, faults
+from .spool import NUMBERS, Spool, nameless
+from .texts import Texts
+from .unique import DIFFERING, KEPT, SAME, Unique
+from .writer import Writer
+
+# The answers about an entry -> is it kept?
+_KEEP = bytes(answer == KEPT for answer in range(256))
+_DROP = bytes(answer != KEPT for answer in range(256))
+_REASONS = {SAME: "came before", DIFFERING: "came before with another text"}
+
+
+class Block(Protocol):
+    """Some thousand rows of a source."""
+
+    @property
+    def lines(self) -> Sequence[int]:
+        """Where each row stands."""
+
+    @property
+    def entries(self) -> Sequence[str]:
+        """The addresses, untrimmed and unchecked."""
+
+    @property
+    def values(self) -> Mapping[str, Sequence[str | None]]:
+        """The columns that were asked for."""
+
+
+@frozen(kw_only=True)
+class Planned:
+    """What came of it."""
+
+    header: Header
+    rejects: Rejects
+    #: Lines of the first entries whose address had come before with another text.
+    differing_lines: tuple[int, ...]
+
+
+@define(eq=False, repr=False)
+class Planner:
+    """One plan being made. `feed` and `finish` it, or `abandon` it; then `close` it.
+
+    Nobody else has its journal until then.
+    """
+
+    path: str
+    options: PlanOptions
+    source: str
+    #: Set from another thread: the next step raises `NotSent`.
+    stop: threading.Event
+    _journal: Journal
+    _rejects: Rejects
+    _spool: Spool
+    _unique: Unique
+    _texts: Texts | None
+    _invalid: LeftOuts
+    _duplicates: LeftOuts
+    _taken: int = 0
+
+    @classmethod
+    def begin(
+        cls,
+        path: str,
+        options: PlanOptions,
+        source: str,
+        *,
+        stop: threading.Event | None = None,
+        clock: Clock = SYSTEM_CLOCK,
+    ) -> Planner:
+        """Make the journal; `JournalError` if there is one with a job."""
+        header = _header(options, source, clock)
+        with contextlib.ExitStack() as undo, reporting(path):
+            # The journal is first: a name that is taken is found before anything is made.
+            journal = Journal.create(path, header)
+            undo.callback(journal.discard)
+            rejects = Rejects.to(options.invalid_csv)
+            undo.callback(rejects.remove)
+            files = (nameless(_directory(path)) for _ in range(3))
+            planner = cls(
+                path=path,
+                options=options,
+                source=source,
+                stop=stop or threading.Event(),
+                journal=journal,
+                rejects=rejects,
+                spool=Spool(next(files)),
+                unique=Unique.on(next(files), several=options.several),
+                texts=None
+                if options.template is None
+                else Texts(options.template, header.event_id, source, next(files)),
+                invalid=LeftOuts(journal, Left.INVALID),
+                duplicates=LeftOuts(journal, Left.DUPLICATE),
+            )
+            undo.pop_all()
+        return planner
+
+    def feed(self, block: Block) -> None:
+        """Take the next rows."""
+        self._go_on()
+        with reporting(self.path):
+            addresses = [*map(str.strip, block.entries)]
+            self._taken += len(addresses)
+            good = self._sort_out(block, addresses)
+            people = [*compress(addresses, good)]
+            lines = array(NUMBERS, compress(block.lines, good))
+            if self._texts is None:
+                self._spool.add(people, lines)
+                self._unique.add(people)
+            else:
+                numbers = self._number(self._texts, block, lines, good)
+                self._spool.add(people, lines, numbers)
+                self._unique.add(people, numbers)
+
+    def finish(self) -> Planned:
+        """Find the duplicates, write the chunks, and complete the journal."""
+        if self._taken == self._rejects.count:
+            raise self._nobody()
+        if self.options.strict and self._rejects.count:
+            raise self._rejects.refusal(self.source)
+        with reporting(self.path):
+            answers = self._unique.answers(self._go_on)
+            writer = Writer(self._journal, self._content)
+            try:
+                lines = self._write(writer, answers)
+            finally:
+                writer.end()
+            self._invalid.flush()
+            self._duplicates.flush()
+            self._go_on()
+            header = self._complete(writer, answers)
+            self._rejects.close()
+        self._close_files()
+        return Planned(header=header, rejects=self._rejects, differing_lines=tuple(lines))
+
+    def abandon(self) -> None:
+        """Leave nothing behind."""
+        self._journal.discard()
+        self._rejects.remove()
+        self._close_files()
+
+    def close(self) -> None:
+        """Let somebody else have the journal."""
+        self._journal.close()
+
+    def _sort_out(self, block: Block, addresses: Sequence[str]) -> bytearray:
+        """Which entries are addresses; the others are noted."""
+        good = bytearray(b"\1") * len(addresses)
+        found = faults(addresses)
+        for place, reason in found:
+            good[place] = 0
+            self._rejects.add(block.lines[place], reason, block.entries[place])
+        self._invalid.add(
+            (block.lines[place] for place, _ in found),
+            (reason for _, reason in found),
+            (block.entries[place] for place, _ in found),
+        )
+        return good
+
+    def _number(
+        self, texts: Texts, block: Block, lines: array[int], good: Sequence[int]
+    ) -> array[int]:
+        """The number of the text of each good entry."""
+        if not set(self.options.columns) <= block.values.keys():
+            self.options.check([*block.values])
+        rows = zip(*(block.values[name] for name in self.options.columns), strict=True)
+        return texts.number([*compress(rows, good)], lines)
+
+    def _write(self, writer: Writer, answers: bytes) -> list[int]:
+        """Write the chunks; return the lines of the first differing entries."""
+        keep, at, lines = answers.translate(_KEEP), 0, list[int]()
+        waiting: list[str] = []
+        with contextlib.closing(Groups.on(nameless(_directory(self.path)))) as groups:
+            for addresses, beside in self._spool.read():
+                self._go_on()
+                start, at, count = at, at + len(addresses), len(addresses)
+                kept = keep[start:at]
+                people = [*compress(addresses, kept)]
+                if len(people) < count:
+                    self._leave_out(addresses, beside[:count], answers[start:at])
+                if self._texts is None:
+                    writer.add(cut(waiting, people))
+                    continue
+                writer.add(groups.add(people, [*compress(beside[count:], kept)]))
+                if len(lines) < EXAMPLES:
+                    lines += _differing(answers[start:at], beside[:count])
+            for chunk in _rest(waiting, groups):
+                self._go_on()
+                writer.add([chunk])
+        writer.flush()
+        return lines[:EXAMPLES]
+
+    def _leave_out(self, addresses: Sequence[str], lines: Sequence[int], answers: bytes) -> None:
+        """Note the duplicates of a block."""
+        dropped = answers.translate(_DROP)
+        self._duplicates.add(
+            compress(lines, dropped),
+            map(_REASONS.__getitem__, compress(answers, dropped)),
+            compress(addresses, dropped),
+        )
+
+    def _complete(self, writer: Writer, answers: bytes) -> Header:
+        differing = answers.count(DIFFERING)
+        return self._journal.complete(
+            Header(
+                source=self.source,
+                event_id=self._journal.header().event_id,
+                planned_at=0.0,
+                people=writer.people,
+                duplicates=len(answers) - writer.people,
+                differing=differing,
+                invalid=self._rejects.count,
+                chunks=writer.chunks,
+                texts=writer.texts,
+            )
+        )
+
+    def _content(self, number: int) -> Content:
+        return self.options.content if self._texts is None else self._texts.content(number)
+
+    def _nobody(self) -> InvalidInput:
+        if not self._taken:
+            return refuse(self.source, None, "no entries: nobody to send to")
+        first = self._rejects.examples[0]
+        entries = plural(self._taken, "entry", "entries")
+        what = f"nobody valid, all of {entries}; the first, line {first.line}: {first.reason}"
+        return refuse(self.source, None, what)
+
+    def _close_files(self) -> None:
+        for part in (self._spool, self._unique, self._texts):
+            if part is not None:
+                with contextlib.suppress(OSError):  # what a full disk does not take is not wanted
+                    part.close()
+
+    def _go_on(self) -> None:
+        if self.stop.is_set():
+            raise NotSent(f"the planning of {self.path} was stopped; nothing was sent")
+
+
+def _header(options: PlanOptions, source: str, clock: Clock) -> Header:
+    event_id = options.content.event_id
+    return Header(
+        # The name of a file need not be text.
+        source=source.encode(errors="backslashreplace").decode(),
+        event_id=None if event_id is None else str(event_id),
+        planned_at=clock.utcnow().timestamp(),
+    )
+
+
+def _rest(waiting: list[str], groups: Groups) -> Iterator[Cut]:
+    """The chunks that are not full."""
+    if waiting:
+        yield 0, waiting
+    yield from groups.rest()
+
+
+def _differing(answers: bytes, lines: Sequence[int]) -> list[int]:
+    return [*compress(lines, map(DIFFERING.__eq__, answers))]
+
+
+def _directory(path: str) -> str:
+    return str(Path(path).absolute().parent)
+
+
+@contextlib.contextmanager
+def reporting(path: str) -> Iterator[None]:
+    """A disk's errors as ours."""
+    try:
+        yield
+    except OSError as error:
+        why = error.strerror or os.strerror(error.errno or 0)
+        raise JournalError(
+            f"the disk of {path} is full or broken ({why}); nothing was sent:"
+            " make room, then plan again"
+        ) from error

@@ -1,0 +1,13 @@
+"""A journal -> what became of everybody.
+
+::
+
+    account     as values
+    sentences   in words
+    text        as lines for a terminal
+    csv_export  as CSV, a row for each recipient and each entry left out
+    page        as one page of HTML; its frame stands in page.html
+    plot        the drawing on it
+    allowance   what the limit allowed over time
+    files       these two as files, all or none
+"""

@@ -1,0 +1,190 @@
+"""The account as one page of HTML for people who run no commands. The only importer of jinja2.
+
+The page is one file: no script, no font, no picture from elsewhere, and its own policy forbids the
+browser to fetch any. It holds no addresses; what looks like one in a server's words is covered.
+"""
+
+from __future__ import annotations
+
+import json
+import unicodedata
+from collections.abc import Mapping
+from datetime import datetime
+from importlib.resources import files
+from typing import Any
+
+from attrs import frozen
+
+from ...errors import ConfigurationError
+from ...text import covered, duration, hide_addresses, install, people, plural
+from ..records import Incident
+from . import sentences as say
+from .account import ErrorKind, JobAccount, Text, TimelineEvent
+from .plot import NARROW, WIDE, draw
+
+# Rows of a table; a page of thousands of lines is read by nobody.
+ROWS = 40
+# Moments of the plot that are told in numbers as well.
+_MOMENTS = 12
+# Characters of a message or a context; the page is for looking at, the journal keeps all.
+_TEXT = 4_000
+_EXTRA = ("jinja2", "markupsafe", "matplotlib", "numpy")
+# These turn the order of what is read around, or are no character at all.
+_TURNING = "\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
+
+
+@frozen(kw_only=True)
+class Total:
+    """One of the four numbers that add up."""
+
+    kind: str
+    name: str
+    count: int
+    means: str
+
+
+def render_page(account: JobAccount) -> str:
+    """The page. Raises `ConfigurationError` where the extra `report` is not installed."""
+    try:
+        from jinja2 import Environment, StrictUndefined  # noqa: PLC0415 - of the extra `report`
+
+        drawn = {shape.name: draw(account, shape) for shape in (WIDE, NARROW) if account.runs}
+    except ModuleNotFoundError as error:
+        if (error.name or "").partition(".")[0] not in _EXTRA:
+            raise
+        raise _missing(error.name) from None
+    house = Environment(
+        autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
+    house.filters |= {"people": people, "plural": plural, "moment": moment}
+    text = files(__package__).joinpath("page.html").read_text("utf-8")
+    return house.from_string(text).render(account=account, drawn=drawn, **_words(account))
+
+
+def moment(at: datetime) -> str:
+    """In UTC, and as the clocks of this machine show it where that is another time."""
+    here = at.astimezone()
+    if not here.utcoffset():
+        return say.moment(at)
+    day = "" if here.date() == at.date() else f"{here:%Y-%m-%d} "
+    return f"{say.moment(at)} ({day}{here:%H:%M:%S %Z})"
+
+
+def _missing(name: str | None) -> ConfigurationError:
+    return ConfigurationError(
+        f"the page needs {name}, which is not installed; run: {install('jinja2', 'matplotlib')}"
+    )
+
+
+def _words(account: JobAccount) -> Mapping[str, Any]:
+    limits = dict.fromkeys(say.limit_words(run.budget, run.per) for run in account.runs)
+    idle = sum(gap.seconds for gap in account.breaks)
+    marks = _marks(account)
+    return {
+        "headline": say.headline(account),
+        "others": say.others(account),
+        "told_twice": say.told_twice(account),
+        "standing": say.standing_of(account),
+        "accepted_means": say.ACCEPTED_MEANS,
+        "source": covered(account.source),
+        "journal": covered(account.journal),
+        "event": covered(account.event_id or ""),
+        "ended": say.ended_word(account),
+        "texts": [_text(text, account) for text in account.examples],
+        "more_texts": account.texts - len(account.examples),
+        "totals": _totals(account),
+        "time": say.time_words(account),
+        "limit": ", then ".join(limits),
+        "idle": duration(idle) if idle else "",
+        "waits": {kind.value: say.waited(account, kind) for kind in Incident},
+        "errors": [_error(kind, running=account.running) for kind in account.errors[:ROWS]],
+        "more_errors": max(0, len(account.errors) - ROWS),
+        "unknown_ways": say.ways_for_unknown(account),
+        "ways_on": say.ways_on(account),
+        "moments": _moments(account),
+        "marks": marks[:ROWS],
+        "more_marks": max(0, len(marks) - ROWS),
+    }
+
+
+def _totals(account: JobAccount) -> list[Total]:
+    unknown = "They may have been told or not."
+    if account.left_alone:
+        unknown += f" {account.left_alone:,} stay so by decision."
+    not_sent = "Nobody of them was told yet."
+    if account.in_flight:
+        not_sent += f" {account.in_flight:,} are on their way now."
+    rows = (
+        ("accepted", "accepted", account.accepted, "Scheduled by the vendor."),
+        ("rejected", "rejected", account.rejected, "Refused. Nobody of them was told."),
+        ("unknown", "unknown", account.unknown, unknown),
+        ("unsent", "not sent", account.not_sent, not_sent),
+    )
+    return [
+        Total(kind=kind, name=name, count=count, means=means if count else "")
+        for kind, name, count, means in rows
+    ]
+
+
+def _error(kind: ErrorKind, *, running: bool) -> dict[str, Any]:
+    return {
+        "kind": "unsent" if kind.state.value == "planned" else kind.state.value,
+        "label": say.LABELS[kind.state],
+        "name": covered(kind.error),
+        "message": covered(kind.message),
+        "people": kind.people,
+        "chunks": kind.chunks,
+        "means": say.meaning(kind, running=running),
+    }
+
+
+def _moments(account: JobAccount) -> list[tuple[str, int]]:
+    """Some points of the plot, evenly taken, the last one always among them."""
+    points = account.timeline
+    step = max(1, -(-len(points) // _MOMENTS))
+    return [(duration(after), count) for after, count in points[::-1][::step][::-1]]
+
+
+def _marks(account: JobAccount) -> list[dict[str, str]]:
+    """What made it wait: one row for all that are equal."""
+    equal: dict[tuple[Incident, str], list[TimelineEvent]] = {}
+    for mark in account.events:
+        equal.setdefault((mark.incident, mark.reason), []).append(mark)
+    return [_mark(marks) for marks in equal.values()]
+
+
+def _mark(marks: list[TimelineEvent]) -> dict[str, str]:
+    names = {
+        Incident.THROTTLED: "answer 429: the limit was met",
+        Incident.OUTAGE: "outage",
+        Incident.PAUSED: "paused",
+    }
+    first, last = duration(marks[0].after), duration(marks[-1].after)
+    return {
+        "after": first if first == last else f"{first} to {last}",
+        "what": names[marks[0].incident],
+        "times": say.times(len(marks)),
+        "lasted": duration(say.time_in(marks)),
+        "reason": covered(marks[0].reason),
+    }
+
+
+def _text(text: Text, account: JobAccount) -> dict[str, Any]:
+    """What some people are told; where each has her own text, addresses in it are hers."""
+    context = json.dumps(text.context, indent=2, ensure_ascii=False)
+    parts = {"message": text.message, "context": "" if text.context is None else context}
+    if account.texts > 1:
+        parts = {name: hide_addresses(part) for name, part in parts.items()}
+    return {"people": text.people} | {name: _legible(part) for name, part in parts.items()}
+
+
+def _legible(text: str) -> str:
+    """A foreign text as it is, but for its end and for what is no character to be seen."""
+    shown = "".join("?" if _unseen(character) else character for character in text[:_TEXT])
+    rest = len(text) - _TEXT
+    return shown if rest <= 0 else f"{shown}... and {rest:,} more characters"
+
+
+def _unseen(character: str) -> bool:
+    kind = unicodedata.category(character)
+    return character in _TURNING or (kind in ("Cc", "Cs") and character not in "\n\t")

@@ -1,0 +1,229 @@
+"""Accepted people over time against the limit, as SVG for a page. The only importer of matplotlib.
+
+Colours are stand-ins that the page's CSS gives a value to, so one drawing serves light and dark.
+Texts stay texts, in the page's own type. Time in which nobody was at work is cut to a small gap:
+else a job that went on after a night would be two lines at the edges.
+"""
+
+from __future__ import annotations
+
+import io
+import math
+import re
+from collections.abc import Iterator, Mapping
+from html import escape
+from typing import TYPE_CHECKING, Any
+
+from attrs import frozen
+
+from ...text import duration, people
+from ..records import Incident
+from .account import JobAccount
+from .allowance import allowance
+from .sentences import INCIDENTS, waited
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+# Stand-ins, and the custom properties of the page that they become.
+_INK, _MUTED, _LINE = "#010101", "#010102", "#010103"
+_ACCEPTED, _LIMIT, _REJECTED, _UNKNOWN, _IDLE = (
+    "#010104", "#010105", "#010106", "#010107", "#010108"
+)  # fmt: skip
+_PROPERTIES: Mapping[str, str] = {
+    _INK: "ink", _MUTED: "muted", _LINE: "line", _ACCEPTED: "accepted", _LIMIT: "limit",
+    _REJECTED: "rejected", _UNKNOWN: "unknown", _IDLE: "idle",
+}  # fmt: skip
+_COLOURS = {
+    Incident.THROTTLED: _UNKNOWN,
+    Incident.OUTAGE: _REJECTED,
+    Incident.PAUSED: _LIMIT,
+}
+# Moments that are tried for a tick: a few dozen, but where clocks were set far back and forth.
+_TRIED = 10_000
+# Seconds between two ticks of the axis of time, as people divide it.
+_STEPS = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 10800, 21600, 43200, 86400)
+# A cut gap's width, as a part of the time of work; gaps shorter than that are not cut.
+_GAP = 0.05
+# Marks of one kind: more lie on one another.
+_MARKS = 400
+# Corners of the stair; with more it is a line to the eye.
+_STAIRS = 300
+
+
+@frozen(kw_only=True)
+class Shape:
+    """One drawing's measures in pixels of the page."""
+
+    name: str
+    width: int
+    height: int
+    ticks: int
+    #: Font size.
+    size: float
+
+
+WIDE = Shape(name="wide", width=1000, height=400, ticks=8, size=13.5)
+NARROW = Shape(name="narrow", width=340, height=320, ticks=4, size=12.5)
+
+
+def draw(account: JobAccount, shape: Shape) -> str:
+    """The drawing as an `<svg>` element without sizes of its own."""
+    import matplotlib as mpl  # noqa: PLC0415 - slow, and of the extra `report`
+
+    settings: dict[Any, Any] = {
+        "svg.fonttype": "none",
+        "svg.hashsalt": shape.name,
+        "font.size": shape.size,
+        "axes.spines.top": False,
+        "axes.spines.right": False,
+    }
+    target = io.StringIO()
+    with mpl.rc_context(settings):
+        figure = _figure(account, shape)
+        nothing: dict[str, Any] = dict.fromkeys(("Date", "Creator", "Format", "Type"))
+        figure.savefig(target, format="svg", transparent=True, metadata=nothing)
+    return _embedded(target.getvalue(), shape, description(account))
+
+
+def description(account: JobAccount) -> str:
+    """What the drawing shows, for those who do not see it."""
+    waits = [f"{INCIDENTS[kind]} {words}" for kind in Incident if (words := waited(account, kind))]
+    met = f" On the way: {'; '.join(waits)}." if waits else ""
+    return (
+        f"A line rises to {account.accepted:,} of {people(account.people)} within"
+        f" {duration(account.elapsed)}; a dashed stair shows how far the limit alone would have"
+        f" let it rise.{met}"
+    )
+
+
+def _figure(account: JobAccount, shape: Shape) -> Figure:
+    from matplotlib.figure import Figure  # noqa: PLC0415
+    from matplotlib.layout_engine import ConstrainedLayoutEngine  # noqa: PLC0415
+
+    lanes = [kind for kind in Incident if any(mark.incident is kind for mark in account.events)]
+    layout = ConstrainedLayoutEngine(w_pad=0.02, h_pad=0.02, hspace=0.02)
+    figure = Figure(figsize=(shape.width / 72, shape.height / 72), dpi=72, layout=layout)
+    below = max(len(lanes), 0.01) * shape.size * 1.7
+    plot, lane = figure.subplots(
+        2, 1, sharex=True, gridspec_kw={"height_ratios": [shape.height - below, below]}
+    )
+    time = _Time(account)
+    _curves(plot, account, time)
+    _lanes(lane, account, time, lanes)
+    _axes(plot, lane, account, time, shape)
+    return figure
+
+
+class _Time:
+    """The axis of time, with long gaps cut."""
+
+    def __init__(self, account: JobAccount) -> None:
+        self.end = max(account.elapsed, *(after for after, _ in account.timeline or [(0.0, 0)]))
+        worked = max(self.end - sum(gap.seconds for gap in account.breaks), 1e-3)
+        self.width = worked * _GAP
+        self.gaps = [gap for gap in account.breaks if gap.seconds > self.width]
+        self.right = max(self(self.end), 1e-3)
+
+    def __call__(self, after: float) -> float:
+        """Where a moment stands."""
+        cut = 0.0
+        for gap in self.gaps:
+            inside = min(max(after - gap.after, 0.0), gap.seconds)
+            cut += inside * (1 - self.width / gap.seconds)
+        return after - cut
+
+    def ticks(self, count: int) -> Iterator[float]:
+        """Moments to name, not in a gap and not close to one another."""
+        step = next((s for s in _STEPS if self.right / s <= count), None)
+        step = step or 86400 * math.ceil(self.right / 86400 / count)
+        last, number = -math.inf, 0
+        for _ in range(_TRIED):
+            after = float(number * step)
+            if after > self.end:
+                return
+            number += 1
+            ends = [g.after + g.seconds for g in self.gaps if g.after < after < g.after + g.seconds]
+            if ends:  # which may be years away
+                number = max(number, math.ceil(max(ends) / step))
+            elif self(after) - last > self.right / count / 2:
+                last = self(after)
+                yield after
+
+
+def _curves(plot: Axes, account: JobAccount, time: _Time) -> None:
+    limit = allowance(account)
+    style = "steps-post" if len(limit) <= _STAIRS else "default"
+    limit.append((time.end, limit[-1][1]))
+    plot.plot([time(after) for after, _ in limit], [count for _, count in limit], color=_LIMIT,
+              linewidth=1.5, linestyle=(0, (5, 3)), drawstyle=style, gid="limit")  # fmt: skip
+    told = [*account.timeline, (time.end, account.accepted)] if account.timeline else [(0.0, 0)]
+    x, y = [time(after) for after, _ in told], [count for _, count in told]
+    plot.fill_between(x, y, step="post", color=_ACCEPTED, alpha=0.14, linewidth=0)
+    plot.plot(x, y, color=_ACCEPTED, linewidth=2.6, drawstyle="steps-post", gid="accepted")
+    plot.axhline(account.people, color=_MUTED, linewidth=0.8)
+    for gap in time.gaps:
+        span = (time(gap.after), time(gap.after + gap.seconds))
+        plot.axvspan(*span, color=_IDLE, alpha=0.22, linewidth=0, gid="idle")
+
+
+def _lanes(lane: Axes, account: JobAccount, time: _Time, lanes: list[Incident]) -> None:
+    """What made the job wait, a line for each kind."""
+    for row, kind in enumerate(lanes):
+        marks = [mark for mark in account.events if mark.incident is kind]
+        spans = [(time(mark.after), time(min(mark.after + mark.seconds, time.end)))
+                 for mark in marks[:: math.ceil(len(marks) / _MARKS)]]  # fmt: skip
+        bars = [(left, max(right - left, time.right / 250)) for left, right in spans]
+        lane.broken_barh(bars, (row - 0.3, 0.6), color=_COLOURS[kind], linewidth=0, gid=kind.value)
+    lane.set_ylim(max(len(lanes), 1) - 0.5, -0.5)
+    lane.set_yticks(range(len(lanes)), [INCIDENTS[kind] for kind in lanes])
+
+
+def _axes(plot: Axes, lane: Axes, account: JobAccount, time: _Time, shape: Shape) -> None:
+    from matplotlib.ticker import MaxNLocator  # noqa: PLC0415
+
+    plot.set_xlim(0, time.right)
+    plot.set_ylim(0, max(account.people, 1) * 1.04)
+    nice = MaxNLocator(5, integer=True).tick_values(0, account.people)
+    counts = [count for count in nice if 0 <= count < account.people * 0.94]
+    plot.set_yticks([*counts, account.people], [*map(_count, counts), _count(account.people)])
+    plot.grid(axis="y", color=_LINE, linewidth=1)
+    plot.set_axisbelow(True)
+    ticks = [*time.ticks(shape.ticks)]
+    lane.set_xticks([time(after) for after in ticks], [_after(after) for after in ticks])
+    plot.tick_params(axis="x", length=0, labelbottom=False)
+    for axes in (plot, lane):
+        axes.tick_params(colors=_MUTED, labelcolor=_MUTED)
+        axes.tick_params(axis="y", length=0)
+        for spine in axes.spines.values():
+            spine.set_color(_LINE)
+        axes.spines["left"].set_visible(False)
+
+
+def _count(count: float) -> str:
+    return f"{count / 1e6:g} M" if count >= 1e6 else f"{count:,.0f}"
+
+
+def _after(after: float) -> str:
+    return duration(after).replace(" 00 min", "") if after else "0"
+
+
+def _embedded(drawn: str, shape: Shape, says: str) -> str:
+    """As a part of a page: no prologue, no style or size of its own, no name used twice."""
+    svg = drawn[drawn.index("<svg") :]
+    svg = re.sub(r"\s*<metadata>.*?</metadata>|\s*<style.*?</style>", "", svg, flags=re.DOTALL)
+    head, rest = svg.split(">", 1)
+    box = re.search(r'viewBox="[^"]*"', head)
+    names = f"{shape.name}-title {shape.name}-desc"
+    head = (
+        f'<svg {box[0] if box else ""} role="img" aria-labelledby="{names}"'
+        ' xmlns:xlink="http://www.w3.org/1999/xlink">\n'
+        f'<title id="{shape.name}-title">Accepted people over time</title>\n'
+        f'<desc id="{shape.name}-desc">{escape(says)}</desc'
+    )
+    rest = re.sub(r'(\bid="|href="#|url\(#)', rf"\g<1>{shape.name}-", rest)
+    rest = re.sub(r"font(-family)?: ([^;\"']*?)'[^;\"]*", r"font\1: \2inherit", rest)
+    for colour, name in _PROPERTIES.items():
+        rest = rest.replace(colour, f"var(--{name})")
+    return f"{head}>{rest}"

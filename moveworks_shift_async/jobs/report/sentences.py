@@ -1,0 +1,249 @@
+"""The account of a job in words, for a terminal and for a page. Pure."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+
+from attrs import frozen
+
+from ...settings import RateLimit
+from ...text import covered, duration, one_line, people, plural, shell_word
+from ..records import Incident, State, Stray
+from .account import ErrorKind, JobAccount, TimelineEvent
+
+ACCEPTED_MEANS = (
+    "Accepted means that the vendor has scheduled the message. Its delivery may take minutes or"
+    " hours, and nothing tells who has read it."
+)
+
+
+@frozen(kw_only=True)
+class Way:
+    """Something the user can do."""
+
+    command: str
+    #: What comes of it.
+    means: str
+
+
+_PLAN_AGAIN = "Correct that, and plan a new job for these people alone"
+_RESUME = "Resume the job"
+# Meaning and advice for what a chunk met, by the name of the error's class.
+_MEANINGS: Mapping[str, tuple[str, str]] = {
+    "BadRequest": ("The server found fault with the request", _PLAN_AGAIN),
+    "NotAuthenticated": ("The credential was refused", "Check it and the base URL, then resume"),
+    "NotAllowed": ("The credential may not do this", "Have it allowed, then resume"),
+    "NotFound": ("The server does not know the event", "Check the event's id and the base URL"),
+    "RateLimited": ("The organisation's requests of the minute were used up", _RESUME),
+    "ConnectionFailed": ("There was no connection to the server", "Check the network, then resume"),
+    "TokenUnavailable": ("No access token was to be had", "Check the credential, then resume"),
+    "DeadlineExceeded": ("The time for it was over", _RESUME),
+    "ServerFailed": ("The server broke while it had the request", ""),
+    "OutcomeUnknown": ("The request left, and no usable answer came", ""),
+    "BadResponse": ("The server's answer was not what it promises", ""),
+    "JournalError": ("The file may say less than was done", ""),
+}
+_BY_STATE = {
+    State.REJECTED: ("The request was refused", _PLAN_AGAIN),
+    State.UNKNOWN: ("No usable answer came", ""),
+    State.PLANNED: ("It could not be sent", _RESUME),
+}
+_TOLD = {
+    State.REJECTED: "Nobody of them was told",
+    State.UNKNOWN: "They may have been told or not",
+    State.PLANNED: "Nobody of them was told yet",
+}
+LABELS = {
+    State.REJECTED: "rejected",
+    State.UNKNOWN: "unknown",
+    State.PLANNED: "not sent",
+}
+INCIDENTS = {
+    Incident.THROTTLED: "429",
+    Incident.OUTAGE: "outage",
+    Incident.PAUSED: "paused",
+}
+
+
+def standing_of(account: JobAccount) -> str:
+    """Where the job is, in two words."""
+    if not account.complete:
+        return "planning interrupted"
+    if account.running:
+        return "paused" if account.paused else "under way"
+    if account.finished:
+        return "decision needed" if account.undecided else "finished"
+    return "not finished" if account.runs else "not begun"
+
+
+def headline(account: JobAccount) -> str:
+    """How many were accepted, in one sentence."""
+    if not account.complete:
+        return "The planning was interrupted. Nothing was sent."
+    if not account.runs:
+        return f"Nothing was sent yet. The job is for {people(account.people)}."
+    if account.accepted == account.people > 1:
+        return f"All {people(account.people)} were accepted for delivery."
+    verb = "was" if account.accepted == 1 else "were"
+    count = f"{account.accepted:,} of {people(account.people)}"
+    return f"{count} {verb} accepted for delivery{' so far' if account.running else ''}."
+
+
+def others(account: JobAccount) -> str:
+    """What became of those who were not accepted; empty if there are none."""
+    parts = [
+        (account.rejected, "rejected", "nobody of them was told"),
+        (account.unknown, "unknown", "they may have been told or not"),
+        (account.not_sent, "not sent", "nobody of them was told yet"),
+    ]
+    if not account.runs:
+        return ""
+    said = [f"{count:,} {label} ({means})" for count, label, means in parts if count]
+    return f"The others: {'; '.join(said)}." if said else ""
+
+
+def told_twice(account: JobAccount) -> str:
+    """Who may have been told twice, by the user's word; empty if nobody."""
+    if not account.resent:
+        return ""
+    return f"{people(account.resent)} were sent to again by decision: perhaps told twice."
+
+
+def meaning(kind: ErrorKind, *, running: bool = False) -> str:
+    """What an error means for the people it happened to, and what to do.
+
+    While a process is at work, nothing is to be done for those whom it will still send to.
+    """
+    met, todo = _MEANINGS.get(kind.error, _BY_STATE[kind.state])
+    told = _TOLD[kind.state]
+    if kind.state is State.UNKNOWN:
+        todo = ""  # their ways are told once, for all of them
+    elif kind.state is State.PLANNED and running:
+        todo = "They are still to be sent to"
+    elif kind.state is State.PLANNED and not todo:  # unknown once, and planned again
+        told, todo = "They may have been told or not", f"{_RESUME}: it sends to them again"
+    elif kind.state is State.REJECTED and kind.error != "RateLimited":
+        todo = _PLAN_AGAIN  # what was refused for good is not sent again by a resume
+    return ". ".join(filter(None, (met, told, todo))) + "."
+
+
+def ways_for_unknown(account: JobAccount) -> tuple[Way, ...]:
+    """What can be done about people who may have been told or not; not while the job runs."""
+    if account.running or not account.undecided:
+        return ()
+    resume = f"{_command(account, 'resume')} --unknown"
+    count = people(account.undecided)
+    if account.stray is Stray.COPY:
+        means = (
+            "If the job has gone on in no other file since: goes on in this one. Else use that one."
+        )
+        return (Way(command=f"{_command(account, 'resume')} --moved", means=means),)
+    if account.stray is not None:
+        means = f"If there is no newer file: goes on in this one, where {count} stay unknown."
+        return (Way(command=f"{_command(account, 'resume')} --moved", means=means),)
+    return (
+        Way(
+            command=f"{resume} resend",
+            means=f"Sends to {count} again. Nobody is left out, and some may be told twice.",
+        ),
+        Way(
+            command=f"{resume} skip",
+            means=f"Leaves {count} as they are, for good: a later resend is refused. Nobody is told"
+            " twice, and some may never be told.",
+        ),
+    )
+
+
+def ways_on(account: JobAccount) -> tuple[Way, ...]:
+    """How to go on with those who were not sent to."""
+    if not account.complete:
+        means = "With the options of the first time, it plans the job anew."
+        return (Way(command="moveworks-shift plan", means=means),)
+    if account.paused:
+        means = "Ends the pause: the process that runs the job goes on."
+        return (Way(command=_command(account, "resume"), means=means),)
+    if account.running or not account.not_sent:
+        return ()
+    verb = "resume" if account.runs else "run"
+    spared = " and to nobody who was accepted" if account.accepted else ""
+    return (
+        Way(
+            command=_command(account, verb),
+            means=f"Sends to {people(account.not_sent)}{spared}.",
+        ),
+    )
+
+
+def _command(account: JobAccount, verb: str) -> str:
+    """Neither the text nor the page holds an address, and a file may be named after one."""
+    path = account.journal
+    hidden = covered(path) != one_line(path)
+    return f"moveworks-shift {verb} {'JOURNAL' if hidden else shell_word(path)}"
+
+
+def time_words(account: JobAccount) -> str:
+    """How long it took or takes."""
+    if not account.complete:
+        return ""
+    budget, per = limit_of(account)
+    # The first window's requests may go out at once.
+    at_least = max(0, math.ceil(account.chunks_left / budget) - 1) * per
+    limit = limit_words(budget, per)
+    ahead = f"at least {duration(at_least)}" if at_least else "less than " + duration(per)
+    if not account.runs:
+        return f"It takes {ahead} at {limit}."
+    worked = duration(account.working)
+    idle = sum(gap.seconds for gap in account.breaks)
+    if idle:
+        worked += f" of work within {duration(account.elapsed)}"
+    if account.finished:
+        return f"It took {worked}."
+    if account.throttled:  # what is left for us of the limit is known to the process that runs
+        least = f"at least {duration(at_least)}; more" if at_least else "a time that"
+        return f"It has taken {worked}; what is left takes {least} is not known after a 429."
+    return f"It has taken {worked}; what is left takes {ahead} at {limit}."
+
+
+def limit_of(account: JobAccount) -> tuple[int, float]:
+    """Requests in a window and its seconds: of the last run, or the vendor's own."""
+    if account.runs:
+        return max(1, account.runs[-1].budget), account.runs[-1].per
+    usual = RateLimit()
+    return usual.requests, usual.per
+
+
+def limit_words(budget: int, per: float) -> str:
+    """`120 requests a minute`."""
+    return f"{plural(budget, 'request')} {'a minute' if per == 60 else f'in {duration(per)}'}"
+
+
+def waited(account: JobAccount, incident: Incident) -> str:
+    """How often it waited for this, and how long; empty if it did not."""
+    found = [mark for mark in account.events if mark.incident is incident]
+    return f"{times(len(found))}, {duration(time_in(found))}" if found else ""
+
+
+def times(count: int) -> str:
+    """`once`, `twice`, `3 times`."""
+    return {1: "once", 2: "twice"}.get(count, f"{count:,} times")
+
+
+def time_in(marks: Iterable[TimelineEvent]) -> float:
+    """Seconds that lie in any of them: several requests may meet the same pause."""
+    seconds, end = 0.0, 0.0
+    for begin, until in sorted((mark.after, mark.after + mark.seconds) for mark in marks):
+        seconds += max(0.0, until - max(begin, end))
+        end = max(end, until)
+    return seconds
+
+
+def ended_word(account: JobAccount) -> str:
+    """What stands beside the end of the last run: a job may go on after it."""
+    return "ended" if standing_of(account) == "finished" else "last run ended"
+
+
+def moment(at: datetime | None) -> str:
+    """`2026-05-14 09:03:12 UTC`."""
+    return "" if at is None else at.strftime("%Y-%m-%d %H:%M:%S UTC")

@@ -1,0 +1,335 @@
+"""From the journal through a client, and every outcome back into the journal.
+
+For each chunk: a slot and a token; `sending` on the disk; the request; its end on the disk. The
+requests of different chunks overlap, their steps share commits. A request is tried once: what was
+not told goes back among the planned chunks, so a crash between two tries loses nothing and makes
+nobody unknown. The circuit breaker says when to go on, wait or stop.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from functools import partial
+
+from attrs import define, field
+
+from ...attempt import Call
+from ...client import MoveworksClient
+from ...clock import SYSTEM_CLOCK, Clock
+from ...errors import JournalError, MoveworksError, NotSent, OutcomeUnknown
+from ...sending.breaker import Breaker, Verdict, judge
+from ...tasks import ending_of, is_cancelled
+from ...text import duration, plural
+from ..records import Chunk, Command, Event, Incident, Settlement, State
+from ..store.sqlite.journal import Journal
+from ..store.sqlite.thread import JournalThread
+from .bisect import COST, blames_the_list, halves
+from .progress import Tally
+
+# Seconds between two looks at what another terminal asks for.
+_LOOK = 0.5
+# Chunks that start in one turn of the event loop: to write the request of one takes up to half a
+# millisecond, and whoever else is in the loop has a turn between them.
+_STARTS = 4
+
+Parts = list[tuple[str, ...]]
+
+_STATES = {
+    Verdict.ACCEPTED: State.ACCEPTED,
+    Verdict.REJECTED: State.REJECTED,
+    Verdict.UNKNOWN: State.UNKNOWN,
+    Verdict.AGAIN: State.PLANNED,
+    Verdict.STOP: State.PLANNED,
+}
+
+
+@define(eq=False, repr=False)
+class Runner:
+    """One run of a job, from its first chunk to its end."""
+
+    _client: MoveworksClient
+    _thread: JournalThread
+    tally: Tally
+    #: Requests that isolating may still add.
+    _isolate: int = 0
+    _max_in_flight: int = 32
+    _clock: Clock = SYSTEM_CLOCK
+    breaker: Breaker = field(factory=Breaker, init=False)
+    #: Why it ends early, and the error that ended it, if one did.
+    ending: str | None = field(default=None, init=False)
+    error: MoveworksError | None = field(default=None, init=False)
+    paused_at: float | None = field(default=None, init=False)
+    _queue: deque[Chunk] = field(factory=deque, init=False)
+    _running: set[asyncio.Task[None]] = field(factory=set, init=False)
+    #: The calls whose outcome is not known yet, with their tasks: they may still be taken back.
+    #: None while a task takes its first steps.
+    _calls: dict[Call, asyncio.Task[None] | None] = field(factory=dict, init=False)
+    _claimed: int = field(default=-1, init=False)
+    _claiming: bool = field(default=False, init=False)
+    _exhausted: bool = field(default=False, init=False)
+    _wake: asyncio.Event = field(factory=asyncio.Event, init=False)
+    #: Ends of requests that the disk did not take, with the halves of a list that was divided.
+    _unwritten: list[tuple[Settlement, Parts]] = field(factory=list, init=False)
+
+    @property
+    def under_way(self) -> int:
+        """Chunks that were begun and whose end is not written yet."""
+        return len(self._running)
+
+    @property
+    def waits_for(self) -> str | None:
+        """What it waits for, if that is not the rate limit."""
+        if self.ending is not None:
+            return (
+                f"stopping: {plural(self._client.gate.snapshot().in_flight, 'request')} in flight"
+            )
+        if self.paused_at is not None:
+            return "paused from another terminal"
+        if self.breaker.since is None:
+            return None
+        waited = duration(self._clock.now() - self.breaker.since)
+        return f"waiting for the server for {waited} so far: {self.breaker.reason}"
+
+    async def run(self) -> None:
+        """Until no chunk is planned any more, or it was told to end."""
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                others = [tasks.create_task(self._listen()), tasks.create_task(self._ask())]
+                while self._fill(tasks):
+                    self._wake.clear()
+                    await self._wake.wait()
+                for other in others:
+                    other.cancel()
+        finally:
+            if self.breaker.since is not None:
+                self._note_wait(Incident.OUTAGE, self.breaker.since, self.breaker.reason)
+            if self.paused_at is not None:
+                self._note_wait(Incident.PAUSED, self.paused_at, "")
+            await asyncio.shield(self._write_rest())
+
+    def stop(self, why: str, error: MoveworksError | None = None) -> None:
+        """Send nothing more. Requests in flight end; all others stay planned."""
+        if self.ending is None:
+            self.ending, self.error = why, error
+        self._withdraw(self.ending)
+
+    def _withdraw(self, why: str) -> None:
+        """Take back what waits for its turn."""
+        for call, task in self._calls.items():
+            call.withdrawn = why
+            if task is not None and not call.in_flight:
+                task.cancel()
+        self._wake.set()
+
+    def _fill(self, tasks: asyncio.TaskGroup) -> bool:
+        """Start what may start; say whether anything is left to wait for."""
+        self._heed()
+        for _ in range(_STARTS):
+            if self._may_start():
+                self._start(tasks, self._queue.popleft())
+        if self._may_start():
+            asyncio.get_running_loop().call_soon(self._wake.set)
+        if self.ending is not None:
+            return bool(self._running)
+        if len(self._queue) < self._max_in_flight and not (self._exhausted or self._claiming):
+            self._claiming = True
+            tasks.create_task(self._claim())
+        return bool(self._running or self._queue or not self._exhausted)
+
+    def _may_start(self) -> bool:
+        under_way = len(self._running)
+        return (
+            bool(self._queue)
+            and under_way < self._max_in_flight
+            and self.ending is None
+            and self.paused_at is None
+            and self.breaker.may_start(under_way)
+        )
+
+    async def _claim(self) -> None:
+        """Read the next chunks before they are needed."""
+        try:
+            count = 2 * self._max_in_flight
+            found = await self._thread.do(lambda journal: journal.claim(self._claimed, count))
+        except JournalError as error:
+            self.stop(str(error), error)
+            return
+        finally:
+            self._claiming = False
+        self._queue.extend(found)
+        self._claimed = found[-1].id if found else self._claimed
+        self._exhausted = not found
+        self._wake.set()
+
+    def _start(self, tasks: asyncio.TaskGroup, chunk: Chunk) -> None:
+        call = Call(priority="bulk", once=True)
+        self._calls[call] = None
+        self.breaker.started()
+        task = tasks.create_task(self._send(chunk, call))
+        # An eager task has taken its first steps by now, and may even have ended.
+        if call in self._calls:
+            self._calls[call] = task
+        self._running.add(task)
+        task.add_done_callback(partial(self._ended, chunk, call))
+
+    def _ended(self, chunk: Chunk, call: Call, task: asyncio.Task[None]) -> None:
+        self._running.discard(task)
+        if call in self._calls:  # cancelled before its first step
+            del self._calls[call]
+            self._queue.appendleft(chunk)
+        self._wake.set()
+
+    async def _send(self, chunk: Chunk, call: Call) -> None:
+        """One request of a chunk, and what comes of it."""
+        written = False
+
+        async def before() -> None:
+            nonlocal written
+            if written:  # a second request, with a new token
+                return
+            written = True  # whoever is cancelled meanwhile cannot know
+            now = self._clock.utcnow().timestamp()
+            try:
+                await self._thread.do(lambda journal: journal.sending(chunk.id, now))
+            except JournalError:
+                written = False
+                raise
+
+        call.before = before
+        delivery = self._client.sender.deliver(chunk.content, chunk.recipients, call)
+        _, error = await ending_of(delivery, lambda: NotSent("taken back"))
+        del self._calls[call]
+        met_nothing = call.withdrawn is not None and type(error) is NotSent
+        if not (met_nothing or is_cancelled()):  # a cut says nothing about the server
+            self._meet(error)
+        if written:
+            await self._settle(chunk, call, error, met_nothing=met_nothing)
+        else:
+            self._queue.appendleft(chunk)
+
+    def _meet(self, error: MoveworksError | None) -> None:
+        began, reason = self.breaker.since, self.breaker.reason
+        self.breaker.met(error, self._clock.now())
+        if began is not None and self.breaker.since is None:
+            self._note_wait(Incident.OUTAGE, began, reason)
+        self._heed()
+        if began is None and self.breaker.since is not None:
+            self._withdraw(self.breaker.reason)
+
+    def _heed(self) -> None:
+        """End the job where the breaker has given it up."""
+        if (error := self.breaker.given_up) is not None:
+            self.stop(str(error), error)
+
+    async def _settle(
+        self, chunk: Chunk, call: Call, error: MoveworksError | None, *, met_nothing: bool
+    ) -> None:
+        """The end of a request is on the disk when this returns."""
+        state = _STATES[judge(error)]
+        parts = self._parts(chunk, error) if state is State.REJECTED else []
+        if state is State.REJECTED and chunk.resent and not parts:
+            state, error = State.UNKNOWN, _still_unknown(error)
+        if met_nothing:  # it is planned as before, and no failure
+            error = None
+        step = Settlement(
+            chunk=chunk.id,
+            state=State.SPLIT if parts else state,
+            at=self._clock.utcnow().timestamp(),
+            requests=call.requests,
+            throttled=call.throttled,
+            error=None if error is None else type(error).__name__,
+            reason=None if error is None else str(error),
+        )
+        try:
+            await self._thread.do(partial(_write, step=step, parts=parts))
+        except JournalError as full:
+            self._unwritten.append((step, parts))
+            self.stop(str(full), full)
+            return
+        self.tally.add(step, len(chunk.recipients), self._clock.now())
+        if call.throttled:
+            self._note_throttled(step)
+        if state is State.PLANNED:
+            self._queue.appendleft(chunk)
+        if parts:  # they stand at the end of the journal
+            self._exhausted = False
+
+    def _parts(self, chunk: Chunk, error: MoveworksError | None) -> Parts:
+        """The halves of a list that was refused for its content, while that is allowed."""
+        if self._isolate < COST or not blames_the_list(error):
+            return []
+        parts = halves(chunk.recipients)
+        self._isolate -= len(parts)
+        return parts
+
+    def _note_throttled(self, step: Settlement) -> None:
+        waits = self._client.gate.snapshot().paused_for
+        event = Event(at=step.at, incident=Incident.THROTTLED, seconds=waits)
+        self._note(event)
+
+    def _note(self, event: Event) -> None:
+        self._thread.note(lambda journal: journal.add_event(event))
+
+    async def _write_rest(self) -> None:
+        """What a full disk did not take may have room by now; else it stays `sending`."""
+        for step, parts in self._unwritten:
+            try:
+                await self._thread.do(partial(_write, step=step, parts=parts))
+            except JournalError:
+                self.tally.unwritten += 1
+
+    async def _ask(self) -> None:
+        """While the server is away: ask whether it is there again."""
+        while True:
+            wait = self.breaker.question_in()
+            await self._clock.sleep(_LOOK if wait is None else wait)
+            if wait is not None:
+                self.breaker.asked(await self._answer(), self._clock.now())
+                self._wake.set()
+
+    async def _answer(self) -> MoveworksError | None:
+        try:
+            await self._client.auth.test(once=True)
+        except MoveworksError as error:
+            return error
+        except Exception as defect:  # it must not cut what is in flight
+            return OutcomeUnknown(f"unexpected {type(defect).__name__} in this package")
+        return None
+
+    def _note_wait(self, incident: Incident, began: float, reason: str) -> None:
+        lasted = self._clock.now() - began
+        at = self._clock.utcnow().timestamp() - lasted
+        self._note(Event(at=at, incident=incident, seconds=lasted, reason=reason))
+
+    async def _listen(self) -> None:
+        """Hear what another terminal asks for."""
+        while True:
+            await self._clock.sleep(_LOOK)
+            try:
+                self.obey(await self._thread.do(Journal.command))
+            except JournalError as error:
+                self.stop(str(error), error)
+
+    def obey(self, command: Command) -> None:
+        """Pause, go on or stop, unless it does so already."""
+        if command is Command.STOP:
+            self.stop("stopped from another terminal")
+        elif command is Command.PAUSE and self.paused_at is None:
+            self.paused_at = self._clock.now()
+            self._withdraw("paused")
+        elif command is Command.RUN and self.paused_at is not None:
+            self._note_wait(Incident.PAUSED, self.paused_at, "")
+            self.paused_at = None
+            self._wake.set()
+
+
+def _still_unknown(error: MoveworksError | None) -> MoveworksError:
+    """A refusal of what was sent again denies nothing of what the first request may have done."""
+    return OutcomeUnknown(f"an earlier request may have been processed; the last step: {error}")
+
+
+def _write(journal: Journal, step: Settlement, parts: Parts) -> None:
+    journal.settle(step)
+    if parts:
+        journal.split(step.chunk, parts)

@@ -1,0 +1,1 @@
+"""Where jobs are kept. A job's name says where."""

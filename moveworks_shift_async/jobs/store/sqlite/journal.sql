@@ -1,0 +1,238 @@
+-- A job in one SQLite file. Each statement has a name; journal.py calls it by that name.
+
+-- name: tables
+CREATE TABLE job (
+    id INTEGER PRIMARY KEY CHECK (id = 1),
+    source TEXT NOT NULL,
+    event_id TEXT,
+    planned_at REAL NOT NULL,
+    complete INTEGER NOT NULL,
+    people INTEGER NOT NULL,
+    duplicates INTEGER NOT NULL,
+    differing INTEGER NOT NULL,
+    invalid INTEGER NOT NULL,
+    chunks INTEGER NOT NULL,
+    texts INTEGER NOT NULL,
+    digest TEXT NOT NULL,
+    key TEXT NOT NULL,
+    base_url TEXT,
+    identity TEXT,
+    place TEXT,
+    marked INTEGER NOT NULL DEFAULT 0,
+    steps INTEGER NOT NULL DEFAULT 0,
+    command TEXT NOT NULL DEFAULT 'run',
+    commanded_at REAL NOT NULL DEFAULT 0
+);
+CREATE TABLE content (
+    id INTEGER PRIMARY KEY,
+    message TEXT NOT NULL,
+    context TEXT
+);
+CREATE TABLE chunk (
+    id INTEGER PRIMARY KEY,
+    content INTEGER NOT NULL REFERENCES content,
+    people INTEGER NOT NULL,
+    state TEXT NOT NULL DEFAULT 'planned',
+    requests INTEGER NOT NULL DEFAULT 0,
+    throttled INTEGER NOT NULL DEFAULT 0,
+    sent_at REAL,
+    ended_at REAL,
+    error TEXT,
+    reason TEXT,
+    left_at REAL,
+    resent INTEGER NOT NULL DEFAULT 0,
+    parent INTEGER REFERENCES chunk,
+    steps INTEGER NOT NULL DEFAULT 0
+);
+-- Apart from their chunk: a change of its state must not write 5 kB of addresses again.
+CREATE TABLE address (
+    chunk INTEGER PRIMARY KEY REFERENCES chunk,
+    packed BLOB NOT NULL
+);
+-- Entries of the source that are for nobody: duplicates, and what is no address.
+CREATE TABLE left_out (
+    id INTEGER PRIMARY KEY,
+    why TEXT NOT NULL,
+    packed BLOB NOT NULL
+);
+CREATE TABLE run (
+    id INTEGER PRIMARY KEY,
+    pid INTEGER NOT NULL,
+    host TEXT NOT NULL,
+    began_at REAL NOT NULL,
+    ended_at REAL,
+    ended TEXT,
+    budget INTEGER NOT NULL,
+    per REAL NOT NULL
+);
+CREATE TABLE event (
+    at REAL NOT NULL,
+    incident TEXT NOT NULL,
+    seconds REAL NOT NULL,
+    reason TEXT NOT NULL
+);
+
+-- name: count_steps
+-- Each change of a chunk is counted in the chunk and in the job, which stand on different pages: in
+-- pages of different moments the sums differ.
+CREATE TRIGGER count_steps AFTER UPDATE OF state, left_at ON chunk
+BEGIN
+    UPDATE chunk SET steps = steps + 1 WHERE id = new.id;
+    UPDATE job SET steps = steps + 1;
+END;
+
+-- name: add_job
+INSERT INTO job (id, source, event_id, planned_at, complete, people, duplicates, differing, invalid,
+                 chunks, texts, digest, key)
+VALUES (1, :source, :event_id, :planned_at, 0, 0, 0, 0, 0, 0, 0, '', :key);
+
+-- name: add_content
+INSERT INTO content (id, message, context) VALUES (?, ?, ?);
+
+-- name: add_chunk
+INSERT INTO chunk (id, content, people, parent, resent)
+VALUES (:id, :content, :people, :parent, coalesce((SELECT resent FROM chunk WHERE id = :parent), 0));
+
+-- name: add_address
+INSERT INTO address (chunk, packed) VALUES (?, ?);
+
+-- name: add_left_out
+INSERT INTO left_out (why, packed) VALUES (?, ?);
+
+-- name: complete
+UPDATE job SET complete = 1, people = :people, duplicates = :duplicates, differing = :differing,
+               invalid = :invalid, chunks = :chunks, texts = :texts, digest = :digest;
+
+-- name: header
+SELECT source, event_id, planned_at, complete, people, duplicates, differing, invalid, chunks,
+       texts, digest, key, base_url, identity, place, marked
+FROM job;
+
+-- name: bind
+UPDATE job SET base_url = ?, identity = ?;
+
+-- name: set_place
+UPDATE job SET place = ?, marked = ?;
+
+-- name: steps
+SELECT key, steps FROM job;
+
+-- name: steps_of_chunks
+SELECT sum(steps) FROM chunk;
+
+-- name: set_steps
+UPDATE job SET steps = ?;
+
+-- name: add_steps
+UPDATE chunk SET steps = steps + ? WHERE id = (SELECT min(id) FROM chunk);
+
+-- name: people
+SELECT sum(people) FROM chunk WHERE state <> 'split';
+
+-- name: may_have_told
+SELECT EXISTS (SELECT 1 FROM chunk WHERE state <> 'planned' OR resent);
+
+-- name: recent
+SELECT sent_at, ended_at FROM chunk WHERE sent_at IS NOT NULL
+ORDER BY coalesce(ended_at, sent_at) DESC LIMIT ?;
+
+-- name: quick_check
+PRAGMA quick_check;
+
+-- name: contents
+SELECT message, context FROM content ORDER BY id;
+
+-- name: packed
+SELECT content, people, packed FROM chunk JOIN address ON address.chunk = chunk.id
+WHERE parent IS NULL ORDER BY chunk.id;
+
+-- name: claim
+SELECT chunk.id, message, context, packed, resent
+FROM chunk
+JOIN content ON content.id = chunk.content
+JOIN address ON address.chunk = chunk.id
+WHERE chunk.id > ? AND state = 'planned' ORDER BY chunk.id LIMIT ?;
+
+-- name: sending
+UPDATE chunk SET state = 'sending', sent_at = ?, ended_at = NULL WHERE id = ? AND state = 'planned';
+
+-- name: settle
+UPDATE chunk
+SET state = :state, ended_at = :at, requests = requests + :requests,
+    throttled = throttled + :throttled, error = :error, reason = :reason
+WHERE id = :chunk AND (state = 'sending' OR (state = 'planned' AND :state = 'planned'));
+
+-- name: next_chunk
+SELECT max(id) + 1 FROM chunk;
+
+-- name: content_of
+SELECT content FROM chunk WHERE id = ?;
+
+-- name: isolated
+SELECT count(*) FROM chunk WHERE parent IS NOT NULL;
+
+-- name: orphans
+UPDATE chunk
+SET state = 'unknown', requests = requests + 1, error = 'OutcomeUnknown', reason = :reason
+WHERE state = 'sending';
+
+-- name: doubt
+UPDATE chunk SET state = 'unknown', error = 'JournalError', reason = :reason
+WHERE state IN ('planned', 'sending');
+
+-- name: resend_unknown
+UPDATE chunk SET state = 'planned', resent = 1 WHERE state = 'unknown' AND left_at IS NULL;
+
+-- name: leave_unknown
+UPDATE chunk SET state = 'unknown', left_at = ?
+WHERE left_at IS NULL AND (state = 'unknown' OR (state = 'planned' AND resent));
+
+-- name: left_at
+SELECT max(left_at) FROM chunk;
+
+-- name: totals
+SELECT state, left_at IS NOT NULL, count(*), sum(people), sum(requests), sum(throttled)
+FROM chunk GROUP BY 1, 2;
+
+-- name: records
+SELECT id, state, people, requests, throttled, sent_at, ended_at, error, reason, left_at, resent
+FROM chunk WHERE state <> 'split' ORDER BY id;
+
+-- name: recipients
+SELECT chunk.id, packed FROM chunk JOIN address ON address.chunk = chunk.id
+WHERE state <> 'split' ORDER BY chunk.id;
+
+-- name: left_out
+SELECT why, packed FROM left_out ORDER BY why DESC, id;
+
+-- name: texts
+SELECT message, context, (SELECT coalesce(sum(people), 0) FROM chunk
+                          WHERE chunk.content = content.id AND state <> 'split')
+FROM content ORDER BY id LIMIT ?;
+
+-- name: begin_run
+INSERT INTO run (pid, host, began_at, budget, per) VALUES (?, ?, ?, ?, ?) RETURNING id;
+
+-- name: end_run
+UPDATE run SET ended_at = ?, ended = ? WHERE id = ?;
+
+-- name: runs
+SELECT id, pid, host, began_at, ended_at, ended, budget, per FROM run ORDER BY id;
+
+-- name: add_event
+INSERT INTO event (at, incident, seconds, reason) VALUES (?, ?, ?, ?);
+
+-- name: events
+SELECT at, incident, seconds, reason FROM event ORDER BY at;
+
+-- name: command
+SELECT command FROM job;
+
+-- name: set_command
+UPDATE job SET command = ?, commanded_at = ?;
+
+-- name: forget_command
+UPDATE job SET command = 'run' WHERE commanded_at = ?;
+
+-- name: commanded_at
+SELECT commanded_at FROM job;

@@ -1,0 +1,68 @@
+"""Whose book a file holds, who may come in, and who lives no more."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+
+from ...errors import ConfigurationError, OtherLimit
+from ...settings import RateLimit
+from ..window import Quota
+from .processes import alive, boot
+from .state import Book
+from .store import not_a_gate
+
+
+def admit(text: str, path: str, organisation: str, limit: RateLimit, now: float) -> Book:
+    """The book for a newcomer, who decides whose it is if nobody uses it.
+
+    Raises `ConfigurationError` if others use it for another organisation, and `OtherLimit`.
+    """
+    book = read(text, path) if text else None
+    if book is None or book.boot != boot():
+        return Book.of(boot(), _digest(organisation), limit.budget, limit.per)
+    bury(book, now)
+    wanted = Quota(limit.budget, limit.per, limit.budget)
+    if not book.members:  # what was spent and learned stays
+        book.organisation = _digest(organisation)
+        book.window.retune(wanted)
+    elif book.organisation != _digest(organisation, book.organisation.partition(":")[0]):
+        raise ConfigurationError(
+            f"other processes use the gate file {path} for another base_url or credential;"
+            " give each organisation a file of its own"
+        )
+    elif book.window.quota != wanted:
+        raise _other_limit(path, book.window.quota, wanted)
+    return book
+
+
+def _other_limit(path: str, theirs: Quota, ours: Quota) -> OtherLimit:
+    return OtherLimit(
+        f"other processes use the gate file {path} with {theirs.budget} requests in"
+        f" {theirs.per:g} s, not {ours.budget} in {ours.per:g} s; give all the same rate_limit"
+        " (in commands --requests-per-minute and --share)",
+        requests=theirs.budget,
+        per=theirs.per,
+    )
+
+
+def read(text: str, path: str) -> Book:
+    """The book that was written as this text."""
+    try:
+        return Book.restored(json.loads(text))
+    except (ValueError, TypeError, KeyError, AttributeError):
+        raise not_a_gate(path) from None
+
+
+def bury(book: Book, now: float) -> None:
+    """Strike those from the book who live no more."""
+    for number, member in list(book.members.items()):
+        if not alive(member.identity, now - member.seen):
+            book.leave(number, now)
+
+
+def _digest(organisation: str, salt: str = "") -> str:
+    """Says the same of the same organisation, and nothing else of it."""
+    salt = salt or os.urandom(16).hex()
+    return f"{salt}:{hashlib.sha256((salt + organisation).encode()).hexdigest()}"

@@ -1,0 +1,223 @@
+"""One text in a file that processes change in turn: the only importer of sqlite3.
+
+A step is one transaction: `begin` takes the file for this process and gives the text, `commit`
+puts the new one and lets go. A process that is killed in between has changed nothing, and the
+system lets go for it.
+
+Write-ahead log and `synchronous=NORMAL`: the disk is waited for every 1,000 pages only, and a
+power cut loses the last steps but damages nothing. Measured against a rollback journal: half the
+time a step (25 against 55 µs).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import sqlite3
+import threading
+import weakref
+from pathlib import Path
+
+from attrs import define
+
+from ...errors import ConfigurationError
+
+# Marks the file as a gate, in SQLite's own header: "mwsg".
+APPLICATION_ID = 0x6D777367
+# Of the text in it. A release that writes another text takes another number.
+FORMAT = 1
+# Seconds that opening waits for others that are opening.
+OPENING = 5.0
+# Times that another process may come in between while the file is made.
+TURNS = 50
+# Seconds that a step may wait for the file inside the event loop: 50 times what a step takes.
+STEP = 0.005
+
+
+# Held while a file is made, by whatever thread.
+_making = threading.Lock()
+
+
+class Busy(Exception):
+    """Another process has the file just now."""
+
+
+@define(eq=False, repr=False)
+class Store:
+    """The open file. Not for two threads at once."""
+
+    path: str
+    #: Device and number of the file that is open, whatever the path names later.
+    _file: tuple[int, int]
+    _db: sqlite3.Connection
+
+    @classmethod
+    def open(cls, path: str) -> Store:
+        """Open the file, make it if need be; `ConfigurationError` says what is wrong with it."""
+        path = os.path.abspath(path)  # the program may change its directory
+        try:
+            _make(path)
+            file = _file_at(path)  # before it is opened: at worst we see a change that was none
+            uri = f"{Path(path).as_uri()}?mode=rw"  # SQLite would make it for everybody to read
+            db = sqlite3.connect(
+                uri, uri=True, timeout=OPENING, isolation_level=None, check_same_thread=False
+            )
+        except (OSError, sqlite3.Error) as error:
+            raise _unusable(path, error) from error
+        store = cls(path, file, db)
+        weakref.finalize(store, db.close)
+        try:
+            store._prepare_in_turn()
+        except sqlite3.Error as error:
+            db.close()
+            raise _unusable(path, error) from error
+        except ConfigurationError:
+            db.close()
+            raise
+        return store
+
+    def begin(self) -> str:
+        """Take the file and read it; empty if nothing was written yet.
+
+        Raises `Busy` after a few milliseconds, and `ConfigurationError` if it is unusable.
+        """
+        self._check_place()
+        try:
+            self._db.execute("BEGIN IMMEDIATE")
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode & 0xFF in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
+                raise Busy from error
+            raise _unusable(self.path, error) from error
+        except sqlite3.Error as error:
+            raise _unusable(self.path, error) from error
+        try:
+            found = self._db.execute("SELECT state FROM gate").fetchone()
+        except sqlite3.Error as error:
+            self.rollback()
+            raise _unusable(self.path, error) from error
+        return str(found[0]) if found else ""
+
+    def commit(self, text: str) -> None:
+        """Write the text and let go of the file, also if it could not be written."""
+        try:
+            self._db.execute("REPLACE INTO gate (id, state) VALUES (1, ?)", (text,))
+            self._db.execute("COMMIT")
+        except sqlite3.Error as error:
+            self.rollback()
+            raise _unusable(self.path, error) from error
+
+    def rollback(self) -> None:
+        """Let go of the file as it was."""
+        with contextlib.suppress(sqlite3.Error):  # it was let go already
+            self._db.execute("ROLLBACK")
+
+    def be_patient(self, seconds: float) -> None:
+        """How long `begin` waits before it says `Busy`."""
+        with contextlib.suppress(sqlite3.Error):  # closed
+            self._db.execute(f"PRAGMA busy_timeout = {seconds * 1000:.0f}")
+
+    def close(self) -> None:
+        """Close the file; the last one to do so tidies up."""
+        self._db.close()
+
+    def _check_place(self) -> None:
+        """The path names the file that is open, so whoever opens it now meets us there.
+
+        The number of an open file is given to no other, and this costs 2 µs of a step's 100.
+        """
+        with contextlib.suppress(OSError):  # what cannot be reached is not in its place
+            if _file_at(self.path) == self._file:
+                return
+        raise ConfigurationError(
+            f"the gate file {self.path} was deleted, moved or replaced while it was in use, so the"
+            " processes no longer share one limit; end all that use it, start them again, and"
+            " leave the file alone while they run"
+        )
+
+    def _prepare_in_turn(self) -> None:
+        """Prepare the file while others may be doing the same."""
+        for _ in range(TURNS):
+            try:
+                return self._prepare()
+            except sqlite3.OperationalError as error:
+                if error.sqlite_errorcode & 0xFF not in (
+                    sqlite3.SQLITE_BUSY,
+                    sqlite3.SQLITE_LOCKED,
+                ):
+                    raise
+                self.rollback()
+                # SQLite does not wait by itself where it changes the journal's mode; here it does.
+                self._db.execute("BEGIN IMMEDIATE")
+                self._db.execute("ROLLBACK")
+        return self._prepare()
+
+    def _prepare(self) -> None:
+        # All marks as of one moment: another process may be making the file just now.
+        self._db.execute("BEGIN")
+        self._check_mark()
+        self._db.execute("COMMIT")
+        if self._db.execute("PRAGMA journal_mode").fetchone() != ("wal",):
+            self._db.execute("PRAGMA journal_mode = WAL")
+        self._db.execute("PRAGMA synchronous = NORMAL")
+        self._db.execute("BEGIN IMMEDIATE")
+        self._check_mark()
+        self._db.execute("CREATE TABLE IF NOT EXISTS gate (id INTEGER PRIMARY KEY, state TEXT)")
+        self._db.execute(f"PRAGMA application_id = {APPLICATION_ID:d}")
+        self._db.execute(f"PRAGMA user_version = {FORMAT:d}")
+        self._db.execute("COMMIT")
+
+    def _check_mark(self) -> None:
+        """It is ours, or there is nothing in it."""
+        (mark,) = self._db.execute("PRAGMA application_id").fetchone()
+        (version,) = self._db.execute("PRAGMA user_version").fetchone()
+        (tables,) = self._db.execute("SELECT count(*) FROM sqlite_master").fetchone()
+        if tables and mark != APPLICATION_ID:
+            raise not_a_gate(self.path)
+        if mark == APPLICATION_ID and version != FORMAT:
+            raise ConfigurationError(
+                f"the gate file {self.path} was written by another release of this package;"
+                " delete it while no process uses it, or name another file"
+            )
+
+
+def _make(path: str) -> None:
+    """Make the file, for this user only, unless there is one.
+
+    One that is there is never opened here. A process loses all its POSIX locks on a file with any
+    close of it, also those that SQLite holds for another gate of this process; then others would
+    take themselves for the last and tidy up under it.
+    """
+    with _making:
+        try:
+            os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
+        except FileExistsError:
+            if Path(path).is_dir():
+                raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), path) from None
+
+
+def _file_at(path: str) -> tuple[int, int]:
+    found = os.stat(path)
+    return found.st_dev, found.st_ino
+
+
+def not_a_gate(path: str) -> ConfigurationError:
+    """What is in the file was not written by a gate."""
+    return ConfigurationError(
+        f"{path} is no gate file, or is damaged; name another file,"
+        " or, if it was a gate's, delete this one while no process uses it"
+    )
+
+
+def _unusable(path: str, error: Exception) -> ConfigurationError:
+    code = getattr(error, "sqlite_errorcode", None)
+    if code is not None and code & 0xFF in (sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CORRUPT):
+        return not_a_gate(path)
+    directory = Path(path).absolute().parent
+    if not directory.is_dir():
+        return ConfigurationError(f"no directory {directory} for the gate file {path}; make it")
+    return ConfigurationError(
+        f"the gate file {path} cannot be used: {error}; the file and its directory must be"
+        " writable for this user, on a local disk that is not full; if the file was deleted while"
+        " processes used it, end them first"
+    )

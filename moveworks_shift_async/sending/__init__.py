@@ -1,0 +1,10 @@
+"""From many recipients to requests and outcomes, without a journal.
+
+::
+
+    batcher     a list of recipients -> cleaned, de-duplicated chunks of at most 500
+    entries     any iterable, sync or async, as entries
+    stream      any number of recipients -> outcomes as they end, and their report
+    coalesce    single sends of many callers share requests
+    breaker     whom a failure concerns: go on, wait or stop
+"""

@@ -1,0 +1,77 @@
+"""Recipients -> cleaned, de-duplicated chunks. Pure: fed one entry at a time, it never waits.
+
+An address is trimmed. Two addresses that differ only in case are one person: the first spelling
+is the one that is sent. Order is kept. Every entry fed in ends in exactly one place: in a chunk,
+in `duplicates`, or in `invalid`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from attrs import define, field
+
+from ..addresses import address_fault
+from ..models import InvalidRecipient
+
+# The vendor's limit of recipients in a request, in both versions of its reference.
+CHUNK_SIZE = 500
+
+
+@define(eq=False)
+class Batcher:
+    """Collects recipients and gives back a chunk whenever one is full."""
+
+    size: int = CHUNK_SIZE
+    #: Entries seen again, by address without case.
+    duplicates: int = 0
+    invalid: list[InvalidRecipient] = field(factory=list, repr=False)
+    #: Entries fed in so far.
+    taken: int = 0
+    _pending: list[str] = field(factory=list, repr=False)
+    _seen: set[str] = field(factory=set, repr=False)
+
+    def feed(self, entry: object) -> tuple[str, ...] | None:
+        """Take one entry; return the chunk that it completes, if any."""
+        position, self.taken = self.taken, self.taken + 1
+        address = str.strip(entry) if isinstance(entry, str) else entry
+        fault = address_fault(address)
+        if fault is not None:
+            self.invalid.append(
+                InvalidRecipient(position=position, text=_shown(entry), reason=fault)
+            )
+            return None
+        return self._add(str(address))
+
+    def flush(self) -> tuple[str, ...] | None:
+        """Return what is left as a last chunk, if anything is."""
+        chunk, self._pending = tuple(self._pending), []
+        return chunk or None
+
+    def _add(self, address: str) -> tuple[str, ...] | None:
+        # lower, not casefold: casefold makes ß and ss one, and those are two people.
+        key = address.lower()
+        if key in self._seen:
+            self.duplicates += 1
+            return None
+        self._seen.add(key)
+        self._pending.append(address)
+        return self.flush() if len(self._pending) >= self.size else None
+
+
+def _shown(entry: object) -> str:
+    if isinstance(entry, str):
+        return entry
+    try:
+        return repr(entry)[:80]
+    except Exception:  # a number of more digits than Python writes, or a class of the caller's
+        return f"<{type(entry).__name__}>"
+
+
+def chunks(batcher: Batcher, entries: Iterable[object]) -> Iterator[tuple[str, ...]]:
+    """Feed all `entries` and yield the chunks, the last one included."""
+    for entry in entries:
+        if (chunk := batcher.feed(entry)) is not None:
+            yield chunk
+    if (last := batcher.flush()) is not None:
+        yield last

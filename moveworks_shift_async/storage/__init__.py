@@ -1,0 +1,6 @@
+"""Files, opened and replaced safely.
+
+::
+
+    atomic      files that are whole or not there
+"""

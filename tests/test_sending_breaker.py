@@ -1,0 +1,331 @@
+"""What the end of a request means for its chunk, and for the stream or the job."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from moveworks_shift_async.errors import (
+    BadRequest,
+    BadResponse,
+    ClientClosed,
+    Concerns,
+    ConnectionFailed,
+    DeadlineExceeded,
+    InvalidInput,
+    JournalError,
+    MoveworksError,
+    NotAllowed,
+    NotAuthenticated,
+    NotFound,
+    NotSent,
+    OutcomeUnknown,
+    RateLimited,
+    RefusedByServer,
+    ServerFailed,
+    TokenUnavailable,
+)
+from moveworks_shift_async.sending.breaker import (
+    LONGEST_WAIT,
+    SECONDS_WITHOUT_SERVER,
+    STRIKES,
+    TRIALS,
+    Breaker,
+    Verdict,
+    judge,
+)
+
+UNKNOWN = OutcomeUnknown("reset")
+AWAY = ConnectionFailed("no connection")
+REFUSED = BadRequest("no", status=400)
+
+
+@pytest.mark.parametrize(
+    ("error", "verdict"),
+    [
+        (None, Verdict.ACCEPTED),
+        (REFUSED, Verdict.REJECTED),
+        (BadRequest("conflict", status=409), Verdict.REJECTED),
+        (BadRequest("too large", status=413), Verdict.REJECTED),
+        (BadRequest("no", status=422), Verdict.REJECTED),
+        (BadRequest("too slow", status=408), Verdict.AGAIN),
+        (BadRequest("too early", status=425), Verdict.AGAIN),
+        (BadRequest("gone", status=410), Verdict.STOP),
+        (BadRequest("not this media type", status=415), Verdict.STOP),
+        (UNKNOWN, Verdict.UNKNOWN),
+        (ServerFailed("503", status=503), Verdict.UNKNOWN),
+        (BadResponse("html"), Verdict.UNKNOWN),
+        (RateLimited("429", status=429), Verdict.AGAIN),
+        (AWAY, Verdict.AGAIN),
+        (TokenUnavailable("503", retry_after=1.0), Verdict.AGAIN),
+        (TokenUnavailable("never"), Verdict.STOP),
+        (NotAuthenticated("401", status=401), Verdict.STOP),
+        (NotAllowed("403", status=403), Verdict.STOP),
+        (NotFound("404", status=404), Verdict.STOP),
+        (RefusedByServer("moved", status=307), Verdict.STOP),
+        (RefusedByServer("no POST here", status=405), Verdict.STOP),
+        (RefusedByServer("the proxy wants a password", status=407), Verdict.STOP),
+        (DeadlineExceeded("too long"), Verdict.AGAIN),
+        (JournalError("full"), Verdict.STOP),
+        (ClientClosed("closed"), Verdict.STOP),
+        (InvalidInput("no address"), Verdict.STOP),
+        (NotSent("taken back"), Verdict.STOP),
+    ],
+)
+def test_each_end_has_its_verdict(error: MoveworksError | None, verdict: Verdict) -> None:
+    """Nobody is rejected for what holds for all, and nobody is sent to again for a doubt."""
+    assert judge(error) is verdict
+
+
+def test_closed_all_may_start() -> None:
+    """And no question is due."""
+    breaker = Breaker()
+    assert breaker.may_start(0)
+    assert breaker.may_start(31)
+    assert breaker.question_in() is None
+
+
+def opened(error: MoveworksError = AWAY, now: float = 0.0) -> Breaker:
+    """A breaker that three such ends have opened."""
+    breaker = Breaker()
+    for _ in range(STRIKES):
+        breaker.started()
+        breaker.met(error, now)
+    return breaker
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        UNKNOWN,
+        AWAY,
+        ServerFailed("503", status=503),
+        BadResponse("html"),
+        TokenUnavailable("503", retry_after=1.0),
+        BadRequest("too slow", status=408),
+        DeadlineExceeded("too long"),
+    ],
+)
+def test_the_third_request_without_a_usable_answer_opens_it(error: MoveworksError) -> None:
+    """Two are a bad moment; one that is accepted between them begins the count anew."""
+    breaker = Breaker()
+    for end in (error, error, None, error, error):
+        breaker.met(end, 1.0)
+    assert breaker.may_start(31)
+    breaker.met(error, 2.0)
+    assert not breaker.may_start(0)
+    assert (breaker.since, breaker.reason, breaker.given_up) == (2.0, str(error), None)
+    breaker.met(ConnectionFailed("another"), 105.0)
+    assert (breaker.since, breaker.reason) == (2.0, "another")
+
+
+@pytest.mark.parametrize("between", [RateLimited("429", status=429), REFUSED])
+def test_what_is_neither_accepted_nor_silent_counts_as_neither(between: MoveworksError) -> None:
+    """A 429 is the gate's, a 400 an answer; neither shows that messages are taken."""
+    breaker = Breaker()
+    for end in (*[between] * 9, UNKNOWN, between, UNKNOWN, between):
+        breaker.met(end, 1.0)
+    assert breaker.may_start(5)
+    breaker.met(UNKNOWN, 1.0)
+    assert not breaker.may_start(0)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        NotAuthenticated("401", status=401),
+        NotAllowed("403", status=403),
+        NotFound("404", status=404),
+        RefusedByServer("moved", status=307),
+        BadResponse("moved, perhaps after it was done", concerns=Concerns.EVERYBODY),
+        TokenUnavailable("never"),
+        ClientClosed("closed"),
+        JournalError("full"),
+    ],
+)
+def test_what_concerns_everybody_ends_it_for_good(error: MoveworksError) -> None:
+    """At once; what is in flight and accepted after it changes nothing."""
+    breaker = Breaker()
+    breaker.met(error, 1.0)
+    breaker.met(None, 2.0)
+    breaker.met(ClientClosed("later"), 3.0)
+    assert breaker.given_up is error
+    assert not breaker.may_start(0)
+    assert not breaker.closed
+    assert breaker.question_in() is None
+
+
+def test_questions_become_rarer() -> None:
+    """1, 2, 4 … seconds, at most a minute."""
+    breaker = opened()
+    waits = []
+    for _ in range(8):
+        waits.append(breaker.question_in())
+        breaker.asked(AWAY, 1.0)
+    assert waits == [1, 2, 4, 8, 16, 32, 60, 60]
+    assert waits[-1] == LONGEST_WAIT
+    breaker.asked(None, 2.0)
+    assert breaker.question_in() is None
+
+
+def test_after_an_answer_one_chunk_goes_first() -> None:
+    """Alone; once it is accepted, all go on."""
+    breaker = opened()
+    breaker.asked(None, 1.0)
+    assert (breaker.may_start(0), breaker.may_start(1)) == (True, False)
+    breaker.started()
+    breaker.met(None, 2.0)
+    assert breaker.may_start(31)
+    assert (breaker.since, breaker.reason, breaker.question_in()) == (None, "", None)
+
+
+def test_a_refusal_of_the_list_opens_the_door_to_one_at_a_time() -> None:
+    """A 400 is an answer, and does not say that messages are taken."""
+    breaker = opened()
+    breaker.asked(None, 1.0)
+    breaker.started()
+    breaker.met(REFUSED, 2.0)
+    assert (breaker.may_start(0), breaker.may_start(1)) == (True, False)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        NotAllowed("403", status=403),
+        NotFound("404", status=404),
+        RateLimited("429", status=429),
+        REFUSED,
+    ],
+)
+def test_a_refusal_of_the_question_is_an_answer(error: MoveworksError) -> None:
+    """Somebody is there."""
+    breaker = opened()
+    breaker.asked(error, 1.0)
+    assert breaker.may_start(0)
+
+
+@pytest.mark.parametrize("error", [UNKNOWN, ServerFailed("503", status=503), AWAY])
+def test_a_question_without_an_answer_goes_on_waiting(error: MoveworksError) -> None:
+    """Its reason is the latest."""
+    breaker = opened()
+    breaker.asked(error, 1.0)
+    assert not breaker.may_start(0)
+    assert (breaker.reason, breaker.given_up) == (str(error), None)
+
+
+def test_a_refused_credential_ends_the_wait() -> None:
+    """No time cures it."""
+    breaker = opened()
+    error = NotAuthenticated("401", status=401)
+    breaker.asked(error, 1.0)
+    assert breaker.given_up is error
+
+
+def test_an_error_that_holds_for_all_ends_the_question_late_at_worst() -> None:
+    """The question itself may fail for a reason of ours; the wait is bounded all the same."""
+    breaker, error = opened(), ClientClosed("closed")
+    breaker.asked(error, 1.0)
+    assert breaker.given_up is error
+
+
+def test_what_left_before_and_is_accepted_lets_one_chunk_go_first() -> None:
+    """It shows that the server was there; a question that is answered later changes nothing."""
+    breaker = opened()
+    breaker.met(None, 1.0)
+    for error in (None, AWAY, NotAuthenticated("401", status=401)):
+        breaker.asked(error, 2.0)
+        assert (breaker.half_open, breaker.given_up, breaker.since) == (True, None, 0.0)
+        assert (breaker.may_start(0), breaker.may_start(1)) == (True, False)
+    breaker.started()
+    breaker.met(None, 3.0)
+    assert breaker.closed
+    for error in (None, AWAY, NotAuthenticated("401", status=401)):
+        breaker.asked(error, 4.0)
+        assert breaker.may_start(9)
+
+
+def test_what_left_before_closes_nothing_for_those_that_fail_after_it() -> None:
+    """Otherwise each late answer would let three more requests make people unknown."""
+    breaker = opened(UNKNOWN)
+    breaker.met(None, 1.0)
+    breaker.met(UNKNOWN, 1.0)
+    assert not breaker.may_start(0)
+    assert breaker.question_in() is not None
+
+
+def test_two_hours_without_a_server_are_enough() -> None:
+    """An hour is waited for."""
+    breaker = opened(now=10.0)
+    breaker.asked(AWAY, 10.0 + SECONDS_WITHOUT_SERVER / 2)
+    assert breaker.given_up is None
+    breaker.asked(AWAY, 10.1 + SECONDS_WITHOUT_SERVER)
+    assert breaker.given_up is AWAY
+
+
+def test_two_hours_of_answers_without_a_connection_for_a_message_are_enough() -> None:
+    """A question that is answered does not keep it waiting for ever."""
+    breaker = opened()
+    for now in (1.0, SECONDS_WITHOUT_SERVER - 1, SECONDS_WITHOUT_SERVER + 1):
+        assert breaker.given_up is None
+        breaker.asked(None, now)
+        breaker.started()
+        breaker.met(AWAY, now)
+    assert breaker.given_up is AWAY
+
+
+def test_three_unknown_trials_are_hopeless() -> None:
+    """The server answers questions and leaves messages in doubt."""
+    breaker = opened(UNKNOWN)
+    for trial in range(TRIALS):
+        assert breaker.given_up is None, trial
+        breaker.asked(None, 1.0)
+        breaker.started()
+        breaker.met(UNKNOWN, 2.0)
+        assert not breaker.may_start(0)
+    assert (TRIALS, breaker.given_up) == (3, UNKNOWN)
+
+
+ENDS: dict[str, Callable[[], MoveworksError | None]] = {
+    "unknown": lambda: UNKNOWN,
+    "away": lambda: AWAY,
+    "throttled": lambda: RateLimited("429", status=429),
+    "rejected": lambda: REFUSED,
+    "accepted": lambda: None,
+}
+
+
+@given(st.data(), st.integers(1, 8))
+def test_there_is_a_bound_on_the_unknown(data: st.DataObject, in_flight: int) -> None:
+    """However starts, ends and questions fall: at most so many chunks end unknown in a row."""
+    breaker, under_way, unknown, now = Breaker(), 0, 0, 0.0
+    for what in data.draw(st.lists(st.sampled_from(["start", "question", *ENDS]), max_size=80)):
+        now += 1
+        if breaker.given_up is not None:
+            break
+        if what == "start" and under_way < in_flight and breaker.may_start(under_way):
+            breaker.started()
+            under_way += 1
+        elif what == "question" and breaker.question_in() is not None:
+            breaker.asked(data.draw(st.sampled_from([None, AWAY, REFUSED])), now)
+        elif what in ENDS and under_way:
+            under_way -= 1
+            breaker.met(ENDS[what](), now)
+            unknown = {"unknown": unknown + 1, "accepted": 0}.get(what, unknown)
+    unknown += under_way
+    assert unknown <= STRIKES + in_flight + TRIALS
+
+
+@given(st.lists(st.sampled_from(["away", "rejected", "unknown", "throttled"]), max_size=9))
+def test_one_accepted_chunk_heals_everything(ends: list[str]) -> None:
+    """Whatever came before."""
+    breaker = Breaker()
+    for end in ends:
+        breaker.met(ENDS[end](), 1.0)
+    breaker.asked(None, 2.0)
+    breaker.started()
+    breaker.met(None, 2.0)
+    assert breaker.may_start(31)
+    assert breaker.question_in() is None
