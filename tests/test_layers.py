@@ -49,7 +49,7 @@ OWNERS = {
     "rich": ("cli/",),
     "charset_normalizer": ("sources/",),
     "csv": ("sources/", "jobs/plan/rejects.py", "jobs/report/csv_export.py"),
-    "sqlite3": ("limits/shared/store.py", "jobs/store/sqlite/database.py"),
+    "sqlite3": ("storage/sqlite.py",),
     "jinja2": ("jobs/report/page.py",),
     "matplotlib": ("jobs/report/plot.py",),
     "openpyxl": ("sources/workbook.py",),

@@ -1,4 +1,4 @@
-"""One text in a file that processes change in turn: the only importer of sqlite3.
+"""One text in a file that processes change in turn.
 
 A step is one transaction: `begin` takes the file for this process and gives the text, `commit`
 puts the new one and lets go. A process that is killed in between has changed nothing, and the
@@ -12,16 +12,14 @@ time a step (25 against 55 µs).
 from __future__ import annotations
 
 import contextlib
-import errno
 import os
-import sqlite3
-import threading
 import weakref
 from pathlib import Path
 
 from attrs import define
 
 from ...errors import ConfigurationError
+from ...storage import sqlite
 
 # Marks the file as a gate, in SQLite's own header: "mwsg".
 APPLICATION_ID = 0x6D777367
@@ -35,10 +33,6 @@ TURNS = 50
 STEP = 0.005
 
 
-# Held while a file is made, by whatever thread.
-_making = threading.Lock()
-
-
 class Busy(Exception):
     """Another process has the file just now."""
 
@@ -50,26 +44,23 @@ class Store:
     path: str
     #: Device and number of the file that is open, whatever the path names later.
     _file: tuple[int, int]
-    _db: sqlite3.Connection
+    _db: sqlite.Connection
 
     @classmethod
     def open(cls, path: str) -> Store:
         """Open the file, make it if need be; `ConfigurationError` says what is wrong with it."""
         path = os.path.abspath(path)  # the program may change its directory
         try:
-            _make(path)
+            sqlite.make(path)
             file = _file_at(path)  # before it is opened: at worst we see a change that was none
-            uri = f"{Path(path).as_uri()}?mode=rw"  # SQLite would make it for everybody to read
-            db = sqlite3.connect(
-                uri, uri=True, timeout=OPENING, isolation_level=None, check_same_thread=False
-            )
-        except (OSError, sqlite3.Error) as error:
+            db = sqlite.connect(path, busy_seconds=OPENING)
+        except (OSError, sqlite.Error) as error:
             raise _unusable(path, error) from error
         store = cls(path, file, db)
         weakref.finalize(store, db.close)
         try:
             store._prepare_in_turn()
-        except sqlite3.Error as error:
+        except sqlite.Error as error:
             db.close()
             raise _unusable(path, error) from error
         except ConfigurationError:
@@ -85,15 +76,13 @@ class Store:
         self._check_place()
         try:
             self._db.execute("BEGIN IMMEDIATE")
-        except sqlite3.OperationalError as error:
-            if error.sqlite_errorcode & 0xFF in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
+        except sqlite.Error as error:
+            if sqlite.fault_of(error) is sqlite.Fault.BUSY:
                 raise Busy from error
-            raise _unusable(self.path, error) from error
-        except sqlite3.Error as error:
             raise _unusable(self.path, error) from error
         try:
             found = self._db.execute("SELECT state FROM gate").fetchone()
-        except sqlite3.Error as error:
+        except sqlite.Error as error:
             self.rollback()
             raise _unusable(self.path, error) from error
         return str(found[0]) if found else ""
@@ -103,18 +92,18 @@ class Store:
         try:
             self._db.execute("REPLACE INTO gate (id, state) VALUES (1, ?)", (text,))
             self._db.execute("COMMIT")
-        except sqlite3.Error as error:
+        except sqlite.Error as error:
             self.rollback()
             raise _unusable(self.path, error) from error
 
     def rollback(self) -> None:
         """Let go of the file as it was."""
-        with contextlib.suppress(sqlite3.Error):  # it was let go already
+        with contextlib.suppress(sqlite.Error):  # it was let go already
             self._db.execute("ROLLBACK")
 
     def be_patient(self, seconds: float) -> None:
         """How long `begin` waits before it says `Busy`."""
-        with contextlib.suppress(sqlite3.Error):  # closed
+        with contextlib.suppress(sqlite.Error):  # closed
             self._db.execute(f"PRAGMA busy_timeout = {seconds * 1000:.0f}")
 
     def close(self) -> None:
@@ -140,11 +129,8 @@ class Store:
         for _ in range(TURNS):
             try:
                 return self._prepare()
-            except sqlite3.OperationalError as error:
-                if error.sqlite_errorcode & 0xFF not in (
-                    sqlite3.SQLITE_BUSY,
-                    sqlite3.SQLITE_LOCKED,
-                ):
+            except sqlite.Error as error:
+                if sqlite.fault_of(error) is not sqlite.Fault.BUSY:
                     raise
                 self.rollback()
                 # SQLite does not wait by itself where it changes the journal's mode; here it does.
@@ -163,37 +149,20 @@ class Store:
         self._db.execute("BEGIN IMMEDIATE")
         self._check_mark()
         self._db.execute("CREATE TABLE IF NOT EXISTS gate (id INTEGER PRIMARY KEY, state TEXT)")
-        self._db.execute(f"PRAGMA application_id = {APPLICATION_ID:d}")
-        self._db.execute(f"PRAGMA user_version = {FORMAT:d}")
+        sqlite.set_mark(self._db, APPLICATION_ID, FORMAT)
         self._db.execute("COMMIT")
 
     def _check_mark(self) -> None:
         """It is ours, or there is nothing in it."""
-        (mark,) = self._db.execute("PRAGMA application_id").fetchone()
-        (version,) = self._db.execute("PRAGMA user_version").fetchone()
+        owner, version = sqlite.mark_of(self._db)
         (tables,) = self._db.execute("SELECT count(*) FROM sqlite_master").fetchone()
-        if tables and mark != APPLICATION_ID:
+        if tables and owner != APPLICATION_ID:
             raise not_a_gate(self.path)
-        if mark == APPLICATION_ID and version != FORMAT:
+        if owner == APPLICATION_ID and version != FORMAT:
             raise ConfigurationError(
                 f"the gate file {self.path} was written by another release of this package;"
                 " delete it while no process uses it, or name another file"
             )
-
-
-def _make(path: str) -> None:
-    """Make the file, for this user only, unless there is one.
-
-    One that is there is never opened here. A process loses all its POSIX locks on a file with any
-    close of it, also those that SQLite holds for another gate of this process; then others would
-    take themselves for the last and tidy up under it.
-    """
-    with _making:
-        try:
-            os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
-        except FileExistsError:
-            if Path(path).is_dir():
-                raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), path) from None
 
 
 def _file_at(path: str) -> tuple[int, int]:
@@ -210,8 +179,8 @@ def not_a_gate(path: str) -> ConfigurationError:
 
 
 def _unusable(path: str, error: Exception) -> ConfigurationError:
-    code = getattr(error, "sqlite_errorcode", None)
-    if code is not None and code & 0xFF in (sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CORRUPT):
+    fault = sqlite.fault_of(error) if isinstance(error, sqlite.Error) else None
+    if fault in (sqlite.Fault.FOREIGN, sqlite.Fault.DAMAGED):
         return not_a_gate(path)
     directory = Path(path).absolute().parent
     if not directory.is_dir():

@@ -1,6 +1,6 @@
 """The file of a journal as SQLite has it: opened, marked, and its errors as ours.
 
-The only importer of sqlite3 here. The statements stand in `journal.sql`, by name.
+The statements stand in `journal.sql`, by name.
 
 A rollback journal, not a write-ahead log: what is committed stands in the main file itself, on the
 disk before the commit returns (`synchronous=FULL`). So the main file alone, wherever it is carried,
@@ -15,7 +15,6 @@ import contextlib
 import os
 import re
 import shutil
-import sqlite3
 import stat
 import tempfile
 import weakref
@@ -24,11 +23,12 @@ from collections.abc import Iterable, Iterator, Mapping
 from functools import cache
 from importlib.resources import files
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from attrs import define
 
 from ....errors import JournalError
+from ....storage import sqlite
 from .lock import is_free, marked, moved_away, quiet, steps_noted
 
 # Marks the file as a journal, in SQLite's own header: "mwsj".
@@ -48,7 +48,7 @@ class Database:
     """An open file. Not for two threads at once. Its methods raise `JournalError`."""
 
     path: str
-    connection: sqlite3.Connection
+    connection: sqlite.Connection
 
     @classmethod
     def connect(cls, path: str, *, new: bool = False) -> Database:
@@ -58,7 +58,7 @@ class Database:
         _check_beside(path)
         _check_left(path)
         with reporting(path):
-            database = cls(path, _opened(path, "rw"))
+            database = cls(path, sqlite.connect(path, busy_seconds=BUSY_SECONDS))
             weakref.finalize(database, database.connection.close)
             if not new:
                 database._check_mark()
@@ -73,7 +73,7 @@ class Database:
         Who writes to the file waits while it is copied, some milliseconds, and not while an account
         of millions is written from it.
         """
-        with reporting(path), contextlib.closing(sqlite3.connect("")) as copy:
+        with reporting(path), contextlib.closing(sqlite.scratch()) as copy:
             database = cls(path, copy)
             with quiet:
                 _copied(path, copy)
@@ -85,8 +85,7 @@ class Database:
         """Make the file a journal; inside a transaction."""
         for statement in _tables():
             self.connection.execute(statement)
-        self.connection.execute(f"PRAGMA application_id = {APPLICATION_ID:d}")
-        self.connection.execute(f"PRAGMA user_version = {FORMAT:d}")
+        sqlite.set_mark(self.connection, APPLICATION_ID, FORMAT)
 
     def keep_beside(self) -> None:
         """Keep the file of a commit for the next one, until `tidy`: it takes half the time."""
@@ -95,7 +94,7 @@ class Database:
 
     def tidy(self) -> None:
         """Leave nothing beside the file, and close it."""
-        with contextlib.suppress(sqlite3.Error):  # what cannot be removed does no harm
+        with contextlib.suppress(sqlite.Error):  # what cannot be removed does no harm
             self.connection.execute("PRAGMA journal_mode = DELETE")
         self.close()
 
@@ -129,10 +128,10 @@ class Database:
                 self._roll_back()
 
     def _roll_back(self) -> None:
-        with contextlib.suppress(sqlite3.Error):  # a full or broken disk has done so already
+        with contextlib.suppress(sqlite.Error):  # a full or broken disk has done so already
             self.connection.execute("ROLLBACK")
 
-    def run(self, name: str, values: Any = ()) -> sqlite3.Cursor:
+    def run(self, name: str, values: Any = ()) -> sqlite.Cursor:
         """Run one statement of `journal.sql`."""
         with reporting(self.path):
             return self.connection.execute(_statements()[name], values)
@@ -148,16 +147,15 @@ class Database:
         while (row := self._next(cursor)) is not None:
             yield row
 
-    def _next(self, cursor: sqlite3.Cursor) -> Any:
+    def _next(self, cursor: sqlite.Cursor) -> Any:
         # On its own: a generator that nobody reads to its end must not end inside of `reporting`.
         with reporting(self.path):
             return cursor.fetchone()
 
     def _check_mark(self) -> None:
         """It is a journal, of this release's format."""
-        (mark,) = self.connection.execute("PRAGMA application_id").fetchone()
-        (version,) = self.connection.execute("PRAGMA user_version").fetchone()
-        if mark != APPLICATION_ID:
+        owner, version = sqlite.mark_of(self.connection)
+        if owner != APPLICATION_ID:
             raise JournalError(f"{self.path} is no journal of a job; it was left untouched")
         if version != FORMAT:
             raise JournalError(
@@ -222,7 +220,7 @@ def _check_left(path: str) -> None:
     with quiet:  # the file itself is read, and closed
         if not (_undoes(path) and is_free(path)):
             return
-        found = _steps_of(f"{_uri(path)}?mode=ro&immutable=1")  # as if nothing lay beside it
+        found = _steps_of(path, "ro&immutable=1")  # as if nothing lay beside it
         if found is None:
             return  # planning broke off before it had a table: nothing was done
         undone = _steps_if_undone(path)
@@ -251,50 +249,37 @@ def _steps_if_undone(path: str) -> tuple[str, int] | None:
                 f"{path} was left in the middle of a commit, and cannot be tried in"
                 f" {tempfile.gettempdir()}: {error.strerror}"
             ) from None
-        return _steps_of(_uri(copy))
+        return _steps_of(copy, "rw")
 
 
-def _steps_of(uri: str) -> tuple[str, int] | None:
+def _steps_of(path: str, mode: Literal["rw", "ro&immutable=1"]) -> tuple[str, int] | None:
     """The job's key and its count of steps; None if no job can be read."""
-    with contextlib.closing(sqlite3.connect(uri, uri=True)) as connection:
+    with contextlib.closing(sqlite.connect(path, mode)) as connection:
         try:
             key, steps = connection.execute(_statements()["steps"]).fetchone()
             return str(key), int(steps)
-        except (sqlite3.Error, TypeError, ValueError):
+        except (sqlite.Error, TypeError, ValueError):
             return None
 
 
-def _uri(path: str) -> str:
-    return Path(_real(path)).as_uri()
-
-
-def _opened(path: str, mode: str) -> sqlite3.Connection:
-    return sqlite3.connect(
-        f"{_uri(path)}?mode={mode}",
-        uri=True,
-        timeout=BUSY_SECONDS,
-        isolation_level=None,
-        check_same_thread=False,
-    )
-
-
-def _copied(path: str, copy: sqlite3.Connection) -> None:
+def _copied(path: str, copy: sqlite.Connection) -> None:
     """Copy it; a commit that a killed process has left unfinished is undone first."""
     if not os.path.isfile(path):
         raise JournalError(f"there is no journal {path}; make one with a plan")
     _check_beside(path)
     _check_left(path)
-    for mode in ("ro", "rw"):
-        with contextlib.closing(_opened(path, mode)) as source:
-            try:
-                Database(path, source)._check_mark()
-                source.backup(copy)
-            except sqlite3.Error as error:
-                code = getattr(error, "sqlite_errorcode", 0)
-                if mode == "rw" or code != sqlite3.SQLITE_READONLY_ROLLBACK:
-                    raise
-            else:
-                return
+    try:
+        _copy(path, "ro", copy)
+    except sqlite.Error as error:
+        if sqlite.fault_of(error) is not sqlite.Fault.UNFINISHED:
+            raise
+        _copy(path, "rw", copy)
+
+
+def _copy(path: str, mode: Literal["ro", "rw"], copy: sqlite.Connection) -> None:
+    with contextlib.closing(sqlite.connect(path, mode, busy_seconds=BUSY_SECONDS)) as source:
+        Database(path, source)._check_mark()
+        source.backup(copy)
 
 
 @contextlib.contextmanager
@@ -302,7 +287,7 @@ def reporting(path: str) -> Iterator[None]:
     """SQLite's errors as ours."""
     try:
         yield
-    except sqlite3.Error as error:
+    except sqlite.Error as error:
         raise _translated(path, error) from None  # its text may quote what stands in the file
     except UnicodeDecodeError:  # it did, and what stands there is no text
         raise damaged(path) from None
@@ -326,29 +311,25 @@ def damaged(path: str) -> JournalError:
     )
 
 
-def _translated(path: str, error: sqlite3.Error) -> JournalError:
-    """By its number alone: SQLite's own words may quote a table's text, or somebody's message."""
-    code = getattr(error, "sqlite_errorcode", None)
-    name = getattr(error, "sqlite_errorname", type(error).__name__)
-    if code == sqlite3.SQLITE_READONLY_DBMOVED:
-        return moved_away(path)
-    # Without a number it is Python's: what stands there is no text.
-    match sqlite3.SQLITE_CORRUPT if code is None else code & 0xFF:
-        case sqlite3.SQLITE_NOTADB:
+def _translated(path: str, error: sqlite.Error) -> JournalError:
+    match sqlite.fault_of(error):
+        case sqlite.Fault.MOVED:
+            return moved_away(path)
+        case sqlite.Fault.FOREIGN:
             return JournalError(f"{path} is no journal of a job; it was left untouched")
-        # All statements are ours, so an error in one means that a table is not there.
-        case sqlite3.SQLITE_CORRUPT | sqlite3.SQLITE_ERROR:
+        case sqlite.Fault.DAMAGED:
             return damaged(path)
-        case sqlite3.SQLITE_FULL | sqlite3.SQLITE_IOERR:
+        case sqlite.Fault.DISK:
             return JournalError(
-                f"the disk of {path} is full or broken ({name}); make room, then resume the job"
+                f"the disk of {path} is full or broken ({sqlite.name_of(error)}); make room, then"
+                " resume the job"
             )
-        case sqlite3.SQLITE_BUSY | sqlite3.SQLITE_LOCKED:
+        case sqlite.Fault.BUSY:
             why = "another program has it locked"
-        case sqlite3.SQLITE_READONLY | sqlite3.SQLITE_CANTOPEN | sqlite3.SQLITE_PERM:
+        case sqlite.Fault.FORBIDDEN | sqlite.Fault.UNFINISHED:
             why = "it and its directory must be writable for this user"
         case _:
-            why = f"SQLite says {name}"
+            why = f"SQLite says {sqlite.name_of(error)}"
     return JournalError(f"the journal {path} cannot be used: {why}")
 
 
@@ -368,7 +349,7 @@ def _tables() -> list[str]:
 @cache
 def _schema() -> list[tuple[str, ...]]:
     """As SQLite keeps the statements that make the tables."""
-    with contextlib.closing(sqlite3.connect(":memory:")) as db:
+    with contextlib.closing(sqlite.scratch()) as db:
         for statement in _tables():
             db.execute(statement)
         found = db.execute("SELECT type, name, tbl_name, sql FROM sqlite_schema").fetchall()
