@@ -1,5 +1,5 @@
-"""Every exception this package raises. Each answers two questions: did it go out, and would
-another request meet the same?
+"""Every exception this package raises. Each says whether it went out, whom it concerns, and what
+to do: streams, jobs, reports and the command line read that here.
 
 ::
 
@@ -38,6 +38,10 @@ from collections.abc import Callable
 from typing import Any, ClassVar
 
 
+_LOOK_FIRST = "Find out whether it arrived before you send it again"
+_UNKNOWN = "It may have been processed or not"
+
+
 class Outcome(enum.StrEnum):
     """What is known about one request, and so about each of its recipients."""
 
@@ -67,6 +71,16 @@ class MoveworksError(Exception):
     outcome: ClassVar[Outcome] = Outcome.NOT_SENT
     #: Whom it concerns. What is not known to be this list's own is everybody's.
     concerns: Concerns = Concerns.EVERYBODY
+    #: The server says that it did not process the request: the same one may be accepted later.
+    unprocessed: bool = False
+    #: What was met, in the words of a report; empty: nothing more than its outcome says.
+    means: ClassVar[str] = ""
+    #: What to do before a job goes on; empty: nothing.
+    remedy: ClassVar[str] = "Look at what the server says"
+    #: What to do after a call, or a command, that ended in it; empty: its own message says it.
+    advice: ClassVar[str] = "Look at what the server says before you try again"
+    #: What became of the request, in the words of the command line.
+    went_out: ClassVar[str] = "Nothing was sent"
     #: HTTP requests made for the call until it ended with this error.
     attempts: int
 
@@ -91,16 +105,31 @@ def _rebuild(
     return error
 
 
+def error_class(name: str) -> type[MoveworksError] | None:
+    """The class of this name, as a journal keeps it; None: this version has none."""
+    found = globals().get(name)
+    ours = isinstance(found, type) and issubclass(found, MoveworksError)
+    return found if ours else None
+
+
 class NotSent(MoveworksError):
     """Nobody was told: it never left this machine, or was refused (a 429) and then given up."""
+
+    remedy = ""
+    advice = "Send it to them again"
 
 
 class InvalidInput(NotSent, ValueError):
     """An argument breaks a rule that the vendor documents. The message names the rule."""
 
+    remedy = "Correct it"
+    advice = "Correct it and try again"
+
 
 class NotAddresses(InvalidInput):
     """Entries of a source are no addresses, and none such was to be left out (`strict`)."""
+
+    advice = "Correct these rows, or leave out --strict, and they are left out"
 
     def __init__(
         self, message: str, *, attempts: int = 0, count: int = 0, examples: tuple[Any, ...] = ()
@@ -114,6 +143,9 @@ class NotAddresses(InvalidInput):
 
 class ConfigurationError(NotSent, ValueError):
     """Settings, credentials or environment variables are missing or contradict each other."""
+
+    remedy = "Correct the settings"
+    advice = "Correct the settings and try again"
 
 
 class OtherLimit(ConfigurationError):
@@ -136,12 +168,16 @@ class DeadlineExceeded(NotSent):
     """The next wait would have ended after the deadline, so the call ended before it."""
 
     concerns = Concerns.THIS_LIST
+    means = "The time for it was over"
 
 
 class ConnectionFailed(NotSent):
     """No connection came about: DNS, refused, TLS, proxy or connect timeout."""
 
     concerns = Concerns.THIS_LIST
+    means = "There was no connection to the server"
+    remedy = "Check the network, the proxy and the base URL"
+    advice = f"{remedy}, then try again"
 
 
 class TokenUnavailable(NotSent):
@@ -149,6 +185,10 @@ class TokenUnavailable(NotSent):
 
     `cause` is the token request's error.
     """
+
+    means = "No access token was to be had"
+    remedy = "Check the credential and the network"
+    advice = f"{remedy}, then try again"
 
     def __init__(
         self,
@@ -170,13 +210,23 @@ class TokenUnavailable(NotSent):
 class JournalError(NotSent):
     """The file of a job is missing, foreign, damaged or cannot be written. Nothing more is sent."""
 
+    means = "The file may say less than was done"
+    advice = ""
+    # A job may have told many before, so what was not sent is this command's part alone.
+    went_out = "This command sent nothing"
+
 
 class JobRunning(JournalError):
     """Another process runs this job just now."""
 
+    advice = "The command status shows how far it is, stop ends it"
+
 
 class JobStopped(NotSent):
     """A job ended before its end. What was accepted stays so, and the job can be resumed."""
+
+    advice = "Correct that, then resume the job"
+    went_out = "Everything that was accepted stays so"
 
     def __init__(self, message: str, *, attempts: int = 0, cause: MoveworksError) -> None:
         super().__init__(message, attempts=attempts)
@@ -192,6 +242,9 @@ class OutcomeUnknown(MoveworksError):
 
     outcome = Outcome.UNKNOWN
     concerns = Concerns.THIS_LIST
+    means = "The request left, and no usable answer came"
+    advice = _LOOK_FIRST
+    went_out = _UNKNOWN
 
 
 class RefusedByServer(MoveworksError):
@@ -201,6 +254,8 @@ class RefusedByServer(MoveworksError):
     """
 
     outcome = Outcome.REJECTED
+    means = "The request was refused"
+    went_out = "Nobody was told by it"
 
     def __init__(
         self,
@@ -221,9 +276,10 @@ class RefusedByServer(MoveworksError):
         self.retry_after = retry_after
 
 
-# What is about this list and its text: RFC 9110, sections 15.5.1, .10, .14 and .21. And what says
-# that this request was not processed: RFC 9110, section 15.5.9, and RFC 8470.
-_OF_ONE_REQUEST = (400, 409, 413, 422, 408, 425)
+# What is about this list and its text: RFC 9110, sections 15.5.1, .10, .14 and .21.
+_OF_THIS_LIST = (400, 409, 413, 422)
+# What says that this request was not processed: RFC 9110, section 15.5.9, and RFC 8470.
+_UNPROCESSED = (408, 425)
 
 
 class BadRequest(RefusedByServer):
@@ -232,6 +288,9 @@ class BadRequest(RefusedByServer):
     A 400, 409, 413 or 422 concerns this list, a 408 or 425 this request; a 410, 411, 414, 415 or
     431 would meet everybody.
     """
+
+    means = "The server found fault with the request"
+    advice = "Correct what the server names, then try again"
 
     def __init__(
         self,
@@ -245,26 +304,44 @@ class BadRequest(RefusedByServer):
         super().__init__(
             message, status=status, code=code, attempts=attempts, retry_after=retry_after
         )
-        if status in _OF_ONE_REQUEST:
+        self.unprocessed = status in _UNPROCESSED
+        if self.unprocessed or status in _OF_THIS_LIST:
             self.concerns = Concerns.THIS_LIST
 
 
 class NotAuthenticated(RefusedByServer):
     """The credential was refused: 401, or a 403 that blames the token."""
 
+    means = "The credential was refused"
+    remedy = "Check the credential and the base URL"
+    advice = f"{remedy}, then try again"
+
 
 class NotAllowed(RefusedByServer):
     """The credential is known and may not do this (403)."""
 
+    means = "The credential may not do this"
+    remedy = "Have the credential allowed to do this"
+    advice = f"{remedy}, then try again"
+
 
 class NotFound(RefusedByServer):
     """The event, the object or the address does not exist (404)."""
+
+    means = "The server does not know the event"
+    # A job keeps its event id, so a wrong one needs another job.
+    remedy = "If the event id is wrong, plan a new job; if not, check the base URL and the event"
+    advice = "Check the ids and the base URL, then try again"
 
 
 class RateLimited(RefusedByServer):
     """The organisation's quota is spent (429). Nothing was processed."""
 
     concerns = Concerns.THIS_LIST
+    unprocessed = True
+    means = "The organisation's requests of the minute were used up"
+    remedy = ""
+    advice = "Wait, or take a smaller part of the limit with --share, then try again"
 
 
 class ServerFailed(RefusedByServer):
@@ -272,6 +349,9 @@ class ServerFailed(RefusedByServer):
 
     outcome = Outcome.UNKNOWN
     concerns = Concerns.THIS_LIST
+    means = "The server broke while it had the request"
+    advice = _LOOK_FIRST
+    went_out = _UNKNOWN
 
 
 class BadResponse(MoveworksError):
@@ -279,3 +359,6 @@ class BadResponse(MoveworksError):
 
     outcome = Outcome.UNKNOWN
     concerns = Concerns.THIS_LIST
+    means = "The server's answer was not what it promises"
+    advice = _LOOK_FIRST
+    went_out = _UNKNOWN

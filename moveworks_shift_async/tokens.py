@@ -237,7 +237,7 @@ def _as_not_sent(error: MoveworksError, pause: float) -> MoveworksError:
 def _passes(error: MoveworksError) -> bool:
     """Whether the same token request may do better later."""
     if isinstance(error, BadRequest):  # a list may be at fault for a 400; here there is none
-        return error.status in (408, 425)  # not processed: RFC 9110, 15.5.9, and RFC 8470
+        return error.unprocessed
     return error.concerns is Concerns.THIS_LIST
 
 

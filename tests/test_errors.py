@@ -33,6 +33,7 @@ from moveworks_shift_async.errors import (
     RefusedByServer,
     ServerFailed,
     TokenUnavailable,
+    error_class,
 )
 
 PLAIN = (
@@ -162,6 +163,38 @@ def test_an_error_shows_its_words_only(error: MoveworksError) -> None:
 def test_each_class_says_whether_it_went_out(kind: type[MoveworksError], outcome: Outcome) -> None:
     """Not sent, refused or unknown is known by the class alone; a 5xx is unknown."""
     assert kind.outcome is outcome
+
+
+@pytest.mark.parametrize("kind", sorted(family(MoveworksError), key=str))
+def test_a_class_is_found_by_the_name_that_a_journal_keeps(kind: type[MoveworksError]) -> None:
+    """Its words fit into a line, which adds what goes before and after them."""
+    assert error_class(kind.__name__) is kind
+    for words in (kind.means, kind.remedy, kind.advice, kind.went_out):
+        assert re.fullmatch(r"([A-Z][^.\n]*[^.\s])?", words)
+
+
+@pytest.mark.parametrize("name", ["", "Novel", "Outcome", "Callable", "error_class", "ValueError"])
+def test_a_name_that_is_no_error_of_ours_has_no_class(name: str) -> None:
+    """Another version may have written the journal, or a process that died before it knew."""
+    assert error_class(name) is None
+
+
+@pytest.mark.parametrize(
+    ("error", "unprocessed"),
+    [
+        (RateLimited("x", status=429), True),
+        (BadRequest("x", status=408), True),
+        (BadRequest("x", status=425), True),
+        (BadRequest("x", status=400), False),
+        (ServerFailed("x", status=503), False),
+        (OutcomeUnknown("x"), False),
+    ],
+)
+def test_only_a_server_that_says_so_has_not_processed(
+    error: MoveworksError, unprocessed: bool
+) -> None:
+    """RFC 6585, section 4; RFC 9110, section 15.5.9; RFC 8470, section 5.2."""
+    assert error.unprocessed is unprocessed
 
 
 def test_outcomes_are_the_words_of_the_report() -> None:

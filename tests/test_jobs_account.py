@@ -413,6 +413,8 @@ def test_many_kinds_of_errors_are_counted(tmp_path: Path) -> None:
     ("state", "error", "words"),
     [
         (State.PLANNED, "ConnectionFailed", "Nobody of them was told yet. Check the network"),
+        (State.PLANNED, "NotFound", "told yet. If the event id is wrong, plan a new job; if not,"),
+        (State.PLANNED, "ClientClosed", "It could not be sent. Nobody of them was told yet. Res"),
         (State.PLANNED, "OutcomeUnknown", "They may have been told or not. Resume the job: it"),
         (State.PLANNED, "", "It could not be sent. Nobody of them was told yet. Resume the job."),
         (State.REJECTED, "NotAllowed", "Nobody of them was told. Correct that, and plan"),

@@ -12,7 +12,7 @@ from rich.table import Table
 from ..errors import MoveworksError, NotSent, Outcome
 from ..models import BulkReport, ChunkOutcome
 from ..text import duration, people, plural
-from .failures import ExitCode, exit_code, what_happened, what_to_do
+from .failures import ExitCode, exit_code, what_happened
 from .recipients import Mailing, lines_of
 from .sending import Result
 from .terminal import note, render, say
@@ -129,7 +129,7 @@ def _kind_line(group: list[ChunkOutcome]) -> str:
     error = _error(group[0])
     count = people(sum(len(failure.recipients) for failure in group))
     happened = what_happened(error).removeprefix("not sent: ")
-    return f"{label}: {count}: {happened}. {told}. {what_to_do(error)}."
+    return f"{label}: {count}: {happened}. {told}. {error.advice}."
 
 
 def _who(report: BulkReport, mailing: Mailing, *, as_json: bool) -> str:

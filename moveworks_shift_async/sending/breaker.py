@@ -21,7 +21,6 @@ import enum
 from attrs import define
 
 from ..errors import (
-    BadRequest,
     Concerns,
     MoveworksError,
     NotAuthenticated,
@@ -39,9 +38,6 @@ TRIALS = 3
 FIRST_WAIT, LONGEST_WAIT = 1.0, 60.0
 # Seconds. An hour without a network is a thing that happens; after two somebody should look.
 SECONDS_WITHOUT_SERVER = 7200.0
-
-# The server says that it did not process the request: RFC 9110, section 15.5.9, and RFC 8470.
-_NOT_PROCESSED = (408, 425)
 
 
 class Verdict(enum.Enum):
@@ -64,10 +60,8 @@ def judge(error: MoveworksError | None) -> Verdict:
         return Verdict.UNKNOWN
     if error.concerns is Concerns.EVERYBODY:
         return Verdict.STOP
-    if error.outcome is Outcome.NOT_SENT or isinstance(error, RateLimited):
-        return Verdict.AGAIN
-    late = isinstance(error, BadRequest) and error.status in _NOT_PROCESSED
-    return Verdict.AGAIN if late else Verdict.REJECTED
+    again = error.outcome is Outcome.NOT_SENT or error.unprocessed
+    return Verdict.AGAIN if again else Verdict.REJECTED
 
 
 def _has_no_usable_answer(error: MoveworksError) -> bool:

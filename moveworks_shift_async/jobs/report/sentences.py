@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from datetime import datetime
 
 from attrs import frozen
 
+from ...errors import NotSent, Outcome, error_class
 from ...settings import RateLimit
 from ...text import covered, duration, one_line, people, plural, shell_word
 from ..records import Incident, State, Stray
@@ -30,25 +31,11 @@ class Way:
 
 _PLAN_AGAIN = "Correct that, and plan a new job for these people alone"
 _RESUME = "Resume the job"
-# Meaning and advice for what a chunk met, by the name of the error's class.
-_MEANINGS: Mapping[str, tuple[str, str]] = {
-    "BadRequest": ("The server found fault with the request", _PLAN_AGAIN),
-    "NotAuthenticated": ("The credential was refused", "Check it and the base URL, then resume"),
-    "NotAllowed": ("The credential may not do this", "Have it allowed, then resume"),
-    "NotFound": ("The server does not know the event", "Check the event's id and the base URL"),
-    "RateLimited": ("The organisation's requests of the minute were used up", _RESUME),
-    "ConnectionFailed": ("There was no connection to the server", "Check the network, then resume"),
-    "TokenUnavailable": ("No access token was to be had", "Check the credential, then resume"),
-    "DeadlineExceeded": ("The time for it was over", _RESUME),
-    "ServerFailed": ("The server broke while it had the request", ""),
-    "OutcomeUnknown": ("The request left, and no usable answer came", ""),
-    "BadResponse": ("The server's answer was not what it promises", ""),
-    "JournalError": ("The file may say less than was done", ""),
-}
-_BY_STATE = {
-    State.REJECTED: ("The request was refused", _PLAN_AGAIN),
-    State.UNKNOWN: ("No usable answer came", ""),
-    State.PLANNED: ("It could not be sent", _RESUME),
+# For those whose error nobody knows: a process that died left none.
+_NOTHING_KNOWN = {
+    State.REJECTED: "The request was refused",
+    State.UNKNOWN: "No usable answer came",
+    State.PLANNED: "It could not be sent",
 }
 _TOLD = {
     State.REJECTED: "Nobody of them was told",
@@ -116,17 +103,18 @@ def meaning(kind: ErrorKind, *, running: bool = False) -> str:
 
     While a process is at work, nothing is to be done for those whom it will still send to.
     """
-    met, todo = _MEANINGS.get(kind.error, _BY_STATE[kind.state])
-    told = _TOLD[kind.state]
-    if kind.state is State.UNKNOWN:
-        todo = ""  # their ways are told once, for all of them
+    met = error_class(kind.error) or NotSent
+    means = met.means or _NOTHING_KNOWN[kind.state]
+    told, todo = _TOLD[kind.state], ""  # what can be done for the unknown is said once for all
+    if kind.state is State.REJECTED:
+        todo = _RESUME if met.unprocessed else _PLAN_AGAIN
     elif kind.state is State.PLANNED and running:
         todo = "They are still to be sent to"
-    elif kind.state is State.PLANNED and not todo:  # unknown once, and planned again
-        told, todo = "They may have been told or not", f"{_RESUME}: it sends to them again"
-    elif kind.state is State.REJECTED and kind.error != "RateLimited":
-        todo = _PLAN_AGAIN  # what was refused for good is not sent again by a resume
-    return ". ".join(filter(None, (met, told, todo))) + "."
+    elif kind.state is State.PLANNED and met.outcome is Outcome.UNKNOWN:  # and planned again
+        told, todo = _TOLD[State.UNKNOWN], f"{_RESUME}: it sends to them again"
+    elif kind.state is State.PLANNED:
+        todo = f"{met.remedy}, then resume" if met.remedy else _RESUME
+    return ". ".join(filter(None, (means, told, todo))) + "."
 
 
 def ways_for_unknown(account: JobAccount) -> tuple[Way, ...]:
