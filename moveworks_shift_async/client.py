@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
 from functools import partial
 from types import TracebackType
 from typing import Literal, Self
@@ -18,9 +17,8 @@ from .endpoints.events import EventsEndpoint
 from .endpoints.messages import MessagesEndpoint
 from .endpoints.sending import Sender
 from .errors import ConfigurationError
-from .limits.gate import Gate, check_gate
-from .limits.process import join_gate, leave_gate
-from .limits.shared.gate import FileGate
+from .limits.choice import gate_at, join_gate
+from .limits.gate import Gate
 from .retry import RetryPolicy
 from .session import SessionManager
 from .settings import (
@@ -101,7 +99,7 @@ class MoveworksClient:
             found.credentials,
             base_url=found.base_url,
             rate_limit=found.rate_limit,
-            gate=None if found.gate in (None, "none") else FileGate(found.gate),
+            gate=None if found.gate in (None, "none") else gate_at(found.gate),
         )
 
     @property
@@ -206,6 +204,10 @@ class ShiftClient:
         return f"<ShiftClient {self._session.transport.base_url} {self.gate!r}>"
 
 
+class _User:
+    """A client, as its gate knows it; it goes with the client's session."""
+
+
 def _session(
     credentials: settings.MoveworksCredentials | settings.ShiftCredentials,
     base_url: str,
@@ -230,8 +232,8 @@ def _session(
     authorizer = _authorizer(credentials, transport, rate_limit.per, clock)
     if not authorizer.renews:
         retry = evolve(retry, replay_unauthenticated=False)
-    organisation = settings.organisation(url, credentials)
-    gate, leave = _join(gate, organisation, transport, rate_limit, max_in_flight, clock)
+    user, organisation = _User(), settings.organisation(url, credentials)
+    gate = join_gate(gate, user, organisation, rate_limit, max_in_flight, clock)
     return SessionManager(
         transport,
         authorizer,
@@ -239,31 +241,8 @@ def _session(
         retry=retry,
         timeouts=timeout,
         clock=clock,
-        on_closed=leave,
+        on_closed=partial(gate.leave, user),
     )
-
-
-def _join(
-    gate: Gate | None,
-    organisation: str,
-    user: object,
-    limit: RateLimit,
-    max_in_flight: int,
-    clock: Clock,
-) -> tuple[Gate, Callable[[], None]]:
-    """The gate of a client, and how the client leaves it. A gate of the caller's own has no users.
-
-    `organisation` says whose budget it is.
-    """
-    if gate is None:
-        shared = join_gate(organisation, user, limit, max_in_flight, clock)
-        return shared, lambda: leave_gate(organisation, user)
-    if isinstance(gate, FileGate):
-        file = gate
-        file.join(user, organisation, limit, max_in_flight)
-        return file, lambda: file.leave(user)
-    check_gate(gate)
-    return gate, lambda: None
 
 
 def _authorizer(

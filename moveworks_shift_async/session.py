@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import math
 from collections.abc import Callable
 from typing import TypeVar
@@ -24,6 +25,7 @@ from .tokens import Authorizer
 from .transport import Transport
 from .wire.http import Effect, Request, Response
 
+logger: logging.Logger = logging.getLogger(__name__)
 T = TypeVar("T")
 
 
@@ -37,7 +39,7 @@ class SessionManager:
     retry: RetryPolicy = field(factory=RetryPolicy)
     timeouts: Timeouts = field(factory=Timeouts)
     clock: Clock = SYSTEM_CLOCK
-    #: Called once, when everything is closed.
+    #: Called when everything is closed, and again when it is closed again.
     on_closed: Callable[[], None] = lambda: None
     _requester: Requester = field(init=False, repr=False)
     _single: RetryPolicy = field(init=False, repr=False)
@@ -122,7 +124,14 @@ class SessionManager:
             await self._until_idle()
             await self.authorizer.close()
             await self.transport.close()
+            self._leave()
+
+    def _leave(self) -> None:
+        """What a gate of the caller's raises here does not change what became of the calls."""
+        try:
             self.on_closed()
+        except Exception:
+            logger.exception("the gate raised when the client left it")
 
     async def _until_idle(self) -> None:
         while self._cuts:

@@ -23,7 +23,7 @@ from moveworks_shift_async.errors import (
 from moveworks_shift_async.limits.priority import Priority
 from moveworks_shift_async.limits.window import GateSnapshot, Slot
 from moveworks_shift_async.retry import RetryPolicy
-from moveworks_shift_async.settings import Timeouts
+from moveworks_shift_async.settings import RateLimit, Timeouts
 from moveworks_shift_async.tokens import RequestAuth, TokenManager
 from moveworks_shift_async.wire.http import Request, Response
 from moveworks_shift_async.wire.token import Token
@@ -47,6 +47,13 @@ class BrokenGate:
     def _fail(self, method: str) -> None:
         if method == self.broken:
             raise self.error
+
+    def join(self, user: object, organisation: str, limit: RateLimit, max_in_flight: int) -> None:
+        """Nobody asks here."""
+
+    def leave(self, user: object) -> None:
+        """The client is closed."""
+        self._fail("leave")
 
     async def acquire(self, deadline: float, priority: Priority) -> Slot:
         """A slot at once."""

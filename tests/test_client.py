@@ -12,6 +12,7 @@ import aiohttp
 import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
+from attrs import define, field
 
 from moveworks_shift_async import (
     ApiKey,
@@ -105,8 +106,8 @@ async def test_a_rotated_secret_is_the_same_organisation() -> None:
         assert first.gate is second.gate
 
 
-class OwnGate:
-    """A gate of the caller's, with what a session asks of it but for one method."""
+class OldGate:
+    """A gate of the caller's, with the methods that were asked for once."""
 
     async def acquire(self, deadline: float, priority: Priority) -> Slot:
         """At once."""
@@ -118,27 +119,53 @@ class OwnGate:
     def refused(self, slot: Slot, retry_after: float | None) -> None:
         """Nothing to do."""
 
+    def observed(self, ages: Iterable[float]) -> None:
+        """Nothing to do."""
+
     def snapshot(self) -> GateSnapshot:
         """Nothing known."""
         return GateSnapshot(budget=1, used=0, in_flight=0, next_in=0.0, paused_for=0.0)
 
 
-class WholeGate(OwnGate):
-    """... and with that one."""
+@define(eq=False)
+class OwnGate(OldGate):
+    """... and those by which it hears of its clients."""
 
-    def observed(self, ages: Iterable[float]) -> None:
-        """Nothing to do."""
+    joined: list[tuple[object, str, RateLimit, int]] = field(factory=list)
+    left: list[object] = field(factory=list)
+
+    def join(self, user: object, organisation: str, limit: RateLimit, max_in_flight: int) -> None:
+        """Remember who."""
+        self.joined.append((user, organisation, limit, max_in_flight))
+
+    def leave(self, user: object) -> None:
+        """Remember who, and have a defect."""
+        self.left.append(user)
+        raise ValueError("boom")
 
 
-async def test_a_gate_of_the_caller_s_is_checked_before_anything_hangs_on_it() -> None:
-    """A method that is missing is named; with all five it is used."""
-    with pytest.raises(ConfigurationError, match=r"OwnGate has no observed; .*limits\.gate\.Gate"):
-        MoveworksClient(ApiKey("key"), gate=OwnGate())  # type: ignore[arg-type]
-    async with Sandbox() as sandbox:
-        key, gate = ApiKey(sandbox.api_key), WholeGate()
-        async with MoveworksClient(key, base_url=sandbox.url, gate=gate) as client:
-            assert client.gate is gate
-            await client.auth.test()
+def test_a_gate_of_the_caller_s_is_checked_before_anything_hangs_on_it() -> None:
+    """What is missing is named, and where it says what it is for."""
+    with pytest.raises(ConfigurationError, match=r"OldGate has no join and no leave; .*do nothing"):
+        MoveworksClient(ApiKey("key"), gate=OldGate())  # type: ignore[arg-type]
+
+
+async def test_a_gate_of_the_caller_s_hears_of_its_clients(
+    sandbox: Sandbox, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It is joined when a client is made and left when it is closed; its defects close nothing."""
+    gate, limit = OwnGate(), RateLimit(requests=7)
+    async with MoveworksClient(
+        ApiKey(sandbox.api_key), base_url=sandbox.url, gate=gate, rate_limit=limit, max_in_flight=3
+    ) as client:
+        assert client.gate is gate
+        await client.auth.test()
+        assert gate.left == []
+    ((user, organisation, *told),) = gate.joined
+    assert sandbox.url in organisation
+    assert told == [limit, 3]
+    assert gate.left == [user]
+    assert "the gate raised when the client left it" in caplog.text
 
 
 async def test_two_clients_of_one_organisation_share_the_budget() -> None:

@@ -20,7 +20,7 @@ from moveworks_shift_async.clock import SYSTEM_CLOCK
 from moveworks_shift_async.errors import ConfigurationError, DeadlineExceeded
 from moveworks_shift_async.limits import process
 from moveworks_shift_async.limits.adaptive_window import AdaptiveWindow
-from moveworks_shift_async.limits.process import ProcessGate, join_gate, leave_gate
+from moveworks_shift_async.limits.process import ProcessGate, join_process_gate
 from moveworks_shift_async.limits.window import CLOCK_SLACK, Slot
 from moveworks_shift_async.sandbox import Sandbox
 from moveworks_shift_async.settings import RateLimit
@@ -400,52 +400,52 @@ def test_clients_of_one_organisation_share_a_gate() -> None:
     """The same key gives the same gate, another key another; what was spent outlives its user."""
     clock, limit = FakeClock(), RateLimit(requests=1, per=WINDOW)
     ann, bob = User(), User()
-    gate = join_gate("org", ann, limit, 32, clock)
-    assert join_gate("org", bob, limit, 32, clock) is gate
-    assert join_gate("other", bob, limit, 32, clock) is not gate
+    gate = join_process_gate(ann, "org", limit, 32, clock)
+    assert join_process_gate(bob, "org", limit, 32, clock) is gate
+    assert join_process_gate(bob, "other", limit, 32, clock) is not gate
     slot = asyncio.run(gate.acquire())
     gate.release(slot, counted=True)
-    leave_gate("org", ann)
-    leave_gate("org", bob)
+    gate.leave(ann)
+    gate.leave(bob)
     carol = User()
-    assert join_gate("org", carol, limit, 32, clock).snapshot().used == 1
-    leave_gate("org", carol)
+    assert join_process_gate(carol, "org", limit, 32, clock).snapshot().used == 1
+    gate.leave(carol)
     clock.time += FULL_WINDOW
-    leave_gate("nobody", carol)
+    join_process_gate(carol, "another", limit, 32, clock)
     assert "org" not in process._gates
 
 
 def test_a_pause_outlives_the_clients_and_the_window() -> None:
     """A server that asked for more than a window of quiet gets it from the next client, too."""
     clock, limit, ann = FakeClock(), RateLimit(requests=2, per=WINDOW), User()
-    gate = join_gate("org", ann, limit, 32, clock)
+    gate = join_process_gate(ann, "org", limit, 32, clock)
     gate.refused(asyncio.run(gate.acquire()), 5 * WINDOW)
-    leave_gate("org", ann)
+    gate.leave(ann)
     clock.time += 2 * WINDOW
     bob = User()
-    assert join_gate("org", bob, limit, 32, clock).snapshot().paused_for == 3 * WINDOW
-    leave_gate("org", bob)
+    assert join_process_gate(bob, "org", limit, 32, clock).snapshot().paused_for == 3 * WINDOW
+    gate.leave(bob)
     clock.time += 3 * WINDOW
-    leave_gate("nobody", bob)
+    join_process_gate(bob, "another", limit, 32, clock)
     assert "org" not in process._gates
 
 
 def test_two_limits_for_one_organisation_are_refused_while_both_are_open() -> None:
     """A second client with another limit is told so; once the first has left it sets its own."""
     ann, bob = User(), User()
-    join_gate("org", ann, RateLimit(requests=5), 32)
+    gate = join_process_gate(ann, "org", RateLimit(requests=5), 32)
     with pytest.raises(ConfigurationError, match="share one gate"):
-        join_gate("org", bob, RateLimit(requests=6), 32)
-    leave_gate("org", ann)
-    assert join_gate("org", bob, RateLimit(requests=6), 32).snapshot().budget == 6
+        join_process_gate(bob, "org", RateLimit(requests=6), 32)
+    gate.leave(ann)
+    assert join_process_gate(bob, "org", RateLimit(requests=6), 32).snapshot().budget == 6
 
 
 def test_a_user_that_was_forgotten_leaves_by_itself() -> None:
     """A client that was dropped without closing does not hold the limit for ever."""
-    ann = User()
-    join_gate("org", ann, RateLimit(requests=5), 32)
+    ann, bob = User(), User()
+    join_process_gate(ann, "org", RateLimit(requests=5), 32)
     del ann
-    assert join_gate("org", User(), RateLimit(requests=6), 32).snapshot().budget == 6
+    assert join_process_gate(bob, "org", RateLimit(requests=6), 32).snapshot().budget == 6
 
 
 @settings(max_examples=60, deadline=None)
@@ -493,10 +493,10 @@ async def _interleave(steps: list[str]) -> None:
 async def test_a_forked_process_has_a_gate_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
     """What is in flight in its parent never ends here, and would keep its slot for good."""
     parent, child = User(), User()
-    gate = join_gate("org", parent, RateLimit(), 1)
+    gate = join_process_gate(parent, "org", RateLimit(), 1)
     await gate.acquire()
     monkeypatch.setattr("os.getpid", lambda: 1)
-    forked = join_gate("org", child, RateLimit(requests=7), 2)
+    forked = join_process_gate(child, "org", RateLimit(requests=7), 2)
     assert forked.snapshot().in_flight == 0
     assert await forked.acquire()
-    assert join_gate("org", User(), RateLimit(requests=7), 2) is forked
+    assert join_process_gate(User(), "org", RateLimit(requests=7), 2) is forked

@@ -13,7 +13,7 @@ import hashlib
 from attrs import evolve
 
 from ..errors import ConfigurationError, OtherLimit
-from ..limits.shared.gate import FileGate
+from ..limits.choice import gate_at
 from ..settings import MoveworksSettings, RateLimit, state_directory
 from ..text import one_line
 from .terminal import note
@@ -58,6 +58,6 @@ def _default(settings: MoveworksSettings) -> str:
 
 def _try(path: str, settings: MoveworksSettings) -> None:
     """Join and leave: what is wrong with the file is known before anything else is done."""
-    gate = FileGate(path)
+    gate = gate_at(path)
     gate.join(settings, settings.organisation, settings.rate_limit, 1)
     gate.leave(settings)

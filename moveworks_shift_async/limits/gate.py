@@ -6,17 +6,31 @@ from collections.abc import Iterable
 from typing import Protocol
 
 from ..errors import ConfigurationError
+from ..settings import RateLimit
 from .priority import Priority
 from .window import GateSnapshot, Slot
 
 
 class Gate(Protocol):
-    """Who may send now. A gate of the caller's own has these five methods; nothing else is asked.
+    """Who may send now. A gate of the caller's own has these seven methods; nothing else is asked.
 
     `acquire` waits, the others return at once: they run in the event loop between two requests.
     A gate that cannot be used raises `ConfigurationError` from `acquire`; the call then ends as
     not sent. Every slot that `acquire` has given is ended once, by `release` or `refused`.
     """
+
+    def join(self, user: object, organisation: str, limit: RateLimit, max_in_flight: int) -> None:
+        """A client begins to use the gate. A gate that needs to know nothing of it does nothing.
+
+        `user` stands for the client and says nothing of it; to hold it weakly is enough.
+        `organisation` says whose budget it is: the base URL, and what stays the same of the
+        credential while its secret is replaced. `limit` is the client's rate limit,
+        `max_in_flight` the requests that it may have on their way at once. Raises
+        `ConfigurationError` if others use the gate for another organisation or with another limit.
+        """
+
+    def leave(self, user: object) -> None:
+        """The client is closed, maybe again. What was spent stays counted until its window ends."""
 
     async def acquire(self, deadline: float, priority: Priority) -> Slot:
         """Wait for the right to one request, and give it.
@@ -45,7 +59,7 @@ class Gate(Protocol):
         """What the gate knows now."""
 
 
-METHODS = ("acquire", "release", "refused", "observed", "snapshot")
+METHODS = ("join", "leave", "acquire", "release", "refused", "observed", "snapshot")
 
 
 def check_gate(gate: object) -> None:
@@ -54,5 +68,6 @@ def check_gate(gate: object) -> None:
     if missing:
         raise ConfigurationError(
             f"gate: {type(gate).__name__} has no {' and no '.join(missing)};"
-            " moveworks_shift_async.limits.gate.Gate says what a gate must have"
+            " moveworks_shift_async.limits.gate.Gate says what a gate must have; in `join` and"
+            " `leave`, which tell it of each client, it may do nothing"
         )

@@ -1,301 +1,92 @@
-"""The gate of this process: who waits, in which order, and one timer in each event loop.
-
-Waiters stand in lanes, first come first served in each, from whatever thread and event loop. State
-changes in synchronous steps under a thread lock that is never held across an await. A granted slot
-whose waiter was cancelled goes back, so cancelling anybody at any moment loses nothing.
-
-An event loop may stop, for a while or for good, and nobody is told. Every loop in which somebody
-waits has a timer of its own, so none depends on another; and a waiter whose loop stands still when
-its turn comes is passed over: it takes its place again when the loop runs.
-"""
+"""The gate of this process, and the one of each organisation that its clients share."""
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
 import os
 import threading
 import weakref
-from collections.abc import Iterable
+from collections.abc import Coroutine, Iterable
 from math import inf
-from typing import Any, Protocol, cast
+from typing import Any
 
-from attrs import define, evolve, field
+from attrs import define, field
 
-from ..clock import SYSTEM_CLOCK, Clock, Timer
-from ..errors import ConfigurationError, DeadlineExceeded
+from ..clock import SYSTEM_CLOCK, Clock
+from ..errors import ConfigurationError
 from ..settings import RateLimit
 from .adaptive_window import AdaptiveWindow
-from .priority import Lanes, Priority
+from .priority import Priority
+from .queue import WaitQueue
 from .window import GateSnapshot, Quota, Slot
 
 
 @define(eq=False, repr=False)
-class _Waiter:
-    loop: asyncio.AbstractEventLoop
-    future: asyncio.Future[Slot]
-    deadline: float
-    priority: Priority
-    granted: Slot | None = None
-
-    def wake(self, result: Slot | Exception) -> None:
-        """End the wait, from whatever thread. `RuntimeError` if the waiter's loop is closed."""
-        if self.loop is _running_loop():
-            self._settle(result)
-        else:
-            self.loop.call_soon_threadsafe(self._settle, result)
-
-    def _settle(self, result: Slot | Exception) -> None:
-        if self.future.done():
-            return  # cancelled; `ProcessGate._leave` sees what became of the slot
-        if isinstance(result, Slot):
-            self.future.set_result(result)
-        else:
-            self.future.set_exception(result)
-
-
-@define(eq=False)
-class _Bell:
-    """The timer of one event loop in which somebody waits."""
-
-    waiters: set[_Waiter] = field(factory=set)
-    #: Those whose turn came while the loop stood still, the first first.
-    asleep: list[_Waiter] = field(factory=list)
-    timer: Timer | None = None
-    #: When it rings.
-    due: float = inf
-    #: The loop was asked to set it, and has not come to do it.
-    asked: bool = False
-
-
-def _running_loop() -> asyncio.AbstractEventLoop | None:
-    try:
-        return asyncio.get_running_loop()
-    except RuntimeError:
-        return None
-
-
-class Window(Protocol):
-    """The arithmetic that says when the next request may start; see `AdaptiveWindow`."""
-
-    @property
-    def pause_until(self) -> float:
-        """Nothing starts before."""
-
-    def wait(self, now: float) -> float:
-        """Seconds until one more request may start; infinite while only an answer can tell."""
-
-    def least_wait(self, now: float, ahead: int) -> float:
-        """Least seconds until a request may start that has `ahead` others before it."""
-
-    def start(self, now: float) -> Slot:
-        """Take a slot. Only when `wait` has said 0."""
-
-    def answered(self, slot: Slot, now: float) -> None:
-        """The request has ended, not in a 429, and the server may have counted it."""
-
-    def refused(self, slot: Slot, now: float, retry_after: float | None = None) -> None:
-        """The request ended in a 429. `retry_after` is the seconds the server asked for."""
-
-    def unused(self, slot: Slot, now: float) -> None:
-        """The request never reached the server: the slot is free at once."""
-
-    def observed(self, counted_at: Iterable[float], now: float) -> None:
-        """Requests that others know of, by the latest moments at which the server counted them."""
-
-    def snapshot(self, now: float) -> GateSnapshot:
-        """What is known now."""
-
-
-@define(eq=False, repr=False)
 class ProcessGate:
-    """Shares one budget among all callers of this process.
+    """Shares one budget among all callers of this process, from whatever thread; see `Gate`."""
 
-    Whoever holds `lock` may read and change `window`; it is taken again by who has it.
-    """
-
-    window: Window
+    window: AdaptiveWindow
     clock: Clock = SYSTEM_CLOCK
     #: Whoever joined and has not left; a client that was forgotten unclosed leaves by itself.
-    users: weakref.WeakSet[Any] = field(factory=weakref.WeakSet)
-    _queue: Lanes[_Waiter] = field(factory=Lanes)
-    _bells: dict[asyncio.AbstractEventLoop, _Bell] = field(factory=dict)
-    _lock: contextlib.AbstractContextManager[Any] = field(factory=threading.RLock)
+    users: weakref.WeakSet[Any] = field(factory=weakref.WeakSet, init=False)
+    _organisation: str = field(default="", init=False)
+    _queue: WaitQueue = field(init=False)
 
-    async def acquire(self, deadline: float = inf, priority: Priority = "normal") -> Slot:
-        """Wait for a slot in the lane of that priority.
+    def __attrs_post_init__(self) -> None:
+        self._queue = WaitQueue(self.window, self.clock)
 
-        Raises `DeadlineExceeded` before a wait known to outlast `deadline`, which is a time of the
-        gate's clock. Every slot needs one `release` or `refused`.
-        """
-        waiter = self._enter(deadline, priority)
-        if isinstance(waiter, Slot):
-            return waiter
-        try:
-            async with asyncio.timeout(None if deadline == inf else deadline - self.clock.now()):
-                return await waiter.future
-        except TimeoutError:
-            self._leave(waiter)
-            raise _too_late() from None
-        except BaseException:
-            self._leave(waiter)
-            raise
+    def join(self, user: object, organisation: str, limit: RateLimit, max_in_flight: int) -> None:
+        """A client begins to use the gate; what was spent and learned before stays."""
+        wanted = Quota(limit.budget, limit.per, max_in_flight)
+        with self._queue.lock:
+            if self.users and organisation != self._organisation:
+                raise ConfigurationError(
+                    "another open client uses this gate for another base_url or credential;"
+                    " give each organisation a gate of its own"
+                )
+            if self.users and wanted != self.window.quota:
+                raise ConfigurationError(
+                    "another open client of this process has the same base_url and credential and"
+                    " another rate_limit or max_in_flight; they share one gate, so give both the"
+                    " same"
+                )
+            self.window.retune(wanted)
+            self._organisation = organisation
+            self.users.add(user)
+
+    def leave(self, user: object) -> None:
+        """One user less. What was spent stays counted until its window ends."""
+        self.users.discard(user)
+
+    def acquire(
+        self, deadline: float = inf, priority: Priority = "normal"
+    ) -> Coroutine[Any, Any, Slot]:
+        """Wait for a slot in the lane of that priority."""
+        return self._queue.acquire(deadline, priority)
 
     def release(self, slot: Slot, *, counted: bool) -> None:
         """Give the slot back: one window from now if the server may have counted the request."""
-        with self._lock:
-            end = self.window.answered if counted else self.window.unused
-            end(slot, self.clock.now())
-            self._dispatch()
+        self._queue.release(slot, counted=counted)
 
     def refused(self, slot: Slot, retry_after: float | None = None) -> None:
-        """Give the slot back after a 429, which is everybody's; fail those it makes too late.
-
-        `retry_after` is the seconds the server asked for, if it did.
-        """
-        with self._lock:
-            self.window.refused(slot, self.clock.now(), retry_after)
-            late = [w for w in self._queue if w.deadline < self.window.pause_until]
-            for waiter in late:
-                self._remove(waiter)
-                with contextlib.suppress(RuntimeError):  # its loop was closed under it
-                    waiter.wake(_too_late())
-            self._dispatch()
+        """Give the slot back after a 429, which is everybody's."""
+        self._queue.refused(slot, retry_after)
 
     def observed(self, ages: Iterable[float]) -> None:
-        """Count requests that somebody else knows of; see `Gate.observed`."""
-        with self._lock:
-            now = self.clock.now()
-            self.window.observed([now - age for age in ages], now)
+        """Count requests that somebody else knows of."""
+        self._queue.observed(ages)
 
     def snapshot(self) -> GateSnapshot:
         """What the gate knows now."""
-        with self._lock:
-            return evolve(self.window.snapshot(self.clock.now()), waiting=len(self._queue))
+        return self._queue.snapshot()
+
+    @property
+    def idle(self) -> bool:
+        """Whether nobody uses it, and it knows nothing that the next one should."""
+        snapshot = self.snapshot()
+        return not (self.users or snapshot.used or snapshot.paused_for)
 
     def __repr__(self) -> str:
         return f"<ProcessGate {self.snapshot()}>"
-
-    def _enter(self, deadline: float, priority: Priority) -> _Waiter | Slot:
-        """Take a slot at once, or join the queue."""
-        with self._lock:
-            now = self.clock.now()
-            wait = self.window.wait(now)
-            if not self._queue and wait <= 0:
-                return self.window.start(now)
-            if now + self.window.least_wait(now, self._queue.ahead(priority)) > deadline:
-                raise _too_late()
-            loop = asyncio.get_running_loop()
-            waiter = _Waiter(loop, loop.create_future(), deadline, priority)
-            self._queue.add(waiter, priority)
-            self._bells.setdefault(loop, _Bell()).waiters.add(waiter)
-            self._arm(now)
-            return waiter
-
-    def _leave(self, waiter: _Waiter) -> None:
-        with self._lock:
-            if waiter.granted is not None:
-                self.window.unused(waiter.granted, self.clock.now())
-            self._remove(waiter)
-            self._dispatch()
-
-    def _remove(self, waiter: _Waiter) -> None:
-        """Let it wait no longer, if it does."""
-        self._queue.discard(waiter)
-        bell = self._bells.get(waiter.loop, _Bell())
-        bell.waiters.discard(waiter)
-        if not bell.waiters:
-            self._bells.pop(waiter.loop, None)
-
-    def _dispatch(self) -> None:
-        """Hand out what is free, in order, and set the timers for the rest."""
-        with self._lock:
-            now = self.clock.now()
-            try:
-                while (waiter := self._first()) and self.window.wait(now) <= 0:
-                    self._queue.pop()
-                    self._remove(waiter)
-                    self._grant(waiter, now)
-                self._arm(now)
-            except ConfigurationError as error:  # the window cannot be had any more
-                while self._queue:
-                    waiter = self._queue.pop()
-                    self._remove(waiter)
-                    self._fail(waiter, error)
-
-    def _first(self) -> _Waiter | None:
-        """Whose turn it is, of those whose loop runs."""
-        while self._queue:
-            waiter = self._queue.first()
-            if waiter.loop.is_running():
-                return waiter
-            self._put_aside(waiter)
-        return None
-
-    def _put_aside(self, waiter: _Waiter) -> None:
-        """Pass over one whose loop stands still; for good if it is closed."""
-        if waiter.loop.is_closed():
-            return self._remove(waiter)
-        self._queue.discard(waiter)
-        bell = self._bells[waiter.loop]
-        bell.asleep.append(waiter)
-        if len(bell.asleep) == 1:
-            with contextlib.suppress(RuntimeError):  # closed just now
-                waiter.loop.call_soon_threadsafe(self._take_back, bell)
-        return None
-
-    def _take_back(self, bell: _Bell) -> None:
-        """The loop runs again: its waiters take their places."""
-        with self._lock:
-            while bell.asleep:
-                waiter = bell.asleep.pop()
-                if waiter in bell.waiters:
-                    self._queue.add(waiter, waiter.priority, first=True)
-            self._dispatch()
-
-    def _grant(self, waiter: _Waiter, now: float) -> None:
-        waiter.granted = self.window.start(now)
-        try:
-            waiter.wake(waiter.granted)
-        except RuntimeError:  # its loop was closed just now: nobody is there to take the slot
-            self.window.unused(waiter.granted, now)
-
-    def _fail(self, waiter: _Waiter, error: ConfigurationError) -> None:
-        with contextlib.suppress(RuntimeError):  # its loop was closed under it
-            waiter.wake(type(error)(*error.args))  # each its own: raising changes an error
-
-    def _arm(self, now: float) -> None:
-        """See to it that every loop in which somebody waits looks when the next may start."""
-        wait = self.window.wait(now)
-        if not self._queue or wait == inf:
-            return  # nobody waits, or an answer will dispatch
-        here = _running_loop()
-        for loop, bell in self._bells.items():
-            if bell.due <= now + wait or bell.asked or not loop.is_running():
-                continue
-            if loop is here:
-                self._set(bell, now, wait)
-            else:
-                bell.asked = True
-                loop.call_soon_threadsafe(self._asked, bell)
-
-    def _asked(self, bell: _Bell) -> None:
-        bell.asked = False
-        self._dispatch()
-
-    def _set(self, bell: _Bell, now: float, wait: float) -> None:
-        if bell.timer is not None:
-            bell.timer.cancel()  # an answer made the next start come sooner
-        bell.timer, bell.due = self.clock.call_later(wait, lambda: self._ring(bell)), now + wait
-
-    def _ring(self, bell: _Bell) -> None:
-        with self._lock:
-            bell.timer, bell.due = None, inf
-            self._dispatch()
-
-
-def _too_late() -> DeadlineExceeded:
-    return DeadlineExceeded("waiting for the rate limit would outlast the deadline; not sent")
 
 
 # The limit belongs to the organisation, so its clients in this process share one gate, and a new
@@ -306,49 +97,27 @@ _gates_lock = threading.Lock()
 _whose = os.getpid()
 
 
-def join_gate(
-    organisation: str,
+def join_process_gate(
     user: object,
+    organisation: str,
     limit: RateLimit,
     max_in_flight: int,
     clock: Clock = SYSTEM_CLOCK,
 ) -> ProcessGate:
-    """The gate of this process for an organisation; `leave_gate` when done.
-
-    `organisation` is the base URL and what stays the same of a credential while its secret is
-    replaced, as for a `FileGate`.
+    """Join the gate of this process for an organisation, and return it.
 
     Raises `ConfigurationError` if another user has it open with another limit.
     """
     with _gates_lock:
         _leave_to_the_parent()
-        _drop_idle()
+        for key in [key for key, gate in _gates.items() if gate.idle]:
+            del _gates[key]
         gate = _gates.get(organisation)
         if gate is None:
-            new = AdaptiveWindow.of(limit.budget, limit.per, max_in_flight)
-            gate = _gates[organisation] = ProcessGate(new, clock)
-        window = cast(AdaptiveWindow, gate.window)  # made here, above
-        _retune(window, limit, max_in_flight, in_use=bool(gate.users))
-        gate.users.add(user)
+            gate = ProcessGate(AdaptiveWindow.of(limit.budget, limit.per, max_in_flight), clock)
+            _gates[organisation] = gate
+        gate.join(user, organisation, limit, max_in_flight)
         return gate
-
-
-def leave_gate(organisation: str, user: object) -> None:
-    """One user less. What was spent stays counted until its window ends."""
-    with _gates_lock:
-        if organisation in _gates:
-            _gates[organisation].users.discard(user)
-        _drop_idle()
-
-
-def _retune(window: AdaptiveWindow, limit: RateLimit, max_in_flight: int, *, in_use: bool) -> None:
-    wanted = Quota(limit.budget, limit.per, max_in_flight)
-    if in_use and wanted != window.quota:
-        raise ConfigurationError(
-            "another open client of this process has the same base_url and credential and another"
-            " rate_limit or max_in_flight; they share one gate, so give both the same"
-        )
-    window.retune(wanted)
 
 
 def _leave_to_the_parent() -> None:
@@ -357,10 +126,3 @@ def _leave_to_the_parent() -> None:
     if _whose != os.getpid():
         _whose = os.getpid()
         _gates.clear()
-
-
-def _drop_idle() -> None:
-    for key, gate in list(_gates.items()):
-        snapshot = gate.snapshot()
-        if not gate.users and not snapshot.used and not snapshot.paused_for:
-            del _gates[key]

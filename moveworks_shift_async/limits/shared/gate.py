@@ -1,6 +1,6 @@
 """The gate of this machine: all processes that name one file share a budget, a pause, a lesson.
 
-Theory of operation. `ProcessGate` queues the calls of this process as ever: lanes, order,
+Theory of operation. A `WaitQueue` queues the calls of this process as ever: lanes, order,
 deadlines and cancelling are its own. Only what it holds a lock for is another thing here: a
 `SharedWindow` is the lock and the window in one. Taking it opens the file and reads the `Book`;
 giving it back writes the book and lets go. So each step of the queue is one transaction of well
@@ -38,7 +38,7 @@ from ...clock import SYSTEM_CLOCK, Clock
 from ...errors import ConfigurationError
 from ...settings import RateLimit
 from ..priority import Lanes, Priority
-from ..process import ProcessGate
+from ..queue import WaitQueue
 from ..window import GateSnapshot, Slot
 
 if TYPE_CHECKING:
@@ -59,7 +59,7 @@ class FileGate:
         self.path: str = os.fspath(path)
         self.clock = clock
         self._book: SharedWindow | None = None
-        self._gate: ProcessGate | None = None
+        self._queue: WaitQueue | None = None
         self._users: weakref.WeakSet[Any] = weakref.WeakSet()
         self._lock = threading.RLock()
 
@@ -72,7 +72,7 @@ class FileGate:
         """
         with self._lock:
             if self._book is None:
-                self._book, self._gate = self._opened()
+                self._book, self._queue = self._opened()
             try:
                 self._book.join(organisation, limit, max_in_flight)
                 self._users.add(user)
@@ -86,22 +86,22 @@ class FileGate:
             self._close_unused()
 
     async def acquire(self, deadline: float = inf, priority: Priority = "normal") -> Slot:
-        """As `ProcessGate.acquire`; `ConfigurationError` when the file cannot be used any more."""
-        gate = self._joined()
-        slot = await gate.acquire(deadline, priority)
-        cast("SharedWindow", gate.window).check(slot)
+        """As `WaitQueue.acquire`; `ConfigurationError` when the file cannot be used any more."""
+        queue = self._joined()
+        slot = await queue.acquire(deadline, priority)
+        cast("SharedWindow", queue.window).check(slot)
         return slot
 
     def release(self, slot: Slot, *, counted: bool) -> None:
-        """As `ProcessGate.release`."""
+        """As `WaitQueue.release`."""
         self._joined().release(slot, counted=counted)
 
     def refused(self, slot: Slot, retry_after: float | None = None) -> None:
-        """As `ProcessGate.refused`; the pause is for all processes."""
+        """As `WaitQueue.refused`; the pause is for all processes."""
         self._joined().refused(slot, retry_after)
 
     def observed(self, ages: Iterable[float]) -> None:
-        """As `ProcessGate.observed`; the processes count them together."""
+        """As `WaitQueue.observed`; the processes count them together."""
         self._joined().observed(ages)
 
     def snapshot(self) -> GateSnapshot:
@@ -109,25 +109,25 @@ class FileGate:
         return self._joined().snapshot()
 
     def __repr__(self) -> str:
-        return f"<FileGate {self.path} {self.snapshot() if self._gate else 'unused'}>"
+        return f"<FileGate {self.path} {self.snapshot() if self._queue else 'unused'}>"
 
-    def _opened(self) -> tuple[SharedWindow, ProcessGate]:
+    def _opened(self) -> tuple[SharedWindow, WaitQueue]:
         # SQLite takes milliseconds to import: only those who name a file pay them.
         from .step import SharedWindow  # noqa: PLC0415
         from .store import Store  # noqa: PLC0415
 
-        queue: Lanes[Any] = Lanes()
-        book = SharedWindow(Store.open(self.path), self.clock, waiting=queue.__len__)
-        return book, ProcessGate(book, self.clock, lock=book, queue=queue)
+        lanes: Lanes[Any] = Lanes()
+        book = SharedWindow(Store.open(self.path), self.clock, waiting=lanes.__len__)
+        return book, WaitQueue(book, self.clock, lock=book, waiting=lanes)
 
     def _close_unused(self) -> None:
         if not self._users and self._book is not None:
             self._book.leave()
             self._book = None
 
-    def _joined(self) -> ProcessGate:
-        if self._gate is None:
+    def _joined(self) -> WaitQueue:
+        if self._queue is None:
             raise ConfigurationError(
                 f"the gate file {self.path} is not in use; give it to a client"
             )
-        return self._gate
+        return self._queue

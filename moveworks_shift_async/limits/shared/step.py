@@ -1,4 +1,4 @@
-"""The window of this machine, in a file: the lock and the window of a `ProcessGate` in one.
+"""The window of this machine, in a file: the lock and the window of a `WaitQueue` in one.
 
 `gate` tells how it works; here is one step of it, from opening the book to putting it back.
 """
@@ -42,7 +42,7 @@ News = Callable[[Book, float], None]
 
 @define(eq=False, repr=False)
 class SharedWindow:
-    """The lock and the window of a `ProcessGate` in one: hold it to read and change the book."""
+    """The lock and the window of a `WaitQueue` in one: hold it to read and change the book."""
 
     store: Store
     clock: Clock

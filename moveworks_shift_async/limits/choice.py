@@ -1,0 +1,33 @@
+"""Which gate a client has: the one place that decides."""
+
+from __future__ import annotations
+
+from ..clock import Clock
+from ..settings import RateLimit
+from .gate import Gate, check_gate
+from .process import join_process_gate
+from .shared.gate import FileGate
+
+
+def gate_at(place: str) -> Gate:
+    """The gate that many processes share by naming this place: a file."""
+    return FileGate(place)
+
+
+def join_gate(
+    gate: Gate | None,
+    user: object,
+    organisation: str,
+    limit: RateLimit,
+    max_in_flight: int,
+    clock: Clock,
+) -> Gate:
+    """Join the caller's gate, or without one that of this process, and return it.
+
+    Raises `ConfigurationError` for a gate that misses a method, and what the gate itself raises.
+    """
+    if gate is None:
+        return join_process_gate(user, organisation, limit, max_in_flight, clock)
+    check_gate(gate)
+    gate.join(user, organisation, limit, max_in_flight)
+    return gate
