@@ -576,6 +576,21 @@ def test_a_result_that_cannot_be_written_is_told(
     assert err.endswith("All else was done; the exit code says how it ended.\n")
 
 
+@pytest.mark.parametrize("command", ["status", "report", "--version"])
+def test_a_command_that_only_shows_fails_if_it_cannot(
+    command: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any
+) -> None:
+    """Whoever reads its exit code has no account; what was planned or sent keeps its own code."""
+    asyncio.run(Job.plan(tmp_path / "j", ["a@example.com"], message="Hi", legacy=True))
+    with io.FileIO("/dev/full", "w") as full:
+        monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(full, write_through=True))
+        args = [command] if command == "--version" else [command, str(tmp_path / "j")]
+        assert main.run(args) == 2
+        monkeypatch.undo()
+    said = "Error: the result could not be written: No space left on device.\n"
+    assert capsys.readouterr().err == said
+
+
 def test_standard_input_may_be_closed(monkeypatch: pytest.MonkeyPatch, capsys: Any) -> None:
     """A usage error like any other file that cannot be read."""
     monkeypatch.setattr(sys, "stdin", None)

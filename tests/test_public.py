@@ -115,6 +115,27 @@ def test_what_few_need_is_imported_late() -> None:
     assert [name for name in LAZY if name in modules] == []
 
 
+@pytest.mark.parametrize("command", ["--help", "--version", "plan", "status", "report"])
+def test_a_command_that_sends_nothing_brings_no_client(command: str, tmp_path: Path) -> None:
+    """No HTTP library, no server; and the version is looked up by whoever asks for it."""
+    program = (
+        f"import sys; from {PACKAGE}.cli.main import run; print(run(sys.argv[1:]), *sys.modules)"
+    )
+    more = {"plan": ("--legacy", "--message", "Hi", "--recipients", "people.txt")}
+    journal, people = tmp_path / "journal", tmp_path / "people.txt"
+    people.write_text("a@example.com\n")
+    words = [
+        *((command, str(journal)) if command.isalpha() else (command,)),
+        *more.get(command, ()),
+    ]
+    words = [str(people) if word == "people.txt" else word for word in words]
+    found = python("-c", program, *words).stdout.splitlines()[-1].split()
+    assert found[0] == ("2" if command in ("status", "report") else "0")
+    late = {"aiohttp", "tenacity", f"{PACKAGE}.client", f"{PACKAGE}.sandbox"}
+    late |= set() if command == "--version" else {"importlib.metadata"}
+    assert late & {*found} == set()
+
+
 def test_the_package_alone_is_light() -> None:
     """Importing it imports nothing of its own; a name brings its module, a misspelt one fails."""
     found = python("-c", f"import {PACKAGE}, sys; print(*sys.modules)")

@@ -13,7 +13,7 @@ from ..text import one_line
 from .failures import ExitCode, error_line, exit_code
 from .options import MOVEWORKS_EPILOG, moveworks_settings, server_options
 from .reaching import ask
-from .terminal import note, say
+from .terminal import note, show
 
 
 @click.group()
@@ -32,7 +32,7 @@ def auth_test(context: click.Context, base_url: str | None, region: str | None) 
     except MoveworksError as error:
         note(error_line(error, went_out="This test tells nobody anything"))
         return exit_code(error)
-    say(one_line(text) or "The credential was accepted.")
+    show(one_line(text) or "The credential was accepted.")
     return ExitCode.OK
 
 

@@ -22,7 +22,7 @@ from ..sandbox import Sandbox
 from ..settings import ClientCredentials, MoveworksSettings, RateLimit
 from ..text import people
 from .failures import ExitCode
-from .jobs import plain_account, show_account
+from .jobs import account_text, plain_account
 from .options import json_option
 from .plan import show_plan
 from .recipients import rate
@@ -69,7 +69,7 @@ def demo(as_json: bool) -> int:
         record = {"people": check.told, "told_again": check.told_again}
         say(json.dumps(plain_account(worked.account) | {"sandbox": record}))
     else:
-        show_account(worked.account, as_json=False)
+        say(account_text(worked.account))
     (note if as_json else say)(check.line())
     return _exit_code(worked, check)
 

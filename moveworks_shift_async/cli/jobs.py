@@ -16,7 +16,7 @@ from ..text import one_line, shell_word
 from .failures import ExitCode, error_line, exit_code
 from .options import journal_argument, json_option, option
 from .stopping import leaving
-from .terminal import note, say
+from .terminal import note, show
 
 
 @click.command()
@@ -27,7 +27,7 @@ def status(journal: str, as_json: bool) -> int:
 
     The exit code is 0 whatever has become of the people.
     """
-    show_account(asyncio.run(Job(journal).account()), as_json=as_json)
+    show(account_text(asyncio.run(Job(journal).account()), as_json=as_json))
     return ExitCode.OK
 
 
@@ -79,7 +79,7 @@ def report(journal: str, csv: str | None, html: str | None, as_json: bool) -> in
         note(f"{one_line(csv)}: written, a row for each recipient and each entry left out")
     if html is not None:
         note(f"{one_line(html)}: written, one page")
-    show_account(account, as_json=as_json)
+    show(account_text(account, as_json=as_json))
     return ExitCode.OK
 
 
@@ -89,9 +89,9 @@ async def _reported(job: Job, csv: str | None, html: str | None) -> JobAccount:
         return await job.write(csv=csv, page=html)
 
 
-def show_account(account: JobAccount, *, as_json: bool) -> None:
-    """Print it."""
-    say(json.dumps(plain_account(account)) if as_json else "\n".join(account_lines(account)))
+def account_text(account: JobAccount, *, as_json: bool = False) -> str:
+    """All of it for stdout."""
+    return json.dumps(plain_account(account)) if as_json else "\n".join(account_lines(account))
 
 
 def _goes_on(journal: str) -> str:

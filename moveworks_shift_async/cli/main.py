@@ -6,7 +6,6 @@ import logging
 import traceback
 from collections.abc import Mapping, Sequence
 from importlib import import_module
-from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 import click
@@ -16,7 +15,7 @@ from ..errors import MoveworksError
 from ..text import one_line
 from ..wire.redaction import redact
 from .failures import INTERRUPTED, ExitCode, error_line, exit_code
-from .terminal import note, unwritten
+from .terminal import note, show, unwritten
 
 PROGRAM = "moveworks-shift"
 _SILENT = logging.NullHandler()
@@ -44,11 +43,18 @@ class _State:
     debug: bool = False
 
 
-def _version() -> str:
+def _show_version(context: click.Context, _: click.Parameter, wanted: bool) -> None:
+    if not wanted:
+        return
+    # To look it up takes longer than all other imports of a help, so only this option does.
+    from importlib.metadata import PackageNotFoundError, version  # noqa: PLC0415 - see above
+
     try:
-        return version("moveworks-shift-async")
+        number = version("moveworks-shift-async")
     except PackageNotFoundError:
-        return "(not installed)"
+        number = "(not installed)"
+    show(f"{PROGRAM}, version {number}")
+    context.exit()
 
 
 class _Commands(click.Group):
@@ -74,7 +80,14 @@ class _Commands(click.Group):
         "auto_envvar_prefix": "MOVEWORKS_SHIFT",
     },
 )
-@click.version_option(_version(), prog_name=PROGRAM)
+@click.option(
+    "--version",
+    is_flag=True,
+    expose_value=False,
+    is_eager=True,
+    callback=_show_version,
+    help="Show the version and exit.",
+)
 @click.option("--debug", is_flag=True, hidden=True, envvar="MOVEWORKS_SHIFT_DEBUG")
 @click.make_pass_decorator(_State, ensure=True)
 def commands(state: _State, debug: bool) -> None:

@@ -15,7 +15,7 @@ from ..jobs.report.account import JobAccount
 from ..settings import MoveworksSettings
 from ..text import people, plural
 from .failures import ExitCode, error_line, exit_code, stopped_line, what_happened
-from .jobs import plain_account, show_account
+from .jobs import account_text, plain_account
 from .options import (
     MOVEWORKS_EPILOG,
     journal_argument,
@@ -191,7 +191,7 @@ def run_job(
         why = None if stopped is None else what_happened(stopped)
         say(json.dumps(plain_account(worked.account) | {"stopped": why}))
     else:
-        show_account(worked.account, as_json=False)
+        say(account_text(worked.account))
     if stopped is not None:
         begun = bool(worked.account.runs)
         note(stopped_line(stopped, job.path, nobody=worked.nobody, begun=begun))

@@ -13,20 +13,36 @@ from typing import TYPE_CHECKING
 import click
 
 from ..text import one_line
+from .failures import ExitCode
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
 
 def say(text: str) -> None:
-    """Write the result, to stdout."""
+    """Write what has become of people or of a file, to stdout.
+
+    Whether it could be written changes no exit code: what was done was done.
+    """
+    if not _written(text):
+        note("All else was done; the exit code says how it ended.")
+
+
+def show(text: str) -> None:
+    """Write the result of a command that does nothing but show it: it fails with the writing."""
+    if not _written(text):
+        raise click.exceptions.Exit(ExitCode.USAGE)
+
+
+def _written(text: str) -> bool:
     try:
         click.echo(text)
     except BrokenPipeError:
         sys.stdout = io.StringIO()  # else the interpreter complains when it flushes at its end
     except OSError as error:
         unwritten(error)
-        note("All else was done; the exit code says how it ended.")
+        return False
+    return True
 
 
 def unwritten(error: OSError) -> None:
