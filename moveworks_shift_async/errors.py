@@ -37,7 +37,6 @@ import enum
 from collections.abc import Callable
 from typing import Any, ClassVar
 
-
 _LOOK_FIRST = "Find out whether it arrived before you send it again"
 _UNKNOWN = "It may have been processed or not"
 

@@ -621,7 +621,8 @@ async def test_a_report_that_cannot_be_written_advises_nobody_to_send(
     assert (exists.code, exists.out, absent.code, absent.out) == (2, "", 2, "")
     assert "is there already and was left as it is; name another file" in exists.last
     assert absent.last.endswith(
-        "cannot be written: No such file or directory. Nothing was written."
+        f"cannot be written: No such file or directory; make {tmp_path / 'no'} first."
+        " Nothing was written."
     )
     assert taken.read_text() == "mine"
 

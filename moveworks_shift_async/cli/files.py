@@ -11,6 +11,7 @@ from typing import Any, BinaryIO
 
 from ..errors import InvalidInput
 from ..sources.files import STDIN, name_of
+from ..storage.system import refused
 
 # Bytes. A message has at most 20,000 characters, and a context is no larger.
 MOST = 4 << 20
@@ -24,8 +25,7 @@ def read_bytes(path: str) -> bytes:
             while len(content) <= MOST and (piece := file.read(MOST + 1 - len(content))):
                 content += piece
     except (OSError, ValueError) as error:
-        reason = error.strerror if isinstance(error, OSError) else str(error)
-        raise InvalidInput(f"{name_of(path)} cannot be read: {reason}") from None
+        raise refused(InvalidInput, f"{name_of(path)} cannot be read", error) from None
     if len(content) > MOST:
         raise InvalidInput(f"{name_of(path)} is larger than {MOST >> 20} MB; name another file")
     return content

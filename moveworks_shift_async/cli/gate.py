@@ -15,6 +15,7 @@ from attrs import evolve
 from ..errors import ConfigurationError, OtherLimit
 from ..limits.choice import gate_at
 from ..settings import MoveworksSettings, RateLimit, state_directory
+from ..storage.system import refused
 from ..text import one_line
 from .terminal import note
 
@@ -51,7 +52,8 @@ def _default(settings: MoveworksSettings) -> str:
     try:
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError as error:
-        raise ConfigurationError(f"{directory} cannot be made: {error.strerror}") from None
+        what = f"{directory} cannot be made"
+        raise refused(ConfigurationError, what, error, written=str(directory)) from None
     name = hashlib.sha256(settings.organisation.encode()).hexdigest()[:16]
     return str(directory / f"gate-{name}")
 

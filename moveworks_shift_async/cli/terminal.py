@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from ..storage.system import reason
 from ..text import one_line
 from .failures import ExitCode
 
@@ -48,7 +49,7 @@ def _written(text: str) -> bool:
 def unwritten(error: OSError) -> None:
     """Say that a full disk, for instance, has not taken the result."""
     sys.stdout = io.StringIO()
-    note(f"Error: the result could not be written: {one_line(error.strerror)}.")
+    note(f"Error: the result could not be written: {one_line(reason(error))}.")
 
 
 def note(text: str, *, end: str = "\n") -> None:

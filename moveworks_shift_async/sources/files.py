@@ -17,6 +17,7 @@ from io import BufferedReader, FileIO
 from typing import IO, Any, BinaryIO
 
 from ..errors import InvalidInput
+from ..storage.system import refused
 from ..text import install
 from .document import refuse
 
@@ -121,8 +122,7 @@ def opened(
         try:
             file = _open(where, name, go_on, stack)
         except (OSError, ValueError) as error:
-            reason = error.strerror if isinstance(error, OSError) else str(error)
-            raise InvalidInput(f"{name} cannot be read: {reason}") from None
+            raise refused(InvalidInput, f"{name} cannot be read", error) from None
         yield file
 
 

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from attrs import define, field
 
 from ..errors import InvalidInput
+from ..storage.system import refused
 from .block import Block, Reading
 from .columns import template_column
 from .document import looks_like_address, quoted, refuse
@@ -162,7 +163,7 @@ class RecipientSource:
             try:
                 block = next(blocks, None)
             except OSError as error:
-                raise InvalidInput(f"{self.name} cannot be read: {error.strerror}") from None
+                raise refused(InvalidInput, f"{self.name} cannot be read", error) from None
             except UnicodeDecodeError:
                 raise refuse(self.name, None, CHANGED) from None
             if block is None:

@@ -18,6 +18,7 @@ from typing import BinaryIO
 from attrs import define
 
 from ..errors import InvalidInput, JournalError, NotSent
+from .system import refused
 
 # Open files of this process by their numbers, as Linux shows them.
 _OPEN_FILES = "/proc/self/fd"
@@ -172,5 +173,5 @@ def _reporting(*paths: str) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        named = " and ".join(paths)
-        raise JournalError(f"{named} cannot be written: {error.strerror or error}") from None
+        what = f"{' and '.join(paths)} cannot be written"
+        raise refused(JournalError, what, error, written=paths[0]) from None

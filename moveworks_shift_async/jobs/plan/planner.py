@@ -11,7 +11,6 @@ whatever one bucket holds.
 from __future__ import annotations
 
 import contextlib
-import os
 import threading
 from array import array
 from collections.abc import Iterator, Mapping, Sequence
@@ -24,6 +23,7 @@ from attrs import define, frozen
 from ...clock import SYSTEM_CLOCK, Clock
 from ...errors import InvalidInput, JournalError, NotSent
 from ...sources.document import refuse
+from ...storage.system import reason
 from ...text import plural
 from ...wire.moveworks import Content
 from ..records import Header, Left
@@ -179,9 +179,9 @@ class Planner:
         """Which entries are addresses; the others are noted."""
         good = bytearray(b"\1") * len(addresses)
         found = faults(addresses)
-        for place, reason in found:
+        for place, fault in found:
             good[place] = 0
-            self._rejects.add(block.lines[place], reason, block.entries[place])
+            self._rejects.add(block.lines[place], fault, block.entries[place])
         self._invalid.add(
             (block.lines[place] for place, _ in found),
             (reason for _, reason in found),
@@ -300,8 +300,7 @@ def reporting(path: str) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        why = error.strerror or os.strerror(error.errno or 0)
         raise JournalError(
-            f"the disk of {path} is full or broken ({why}); nothing was sent:"
+            f"the disk of {path} is full or broken ({reason(error)}); nothing was sent:"
             " make room, then plan again"
         ) from error

@@ -20,6 +20,7 @@ from attrs import define
 
 from ...errors import ConfigurationError
 from ...storage import sqlite
+from ...storage.system import reason
 
 # Marks the file as a gate, in SQLite's own header: "mwsg".
 APPLICATION_ID = 0x6D777367
@@ -182,11 +183,12 @@ def _unusable(path: str, error: Exception) -> ConfigurationError:
     fault = sqlite.fault_of(error) if isinstance(error, sqlite.Error) else None
     if fault in (sqlite.Fault.FOREIGN, sqlite.Fault.DAMAGED):
         return not_a_gate(path)
+    why = reason(error) if isinstance(error, OSError) else error
     directory = Path(path).absolute().parent
     if not directory.is_dir():
         return ConfigurationError(f"no directory {directory} for the gate file {path}; make it")
     return ConfigurationError(
-        f"the gate file {path} cannot be used: {error}; the file and its directory must be"
+        f"the gate file {path} cannot be used: {why}; the file and its directory must be"
         " writable for this user, on a local disk that is not full; if the file was deleted while"
         " processes used it, end them first"
     )

@@ -29,6 +29,7 @@ from attrs import define
 
 from ....errors import JournalError
 from ....storage import sqlite
+from ....storage.system import refused
 from .lock import is_free, marked, moved_away, quiet, steps_noted
 
 # Marks the file as a journal, in SQLite's own header: "mwsj".
@@ -245,10 +246,9 @@ def _steps_if_undone(path: str) -> tuple[str, int] | None:
             for end in ("", "-journal"):
                 shutil.copyfile(f"{_real(path)}{end}", f"{copy}{end}")
         except OSError as error:
-            raise JournalError(
-                f"{path} was left in the middle of a commit, and cannot be tried in"
-                f" {tempfile.gettempdir()}: {error.strerror}"
-            ) from None
+            place = tempfile.gettempdir()
+            what = f"{path} was left in the middle of a commit, and cannot be tried in {place}"
+            raise refused(JournalError, what, error, written=copy) from None
         return _steps_of(copy, "rw")
 
 

@@ -24,6 +24,7 @@ from collections.abc import Callable
 from attrs import define
 
 from ....errors import JobRunning, JournalError
+from ....storage.system import reason, refused
 from .memory import remember, remembered
 
 # Seconds. `is_free` has the file for some microseconds, a process that works on it for longer.
@@ -187,7 +188,7 @@ def _wait_for(descriptor: int, journal: str) -> None:
         except OSError as error:
             if error.errno not in (errno.EACCES, errno.EAGAIN):
                 raise JournalError(
-                    f"{journal} cannot be locked: {error.strerror}; keep it on a local disk"
+                    f"{journal} cannot be locked: {reason(error)}; keep it on a local disk"
                 ) from None
         if turn < _TURNS - 1:
             threading.Event().wait(_LOOKERS / _TURNS)
@@ -197,10 +198,8 @@ def _wait_for(descriptor: int, journal: str) -> None:
 def _unusable(journal: str, error: OSError, *, made: bool) -> JournalError:
     if isinstance(error, FileNotFoundError) and not made:
         return JournalError(f"there is no journal {journal}; make one with a plan")
-    directory = os.path.dirname(os.path.realpath(journal))
-    first = "" if os.path.isdir(directory) else f"; make {directory} first"
-    what = "made" if made else "opened"
-    return JournalError(f"{journal} cannot be {what}: {error.strerror}{first}")
+    what = f"{journal} cannot be {'made' if made else 'opened'}"
+    return refused(JournalError, what, error, written=journal if made else "")
 
 
 _take: Callable[[int], None]
