@@ -108,9 +108,10 @@ def no_process_is_left(request: pytest.FixtureRequest) -> None:
 @pytest.fixture(autouse=True, scope="session")
 def signals_are_heard() -> None:
     """Commands inherit what the tests were started with, and `nohup` and `&` ignore signals."""
-    for number in (signal.SIGINT, signal.SIGHUP):
-        if signal.getsignal(number) is signal.SIG_IGN:
-            signal.signal(number, signal.SIG_DFL)
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+    if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
+        signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 
 @pytest.fixture(autouse=True, scope="session")
