@@ -34,7 +34,8 @@ async def told_of(path: Path) -> None:
     """All that can be asked of a journal without a server."""
     job = Job(path)
     await job.account()
-    await job.standing()
+    await job.chunks()
+    await job.invalid()
     Journal.open(str(path), verify=True).close()
 
 

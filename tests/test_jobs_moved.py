@@ -640,3 +640,19 @@ async def test_pages_of_two_moments_are_gone_on_with_by_the_users_word(
     assert max(sandbox.received().people.values()) == 1
     await resume(path, sandbox)  # said once, it holds
     assert (await Job(path).account()).stray is None
+
+
+async def test_a_journal_that_is_removed_leaves_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, sandbox: Sandbox
+) -> None:
+    """Neither a file nor a note of it, whether it was run or not, and twice is no error."""
+    state = tmp_path / "state"
+    monkeypatch.setenv("XDG_STATE_HOME", str(state))
+    job = Job(plan(tmp_path / "j"))
+    async with client_of(sandbox) as client:
+        await job.run(client)
+    assert [*state.glob("*/journal-*")]
+    for _ in range(2):
+        job.remove()
+        assert [*state.glob("*/journal-*")] == []
+        assert os.listdir(tmp_path) == ["state"]

@@ -136,6 +136,24 @@ async def test_three_in_a_row_without_a_usable_answer_end_a_stream_where_a_job_w
     assert states_of(path) == [State.UNKNOWN] * 3 + [State.PLANNED] * (CHUNKS - 3)
 
 
+@pytest.mark.parametrize("status", [206, 500, 503])
+async def test_a_job_that_does_not_wait_ends_where_a_stream_ends(
+    tmp_path: Path, status: int
+) -> None:
+    """At the third request, although the server answers questions; for the same reason."""
+    ours, theirs = Server(status), Server(status)
+    report, error = await stream(ours)
+    path = plan(tmp_path / "j", CHUNKS)
+    with pytest.raises(JobStopped) as stopped:
+        async with client_of(theirs) as client:
+            await Job(path).run(client, waits=False)
+    assert (ours.sends, theirs.sends) == (3, 3)
+    assert str(stopped.value.cause) == str(error)
+    reason = str(report.failures[-1].error).removeprefix("not sent: ")
+    assert str(stopped.value) == f"the job stopped: {reason}"
+    assert states_of(path) == [State.UNKNOWN] * 3 + [State.PLANNED] * (CHUNKS - 3)
+
+
 async def test_a_job_tries_three_times_more_where_the_server_answers_questions(
     tmp_path: Path,
 ) -> None:

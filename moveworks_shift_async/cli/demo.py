@@ -103,9 +103,10 @@ async def _demo(job: Job) -> tuple[Worked, _Check]:
 async def _compare(job: Job, account: JobAccount, sandbox: Sandbox) -> _Check:
     """Everybody accepted must have been told, and nobody but them and the unknown."""
     told = Counter(sandbox.received().people)
-    standing = await job.standing()
-    accepted = {address for address, state in standing.items() if state is State.ACCEPTED}
-    unknown = {address for address, state in standing.items() if state is State.UNKNOWN}
+    people: dict[State, set[str]] = {State.ACCEPTED: set(), State.UNKNOWN: set()}
+    for chunk, recipients in await job.chunks():
+        people.setdefault(chunk.state, set()).update(recipients)
+    accepted, unknown = people[State.ACCEPTED], people[State.UNKNOWN]
     return _Check(
         told=len(told),
         told_again=sum(times > 1 for times in told.values()),

@@ -16,13 +16,14 @@ from ..errors import InvalidInput, JobRunning, JournalError
 from ..models import Receipt
 from ..wire.moveworks import Content
 from .plan.plan import Plan, plan
-from .records import Command, State
+from .plan.rejects import InvalidLine
+from .records import ChunkRecord, Command, Left
 from .report.account import JobAccount, read_account, standing
 from .report.files import write_report
 from .report.sentences import moment
 from .store.names import journal_path
 from .store.sqlite.journal import Journal
-from .store.sqlite.lock import is_free, quiet
+from .store.sqlite.lock import is_free, quiet, remove
 from .threads import in_thread
 
 if TYPE_CHECKING:
@@ -66,13 +67,18 @@ class Job:
         on_progress: OnProgress | None = None,
         isolate: int = 0,
         moved: bool = False,
+        waits: bool = True,
     ) -> JobAccount:
         """Send what was planned, and return the account.
 
         `isolate` is how many requests may be added to find the addresses for which a list is
-        refused. Raises `JobStopped` where going on makes no sense: a refused credential, an
-        unknown event, a full disk, no server for two hours. Cancelled, it cuts what is in flight,
-        and those people are unknown. Whatever happens, the journal is right, and `resume` goes on.
+        refused. Without `waits` it ends where a bulk send ends, for a journal that nobody will
+        resume: each request is repeated as the client's policy says, and three in a row without a
+        usable answer are the end.
+
+        Raises `JobStopped` where going on makes no sense: a refused credential, an unknown event, a
+        full disk, no server for two hours. Cancelled, it cuts what is in flight, and those people
+        are unknown. Whatever happens, the journal is right, and `resume` goes on.
 
         A copy of a journal that has begun is refused, for the job may have gone on in another file:
         `moved=True` says that it has not. It is refused, too, where the file surely says less than
@@ -80,7 +86,12 @@ class Job:
         unknown. A job that nobody was told by may be run anew, with another client as well.
         """
         return await self._send(
-            self._first, client, on_progress=on_progress, isolate=isolate, moved=moved
+            self._first,
+            client,
+            on_progress=on_progress,
+            isolate=isolate,
+            moved=moved,
+            waits=waits,
         )
 
     async def resume(
@@ -162,16 +173,25 @@ class Job:
         """What became of everybody, also while it runs."""
         return await self._read(read_account)
 
-    async def standing(self) -> dict[str, State]:
-        """Where each recipient's chunk stands. All of them are in memory: for small jobs."""
+    async def chunks(self) -> list[tuple[ChunkRecord, tuple[str, ...]]]:
+        """Each chunk as it stands, with whom it is for. All are in memory: for small jobs."""
 
-        def read(journal: Journal) -> dict[str, State]:
-            states = {record.id: record.state for record in standing(journal)}
-            return {
-                address: states[chunk]
-                for chunk, recipients in journal.recipients()
-                for address in recipients
-            }
+        def read(journal: Journal) -> list[tuple[ChunkRecord, tuple[str, ...]]]:
+            records = {record.id: record for record in standing(journal)}
+            return [(records[chunk], recipients) for chunk, recipients in journal.recipients()]
+
+        return await self._read(read)
+
+    async def invalid(self) -> list[InvalidLine]:
+        """Each entry that is no address. All are in memory: for small jobs."""
+
+        def read(journal: Journal) -> list[InvalidLine]:
+            blocks = [left for left in journal.left_out() if left.why is Left.INVALID]
+            return [
+                InvalidLine(*row)
+                for left in blocks
+                for row in zip(left.lines, left.reasons, strict=True)
+            ]
 
         return await self._read(read)
 
@@ -229,6 +249,13 @@ class Job:
         if journal.may_have_told():
             on = "go on with it (resume)" if journal.claim(-1, 1) else "see its account (report)"
             raise JournalError(f"{self.path} has begun already; {on}")
+
+    def remove(self) -> None:
+        """Remove the journal, and what this machine remembers of it.
+
+        No process may work on it. What is not there is no error.
+        """
+        remove(self.path)
 
     async def _read(self, step: Callable[[Journal], T], stop: threading.Event | None = None) -> T:
         """Read the journal, and change nothing in it."""

@@ -66,6 +66,8 @@ class JobRun:
     #: By the user's word the job has gone on in no other file, or with no other credential.
     moved: bool = False
     other_credential: bool = False
+    #: For the server; somebody may resume it.
+    waits: bool = True
     _runner: Runner | None = field(default=None, init=False)
     #: Why it shall end; it may be asked for while the journal is still being read.
     _stopping: str | None = field(default=None, init=False)
@@ -145,6 +147,7 @@ class JobRun:
             journal_thread,
             begun.tally,
             isolate=begun.isolate,
+            waits=self.waits,
             max_in_flight=self.client.sender.max_in_flight,
             clock=self.clock,
         )

@@ -3,7 +3,8 @@
 For each chunk: a slot and a token; `sending` on the disk; the request; its end on the disk. The
 requests of different chunks overlap, their steps share commits. A request is tried once: what was
 not told goes back among the planned chunks, so a crash between two tries loses nothing and makes
-nobody unknown. The circuit breaker says when to go on, wait or stop.
+nobody unknown. The circuit breaker says when to go on, wait or stop. A run that does not wait is
+for a journal that nobody resumes: a call repeats its request, and an open breaker is the end.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from ...attempt import Call
 from ...client import MoveworksClient
 from ...clock import SYSTEM_CLOCK, Clock
 from ...errors import JournalError, MoveworksError, NotSent, OutcomeUnknown
-from ...sending.breaker import Breaker, Verdict, judge
+from ...sending.breaker import STRIKES, Breaker, Verdict, judge
 from ...tasks import ending_of, is_cancelled
 from ...text import duration, plural
 from ..records import Chunk, Command, Event, Incident, Settlement, State
@@ -53,6 +54,8 @@ class Runner:
     tally: Tally
     #: Requests that isolating may still add.
     _isolate: int = 0
+    #: For a server that is away; without it an open breaker is the end.
+    _waits: bool = True
     _max_in_flight: int = 32
     _clock: Clock = SYSTEM_CLOCK
     breaker: Breaker = field(factory=Breaker, init=False)
@@ -163,7 +166,7 @@ class Runner:
         self._wake.set()
 
     def _start(self, tasks: asyncio.TaskGroup, chunk: Chunk) -> None:
-        call = Call(priority="bulk", once=True)
+        call = Call(priority="bulk", once=self._waits)
         self._calls[call] = None
         self.breaker.started()
         task = tasks.create_task(self._send(chunk, call))
@@ -214,8 +217,13 @@ class Runner:
         if began is not None and self.breaker.since is None:
             self._note_wait(Incident.OUTAGE, began, reason)
         self._heed()
-        if began is None and self.breaker.since is not None:
+        if began is not None or self.breaker.since is None:
+            return
+        if self._waits:
             self._withdraw(self.breaker.reason)
+        else:
+            last = self.breaker.reason
+            self.stop(f"{STRIKES} requests in a row had no usable answer; the last: {last}", error)
 
     def _heed(self) -> None:
         """End the job where the breaker has given it up."""
@@ -284,7 +292,7 @@ class Runner:
         while True:
             wait = self.breaker.question_in()
             await self._clock.sleep(_LOOK if wait is None else wait)
-            if wait is not None:
+            if wait is not None and self.ending is None:
                 self.breaker.asked(await self._answer(), self._clock.now())
                 self._wake.set()
 

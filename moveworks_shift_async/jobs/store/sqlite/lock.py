@@ -25,7 +25,7 @@ from attrs import define
 
 from ....errors import JobRunning, JournalError
 from ....storage.system import reason, refused
-from .memory import remember, remembered
+from .memory import forget, remember, remembered
 
 # Seconds. `is_free` has the file for some microseconds, a process that works on it for longer.
 _LOOKERS = 0.2
@@ -130,6 +130,15 @@ def marked(journal: str) -> tuple[str, str]:
         return os.getxattr(os.path.realpath(journal), _MARK).decode(errors="replace"), apart
     except (OSError, AttributeError):
         return "", apart
+
+
+def remove(journal: str) -> None:
+    """Remove the file, what a killed process has left beside it, and what was noted of it."""
+    with contextlib.suppress(OSError, JournalError):
+        forget(place_of(journal))
+        for path in (journal, f"{os.path.realpath(journal)}-journal"):
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(path)
 
 
 def steps_noted(notes: tuple[str, str], key: str) -> int:

@@ -43,6 +43,12 @@ def remembered(place: str) -> str:
         return ""
 
 
+def forget(place: str) -> None:
+    """Note nothing of that file any more."""
+    with contextlib.suppress(OSError, ConfigurationError):
+        _path(place).unlink()
+
+
 def _path(place: str) -> Path:
     return state_directory() / "moveworks-shift" / f"journal-{place.replace(':', '-')}"
 
