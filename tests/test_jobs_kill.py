@@ -26,7 +26,7 @@ from moveworks_shift_async.jobs.job import Job
 from moveworks_shift_async.settings import Timeouts
 
 async def main(path, url, client_id, secret, in_flight, limit, window):
-    breaker.FIRST_WAIT = 0.1
+    breaker.FIRST_BACKOFF = 0.1
     async with MoveworksClient(
         ClientCredentials(client_id, secret),
         base_url=url,

@@ -73,7 +73,7 @@ CLEAN = Audit(lost=0, twice=0, denied=0, unknown=0, planned=0)
 @pytest.fixture(autouse=True)
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """Seconds that people would not notice are too long for tests."""
-    monkeypatch.setattr(breaker, "FIRST_WAIT", 0.05)
+    monkeypatch.setattr(breaker, "FIRST_BACKOFF", 0.05)
     monkeypatch.setattr(runner, "_LOOK", 0.05)
 
 
@@ -386,7 +386,7 @@ async def test_a_server_that_fails_for_everything_costs_a_bounded_number(
         await go(path, sandbox)
     assert isinstance(stopped.value.cause, ServerFailed)
     states = states_of(path)
-    most = breaker.STRIKES + IN_FLIGHT + breaker.TRIALS
+    most = breaker.FAILURES + IN_FLIGHT + breaker.PROBES
     assert states.count(State.UNKNOWN) <= most
     assert states.count(State.PLANNED) == 100 - states.count(State.UNKNOWN)
     sandbox.faults.clear()

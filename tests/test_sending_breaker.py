@@ -22,20 +22,21 @@ from moveworks_shift_async.errors import (
     NotAuthenticated,
     NotFound,
     NotSent,
+    Outcome,
     OutcomeUnknown,
     RateLimited,
     RefusedByServer,
     ServerFailed,
     TokenUnavailable,
 )
+from moveworks_shift_async.limits.circuit import Circuit
 from moveworks_shift_async.sending.breaker import (
-    LONGEST_WAIT,
+    FAILURES,
+    LONGEST_BACKOFF,
+    PROBES,
     SECONDS_WITHOUT_SERVER,
-    STRIKES,
-    TRIALS,
     Breaker,
-    Verdict,
-    judge,
+    chunk_outcome,
 )
 
 UNKNOWN = OutcomeUnknown("reset")
@@ -44,40 +45,43 @@ REFUSED = BadRequest("no", status=400)
 
 
 @pytest.mark.parametrize(
-    ("error", "verdict"),
+    ("error", "outcome", "concerns"),
     [
-        (None, Verdict.ACCEPTED),
-        (REFUSED, Verdict.REJECTED),
-        (BadRequest("conflict", status=409), Verdict.REJECTED),
-        (BadRequest("too large", status=413), Verdict.REJECTED),
-        (BadRequest("no", status=422), Verdict.REJECTED),
-        (BadRequest("too slow", status=408), Verdict.AGAIN),
-        (BadRequest("too early", status=425), Verdict.AGAIN),
-        (BadRequest("gone", status=410), Verdict.STOP),
-        (BadRequest("not this media type", status=415), Verdict.STOP),
-        (UNKNOWN, Verdict.UNKNOWN),
-        (ServerFailed("503", status=503), Verdict.UNKNOWN),
-        (BadResponse("html"), Verdict.UNKNOWN),
-        (RateLimited("429", status=429), Verdict.AGAIN),
-        (AWAY, Verdict.AGAIN),
-        (TokenUnavailable("503", retry_after=1.0), Verdict.AGAIN),
-        (TokenUnavailable("never"), Verdict.STOP),
-        (NotAuthenticated("401", status=401), Verdict.STOP),
-        (NotAllowed("403", status=403), Verdict.STOP),
-        (NotFound("404", status=404), Verdict.STOP),
-        (RefusedByServer("moved", status=307), Verdict.STOP),
-        (RefusedByServer("no POST here", status=405), Verdict.STOP),
-        (RefusedByServer("the proxy wants a password", status=407), Verdict.STOP),
-        (DeadlineExceeded("too long"), Verdict.AGAIN),
-        (JournalError("full"), Verdict.STOP),
-        (ClientClosed("closed"), Verdict.STOP),
-        (InvalidInput("no address"), Verdict.STOP),
-        (NotSent("taken back"), Verdict.STOP),
+        (None, Outcome.ACCEPTED, None),
+        (REFUSED, Outcome.REJECTED, Concerns.THIS_LIST),
+        (BadRequest("conflict", status=409), Outcome.REJECTED, Concerns.THIS_LIST),
+        (BadRequest("too large", status=413), Outcome.REJECTED, Concerns.THIS_LIST),
+        (BadRequest("no", status=422), Outcome.REJECTED, Concerns.THIS_LIST),
+        (BadRequest("too slow", status=408), Outcome.NOT_SENT, Concerns.THIS_LIST),
+        (BadRequest("too early", status=425), Outcome.NOT_SENT, Concerns.THIS_LIST),
+        (BadRequest("gone", status=410), Outcome.NOT_SENT, Concerns.EVERYBODY),
+        (BadRequest("not this media type", status=415), Outcome.NOT_SENT, Concerns.EVERYBODY),
+        (UNKNOWN, Outcome.UNKNOWN, Concerns.THIS_LIST),
+        (ServerFailed("503", status=503), Outcome.UNKNOWN, Concerns.THIS_LIST),
+        (BadResponse("html"), Outcome.UNKNOWN, Concerns.THIS_LIST),
+        (RateLimited("429", status=429), Outcome.NOT_SENT, Concerns.THIS_LIST),
+        (AWAY, Outcome.NOT_SENT, Concerns.THIS_LIST),
+        (TokenUnavailable("503", retry_after=1.0), Outcome.NOT_SENT, Concerns.THIS_LIST),
+        (TokenUnavailable("never"), Outcome.NOT_SENT, Concerns.EVERYBODY),
+        (NotAuthenticated("401", status=401), Outcome.NOT_SENT, Concerns.EVERYBODY),
+        (NotAllowed("403", status=403), Outcome.NOT_SENT, Concerns.EVERYBODY),
+        (NotFound("404", status=404), Outcome.NOT_SENT, Concerns.EVERYBODY),
+        (RefusedByServer("moved", status=307), Outcome.NOT_SENT, Concerns.EVERYBODY),
+        (RefusedByServer("no POST here", status=405), Outcome.NOT_SENT, Concerns.EVERYBODY),
+        (RefusedByServer("the proxy's password", status=407), Outcome.NOT_SENT, Concerns.EVERYBODY),
+        (DeadlineExceeded("too long"), Outcome.NOT_SENT, Concerns.THIS_LIST),
+        (JournalError("full"), Outcome.NOT_SENT, Concerns.EVERYBODY),
+        (ClientClosed("closed"), Outcome.NOT_SENT, Concerns.EVERYBODY),
+        (InvalidInput("no address"), Outcome.NOT_SENT, Concerns.EVERYBODY),
+        (NotSent("taken back"), Outcome.NOT_SENT, Concerns.EVERYBODY),
     ],
 )
-def test_each_end_has_its_verdict(error: MoveworksError | None, verdict: Verdict) -> None:
+def test_each_end_says_what_is_known_of_its_chunk(
+    error: MoveworksError | None, outcome: Outcome, concerns: Concerns | None
+) -> None:
     """Nobody is rejected for what holds for all, and nobody is sent to again for a doubt."""
-    assert judge(error) is verdict
+    assert chunk_outcome(error) is outcome
+    assert error is None or error.concerns is concerns
 
 
 def test_closed_all_may_start() -> None:
@@ -91,7 +95,7 @@ def test_closed_all_may_start() -> None:
 def opened(error: MoveworksError = AWAY, now: float = 0.0) -> Breaker:
     """A breaker that three such ends have opened."""
     breaker = Breaker()
-    for _ in range(STRIKES):
+    for _ in range(FAILURES):
         breaker.started()
         breaker.met(error, now)
     return breaker
@@ -154,7 +158,7 @@ def test_what_concerns_everybody_ends_it_for_good(error: MoveworksError) -> None
     breaker.met(ClientClosed("later"), 3.0)
     assert breaker.given_up is error
     assert not breaker.may_start(0)
-    assert not breaker.closed
+    assert breaker.circuit is Circuit.CLOSED
     assert breaker.question_in() is None
 
 
@@ -166,7 +170,7 @@ def test_questions_become_rarer() -> None:
         waits.append(breaker.question_in())
         breaker.asked(AWAY, 1.0)
     assert waits == [1, 2, 4, 8, 16, 32, 60, 60]
-    assert waits[-1] == LONGEST_WAIT
+    assert waits[-1] == LONGEST_BACKOFF
     breaker.asked(None, 2.0)
     assert breaker.question_in() is None
 
@@ -182,7 +186,7 @@ def test_after_an_answer_one_chunk_goes_first() -> None:
     assert (breaker.since, breaker.reason, breaker.question_in()) == (None, "", None)
 
 
-def test_a_refusal_of_the_list_opens_the_door_to_one_at_a_time() -> None:
+def test_a_refused_list_leaves_it_half_open() -> None:
     """A 400 is an answer, and does not say that messages are taken."""
     breaker = opened()
     breaker.asked(None, 1.0)
@@ -237,11 +241,12 @@ def test_what_left_before_and_is_accepted_lets_one_chunk_go_first() -> None:
     breaker.met(None, 1.0)
     for error in (None, AWAY, NotAuthenticated("401", status=401)):
         breaker.asked(error, 2.0)
-        assert (breaker.half_open, breaker.given_up, breaker.since) == (True, None, 0.0)
+        assert breaker.circuit is Circuit.HALF_OPEN
+        assert (breaker.given_up, breaker.since) == (None, 0.0)
         assert (breaker.may_start(0), breaker.may_start(1)) == (True, False)
     breaker.started()
     breaker.met(None, 3.0)
-    assert breaker.closed
+    assert breaker.circuit is Circuit.CLOSED
     for error in (None, AWAY, NotAuthenticated("401", status=401)):
         breaker.asked(error, 4.0)
         assert breaker.may_start(9)
@@ -276,16 +281,16 @@ def test_two_hours_of_answers_without_a_connection_for_a_message_are_enough() ->
     assert breaker.given_up is AWAY
 
 
-def test_three_unknown_trials_are_hopeless() -> None:
+def test_three_unknown_probes_are_hopeless() -> None:
     """The server answers questions and leaves messages in doubt."""
     breaker = opened(UNKNOWN)
-    for trial in range(TRIALS):
-        assert breaker.given_up is None, trial
+    for probe in range(PROBES):
+        assert breaker.given_up is None, probe
         breaker.asked(None, 1.0)
         breaker.started()
         breaker.met(UNKNOWN, 2.0)
         assert not breaker.may_start(0)
-    assert (TRIALS, breaker.given_up) == (3, UNKNOWN)
+    assert (PROBES, breaker.given_up) == (3, UNKNOWN)
 
 
 ENDS: dict[str, Callable[[], MoveworksError | None]] = {
@@ -315,7 +320,7 @@ def test_there_is_a_bound_on_the_unknown(data: st.DataObject, in_flight: int) ->
             breaker.met(ENDS[what](), now)
             unknown = {"unknown": unknown + 1, "accepted": 0}.get(what, unknown)
     unknown += under_way
-    assert unknown <= STRIKES + in_flight + TRIALS
+    assert unknown <= FAILURES + in_flight + PROBES
 
 
 @given(st.lists(st.sampled_from(["away", "rejected", "unknown", "throttled"]), max_size=9))

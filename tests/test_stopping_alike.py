@@ -47,7 +47,7 @@ class Server:
 @pytest.fixture(autouse=True)
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """No test waits for seconds."""
-    monkeypatch.setattr(breaker, "FIRST_WAIT", 0.01)
+    monkeypatch.setattr(breaker, "FIRST_BACKOFF", 0.01)
     monkeypatch.setattr(runner, "_LOOK", 0.01)
 
 

@@ -4,21 +4,22 @@ Theory of operation. The breaker hears how each request of a send has ended.
 
 - What concerns everybody (`MoveworksError.concerns`) ends the send: after what is in flight, no
   request of it leaves any more.
-- Three requests without a usable answer, and none accepted between them, open the breaker. The
+- Three requests without a usable answer, and none accepted between them, open the circuit. The
   next ones would meet the same, and each that leaves may make 500 more people unknown. A 429 does
-  not count: the gate has it in hand.
+  not count: the gate has its own breaker for that.
 
-For a stream an open breaker is the end. A job waits: a harmless request (`auth test`) asks ever
+For a stream an open circuit is the end. A job waits: a harmless request (`auth test`) asks ever
 more rarely whether the server is there. Once it answers, or a request that left before is accepted,
-the breaker is half-open: one chunk at a time goes, until one is accepted, which closes the breaker.
-Three such chunks without a usable answer end the job, and so do two hours without a server.
+the circuit is half-open: one chunk at a time goes as a probe, and the first that is accepted closes
+it. Three probes without a usable answer end the job, and so do two hours without a server.
 """
 
 from __future__ import annotations
 
 import enum
+from collections.abc import Mapping
 
-from attrs import define
+from attrs import define, field
 
 from ..errors import (
     Concerns,
@@ -28,44 +29,56 @@ from ..errors import (
     RateLimited,
     RefusedByServer,
 )
+from ..limits.circuit import Circuit
 
 # Requests without a usable answer before one is accepted: one is bad luck, two are a bad moment.
-STRIKES = 3
-# Chunks that may end so one after another although the server had just answered the question.
-TRIALS = 3
+FAILURES = 3
+# Probes that may end so one after another although the server had just answered the question.
+PROBES = 3
 # Seconds between two questions whether the server is there: doubling, as everywhere, but never so
 # rare that a minute is lost.
-FIRST_WAIT, LONGEST_WAIT = 1.0, 60.0
+FIRST_BACKOFF, LONGEST_BACKOFF = 1.0, 60.0
 # Seconds. An hour without a network is a thing that happens; after two somebody should look.
 SECONDS_WITHOUT_SERVER = 7200.0
 
 
-class Verdict(enum.Enum):
-    """What the end of one request says about its chunk."""
-
+class _Event(enum.Enum):
+    #: A request was accepted, but for a probe.
     ACCEPTED = enum.auto()
-    REJECTED = enum.auto()
-    UNKNOWN = enum.auto()
-    #: Nobody was told, and the same request may be accepted later.
-    AGAIN = enum.auto()
-    #: Nobody was told, and what was met holds for all others too.
-    STOP = enum.auto()
+    PROBE_ACCEPTED = enum.auto()
+    #: A request had no usable answer, `FAILURES` of them by now.
+    FAILED = enum.auto()
+    #: The harmless question was answered.
+    ANSWERED = enum.auto()
 
 
-def judge(error: MoveworksError | None) -> Verdict:
-    """What this end of a request says about its chunk."""
+# Any other event leaves the circuit as it is. What is accepted while it is open had left before:
+# the server was there, but whether it takes the next one, a probe must show.
+_NEXT: Mapping[tuple[Circuit, _Event], Circuit] = {
+    (Circuit.CLOSED, _Event.FAILED): Circuit.OPEN,
+    (Circuit.OPEN, _Event.ACCEPTED): Circuit.HALF_OPEN,
+    (Circuit.OPEN, _Event.ANSWERED): Circuit.HALF_OPEN,
+    (Circuit.HALF_OPEN, _Event.FAILED): Circuit.OPEN,
+    (Circuit.HALF_OPEN, _Event.PROBE_ACCEPTED): Circuit.CLOSED,
+}
+
+
+def chunk_outcome(error: MoveworksError | None) -> Outcome:
+    """What this end of a request says about its chunk, where another request may follow.
+
+    Rejected is only what was refused for its own list; not sent may be accepted later.
+    """
     if error is None:
-        return Verdict.ACCEPTED
-    if error.outcome is Outcome.UNKNOWN:
-        return Verdict.UNKNOWN
-    if error.concerns is Concerns.EVERYBODY:
-        return Verdict.STOP
-    again = error.outcome is Outcome.NOT_SENT or error.unprocessed
-    return Verdict.AGAIN if again else Verdict.REJECTED
+        return Outcome.ACCEPTED
+    refused = error.outcome is Outcome.REJECTED
+    if refused and (error.unprocessed or error.concerns is Concerns.EVERYBODY):
+        return Outcome.NOT_SENT
+    return error.outcome
 
 
 def _has_no_usable_answer(error: MoveworksError) -> bool:
-    return judge(error) is not Verdict.REJECTED and not isinstance(error, RateLimited)
+    throttled = isinstance(error, RateLimited)
+    return not throttled and chunk_outcome(error) is not Outcome.REJECTED
 
 
 def _somebody_is_there(error: MoveworksError) -> bool:
@@ -78,86 +91,78 @@ def _somebody_is_there(error: MoveworksError) -> bool:
 class Breaker:
     """Whether the next chunk may start."""
 
+    circuit: Circuit = field(default=Circuit.CLOSED, init=False)
     #: When it opened; None while it is closed.
-    since: float | None = None
+    since: float | None = field(default=None, init=False)
     #: What opened it, in the words of the last error.
-    reason: str = ""
-    #: The server answers again; one chunk goes first.
-    half_open: bool = False
+    reason: str = field(default="", init=False)
     #: Why no chunk may start any more; None: one may, now or later.
-    given_up: MoveworksError | None = None
-    _strikes: int = 0
-    _trials: int = 0
-    #: The one chunk that goes first is under way.
-    _trying: bool = False
-    _questions: int = 0
+    given_up: MoveworksError | None = field(default=None, init=False)
+    #: Requests without a usable answer, and probes among them, since one was accepted.
+    _failures: int = field(default=0, init=False)
+    _failed_probes: int = field(default=0, init=False)
+    #: The chunk that started last is a probe. No other is under way then.
+    _probing: bool = field(default=False, init=False)
+    _questions: int = field(default=0, init=False)
 
     @property
-    def closed(self) -> bool:
-        """Whether all may start."""
-        return self.since is None and self.given_up is None
+    def why_open(self) -> str:
+        """What to say where nobody waits until it closes."""
+        return f"{FAILURES} requests in a row had no usable answer; the last: {self.reason}"
 
     def may_start(self, under_way: int) -> bool:
         """Whether one more chunk may start while so many are under way."""
-        alone = self.half_open and not under_way
-        return self.closed or (alone and self.given_up is None)
+        probe = self.circuit is Circuit.HALF_OPEN and not under_way
+        return self.given_up is None and (self.circuit is Circuit.CLOSED or probe)
 
     def started(self) -> None:
         """A chunk has started."""
-        self._trying = self.half_open
+        self._probing = self.circuit is Circuit.HALF_OPEN
 
     def met(self, error: MoveworksError | None, now: float) -> None:
         """A chunk's request has ended."""
         if error is None:
-            self._accepted()
+            self._go(_Event.PROBE_ACCEPTED if self._probing else _Event.ACCEPTED)
         elif error.concerns is Concerns.EVERYBODY:
             self._give_up(error)
         elif _has_no_usable_answer(error):
-            self._strike(error, now)
+            self._failed(error, now)
 
     def question_in(self) -> float | None:
         """Seconds until the next harmless question; None: none is due."""
-        if self.since is None or self.half_open:
+        if self.circuit is not Circuit.OPEN:
             return None
-        return float(min(FIRST_WAIT * 2**self._questions, LONGEST_WAIT))
+        return float(min(FIRST_BACKOFF * 2**self._questions, LONGEST_BACKOFF))
 
     def asked(self, error: MoveworksError | None, now: float) -> None:
         """The harmless question was answered, or not."""
-        if self.since is None or self.half_open:  # a request in flight was accepted meanwhile
-            return
+        if self.since is None or self.circuit is not Circuit.OPEN:
+            return  # a request in flight was accepted meanwhile
         if error is None or _somebody_is_there(error):
-            self.half_open = True
+            self._go(_Event.ANSWERED)
         elif error.concerns is Concerns.EVERYBODY or now - self.since > SECONDS_WITHOUT_SERVER:
             self._give_up(error)
         else:
             self._questions += 1
             self.reason = str(error)
 
-    def _accepted(self) -> None:
-        if self.since is None or self._trying:
-            self._close()
-        else:  # it left before the others failed; whether the next is taken, one must show
-            self.half_open = True
+    def _go(self, event: _Event) -> None:
+        self.circuit = _NEXT.get((self.circuit, event), self.circuit)
+        if self.circuit is Circuit.CLOSED:
+            self.since, self.reason, self._probing = None, "", False
+            self._failures = self._failed_probes = self._questions = 0
 
-    def _strike(self, error: MoveworksError, now: float) -> None:
-        self._strikes += 1
-        self._trials += self._trying
-        if self._trials >= TRIALS:
-            self._give_up(error)
-        if self.half_open or self._strikes >= STRIKES:
-            self._open(error, now)
-
-    def _open(self, error: MoveworksError, now: float) -> None:
+    def _failed(self, error: MoveworksError, now: float) -> None:
+        self._failures += 1
+        self._failed_probes += self._probing
+        if self._failures < FAILURES:
+            return
+        self._go(_Event.FAILED)
         self.since = now if self.since is None else self.since
-        if now - self.since > SECONDS_WITHOUT_SERVER:  # it answers questions and takes no message
+        self.reason, self._probing = str(error), False
+        # It answers questions and takes no message.
+        if self._failed_probes >= PROBES or now - self.since > SECONDS_WITHOUT_SERVER:
             self._give_up(error)
-        self.reason = str(error)
-        self.half_open = self._trying = False
-
-    def _close(self) -> None:
-        self.since, self.reason, self.half_open = None, "", False
-        self._strikes = self._trials = self._questions = 0
-        self._trying = False
 
     def _give_up(self, error: MoveworksError) -> None:
         self.given_up, self.reason = self.given_up or error, str(error)

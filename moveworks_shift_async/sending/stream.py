@@ -31,7 +31,7 @@ from ..limits.priority import Priority
 from ..models import BulkReport, ChunkOutcome, Receipt
 from ..tasks import broken_off, ending_of, start
 from .batcher import Batcher, chunks
-from .breaker import STRIKES, Breaker
+from .breaker import Breaker
 from .entries import Entries
 
 Recipients = Iterable[str] | AsyncIterable[str]
@@ -298,9 +298,10 @@ class BulkSend(Coroutine[Any, Any, BulkReport]):
         self._breaker.met(outcome.error, self._clock.now())
         if (error := self._breaker.given_up) is not None:
             self._halt(str(error))
-        elif not self._breaker.closed:  # a job would wait; a stream has somebody who waits for it
-            last = self._breaker.reason
-            self._halt(f"{STRIKES} requests in a row had no usable answer; the last: {last}")
+        elif (
+            self._breaker.since is not None
+        ):  # a job would wait; a stream has somebody who waits for it
+            self._halt(self._breaker.why_open)
         return outcome
 
     def _never_sent(self) -> NotSent:

@@ -18,8 +18,8 @@ from attrs import define, field
 from ...attempt import Call
 from ...client import MoveworksClient
 from ...clock import SYSTEM_CLOCK, Clock
-from ...errors import JournalError, MoveworksError, NotSent, OutcomeUnknown
-from ...sending.breaker import STRIKES, Breaker, Verdict, judge
+from ...errors import JournalError, MoveworksError, NotSent, Outcome, OutcomeUnknown
+from ...sending.breaker import Breaker, chunk_outcome
 from ...tasks import ending_of, is_cancelled
 from ...text import duration, plural
 from ..records import Chunk, Command, Event, Incident, Settlement, State
@@ -37,11 +37,10 @@ _STARTS = 4
 Parts = list[tuple[str, ...]]
 
 _STATES = {
-    Verdict.ACCEPTED: State.ACCEPTED,
-    Verdict.REJECTED: State.REJECTED,
-    Verdict.UNKNOWN: State.UNKNOWN,
-    Verdict.AGAIN: State.PLANNED,
-    Verdict.STOP: State.PLANNED,
+    Outcome.ACCEPTED: State.ACCEPTED,
+    Outcome.REJECTED: State.REJECTED,
+    Outcome.UNKNOWN: State.UNKNOWN,
+    Outcome.NOT_SENT: State.PLANNED,
 }
 
 
@@ -222,8 +221,7 @@ class Runner:
         if self._waits:
             self._withdraw(self.breaker.reason)
         else:
-            last = self.breaker.reason
-            self.stop(f"{STRIKES} requests in a row had no usable answer; the last: {last}", error)
+            self.stop(self.breaker.why_open, error)
 
     def _heed(self) -> None:
         """End the job where the breaker has given it up."""
@@ -234,7 +232,7 @@ class Runner:
         self, chunk: Chunk, call: Call, error: MoveworksError | None, *, met_nothing: bool
     ) -> None:
         """The end of a request is on the disk when this returns."""
-        state = _STATES[judge(error)]
+        state = _STATES[chunk_outcome(error)]
         parts = self._parts(chunk, error) if state is State.REJECTED else []
         if state is State.REJECTED and chunk.resent and not parts:
             state, error = State.UNKNOWN, _still_unknown(error)
