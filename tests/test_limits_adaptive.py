@@ -1,4 +1,4 @@
-"""What a 429 teaches: doors, probes, paces, and how it is forgotten."""
+"""The breaker that a 429 opens, its probes, the rate it leaves, and how that grows again."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from moveworks_shift_async.limits.adaptive_window import AdaptiveWindow
 from moveworks_shift_async.limits.window import Quota, Slot
 
 PER = 60.0
-FIRST_WAIT = constants.GAPS / Quota(120, PER, 32).rate
+FIRST_BACKOFF = constants.GAPS / Quota(120, PER, 32).rate
 
 
 def window_at(budget: int = 120) -> AdaptiveWindow:
@@ -42,13 +42,13 @@ def spend(window: AdaptiveWindow, now: float, until: float) -> float:
     return until
 
 
-def test_nothing_learned_is_a_burst() -> None:
+def test_before_a_429_bursts_are_allowed() -> None:
     """The first few start at the same moment, the whole budget in a small part of the window."""
     window = window_at()
     for _ in range(constants.BURST_DEPTH):
         assert window.wait(0) == 0
         window.start(0)
-    assert 0 < window.wait(0) < PER / constants.PEAK / 100
+    assert 0 < window.wait(0) < PER / constants.BURST_SPEED / 100
     assert window.snapshot(0).mode == "burst"
 
 
@@ -59,13 +59,16 @@ def test_a_short_first_episode_costs_no_more_than_the_burst() -> None:
         window.answered(window.start(0.0), 0.0)
     refuse(window, 1.0)
     now = reopen(window, 1.0)
-    assert now - 1.0 < constants.CALM * PER
-    assert window.snapshot(now).rate == pytest.approx(constants.FALL * window.quota.rate)
+    assert now - 1.0 < constants.SAME_EPISODE * PER
+    assert window.snapshot(now).rate == pytest.approx(constants.DECREASE * window.quota.rate)
 
 
 def test_a_long_first_episode_is_a_window_that_was_full() -> None:
     """What had been answered in it is what the others left, but never below half."""
-    for answered, rate in ((80, constants.FALL * 80 / PER), (20, constants.LEAST_FALL * 2)):
+    for answered, rate in (
+        (80, constants.DECREASE * 80 / PER),
+        (20, constants.DEEPEST_DECREASE * 2),
+    ):
         window, now = window_at(), 0.0
         for _ in range(answered):
             now += window.wait(now)
@@ -75,14 +78,14 @@ def test_a_long_first_episode_is_a_window_that_was_full() -> None:
         assert window.snapshot(now).rate == pytest.approx(rate, rel=2e-3)
 
 
-def test_one_episode_is_one_lesson() -> None:
+def test_one_episode_changes_the_rate_once() -> None:
     """Refusals of what was sent before the first 429 change nothing but an asked-for pause."""
     window = window_at()
     sent = [window.start(0) for _ in range(4)]
     window.refused(sent[0], 1.0)
-    taught = window.state()["lesson"]
+    taught = window.state()["adaptive"]
     window.refused(sent[1], 1.1)
-    assert window.state()["lesson"] == taught
+    assert window.state()["adaptive"] == taught
     window.refused(sent[2], 1.2, 30.0)
     assert window.wait(1.2) == pytest.approx(30.0)
     now = reopen(window, 1.2)
@@ -97,7 +100,7 @@ def test_waits_double_up_to_the_window() -> None:
         refuse(window, now)
         waits.append(window.wait(now))
         now += waits[-1]
-    assert waits[:5] == pytest.approx([FIRST_WAIT * 2**i for i in range(5)])
+    assert waits[:5] == pytest.approx([FIRST_BACKOFF * 2**i for i in range(5)])
     assert sum(waits[:6]) == pytest.approx(PER * 1.001)
     assert waits[6:] == pytest.approx([PER] * 3)
 
@@ -124,44 +127,44 @@ def test_one_probe_at_a_time() -> None:
     assert window.wait(12.0 + PER) == 0
     passed = window.start(12.0 + PER)
     window.answered(lost, 13.0 + PER)
-    assert window.lesson.shut
+    assert window.adaptive.tripped
     window.answered(passed, 14.0 + PER)
-    assert not window.lesson.shut
+    assert not window.adaptive.tripped
 
 
 def test_a_probe_whose_process_is_gone_is_replaced_and_teaches_nothing() -> None:
-    """The server may have counted it, so it holds its slot; the door stays shut."""
+    """The server may have counted it, so it holds its slot; no other may go but a probe."""
     window = window_at()
     refuse(window, 0.0, 10.0)
     window.lost(window.start(10.0), 11.0)
     assert window.wait(11.0) == 0
-    assert window.lesson.shut
+    assert window.adaptive.tripped
     assert (window.snapshot(11.0).in_flight, window.snapshot(11.0).used) == (0, 2)
 
 
 def test_after_a_burst_the_pace_is_nearly_the_whole_budget() -> None:
-    """A burst that failed says little about the rate, if the door opens soon."""
+    """A burst that failed says little about the rate, if the next probe passes soon."""
     window = window_at()
     refuse(window, 0.0)
     now = reopen(window, 0.0)
-    assert window.snapshot(now).rate == pytest.approx(constants.FALL * window.quota.rate)
+    assert window.snapshot(now).rate == pytest.approx(constants.DECREASE * window.quota.rate)
     assert "1 of 120 slots used" in window.snapshot(now).why
 
 
 def test_a_long_episode_says_what_was_left() -> None:
-    """A door shut for a window says that the window was full: the pace is what we had, or half."""
+    """A circuit open for a window says that it was full: the pace is what we had, or half."""
     for sent, rate in ((90, 0.95 * 91 / 60), (10, 0.5 * 120 / 60.06)):
         window = window_at()
         now = spend(window, 0.0, sent / 60.0)
         refuse(window, now, PER)
         now = reopen(window, now)
-        had = window.lesson.refused_used
+        had = window.adaptive.refused_used
         assert had == pytest.approx(sent, abs=12)
         assert window.snapshot(now).rate == pytest.approx(max(0.95 * had / 60, 0.999), rel=0.02)
         assert rate == pytest.approx(window.snapshot(now).rate, rel=0.15)
 
 
-def test_a_lesson_at_a_pace_leaves_what_the_others_left() -> None:
+def test_a_429_at_a_pace_leaves_what_the_others_left() -> None:
     """What was ours in the last window is what is left; the rate never falls by more than half."""
     window = window_at()
     refuse(window, 0.0)
@@ -169,8 +172,8 @@ def test_a_lesson_at_a_pace_leaves_what_the_others_left() -> None:
     before, used = window.snapshot(now).rate, window.snapshot(now).used
     refuse(window, now)
     after = window.snapshot(reopen(window, now)).rate
-    assert constants.LEAST_FALL * before <= after < before
-    assert after == pytest.approx(constants.FALL * used / PER, rel=0.03)
+    assert constants.DEEPEST_DECREASE * before <= after < before
+    assert after == pytest.approx(constants.DECREASE * used / PER, rel=0.03)
 
 
 def test_what_is_in_flight_was_not_had_yet() -> None:
@@ -185,7 +188,7 @@ def test_what_is_in_flight_was_not_had_yet() -> None:
     used = window.snapshot(now).used
     window.refused(flying[0], now)
     after = window.snapshot(reopen(window, now)).rate
-    assert after == pytest.approx(constants.FALL * (used - 10) / PER, rel=0.01)
+    assert after == pytest.approx(constants.DECREASE * (used - 10) / PER, rel=0.01)
 
 
 def test_the_rate_grows_ever_faster_but_never_above_the_budget() -> None:
@@ -193,8 +196,8 @@ def test_the_rate_grows_ever_faster_but_never_above_the_budget() -> None:
     window = window_at()
     refuse(window, 0.0)
     now = reopen(window, 0.0)
-    window.lesson.base = window.quota.rate / 2
-    rates = [window.lesson.rate(now + PER * i) for i in range(5)]
+    window.adaptive.base = window.quota.rate / 2
+    rates = [window.adaptive.rate(now + PER * i) for i in range(5)]
     steps = [late - early for early, late in pairwise(rates)]
     assert steps == sorted(steps)
     assert window.snapshot(now + 5 * PER).rate == window.quota.rate
@@ -207,40 +210,40 @@ def test_the_rate_is_whole_after_the_recovery() -> None:
     window = window_at()
     refuse(window, 0.0)
     now = reopen(window, 0.0)
-    window.lesson.base = 1e-9
-    assert window.lesson.rate(now + PER * (constants.RECOVERY - 0.1)) < window.quota.rate
-    after = window.lesson.rate(now + PER * (constants.RECOVERY + 0.01))
+    window.adaptive.base = 1e-9
+    assert window.adaptive.rate(now + PER * (constants.RECOVERY - 0.1)) < window.quota.rate
+    after = window.adaptive.rate(now + PER * (constants.RECOVERY + 0.01))
     assert after == pytest.approx(window.quota.rate)
 
 
 def test_bursts_that_fail_again_are_tried_less_often() -> None:
-    """Patience doubles while bursts fail soon after they were allowed, up to a bound, and ends."""
+    """The clean periods double while bursts fail soon after they were allowed, up to a bound, and ends."""
     window, now = window_at(), 0.0
-    patiences = []
+    periods = []
     for _ in range(6):
         refuse(window, now)
         now = reopen(window, now)
-        patiences.append(window.lesson.clean_windows)
-        now = window.lesson._bursts_at(now) + 1.0
-    assert patiences == [1, 2, 4, 8, 16, 16]
-    refuse(window, now + 2 * constants.MOST_WINDOWS * PER)
-    assert window.lesson.clean_windows == 1
+        periods.append(window.adaptive.clean_periods)
+        now = window.adaptive._bursts_at(now) + 1.0
+    assert periods == [1, 2, 4, 8, 16, 16]
+    refuse(window, now + 2 * constants.MOST_CLEAN_PERIODS * PER)
+    assert window.adaptive.clean_periods == 1
 
 
-def test_a_door_hardly_open_keeps_the_longer_wait() -> None:
-    """A 429 right after the door opened goes on doubling; after a calm time it starts small."""
+def test_a_429_soon_after_closing_keeps_the_longer_backoff() -> None:
+    """It goes on doubling; after a time without a 429 it starts small."""
     window = window_at()
     refuse(window, 0.0)
     now = reopen(window, 0.0) + 1.0
     refuse(window, now)
-    assert window.wait(now) == pytest.approx(2 * FIRST_WAIT)
+    assert window.wait(now) == pytest.approx(2 * FIRST_BACKOFF)
     now = reopen(window, now) + PER
     refuse(window, now)
-    assert window.wait(now) < 2 * FIRST_WAIT
+    assert window.wait(now) < 2 * FIRST_BACKOFF
 
 
 def test_a_lucky_probe_does_not_lengthen_the_episode() -> None:
-    """However often the door hardly opens, a window after the first 429 a probe goes anyway."""
+    """However often the circuit closes and opens, a window after the first 429 a probe goes anyway."""
     window = window_at()
     refuse(window, 0.0)
     now = 0.0
@@ -252,8 +255,8 @@ def test_a_lucky_probe_does_not_lengthen_the_episode() -> None:
 
 
 @given(st.floats(1, 1e4), st.integers(2, 1000))
-def test_nobody_is_wedged_by_whatever_was_learned(idle: float, budget: int) -> None:
-    """After any lesson and any rest the next request waits a window at most."""
+def test_nobody_is_wedged_by_whatever_was_met(idle: float, budget: int) -> None:
+    """After any 429 and any rest the next request waits a window at most."""
     window = window_at(budget)
     refuse(window, 0.0)
     assert window.wait(idle) <= PER * 1.001

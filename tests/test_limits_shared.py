@@ -1,4 +1,4 @@
-"""The gate in a file: one budget, pause and lesson for all processes of a machine."""
+"""The gate in a file: one budget, pause and rate for all processes of a machine."""
 
 from __future__ import annotations
 
@@ -207,7 +207,7 @@ async def test_two_gates_share_one_budget(two: tuple[FileGate, FileGate], clock:
 async def test_a_429_pauses_the_other_gate(
     two: tuple[FileGate, FileGate], clock: FakeClock
 ) -> None:
-    """The pause and the lesson are everybody's."""
+    """The pause and the rate are everybody's."""
     log = list[str]()
     two[0].refused(await two[0].acquire(), 3.0)
     assert two[1].snapshot().paused_for == pytest.approx(3.0)

@@ -62,31 +62,31 @@ class ServerOfUnknownLatency(RuleBasedStateMachine):
     def answer(self, data: st.DataObject, where: float) -> None:
         slot = self._land(data, where)
         self.window.answered(slot, self.now)
-        assert not (slot.id in self.probes and self.window.lesson.probe == slot.id)
+        assert not (slot.id in self.probes and self.window.adaptive.probe == slot.id)
 
     @precondition(lambda self: self.flying)
     @rule(data=st.data(), where=FRACTIONS, asked=st.one_of(st.none(), st.floats(0, 2)))
     def answer_429(self, data: st.DataObject, where: float, asked: float | None) -> None:
         """Only the first 429 of an episode teaches; none shortens a pause or raises the rate."""
-        slot, lesson = self._land(data, where), self.window.lesson
-        before = (lesson.base, lesson.refused_at)
-        old = lesson.shut or slot.started <= lesson.refused_at
-        pause, rate = lesson.pause_until, lesson.rate(self.now)
+        slot, adaptive = self._land(data, where), self.window.adaptive
+        before = (adaptive.base, adaptive.refused_at)
+        old = adaptive.tripped or slot.started <= adaptive.refused_at
+        pause, rate = adaptive.pause_until, adaptive.rate(self.now)
         self.window.refused(slot, self.now, asked)
-        assert lesson.pause_until >= pause
-        assert 0 < lesson.rate(self.now) <= rate
+        assert adaptive.pause_until >= pause
+        assert 0 < adaptive.rate(self.now) <= rate
         if old:
-            assert (lesson.base, lesson.refused_at) == before
+            assert (adaptive.base, adaptive.refused_at) == before
         else:
-            assert lesson.shut
-            assert lesson.rate(self.now) <= lesson.quota.rate
+            assert adaptive.tripped
+            assert adaptive.rate(self.now) <= adaptive.quota.rate
 
     @precondition(lambda self: self.flying)
     @rule(data=st.data())
     def never_reached_the_server(self, data: st.DataObject) -> None:
         slot = self.flying.pop(data.draw(st.integers(0, len(self.flying) - 1)))
         self.window.unused(slot, self.now)
-        assert self.window.lesson.probe != slot.id
+        assert self.window.adaptive.probe != slot.id
 
     @rule(data=st.data())
     def the_process_is_killed(self, data: st.DataObject) -> None:
@@ -129,11 +129,11 @@ class ServerOfUnknownLatency(RuleBasedStateMachine):
     def nothing_starts_in_a_pause_nor_beside_a_probe(self) -> None:
         """The wait outlasts the pause, and the probe's answer unless that seems lost."""
         if hasattr(self, "window"):
-            wait, lesson = self.window.wait(self.now), self.window.lesson
-            assert wait >= lesson.pause_until - self.now
-            if lesson.probe is not None:
-                assert lesson.shut
-                assert wait >= lesson.probed_at + lesson.quota.per - self.now
+            wait, adaptive = self.window.wait(self.now), self.window.adaptive
+            assert wait >= adaptive.pause_until - self.now
+            if adaptive.probe is not None:
+                assert adaptive.tripped
+                assert wait >= adaptive.probed_at + adaptive.quota.per - self.now
 
     def teardown(self) -> None:
         """All starts happen in the end, and no window ever held more than the budget."""
@@ -154,7 +154,7 @@ class ServerOfUnknownLatency(RuleBasedStateMachine):
     def _start(self) -> None:
         slot = self.window.start(self.now)
         self.flying.append(slot)
-        if self.window.lesson.probe == slot.id:
+        if self.window.adaptive.probe == slot.id:
             self.probes.add(slot.id)
 
     def _land(self, data: st.DataObject, where: float) -> Slot:
@@ -192,10 +192,10 @@ def windows(draw: st.DrawFn, shrunk: bool = False) -> tuple[AdaptiveWindow, floa
     ages = draw(st.lists(st.floats(0, 1), min_size=used - in_flight, max_size=used - in_flight))
     window.window.answered_at.extend(now - age * per for age in sorted(ages, reverse=True))
     if draw(st.booleans()):
-        lesson = window.lesson
-        lesson.base = draw(st.floats(0.1, 1)) * window.quota.rate
-        lesson.opened = lesson.due = lesson.ready = now - draw(st.floats(0, 9)) * per
-        lesson.pause_until = now + draw(st.floats(-1, 3)) * per
+        adaptive = window.adaptive
+        adaptive.base = draw(st.floats(0.1, 1)) * window.quota.rate
+        adaptive.closed_at = adaptive.due = adaptive.ready = now - draw(st.floats(0, 9)) * per
+        adaptive.pause_until = now + draw(st.floats(-1, 3)) * per
     return window, now
 
 
@@ -217,7 +217,7 @@ def test_least_wait_is_a_lower_bound(state: tuple[AdaptiveWindow, float], ahead:
     window, now = state
     least, true = window.least_wait(now, ahead), true_wait(window, now, ahead)
     assert least <= true + 1e-6
-    if window.lesson.base is None:
+    if window.adaptive.base is None:
         slack = (ahead // window.quota.budget + 2) * window.quota.per * CLOCK_SLACK
         assert true <= least + slack + 1e-6
 

@@ -1,4 +1,4 @@
-"""The arithmetic of a gate that learns: the slots of a window, and what the last 429 taught.
+"""The arithmetic of a gate: the slots of a window, and the rate that a 429 leaves.
 
 Pure: `now` comes in, seconds go out. All of the state is plain numbers, `state` gives them and
 `restored` takes them, so that a gate can be kept in a file and shared by processes.
@@ -13,7 +13,8 @@ from typing import Any
 
 from attrs import asdict, define
 
-from .adaptive import Lesson
+from .adaptive import AdaptiveRate
+from .circuit import Circuit
 from .window import CLOCK_SLACK, GateSnapshot, Mode, Quota, SlidingWindow, Slot
 
 
@@ -26,7 +27,7 @@ class AdaptiveWindow:
 
     quota: Quota
     window: SlidingWindow
-    lesson: Lesson
+    adaptive: AdaptiveRate
     #: The latest moment seen.
     seen: float = -math.inf
 
@@ -34,43 +35,43 @@ class AdaptiveWindow:
     def of(cls, budget: int, per: float, max_in_flight: int) -> AdaptiveWindow:
         """One that has sent nothing and knows nothing."""
         quota = Quota(budget, per, max_in_flight)
-        return cls(quota, SlidingWindow(quota), Lesson(quota))
+        return cls(quota, SlidingWindow(quota), AdaptiveRate(quota))
 
     def wait(self, now: float) -> float:
         """Seconds until one more request may start; infinite while only an answer can tell."""
         now = self._see(now)
-        return max(self.window.wait(now), self.lesson.wait(now))
+        return max(self.window.wait(now), self.adaptive.wait(now))
 
     def least_wait(self, now: float, ahead: int) -> float:
         """Least seconds until a request may start that has `ahead` others before it."""
         now = self._see(now)
-        return max(self.window.least_wait(now, ahead), self.lesson.least_wait(now, ahead))
+        return max(self.window.least_wait(now, ahead), self.adaptive.least_wait(now, ahead))
 
     def start(self, now: float) -> Slot:
         """Take a slot. Only when `wait` has said 0."""
         slot = self.window.start(self._see(now))
-        self.lesson.start(slot)
+        self.adaptive.start(slot)
         return slot
 
     def answered(self, slot: Slot, now: float) -> None:
         """The request has ended, not in a 429, and the server may have counted it."""
         now = self._see(now)
         if self.window.answered(slot, now):
-            self.lesson.answered(slot, now)
+            self.adaptive.answered(slot, now)
 
     def refused(self, slot: Slot, now: float, retry_after: float | None = None) -> None:
         """The request ended in a 429. `retry_after` is the seconds the server asked for."""
         now = self._see(now)
         used, since = self.window.held(now)
-        had = used - self.window.in_flight
+        ended = used - self.window.in_flight
         if self.window.answered(slot, now):
-            self.lesson.refused(slot, now, retry_after, used, had, since)
+            self.adaptive.refused(slot, now, retry_after, used, ended, since)
 
     def unused(self, slot: Slot, now: float) -> None:
         """The request never reached the server: the slot is free at once."""
         self._see(now)
         self.window.unused(slot)
-        self.lesson.unused(slot)
+        self.adaptive.unused(slot)
 
     def observed(self, counted_at: Iterable[float], now: float) -> None:
         """Requests that others know of, by the latest moments at which the server counted them."""
@@ -78,18 +79,18 @@ class AdaptiveWindow:
         self.window.observed([time + (now - before) for time in counted_at], now)
 
     def lost(self, slot: Slot, now: float) -> None:
-        """Whoever had the slot is gone: the server may have counted it, and nothing is learned."""
-        self.lesson.unused(slot)
+        """Whoever had the slot is gone: the server may have counted it; the rate stays."""
+        self.adaptive.unused(slot)
         self.window.answered(slot, self._see(now))
 
     @property
     def pause_until(self) -> float:
         """Nothing starts before."""
-        return self.lesson.pause_until
+        return self.adaptive.pause_until
 
     def retune(self, quota: Quota) -> None:
-        """Go on with another budget; what was spent and learned stays."""
-        self.quota = self.window.quota = self.lesson.quota = quota
+        """Go on with another budget; what was spent and the rate stay."""
+        self.quota = self.window.quota = self.adaptive.quota = quota
 
     def snapshot(self, now: float) -> GateSnapshot:
         """What is known now."""
@@ -99,9 +100,9 @@ class AdaptiveWindow:
             used=self.window.used,
             in_flight=self.window.in_flight,
             next_in=next_in,
-            paused_for=max(0.0, self.lesson.pause_until - now),
+            paused_for=max(0.0, self.adaptive.pause_until - now),
             mode=self._mode(now),
-            rate=min(self.quota.rate, self.lesson.rate(now)),
+            rate=min(self.quota.rate, self.adaptive.rate(now)),
             why=self._why(now),
             per=self.window.outlives,
             ends=tuple(self.window.ends_in(now)),
@@ -109,14 +110,14 @@ class AdaptiveWindow:
 
     def state(self) -> dict[str, Any]:
         """Everything but the quota, as finite numbers, lists and dicts, for JSON."""
-        lesson = asdict(self.lesson, filter=lambda field, value: field.name != "quota")
+        adaptive = asdict(self.adaptive, filter=lambda field, value: field.name != "quota")
         return {
             "flying": [[key, started] for key, started in self.window.flying.items()],
             "answered_at": list(self.window.answered_at),
             "last_id": self.window.last_id,
             "stands_for": [[key, time] for key, time in self.window.stands_for.items()],
             "seen": self.seen if math.isfinite(self.seen) else None,
-            "lesson": {name: v for name, v in lesson.items() if v is None or math.isfinite(v)},
+            "adaptive": {name: v for name, v in adaptive.items() if v is None or math.isfinite(v)},
         }
 
     @classmethod
@@ -130,19 +131,21 @@ class AdaptiveWindow:
             dict(state["stands_for"]),
         )
         seen = -math.inf if state["seen"] is None else state["seen"]
-        return cls(quota, window, Lesson(quota, **state["lesson"]), seen)
+        return cls(quota, window, AdaptiveRate(quota, **state["adaptive"]), seen)
 
     def _mode(self, now: float) -> Mode:
-        if now < self.lesson.pause_until:
-            return "paused"
-        if self.lesson.shut:
-            return "probing"
-        return "paced" if self.lesson.paced(now) else "burst"
+        match self.adaptive.circuit(now):
+            case Circuit.OPEN:
+                return "paused"
+            case Circuit.HALF_OPEN:
+                return "probing"
+            case Circuit.CLOSED:
+                return "paced" if self.adaptive.paced(now) else "burst"
 
     def _why(self, now: float) -> str:
-        if not self.lesson.paced(now):
+        if not self.adaptive.paced(now):
             return ""
-        used, ago = self.lesson.refused_used, now - self.lesson.refused_at
+        used, ago = self.adaptive.refused_used, now - self.adaptive.refused_at
         reason = f"a 429 {ago:.0f} s ago, {used} of {self.quota.budget} slots used"
         return f"{reason}: others spend too, or bursts are refused"
 
@@ -151,7 +154,7 @@ class AdaptiveWindow:
         back = self.seen - now
         if back > CLOCK_SLACK * self.quota.per:
             self.window.shift(-back)
-            self.lesson.shift(-back)
+            self.adaptive.shift(-back)
             self.seen = now
         self.seen = max(self.seen, now)
         return self.seen

@@ -35,7 +35,7 @@ class ProcessGate:
         self._queue = WaitQueue(self.window, self.clock)
 
     def join(self, user: object, organisation: str, limit: RateLimit, max_in_flight: int) -> None:
-        """A client begins to use the gate; what was spent and learned before stays."""
+        """A client begins to use the gate; what was spent before stays."""
         wanted = Quota(limit.budget, limit.per, max_in_flight)
         with self._queue.lock:
             if self.users and organisation != self._organisation:

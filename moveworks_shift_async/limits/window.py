@@ -47,7 +47,7 @@ class GateSnapshot:
     next_in: float
     #: Seconds that a pause after a 429 still lasts, 0 if there is none.
     paused_for: float
-    #: As the budget allows, evenly, not at all after a 429, or one to see whether the door is open.
+    #: As the budget allows, evenly, not at all after a 429, or one request as a probe.
     mode: Mode = "burst"
     #: Requests a second that may start, on average.
     rate: float = math.inf

@@ -1,4 +1,4 @@
-"""The gate of this machine: all processes that name one file share a budget, a pause, a lesson.
+"""The gate of this machine: all processes that name one file share a budget, a pause, a rate.
 
 Theory of operation. A `WaitQueue` queues the calls of this process as ever: lanes, order,
 deadlines and cancelling are its own. Only what it holds a lock for is another thing here: a

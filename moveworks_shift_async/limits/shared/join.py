@@ -24,7 +24,7 @@ def admit(text: str, path: str, organisation: str, limit: RateLimit, now: float)
         return Book.of(boot(), _digest(organisation), limit.budget, limit.per)
     bury(book, now)
     wanted = Quota(limit.budget, limit.per, limit.budget)
-    if not book.members:  # what was spent and learned stays
+    if not book.members:  # what was spent and the rate stay
         book.organisation = _digest(organisation)
         book.window.retune(wanted)
     elif book.organisation != _digest(organisation, book.organisation.partition(":")[0]):

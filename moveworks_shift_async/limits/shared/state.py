@@ -1,7 +1,7 @@
 """One budget for several processes: the arithmetic of a gate, and who holds which slot. Pure.
 
 Theory of operation. A `Book` is what all processes of one machine know together: the window with
-its lesson, the processes that share it, and whose each request in flight is. One process at a time
+its rate, the processes that share it, and whose each request in flight is. One process at a time
 has the book open, changes it and puts it back; `state` and `restored` make it text and back.
 
 Turns. Whoever opens the book first could take every free slot, and the others would wait for
