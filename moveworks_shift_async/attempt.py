@@ -1,4 +1,4 @@
-"""One attempt of a call: slot -> token -> transport -> wire.
+"""One attempt of a call: slot -> token -> transport -> wire, and whoever watches it.
 
 What raises before the first byte, whoever wrote it, told nobody; what raises after the answer has
 been read does not change what it said; a defect between the two leaves the outcome unknown.
@@ -10,14 +10,13 @@ import asyncio
 import contextlib
 import logging
 import math
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from typing import TypeVar
 
-from attrs import define, field
+from attrs import define, evolve, field
 
 from .clock import SYSTEM_CLOCK, Clock
 from .errors import (
-    DeadlineExceeded,
     MoveworksError,
     NotAuthenticated,
     NotSent,
@@ -28,16 +27,22 @@ from .errors import (
 from .limits.gate import Gate
 from .limits.priority import Priority
 from .limits.window import Slot
+from .models import Attempt
 from .tasks import is_cancelled
-from .tokens import Authorizer, RequestAuth
-from .transport import Transport
+from .tokens import Authorizer, RequestAuth, grant_by
+from .transport.port import Transport
 from .wire.http import Effect, Request, Response
+from .wire.status import request_id
 
 logger: logging.Logger = logging.getLogger(__name__)
 T = TypeVar("T")
 
 # A server that says "Retry-After: 0" to everybody would get a storm back; a second is no loss.
 LEAST_PAUSE = 1.0
+
+#: Hears of attempts; it changes nothing, whatever it raises.
+Watch = Callable[[Attempt, Request], None]
+_NO_AUTH = RequestAuth()
 
 
 @define(eq=False, repr=False)
@@ -68,6 +73,8 @@ class Call:
     #: Time of the clock after which it does not wait any more.
     deadline: float = math.inf
     last_error: MoveworksError | None = field(default=None, repr=False)
+    #: Its last attempt, until it is known what follows.
+    untold: tuple[Attempt, Request] | None = field(default=None, repr=False)
 
     def check_withdrawn(self) -> None:
         """Raise `NotSent` if no further request may start."""
@@ -81,6 +88,10 @@ class Call:
         if error.outcome is Outcome.UNKNOWN and self.effect is Effect.MAY_TELL:
             self.maybe_told = True
 
+    def ended(self, attempt: Attempt, request: Request) -> None:
+        """Remember an attempt until it is known what follows."""
+        self.untold = attempt, request
+
     def settle(self, error: MoveworksError) -> MoveworksError:
         """The error to raise: never one that denies what an earlier request may have done."""
         error.attempts = self.attempts
@@ -93,10 +104,81 @@ class Call:
 
 
 @define(eq=False, repr=False)
+class Exchange:
+    """One request out and its answer read, for calls and for tokens."""
+
+    transport: Transport
+    #: The server, without a slash at the end.
+    base_url: str
+    clock: Clock = SYSTEM_CLOCK
+    #: Told of each attempt once it is known what follows it.
+    watch: Watch | None = None
+
+    async def send(
+        self,
+        request: Request,
+        parse: Callable[[Response], T],
+        auth: RequestAuth = _NO_AUTH,
+        *,
+        number: int = 1,
+        waited: float = 0.0,
+        ended: Watch | None = None,
+    ) -> T:
+        """What `parse` makes of the answer; `ended` hears of the attempt instead of who watches.
+
+        Raises a `MoveworksError`. Cancelled while people may have been told, it raises
+        `CancelledError` from `OutcomeUnknown`.
+        """
+        ready = request.ready(self.base_url, headers=auth.headers, query=auth.query)
+        if self.watch is None:
+            return await self._exchange(ready, parse)
+        answer: Response | None = None
+        error: BaseException | None = None
+
+        def read(response: Response) -> T:
+            nonlocal answer
+            answer = response
+            return parse(response)
+
+        began = self.clock.now()
+        try:
+            return await self._exchange(ready, read)
+        except BaseException as raised:
+            error = raised
+            raise
+        finally:
+            lasted = self.clock.now() - began
+            attempt = _attempt(ready, answer, error, number=number, waited=waited, duration=lasted)
+            (ended or self.tell)(attempt, ready)
+
+    def tell(self, attempt: Attempt, request: Request) -> None:
+        """Tell whoever watches."""
+        try:
+            if self.watch is not None:
+                self.watch(attempt, request)
+        except Exception:
+            logger.exception("who watches attempts has raised")
+
+    async def _exchange(self, ready: Request, parse: Callable[[Response], T]) -> T:
+        """Whatever the transport or the reading of the answer raises becomes what it means."""
+        try:
+            return parse((await self.transport.exchange(ready)).to(ready))
+        except MoveworksError:
+            raise
+        except asyncio.CancelledError as cancelled:
+            failure = _cancelled(cancelled)
+        except Exception as defect:
+            raise OutcomeUnknown(
+                f"unexpected {type(defect).__name__} while the answer was read; told or not told"
+            ) from defect
+        raise failure
+
+
+@define(eq=False, repr=False)
 class Requester:
     """Makes single requests, with what they share."""
 
-    transport: Transport
+    exchange: Exchange
     authorizer: Authorizer
     gate: Gate
     clock: Clock = SYSTEM_CLOCK
@@ -106,22 +188,29 @@ class Requester:
     ) -> T:
         """One request: wait for a slot, take a token, exchange, read the answer."""
         call.check_withdrawn()
+        asked = self.clock.now()
         with _before_the_first_byte("in the rate limit's `acquire`"):
             slot = await self.gate.acquire(call.deadline, call.priority)
+        waited = self.clock.now() - asked
         counted, limited = False, None
         try:
             with _before_the_first_byte("while the request was made"):
-                grant = await self._grant(call)
-                ready = request().with_auth(headers=grant.headers, query=grant.query)
+                grant = await grant_by(call.deadline, self.authorizer, self.clock)
+                ready = request()
                 call.effect = ready.effect
                 if call.before is not None:
                     await call.before()
             call.attempts += 1
             call.requests += 1
             call.in_flight = counted = True
-            with _after_it_has_left():
-                response = await self.transport.exchange(ready)
-                return parse(response.to(ready), call.attempts)
+            return await self.exchange.send(
+                ready,
+                lambda response: parse(response, call.attempts),
+                grant,
+                number=call.attempts,
+                waited=waited,
+                ended=call.ended,
+            )
         except MoveworksError as error:
             call.failed(error)
             if error.outcome is Outcome.NOT_SENT and call.in_flight:
@@ -136,32 +225,20 @@ class Requester:
             call.in_flight = False
             self._give_back(slot, counted, limited)
 
-    async def _grant(self, call: Call) -> RequestAuth:
-        """A grant, had within the call's deadline. A fetch under way goes on for the others."""
-        try:
-            async with asyncio.timeout(None) as bound, self._at(call.deadline, bound):
-                grant = await self.authorizer.get()
-        except TimeoutError:
-            if not bound.expired():
-                raise
-            raise DeadlineExceeded("the token came too late for the deadline; not sent") from None
-        if self.clock.now() > call.deadline:
-            raise DeadlineExceeded("the token came too late for the deadline; not sent")
-        return grant
-
-    @contextlib.asynccontextmanager
-    async def _at(self, deadline: float, bound: asyncio.Timeout) -> AsyncIterator[None]:
-        """End `bound` at a time of the clock."""
-        if deadline == math.inf:
-            yield
+    def follows(self, call: Call, seconds: float | None) -> None:
+        """Tell of the last attempt that another follows in so many seconds, or none."""
+        told, call.untold = call.untold, None
+        if told is None:
             return
-        loop = asyncio.get_running_loop()
-        left = max(0.0, deadline - self.clock.now())
-        timer = self.clock.call_later(left, lambda: bound.reschedule(loop.time()))
+        if seconds is not None and isinstance(call.last_error, RateLimited):
+            seconds = max(seconds, self._paused_for())
+        self.exchange.tell(evolve(told[0], retry_in=seconds), told[1])
+
+    def _paused_for(self) -> float:
         try:
-            yield
-        finally:
-            timer.cancel()
+            return self.gate.snapshot().paused_for
+        except Exception:  # of the caller's gate, which has said so elsewhere
+            return 0.0
 
     def _give_back(self, slot: Slot, counted: bool, limited: RateLimited | None) -> None:
         """End the slot. What a gate of the caller's raises here does not change what is known."""
@@ -193,14 +270,42 @@ def _before_the_first_byte(where: str) -> Iterator[None]:
         raise NotSent(f"{type(error).__name__} {where}; not sent") from error
 
 
-@contextlib.contextmanager
-def _after_it_has_left() -> Iterator[None]:
-    """A defect while the answer is awaited or read: the server may have done what was asked."""
-    try:
-        yield
-    except MoveworksError:
-        raise
-    except Exception as defect:
-        raise OutcomeUnknown(
-            f"unexpected {type(defect).__name__} while the answer was read; told or not told"
-        ) from defect
+def _cancelled(cancelled: asyncio.CancelledError) -> BaseException:
+    """What to raise where an exchange was cancelled: without proof, it may have told people."""
+    if not is_cancelled():  # by a piece of the transport's own, and so an error like any other
+        failure = OutcomeUnknown("unexpected CancelledError while a request was out")
+        failure.__cause__ = cancelled
+        return failure
+    cause = cancelled.__cause__
+    if isinstance(cause, NotSent):
+        cancelled.__cause__ = None
+    elif not isinstance(cause, OutcomeUnknown):
+        cancelled.__cause__ = OutcomeUnknown("cancelled while a request was out")
+    return cancelled
+
+
+def _attempt(
+    request: Request,
+    answer: Response | None,
+    error: BaseException | None,
+    *,
+    number: int,
+    waited: float,
+    duration: float,
+) -> Attempt:
+    """How it ended, as a value."""
+    if isinstance(error, asyncio.CancelledError):
+        error = error.__cause__ or NotSent("cancelled")
+    ours = error if isinstance(error, MoveworksError) else None
+    outcome = Outcome.ACCEPTED if error is None else Outcome.UNKNOWN
+    return Attempt(
+        endpoint=request.route.name,
+        number=number,
+        recipients=request.recipients,
+        waited=waited,
+        duration=duration,
+        status=None if answer is None else answer.status,
+        outcome=outcome if ours is None else ours.outcome,
+        error=None if error is None else type(error).__name__,
+        request_id=None if answer is None else request_id(answer),
+    )

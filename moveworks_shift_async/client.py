@@ -11,7 +11,9 @@ import aiohttp
 from attrs import evolve
 
 from . import settings
+from .attempt import Exchange
 from .clock import SYSTEM_CLOCK, Clock
+from .credentials import authorizer_of
 from .endpoints.auth import AuthEndpoint
 from .endpoints.events import EventsEndpoint
 from .endpoints.messages import MessagesEndpoint
@@ -21,29 +23,10 @@ from .limits.choice import gate_at, join_gate
 from .limits.gate import Gate
 from .retry import RetryPolicy
 from .session import SessionManager
-from .settings import (
-    ApiKey,
-    AppCredentials,
-    BearerToken,
-    ClientCredentials,
-    OAuthTokens,
-    RateLimit,
-    Region,
-    Timeouts,
-)
-from .tokens import (
-    Authorizer,
-    ClientTokens,
-    RequestAuth,
-    Rotation,
-    StaticAuthorizer,
-    TokenManager,
-    bearer,
-)
-from .transport import AiohttpTransport, Transport
+from .settings import RateLimit, Region, Timeouts
+from .transport.aiohttp_transport import AiohttpTransport
+from .transport.port import Transport
 from .validators import check_base_url
-from .wire import moveworks
-from .wire.token import Token
 
 # SHIFT documents no limit, so this one never binds; a 429 still pauses everybody for its window.
 _UNLIMITED = RateLimit(requests=1_000_000, per=60.0)
@@ -58,7 +41,9 @@ class MoveworksClient:
     `base_url` is a `Region` or any https URL. `rate_limit` is what this process may use.
     `max_in_flight` bounds the requests on their way at once. `http` is an aiohttp session of
     yours, used and never closed; each request takes a new connection of it, and is sent once,
-    whatever its middlewares do. `gate` is where the rate limit is kept: a `FileGate` shares it
+    whatever its middlewares do. `transport` takes the place of aiohttp, in tests or for good: see
+    `transport.port.Transport`; it is closed with the client, and `timeout` but for `close` is its
+    own business. `gate` is where the rate limit is kept: a `FileGate` shares it
     with other processes of this machine, or one of your own, see `limits.gate.Gate`. Raises
     `ConfigurationError` for what cannot work.
     """
@@ -73,11 +58,21 @@ class MoveworksClient:
         timeout: Timeouts = Timeouts(),  # noqa: B008 - frozen
         max_in_flight: int = 32,
         http: aiohttp.ClientSession | None = None,
+        transport: Transport | None = None,
         gate: Gate | None = None,
         clock: Clock = SYSTEM_CLOCK,
     ) -> None:
         self._session = _session(
-            credentials, base_url, rate_limit, retry, timeout, max_in_flight, http, gate, clock
+            credentials,
+            base_url,
+            rate_limit,
+            retry,
+            timeout,
+            max_in_flight,
+            http,
+            transport,
+            gate,
+            clock,
         )
         #: What one request of a job goes through; the endpoints are the way for everybody else.
         self.sender: Sender = Sender(self._session, max_in_flight)
@@ -110,7 +105,7 @@ class MoveworksClient:
     @property
     def base_url(self) -> str:
         """The server, without a slash at the end."""
-        return self._session.transport.base_url
+        return self._session.exchange.base_url
 
     def identity(self, salt: str) -> str:
         """A digest of whose credential this is. It stays the same while a secret is replaced."""
@@ -138,7 +133,7 @@ class MoveworksClient:
         await self._session.close()
 
     def __repr__(self) -> str:
-        return f"<MoveworksClient {self._session.transport.base_url} {self.gate!r}>"
+        return f"<MoveworksClient {self._session.exchange.base_url} {self.gate!r}>"
 
 
 class ShiftClient:
@@ -160,11 +155,21 @@ class ShiftClient:
         timeout: Timeouts = Timeouts(),  # noqa: B008 - frozen
         max_in_flight: int = 32,
         http: aiohttp.ClientSession | None = None,
+        transport: Transport | None = None,
         gate: Gate | None = None,
         clock: Clock = SYSTEM_CLOCK,
     ) -> None:
         self._session = _session(
-            credentials, base_url, rate_limit, retry, timeout, max_in_flight, http, gate, clock
+            credentials,
+            base_url,
+            rate_limit,
+            retry,
+            timeout,
+            max_in_flight,
+            http,
+            transport,
+            gate,
+            clock,
         )
         from .endpoints.shift import ShiftMessagesEndpoint  # noqa: PLC0415 - as in `_refresh`
 
@@ -201,7 +206,7 @@ class ShiftClient:
         await self._session.close()
 
     def __repr__(self) -> str:
-        return f"<ShiftClient {self._session.transport.base_url} {self.gate!r}>"
+        return f"<ShiftClient {self._session.exchange.base_url} {self.gate!r}>"
 
 
 class _User:
@@ -216,6 +221,7 @@ def _session(
     timeout: Timeouts,
     max_in_flight: int,
     http: aiohttp.ClientSession | None,
+    transport: Transport | None,
     gate: Gate | None,
     clock: Clock,
 ) -> SessionManager:
@@ -223,19 +229,18 @@ def _session(
     if not isinstance(max_in_flight, int) or max_in_flight < 1:
         raise ConfigurationError("max_in_flight must be a whole number of at least 1")
     url = check_base_url(base_url)
-    proxy = None if http is not None else settings.proxy_from_env(url)
-    transport = AiohttpTransport(url, timeout, http=http, proxy=proxy, clock=clock)
     if http is not None and http.connector is not None:
         # The caller's pool must not become the queue: waiting there would use up the timeout.
         rooms = (http.connector.limit, http.connector.limit_per_host)
         max_in_flight = min(max_in_flight, *(room for room in rooms if room))
-    authorizer = _authorizer(credentials, transport, rate_limit.per, clock)
+    exchange = Exchange(_transport(url, timeout, http, transport, clock), url, clock)
+    authorizer = authorizer_of(credentials, exchange, rate_limit.per, clock)
     if not authorizer.renews:
         retry = evolve(retry, replay_unauthenticated=False)
     user, organisation = _User(), settings.organisation(url, credentials)
     gate = join_gate(gate, user, organisation, rate_limit, max_in_flight, clock)
     return SessionManager(
-        transport,
+        exchange,
         authorizer,
         gate,
         retry=retry,
@@ -245,45 +250,17 @@ def _session(
     )
 
 
-def _authorizer(
-    credentials: settings.MoveworksCredentials | settings.ShiftCredentials,
-    transport: Transport,
-    throttle_pause: float,
+def _transport(
+    url: str,
+    timeout: Timeouts,
+    http: aiohttp.ClientSession | None,
+    transport: Transport | None,
     clock: Clock,
-) -> Authorizer:
-    match credentials:
-        case ApiKey(token) | BearerToken(token):
-            return StaticAuthorizer(bearer(token))
-        case AppCredentials(client_id, client_secret):
-            query = {"client_id": client_id, "client_secret": client_secret}
-            return StaticAuthorizer(RequestAuth(query=query))
-        case ClientCredentials():
-            tokens = ClientTokens(
-                credentials.token_request, partial(_fetch, credentials, transport)
-            )
-            return TokenManager(tokens.fetch, throttle_pause, clock=clock)
-        case OAuthTokens():
-            rotation = Rotation(credentials, partial(_refresh, credentials, transport))
-            manager = TokenManager(rotation.fetch, throttle_pause, rotates=True, clock=clock)
-            if credentials.access_token is not None:
-                life = credentials.expires_in
-                manager.start_with(Token(access_token=credentials.access_token, expires_in=life))
-            return manager
-        case _:
-            raise ConfigurationError(f"not credentials: {type(credentials).__name__}")
-
-
-async def _fetch(
-    credentials: ClientCredentials, transport: Transport, form: settings.TokenForm
-) -> Token:
-    request = moveworks.token_request(credentials, form)
-    response = await transport.exchange(request)
-    return moveworks.parse_token(response.to(request))
-
-
-async def _refresh(credentials: OAuthTokens, transport: Transport, refresh_token: str) -> Token:
-    from .wire import shift  # noqa: PLC0415 - most programs never send to SHIFT
-
-    request = shift.refresh_request(credentials, refresh_token)
-    response = await transport.exchange(request)
-    return shift.parse_tokens(response.to(request))
+) -> Transport:
+    """The caller's, or one through aiohttp."""
+    if transport is None:
+        proxy = None if http is not None else settings.proxy_from_env(url)
+        return AiohttpTransport(timeout, http=http, proxy=proxy, clock=clock)
+    if http is not None:
+        raise ConfigurationError("give http or transport, not both")
+    return transport

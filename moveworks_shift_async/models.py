@@ -28,6 +28,32 @@ class Receipt:
 
 
 @frozen(kw_only=True)
+class Attempt:
+    """One request and how it ended, without whom it told, what it said or who asked."""
+
+    #: `"events.send"`, `"messages.send"`, `"auth.test"`, `"token"`, `"shift.messages.create"` or
+    #: `"shift.token"`.
+    endpoint: str
+    #: Which request of its call, 1 or more; a token request is a call of its own.
+    number: int
+    #: How many people it was to tell, where it names them.
+    recipients: int
+    #: Seconds that it waited for the rate limit.
+    waited: float
+    #: Seconds on the wire.
+    duration: float
+    #: HTTP status; None without an answer.
+    status: int | None
+    outcome: Outcome
+    #: The class of the error; None where there was none.
+    error: str | None
+    #: Seconds until the next request of its call at the earliest; None: none follows.
+    retry_in: float | None = None
+    #: The server's request id, if a header named one.
+    request_id: str | None = None
+
+
+@frozen(kw_only=True)
 class InvalidRecipient:
     """An entry of the recipients that is no address. Nothing was sent to it."""
 

@@ -15,14 +15,13 @@ from typing import TypeVar
 
 from attrs import define, evolve, field
 
-from .attempt import Call, Requester
+from .attempt import Call, Exchange, Requester
 from .clock import SYSTEM_CLOCK, Clock
 from .errors import ClientClosed, DeadlineExceeded, MoveworksError, OutcomeUnknown
 from .limits.gate import Gate
 from .retry import RetryPolicy, repeat
 from .settings import Timeouts
 from .tokens import Authorizer
-from .transport import Transport
 from .wire.http import Effect, Request, Response
 
 logger: logging.Logger = logging.getLogger(__name__)
@@ -33,7 +32,7 @@ T = TypeVar("T")
 class SessionManager:
     """Sends calls through one pool, one token and one gate, and closes them in good order."""
 
-    transport: Transport
+    exchange: Exchange
     authorizer: Authorizer
     gate: Gate
     retry: RetryPolicy = field(factory=RetryPolicy)
@@ -50,7 +49,7 @@ class SessionManager:
     _idle: asyncio.Event = field(factory=asyncio.Event, init=False, repr=False)
 
     def __attrs_post_init__(self) -> None:
-        self._requester = Requester(self.transport, self.authorizer, self.gate, self.clock)
+        self._requester = Requester(self.exchange, self.authorizer, self.gate, self.clock)
         replay = self.retry.replay_unauthenticated
         self._single = evolve(RetryPolicy.none(), replay_unauthenticated=replay)
 
@@ -123,7 +122,7 @@ class SessionManager:
                     cut.reschedule(asyncio.get_running_loop().time())
             await self._until_idle()
             await self.authorizer.close()
-            await self.transport.close()
+            await self.exchange.transport.close()
             self._leave()
 
     def _leave(self) -> None:
@@ -154,6 +153,7 @@ class SessionManager:
                 may_tell=lambda: call.effect is Effect.MAY_TELL,
             )
         finally:
+            self._requester.follows(call, None)
             self._cuts.discard(cut)
             self._idle.set()
 
@@ -164,6 +164,7 @@ class SessionManager:
                 f"waiting {seconds:.1f} s more would outlast the deadline;"
                 f" the last request: {call.last_error}"
             )
+        self._requester.follows(call, seconds)
         await self.clock.sleep(seconds)
 
 

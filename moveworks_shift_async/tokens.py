@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import asyncio
 import copy
-import inspect
 import logging
 import math
 from collections.abc import Awaitable, Callable, Mapping
@@ -25,13 +24,12 @@ from .errors import (
     ClientClosed,
     Concerns,
     ConnectionFailed,
+    DeadlineExceeded,
     MoveworksError,
-    Outcome,
     RateLimited,
     ServerFailed,
     TokenUnavailable,
 )
-from .settings import OAuthTokens, TokenForm
 from .wire.token import Token
 
 logger: logging.Logger = logging.getLogger(__name__)
@@ -43,10 +41,6 @@ ADVISORY, ADVISORY_PART = 300.0, 0.25
 MANDATORY, MANDATORY_PART = 30.0, 0.05
 # After a failed fetch nobody asks again for a second.
 FAILURE_PAUSE = 1.0
-# What a server may answer that reads another form: RFC 9110, sections 15.5.1 and 15.5.16. Stand-ins
-# made from the vendor's OpenAPI file say 400 where it names no 415.
-_UNREAD = 415
-_OF_THE_FORM = (400, _UNREAD)
 
 
 @frozen
@@ -241,94 +235,24 @@ def _passes(error: MoveworksError) -> bool:
     return error.concerns is Concerns.THIS_LIST
 
 
-@define(eq=False, repr=False)
-class ClientTokens:
-    """Asks for the tokens of an OAuth client, in the form that this server takes.
-
-    The vendor's page shows a form, its OpenAPI file allows JSON only. A refusal that may be about
-    the form is followed by one request in the other; nobody is told by either.
-    """
-
-    form: TokenForm
-    #: Asks for a token, one request in that form.
-    exchange: Callable[[TokenForm], Awaitable[Token]] = field(repr=False)
-
-    async def fetch(self) -> Token:
-        """The next token; the form that brought it is used ever after."""
-        try:
-            return await self.exchange(self.form)
-        except BadRequest as error:
-            if error.status not in _OF_THE_FORM:
-                raise
-            refused = error
-        other: TokenForm = "json" if self.form == "form" else "form"
-        try:
-            token = await self.exchange(other)
-        except BadRequest as error:
-            # Refused in both: a 415 did not even read the request, so the other one says more.
-            raise (error if refused.status == _UNREAD else refused) from None
-        self.form = other
-        return token
-
-
-@define(eq=False, repr=False)
-class Rotation:
-    """Refreshes a SHIFT pair, where each refresh ends the old refresh token.
-
-    A new pair is handed to `on_refresh` before it is used. A refresh whose answer was lost is not
-    repeated: the server may have ended the old token already, and only the user can say.
-    """
-
-    credentials: OAuthTokens
-    #: Trades a refresh token for a new pair, one request.
-    exchange: Callable[[str], Awaitable[Token]] = field(repr=False)
-    _pending: Token | None = field(default=None, repr=False)
-    _current: str | None = field(default=None, repr=False)
-    _lost: bool = False
-
-    async def fetch(self) -> Token:
-        """The next token. Raises `TokenUnavailable` for good once an answer was lost."""
-        if self._lost:
-            raise TokenUnavailable(
-                "a token refresh ended without a usable answer, so the refresh token may be used"
-                " up; authorise again and pass the new pair"
-            )
-        if self._pending is None:
-            self._pending = await self._refresh()
-        token = self._pending
-        # RFC 6749, section 6: without a new refresh token the old one stays.
-        refresh_token = token.refresh_token or self._refresh_token
-        await self._hand_over(token, refresh_token)
-        self._pending, self._current = None, refresh_token
-        return token
-
-    async def _refresh(self) -> Token:
-        self._lost = True  # until an answer says otherwise, whatever ends the wait
-        try:
-            token = await self.exchange(self._refresh_token)
-        except MoveworksError as error:
-            self._lost = error.outcome is Outcome.UNKNOWN
+async def grant_by(deadline: float, authorizer: Authorizer, clock: Clock) -> RequestAuth:
+    """A grant, or `DeadlineExceeded` at that time of the clock; a fetch goes on for the others."""
+    if deadline == math.inf:
+        return await authorizer.get()
+    loop = asyncio.get_running_loop()
+    too_late = DeadlineExceeded("the token came too late for the deadline; not sent")
+    try:
+        async with asyncio.timeout(None) as bound:
+            left = max(0.0, deadline - clock.now())
+            timer = clock.call_later(left, lambda: bound.reschedule(loop.time()))
+            try:
+                grant = await authorizer.get()
+            finally:
+                timer.cancel()
+    except TimeoutError:
+        if not bound.expired():
             raise
-        self._lost = False
-        return token
-
-    @property
-    def _refresh_token(self) -> str:
-        return self._current or self.credentials.refresh_token
-
-    async def _hand_over(self, token: Token, refresh_token: str) -> None:
-        callback = self.credentials.on_refresh
-        if callback is None:
-            return
-        try:
-            result = callback(token.access_token, refresh_token, token.expires_in)
-            if inspect.isawaitable(result):
-                await result
-        except (Exception, asyncio.CancelledError) as error:
-            task = asyncio.current_task()
-            if isinstance(error, asyncio.CancelledError) and task and task.cancelling():
-                raise  # it was us who were cancelled, not something inside the callback
-            raise TokenUnavailable(
-                f"on_refresh raised {type(error).__name__}; the new pair is kept and offered again",
-                retry_after=FAILURE_PAUSE,
-            ) from error
+        raise too_late from None
+    if clock.now() > deadline:
+        raise too_late
+    return grant

@@ -12,7 +12,7 @@ from typing import Any
 from attrs import define, field
 
 from moveworks_shift_async.tokens import RequestAuth
-from moveworks_shift_async.wire.http import Request, Response
+from moveworks_shift_async.wire.http import Effect, Request, Response, Route
 
 
 async def settle() -> None:
@@ -91,12 +91,16 @@ class FakeClock:
 Answer = Response | Exception | Callable[[Request], Awaitable[Response]]
 
 
+def request_of(method: str, path: str, *, effect: Effect = Effect.MAY_TELL, **what: Any) -> Request:
+    """A request to an endpoint that no vendor has."""
+    return Request(route=Route("test", method, path, effect), **what)
+
+
 @define(eq=False)
 class FakeTransport:
     """Answers from a list, the last one again and again."""
 
     answers: list[Answer]
-    base_url: str = "https://example.test"
     requests: list[Request] = field(factory=list)
     closed: bool = False
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import uuid
 from collections.abc import Iterable
 
 import pytest
@@ -12,6 +13,7 @@ from attrs import define, evolve, field
 from moveworks_shift_async.attempt import Call
 from moveworks_shift_async.errors import (
     ClientClosed,
+    ConnectionFailed,
     DeadlineExceeded,
     JournalError,
     MoveworksError,
@@ -22,13 +24,15 @@ from moveworks_shift_async.errors import (
 )
 from moveworks_shift_async.limits.priority import Priority
 from moveworks_shift_async.limits.window import GateSnapshot, Slot
+from moveworks_shift_async.models import Attempt
 from moveworks_shift_async.retry import RetryPolicy
 from moveworks_shift_async.settings import RateLimit, Timeouts
 from moveworks_shift_async.tokens import RequestAuth, TokenManager
+from moveworks_shift_async.wire import moveworks
 from moveworks_shift_async.wire.http import Request, Response
 from moveworks_shift_async.wire.token import Token
 
-from .fakes import FakeAuthorizer, FakeClock, answer, settle
+from .fakes import Answer, FakeAuthorizer, FakeClock, answer, settle
 from .test_session import OK, REQUEST, Parts, build, read_attempts
 
 #: What a piece of the caller's may raise; a cancellation of something that it waited for included.
@@ -249,6 +253,145 @@ async def test_nothing_is_sent_when_the_token_came_after_the_deadline(clock: Fak
     parts.session = evolve(parts.session, authorizer=Late(clock=clock))
     assert isinstance(await failure_of(parts), DeadlineExceeded)
     assert parts.transport.requests == []
+
+
+# -- whoever watches is told -----------------------------------------------------------------------
+
+
+def watched(parts: Parts) -> list[Attempt]:
+    """What somebody who watches the attempts of this session hears."""
+    heard: list[Attempt] = []
+
+    def watch(attempt: Attempt, request: Request) -> None:
+        assert request.route.name == attempt.endpoint
+        heard.append(attempt)
+
+    parts.session.exchange.watch = watch
+    return heard
+
+
+async def test_an_attempt_is_told_as_a_value(clock: FakeClock) -> None:
+    """How long it waited and was out, and what came of it."""
+    parts = build(clock, OK, budget=1)
+
+    async def slow(_: Request) -> Response:
+        await clock.sleep(2.0)
+        return answer(202, X_Request_Id="r1")
+
+    await parts.send()
+    parts.transport.answers, heard = [slow], watched(parts)
+    event = moveworks.Content(event_id=uuid.uuid4(), message="hi").request(["a@b.c", "d@e.f"])
+    task = asyncio.create_task(parts.send(request=event))
+    await clock.advance(70.0)
+    await task
+    (attempt,) = heard
+    assert attempt == Attempt(
+        endpoint="events.send",
+        number=1,
+        recipients=2,
+        waited=attempt.waited,
+        duration=2.0,
+        status=202,
+        outcome=Outcome.ACCEPTED,
+        error=None,
+        retry_in=None,
+        request_id="r1",
+    )
+    assert 60.0 <= attempt.waited < 61.0
+
+
+async def test_each_attempt_says_whether_another_follows(clock: FakeClock) -> None:
+    """After how many seconds; a 429 is followed when the gate's pause ends."""
+    refusals = (ConnectionFailed("refused"), answer(429, retry_after="7"), answer(401), OK)
+    parts = build(clock, *refusals)
+    heard = watched(parts)
+    task = asyncio.create_task(parts.send())
+    await clock.advance(100.0)
+    assert await task == 4
+    told = [(one.number, one.status, one.outcome, one.error) for one in heard]
+    assert told == [
+        (1, None, Outcome.NOT_SENT, "ConnectionFailed"),
+        (2, 429, Outcome.REJECTED, "RateLimited"),
+        (3, 401, Outcome.REJECTED, "NotAuthenticated"),
+        (4, 200, Outcome.ACCEPTED, None),
+    ]
+    first, *others = [one.retry_in for one in heard]
+    assert first is not None
+    assert 0 <= first <= RetryPolicy().backoff
+    assert others == [7.0, 0.0, None]
+
+
+async def test_the_last_attempt_is_followed_by_none(clock: FakeClock) -> None:
+    """Whatever ends the call: the policy, or a wait that would outlast its deadline."""
+    for parts in (
+        build(clock, answer(500)),
+        build(clock, ConnectionFailed("refused"), deadline=0.001, backoff=1000.0),
+    ):
+        heard = watched(parts)
+        await failure_of(parts)
+        assert [one.retry_in for one in heard] == [None]
+
+
+async def test_a_cancelled_attempt_is_told_as_what_it_is(clock: FakeClock) -> None:
+    """Unknown, unless the transport has proof that nothing had left."""
+    for cause, outcome in (
+        (None, Outcome.UNKNOWN),
+        (OutcomeUnknown("sent"), Outcome.UNKNOWN),
+        (NotSent("not sent"), Outcome.NOT_SENT),
+    ):
+        parts = build(clock, hanging(cause))
+        heard = watched(parts)
+        task = asyncio.create_task(parts.send())
+        await settle()
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError) as raised:
+            await task
+        assert [one.outcome for one in heard] == [outcome]
+        unknown = isinstance(raised.value.__cause__, OutcomeUnknown)
+        assert unknown == (outcome is Outcome.UNKNOWN)
+
+
+def hanging(cause: BaseException | None) -> Answer:
+    """A transport that is cancelled while it sends, and says so much of it."""
+
+    async def never(_: Request) -> Response:
+        try:
+            await asyncio.Event().wait()
+        except asyncio.CancelledError as cancelled:
+            cancelled.__cause__ = cause
+            raise
+        raise AssertionError
+
+    return never
+
+
+@pytest.mark.parametrize("error", RAISED, ids=repr)
+async def test_whatever_a_transport_raises_may_have_told_people(
+    clock: FakeClock, error: Exception
+) -> None:
+    """A cancellation of something that it waited for included; only `NotSent` is proof."""
+
+    async def fail(_: Request) -> Response:
+        raise error
+
+    parts = build(clock, fail)
+    heard = watched(parts)
+    assert isinstance(await failure_of(parts), OutcomeUnknown)
+    assert [(one.outcome, one.status) for one in heard] == [(Outcome.UNKNOWN, None)]
+
+
+async def test_who_watches_changes_nothing(
+    clock: FakeClock, caplog: pytest.LogCaptureFixture
+) -> None:
+    """What is raised while watching is logged, and so is what the gate raises meanwhile."""
+    parts = with_gate(build(clock, answer(429), OK), BrokenGate("", ValueError("boom")))
+
+    def watch(attempt: Attempt, request: Request) -> None:
+        raise ValueError("boom")
+
+    parts.session.exchange.watch = watch
+    assert await parts.send() == 2
+    assert "watches attempts" in caplog.text
 
 
 # -- closing ---------------------------------------------------------------------------------------

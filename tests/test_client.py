@@ -25,15 +25,20 @@ from moveworks_shift_async import (
     MoveworksError,
     NotAuthenticated,
     OAuthTokens,
+    Outcome,
     OutcomeUnknown,
     RateLimit,
+    Region,
     ShiftClient,
     Timeouts,
     TokenUnavailable,
 )
 from moveworks_shift_async.limits.priority import Priority
 from moveworks_shift_async.limits.window import GateSnapshot, Slot
+from moveworks_shift_async.models import Attempt
 from moveworks_shift_async.sandbox import Sandbox, Variants
+
+from .fakes import FakeTransport, answer
 
 
 def client_of(sandbox: Sandbox, **options: object) -> MoveworksClient:
@@ -167,6 +172,50 @@ async def test_a_gate_of_the_caller_s_hears_of_its_clients(
     assert told == [limit, 3]
     assert gate.left == [user]
     assert "the gate raised when the client left it" in caplog.text
+
+
+async def test_a_transport_of_the_caller_s_takes_the_place_of_aiohttp() -> None:
+    """For tokens, too; it is told the whole URL, and closed with the client."""
+    token = answer(200, {"access_token": "t", "expires_in": 3600})
+    fake = FakeTransport([token, answer(202)])
+    credentials = ClientCredentials("acme", "hush-hush")
+    async with MoveworksClient(credentials, base_url=Region.EU, transport=fake) as client:
+        receipt = await client.messages.send("hi", ["a@example.com", "b@example.com"])
+        assert (receipt.status, receipt.recipients) == (202, 2)
+        assert not fake.closed
+    assert [request.url for request in fake.requests] == [
+        f"{Region.EU}/oauth/v1/token",
+        f"{Region.EU}/rest/v1/messages/send",
+    ]
+    assert [request.route.name for request in fake.requests] == ["token", "messages.send"]
+    assert fake.closed
+    shift = ShiftClient(
+        BearerToken("t"),
+        base_url="https://shift.test",
+        transport=FakeTransport([answer(200, {"data": [{"id": "m"}], "errors": []})]),
+    )
+    async with shift:
+        assert (await shift.messages.create(text="hi", emails=["a@example.com"])).id == "m"
+
+
+async def test_a_session_and_a_transport_are_not_both_taken() -> None:
+    """The session would not be used."""
+    async with aiohttp.ClientSession() as http:
+        with pytest.raises(ConfigurationError, match="not both"):
+            MoveworksClient(ApiKey("k"), http=http, transport=FakeTransport([answer(202)]))
+
+
+async def test_token_requests_are_told_to_whoever_watches(sandbox: Sandbox) -> None:
+    """As attempts of their own, which tell nobody."""
+    heard: list[Attempt] = []
+    async with client_of(sandbox) as client:
+        client._session.exchange.watch = lambda attempt, request: heard.append(attempt)
+        await client.auth.test()
+    assert [(one.endpoint, one.number, one.status, one.recipients) for one in heard] == [
+        ("token", 1, 200, 0),
+        ("auth.test", 1, 200, 0),
+    ]
+    assert {one.outcome for one in heard} == {Outcome.ACCEPTED}
 
 
 async def test_two_clients_of_one_organisation_share_the_budget() -> None:

@@ -24,18 +24,18 @@ from moveworks_shift_async.errors import (
     OutcomeUnknown,
 )
 from moveworks_shift_async.settings import Timeouts
-from moveworks_shift_async.transport import AiohttpTransport
+from moveworks_shift_async.transport.aiohttp_transport import AiohttpTransport
 from moveworks_shift_async.wire.http import Effect, Request
 
-from .fakes import settle
+from .fakes import request_of, settle
 from .servers import OK, accepting, read_request, reset, serving
 
-POST = Request(method="POST", path="/send", body=b'{"text":"private"}')
+POST = request_of("POST", "/send", body=b'{"text":"private"}')
 #: More than a connection takes before somebody reads at its other end.
-LONG = Request(method="POST", path="/send", body=b" " * 40_000_000)
-DELETE = Request(method="DELETE", path="/message")
-PUT = Request(method="PUT", path="/message", body=b"{}")
-QUESTION = Request(method="GET", path="/auth", effect=Effect.NONE)
+LONG = request_of("POST", "/send", body=b" " * 40_000_000)
+DELETE = request_of("DELETE", "/message")
+PUT = request_of("PUT", "/message", body=b"{}")
+QUESTION = request_of("GET", "/auth", effect=Effect.NONE)
 PATIENT = Timeouts(connect=60.0, total=60.0)
 
 _Handle = Callable[[aiohttp.ClientRequest], Awaitable[aiohttp.ClientResponse]]
@@ -46,7 +46,7 @@ async def transport_to(
     url: str, http: aiohttp.ClientSession | None = None, timeouts: Timeouts = PATIENT
 ) -> AsyncIterator[AiohttpTransport]:
     """A transport, with a session of its own or the caller's."""
-    transport = AiohttpTransport(url, timeouts, http=http)
+    transport = AiohttpTransport(timeouts, http=http)
     try:
         yield transport
     finally:
@@ -64,7 +64,7 @@ async def outcome_of(
     """The status of the answer, or the error."""
     async with transport_to(url, http, timeouts) as transport:
         try:
-            return (await transport.exchange(request)).status
+            return (await transport.exchange(request.ready(url))).status
         except MoveworksError as error:
             return error
 
@@ -172,7 +172,7 @@ async def test_no_byte_may_still_wait_here_when_the_answer_comes() -> None:
         listener.setblocking(False)
         http = aiohttp.ClientSession(connector=aiohttp.TCPConnector(socket_factory=narrow))
         url = f"http://127.0.0.1:{listener.getsockname()[1]}"
-        piece = Request(method="POST", path="/send", body=b" " * 60_000)
+        piece = request_of("POST", "/send", body=b" " * 60_000)
         call = asyncio.create_task(outcome_of(url, piece, http))
         server, _ = await loop.sock_accept(listener)
         with server:
@@ -205,7 +205,7 @@ async def test_a_long_body_cut_while_it_leaves_is_unknown() -> None:
         await asyncio.Event().wait()
 
     async with serving(handler) as (url, _), transport_to(url) as transport:
-        task = asyncio.create_task(transport.exchange(LONG))
+        task = asyncio.create_task(transport.exchange(LONG.ready(url)))
         await begun.wait()
         task.cancel()
         with pytest.raises(asyncio.CancelledError) as raised:
@@ -226,7 +226,11 @@ async def test_the_first_of_two_answers_counts_and_the_second_answers_nobody() -
         await reader.read()
 
     async with accepting(twice) as url, transport_to(url) as transport:
-        assert [(await transport.exchange(POST)).status for _ in range(3)] == [202, 202, 202]
+        assert [(await transport.exchange(POST.ready(url))).status for _ in range(3)] == [
+            202,
+            202,
+            202,
+        ]
     assert connections == 3
 
 
@@ -247,7 +251,7 @@ async def test_no_connection_is_used_twice() -> None:
 
     async with accepting(stray) as url, transport_to(url) as transport:
         for _ in range(3):
-            assert (await transport.exchange(POST)).status == 200
+            assert (await transport.exchange(POST.ready(url))).status == 200
             read.set()
             await settle()
             read.clear()
@@ -272,7 +276,7 @@ async def test_an_idle_connection_of_the_callers_session_is_left_alone(request_:
         async with transport_to(url, http) as transport:
             for _ in range(2):
                 await (await http.get(f"{url}/mine")).read()
-                assert (await transport.exchange(request_)).status == 200
+                assert (await transport.exchange(request_.ready(url))).status == 200
             await (await http.get(f"{url}/mine")).read()
     ours = request_.path.encode()
     assert asked == [[b"/mine"] * 3, [ours], [ours]]
@@ -292,7 +296,7 @@ async def test_our_connection_is_closed_though_the_server_would_keep_it() -> Non
     async with accepting(keep) as url:
         http = aiohttp.ClientSession(connector=aiohttp.TCPConnector(keepalive_timeout=3600.0))
         async with transport_to(url, http) as transport:
-            assert (await transport.exchange(POST)).status == 200
+            assert (await transport.exchange(POST.ready(url))).status == 200
             await closed.wait()
 
 
@@ -331,7 +335,7 @@ async def test_a_stray_answer_on_the_callers_idle_connection_answers_nobody() ->
         async with transport_to(url, http) as transport:
             await (await http.get(f"{url}/mine")).read()
             await settle()
-            assert (await transport.exchange(POST)).status == 403
+            assert (await transport.exchange(POST.ready(url))).status == 403
     assert told == 1
 
 
@@ -351,7 +355,7 @@ async def test_a_proxy_of_the_callers_session_gets_a_new_connection_too() -> Non
         http = aiohttp.ClientSession(proxy=url)
         async with transport_to("http://api.test", http) as transport:
             await (await http.get("http://api.test/mine")).read()
-            assert (await transport.exchange(POST)).status == 200
+            assert (await transport.exchange(POST.ready("http://api.test"))).status == 200
     assert asked == [[b"http://api.test/mine"], [b"http://api.test/send"]]
 
 
@@ -381,8 +385,8 @@ async def test_an_answer_through_tls_counts_when_all_has_left(request_: Request)
         accepting(handler, tls) as url,
         transport_to(url, http) as transport,
     ):
-        assert (await transport.exchange(request_)).status == 200
-        assert (await transport.exchange(request_)).status == 200
+        assert (await transport.exchange(request_.ready(url))).status == 200
+        assert (await transport.exchange(request_.ready(url))).status == 200
     assert read == [len(request_.body or b"")] * 2
 
 
@@ -423,9 +427,9 @@ async def test_an_answer_through_a_tunnel_counts() -> None:
         accepting(handler, tls) as url,
         accepting(relay) as proxy,
     ):
-        transport = AiohttpTransport(url, PATIENT, http=http, proxy=proxy)
-        assert (await transport.exchange(POST)).status == 200
-        assert (await transport.exchange(LONG)).status == 200
+        transport = AiohttpTransport(PATIENT, http=http, proxy=proxy)
+        assert (await transport.exchange(POST.ready(url))).status == 200
+        assert (await transport.exchange(LONG.ready(url))).status == 200
         await http.close()
     assert len(connections) == 2
 
@@ -499,7 +503,11 @@ async def test_a_body_that_ends_with_the_connection_is_read_to_its_end() -> None
         await writer.drain()
 
     async with accepting(handler) as url, transport_to(url) as transport:
-        assert [(await transport.exchange(POST)).status for _ in answers] == [200, 204, 400]
+        assert [(await transport.exchange(POST.ready(url))).status for _ in answers] == [
+            200,
+            204,
+            400,
+        ]
 
 
 # -- a body leaves once ----------------------------------------------------------------------------
@@ -687,7 +695,7 @@ async def test_a_cancellation_carries_no_error_of_aiohttps() -> None:
             await asyncio.Event().wait()
         return answer
 
-    secret = Request(method="POST", path="/send", query={"client_secret": "hidden"}, body=b"{}")
+    secret = request_of("POST", "/send", query={"client_secret": "hidden"}, body=b"{}")
     async with accepting(handler) as url:
         call = asyncio.create_task(
             outcome_of(url, secret, aiohttp.ClientSession(middlewares=[patient]))
@@ -717,12 +725,12 @@ async def test_an_answer_that_a_middleware_drops_is_closed(
         await handle(request)
         raise LookupError
 
-    secret = Request(method="POST", path="/send", query={"client_secret": "hidden"}, body=b"{}")
+    secret = request_of("POST", "/send", query={"client_secret": "hidden"}, body=b"{}")
     async with accepting(handler) as url:
         http = aiohttp.ClientSession(middlewares=[drop])
         async with transport_to(url, http) as transport:
             with pytest.raises(OutcomeUnknown):
-                await transport.exchange(secret)
+                await transport.exchange(secret.ready(url))
             gc.collect()
             end.set()
     assert "hidden" not in caplog.text
@@ -754,9 +762,9 @@ async def test_whatever_may_tell_people_is_unknown_after_a_reset(
 
     async with accepting(drop) as url:
         target, proxy = ("http://api.test", url) if through_proxy else (url, None)
-        transport = AiohttpTransport(target, PATIENT, proxy=proxy)
+        transport = AiohttpTransport(PATIENT, proxy=proxy)
         with pytest.raises(OutcomeUnknown):
-            await transport.exchange(request_)
+            await transport.exchange(request_.ready(target))
         await transport.close()
     assert requests == 1
 
@@ -768,7 +776,7 @@ async def test_a_stale_connection_of_the_callers_is_not_tried_with_a_put() -> No
         http = aiohttp.ClientSession()
         async with transport_to(url, http) as transport:
             await (await http.get(f"{url}/mine")).read()
-            assert (await transport.exchange(PUT)).status == 200
+            assert (await transport.exchange(PUT.ready(url))).status == 200
     assert server.bodies == [b"", b"{}"]
 
 
@@ -896,7 +904,7 @@ async def test_what_was_given_up_never_leaves_later() -> None:
         http = aiohttp.ClientSession(middlewares=[keep])
         async with transport_to(url, http) as transport:
             with pytest.raises(NotSent) as raised:
-                await transport.exchange(POST)
+                await transport.exchange(POST.ready(url))
             with pytest.raises(aiohttp.ClientError):
                 await kept[0]
     assert raised.value.outcome is Outcome.NOT_SENT

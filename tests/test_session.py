@@ -8,7 +8,8 @@ import copy
 import pytest
 from attrs import define, field
 
-from moveworks_shift_async.attempt import Call
+from moveworks_shift_async.attempt import Call, Exchange
+from moveworks_shift_async.credentials import Rotation
 from moveworks_shift_async.errors import (
     BadRequest,
     ClientClosed,
@@ -27,15 +28,24 @@ from moveworks_shift_async.limits.process import ProcessGate
 from moveworks_shift_async.retry import RetryPolicy
 from moveworks_shift_async.session import SessionManager
 from moveworks_shift_async.settings import OAuthTokens, Timeouts
-from moveworks_shift_async.tokens import Rotation, TokenManager
+from moveworks_shift_async.tokens import TokenManager
 from moveworks_shift_async.wire.http import Effect, Request, Response
 from moveworks_shift_async.wire.moveworks import parse_receipt
 from moveworks_shift_async.wire.token import Token
 
-from .fakes import Answer, FakeAuthorizer, FakeClock, FakeTransport, answer, settle, until
+from .fakes import (
+    Answer,
+    FakeAuthorizer,
+    FakeClock,
+    FakeTransport,
+    answer,
+    request_of,
+    settle,
+    until,
+)
 
-REQUEST = Request(method="POST", path="/x", body=b"{}")
-QUESTION = Request(method="GET", path="/y", effect=Effect.NONE)
+REQUEST = request_of("POST", "/x", body=b"{}")
+QUESTION = request_of("GET", "/y", effect=Effect.NONE)
 OK = answer(200, {"data": {"status": "RECEIVED"}})
 
 
@@ -64,7 +74,7 @@ def build(clock: FakeClock, *answers: Answer, budget: int = 120, **policy: objec
     transport, authorizer = FakeTransport(list(answers)), FakeAuthorizer()
     gate = ProcessGate(AdaptiveWindow.of(budget, 60.0, 32), clock)
     session = SessionManager(
-        transport,
+        Exchange(transport, "https://example.test", clock),
         authorizer,
         gate,
         retry=RetryPolicy(**policy),  # type: ignore[arg-type]
@@ -153,7 +163,7 @@ async def test_a_refusal_repeats_nothing_of_the_request(clock: FakeClock) -> Non
 
     parts = build(clock, repeat)
     parts.authorizer.number = 123456789
-    request = Request(method="POST", path="/x", body=b'{"message":"a secret of 1 person"}')
+    request = request_of("POST", "/x", body=b'{"message":"a secret of 1 person"}')
     with pytest.raises(BadRequest) as raised:
         await parts.session.call(lambda: request, read_attempts)
     shown = f"{raised.value} {raised.value.code} {raised.value!r} {raised.value.__dict__}"
@@ -438,7 +448,11 @@ class Rotating:
         clock.time += 50.0
         gate = ProcessGate(AdaptiveWindow.of(120, 60.0, 32), clock)
         return SessionManager(
-            FakeTransport([OK]), authorizer, gate, timeouts=Timeouts(close=close), clock=clock
+            Exchange(FakeTransport([OK]), "https://example.test", clock),
+            authorizer,
+            gate,
+            timeouts=Timeouts(close=close),
+            clock=clock,
         )
 
 

@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable
 import pytest
 from attrs import define, field
 
+from moveworks_shift_async.credentials import ClientTokens, Rotation
 from moveworks_shift_async.errors import (
     BadRequest,
     BadResponse,
@@ -26,9 +27,7 @@ from moveworks_shift_async.errors import (
 )
 from moveworks_shift_async.settings import OAuthTokens, TokenForm
 from moveworks_shift_async.tokens import (
-    ClientTokens,
     RequestAuth,
-    Rotation,
     StaticAuthorizer,
     TokenManager,
     bearer,

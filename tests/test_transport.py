@@ -29,21 +29,24 @@ from moveworks_shift_async.errors import (
     OutcomeUnknown,
 )
 from moveworks_shift_async.settings import Timeouts
-from moveworks_shift_async.transport import LONGEST_ANSWER, AiohttpTransport
-from moveworks_shift_async.wire.http import Effect, Request, Response, request_id
+from moveworks_shift_async.transport.aiohttp_transport import AiohttpTransport
+from moveworks_shift_async.transport.answers import LONGEST_ANSWER
+from moveworks_shift_async.wire.http import Effect, Request, Response
+from moveworks_shift_async.wire.status import request_id
 
+from .fakes import request_of
 from .servers import Handler, accepting, read_request, reset, serving
 
 SECRET = "s3cr3t-in-the-query"
-POST = Request(
-    method="POST",
-    path="/v1/messages",
+POST = request_of(
+    "POST",
+    "/v1/messages",
     query={"client_secret": SECRET},
     body=b'{"text":"private"}' + b" " * 100_000,
 )
-GET = Request(
-    method="GET",
-    path="/rest/v1/auth/test",
+GET = request_of(
+    "GET",
+    "/rest/v1/auth/test",
     query={"client_secret": SECRET},
     effect=Effect.NONE,
 )
@@ -57,7 +60,7 @@ async def transport_to(
     url: str, timeouts: Timeouts = QUICK, http: aiohttp.ClientSession | None = None
 ) -> AsyncIterator[AiohttpTransport]:
     """A transport with a session of its own, or the caller's."""
-    transport = AiohttpTransport(url, timeouts, http=http)
+    transport = AiohttpTransport(timeouts, http=http)
     try:
         yield transport
     finally:
@@ -73,7 +76,7 @@ async def failure_of(
     """The error of one exchange, which must not leak what the request held."""
     async with transport_to(url, timeouts, http) as transport:
         with pytest.raises(MoveworksError) as raised:
-            await transport.exchange(request)
+            await transport.exchange(request.ready(url))
     printed = "".join(traceback.format_exception(raised.value))
     assert SECRET not in printed
     assert "private" not in printed
@@ -96,7 +99,7 @@ async def test_an_answer_comes_back_whole() -> None:
         await writer.drain()
 
     async with serving(handler) as (url, heads), transport_to(url) as transport:
-        response = await transport.exchange(POST)
+        response = await transport.exchange(POST.ready(url))
     assert (response.status, response.body, request_id(response)) == (200, b"{}", "7")
     assert response.received is not None
     assert heads[0].startswith(f"POST /v1/messages?client_secret={SECRET} HTTP/1.1".encode())
@@ -157,9 +160,9 @@ async def test_a_refusing_proxy_sent_nothing(request_: Request) -> None:
         writer.write(b"HTTP/1.1 407 Proxy Authentication Required\r\nContent-Length: 0\r\n\r\n")
 
     async with serving(handler) as (url, heads):
-        transport = AiohttpTransport("https://example.test", QUICK, proxy=url)
+        transport = AiohttpTransport(QUICK, proxy=url)
         with pytest.raises(ConnectionFailed, match="proxy answered HTTP 407") as raised:
-            await transport.exchange(request_)
+            await transport.exchange(request_.ready("https://example.test"))
         await transport.close()
     assert heads[0].startswith(b"CONNECT example.test:443")
     assert raised.value.concerns is Concerns.EVERYBODY  # it refuses the next one as well
@@ -260,12 +263,12 @@ async def test_no_redirect_is_followed() -> None:
         await writer.drain()
 
     async with serving(handler) as (url, heads), transport_to(url) as transport:
-        assert (await transport.exchange(POST)).status == 307
+        assert (await transport.exchange(POST.ready(url))).status == 307
     assert len(heads) == 1
 
 
 async def test_cancelled_while_connecting_sent_nothing() -> None:
-    """A cancellation before the body began to leave has no `OutcomeUnknown` behind it."""
+    """A cancellation before the body began to leave comes from the proof that nothing has."""
     with socket.socket() as busy:
         busy.bind(("127.0.0.1", 0))
         busy.listen(0)
@@ -276,7 +279,7 @@ async def test_cancelled_while_connecting_sent_nothing() -> None:
         cancelled = await cancel_after(f"http://127.0.0.1:{busy.getsockname()[1]}", 0.1)
         for filler in fillers:
             filler.close()
-    assert cancelled.__cause__ is None
+    assert isinstance(cancelled.__cause__, NotSent)
 
 
 async def test_cancelled_in_flight_is_unknown() -> None:
@@ -293,7 +296,7 @@ async def cancel_after(url: str, delay: float) -> asyncio.CancelledError:
 
     async def exchange(transport: AiohttpTransport) -> None:
         try:
-            await transport.exchange(POST)
+            await transport.exchange(POST.ready(url))
         except asyncio.CancelledError as cancelled:
             seen.append(cancelled)
 
@@ -315,12 +318,12 @@ async def test_the_callers_session_is_used_and_left_open() -> None:
 
     async with serving(handler) as (url, heads):
         async with aiohttp.ClientSession(headers={"X-Mine": "yes"}) as http:
-            transport = AiohttpTransport(url, QUICK, http=http)
-            assert (await transport.exchange(POST)).status == 204
+            transport = AiohttpTransport(QUICK, http=http)
+            assert (await transport.exchange(POST.ready(url))).status == 204
             await transport.close()
             assert not http.closed
         with pytest.raises(ClientClosed, match="`http` is closed"):
-            await transport.exchange(POST)
+            await transport.exchange(POST.ready(url))
     assert b"X-Mine: yes" in heads[0]
 
 
@@ -333,7 +336,7 @@ async def test_the_callers_session_may_raise_for_status_by_itself() -> None:
         await writer.drain()
 
     async with serving(handler) as (url, _), aiohttp.ClientSession(raise_for_status=True) as http:
-        assert (await AiohttpTransport(url, QUICK, http=http).exchange(POST)).status == 429
+        assert (await AiohttpTransport(QUICK, http=http).exchange(POST.ready(url))).status == 429
 
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
@@ -341,8 +344,8 @@ async def test_a_session_with_a_credential_of_its_own_is_refused() -> None:
     """aiohttp does not send two credentials; the error says which session is at fault."""
     auth = aiohttp.BasicAuth("somebody", "else")
     async with serving(silence) as (url, heads), aiohttp.ClientSession(auth=auth) as http:
-        transport = AiohttpTransport(url, QUICK, http=http)
-        request = POST.with_auth(headers={"Authorization": "Bearer t"}, query={})
+        transport = AiohttpTransport(QUICK, http=http)
+        request = POST.ready(url, headers={"Authorization": "Bearer t"})
         with pytest.raises(NotSent, match="`http`"):
             await transport.exchange(request)
     assert heads == []
@@ -352,8 +355,8 @@ async def test_a_pool_closed_under_a_request_is_told_apart() -> None:
     """Closing the caller's session during a request leaves a typed error."""
     async with serving(silence) as (url, _):
         http = aiohttp.ClientSession()
-        transport = AiohttpTransport(url, Timeouts(), http=http)
-        task = asyncio.create_task(transport.exchange(POST))
+        transport = AiohttpTransport(Timeouts(), http=http)
+        task = asyncio.create_task(transport.exchange(POST.ready(url)))
         await asyncio.sleep(0.1)
         await http.close()
         with pytest.raises(OutcomeUnknown):
@@ -415,7 +418,7 @@ async def test_of_a_long_refusal_only_a_part_is_read(status: int, head: bytes) -
         poured.set_result(await pour(writer, line + head + b"\r\n", b"x" * 65536))
 
     async with serving(handler) as (url, _), transport_to(url, Timeouts()) as transport:
-        response = await transport.exchange(POST)
+        response = await transport.exchange(POST.ready(url))
         taken = await poured
     assert response.status == status
     assert len(response.body) <= LONGEST_ANSWER
@@ -432,7 +435,7 @@ async def test_a_success_without_an_end_is_unknown(head: bytes) -> None:
 
     async with serving(handler) as (url, _), transport_to(url, Timeouts()) as transport:
         with pytest.raises(OutcomeUnknown, match="longer"):
-            await transport.exchange(POST)
+            await transport.exchange(POST.ready(url))
 
 
 @pytest.mark.parametrize(("status", "kind"), [(404, None), (200, OutcomeUnknown)])
@@ -448,10 +451,10 @@ async def test_nothing_is_unpacked(status: int, kind: type[MoveworksError] | Non
 
     async with serving(handler) as (url, _), transport_to(url, Timeouts()) as transport:
         if kind is None:
-            assert (await transport.exchange(POST)).body == b""
+            assert (await transport.exchange(POST.ready(url))).body == b""
         else:
             with pytest.raises(kind, match="packed"):
-                await transport.exchange(POST)
+                await transport.exchange(POST.ready(url))
 
 
 @pytest.mark.parametrize("length", [LONGEST_ANSWER, LONGEST_ANSWER + 1])
@@ -467,9 +470,9 @@ async def test_the_longest_answer_that_is_read(length: int) -> None:
     async with serving(handler) as (url, _), transport_to(url, Timeouts()) as transport:
         if length > LONGEST_ANSWER:
             with pytest.raises(OutcomeUnknown):
-                await transport.exchange(POST)
+                await transport.exchange(POST.ready(url))
         else:
-            assert len((await transport.exchange(POST)).body) == length
+            assert len((await transport.exchange(POST.ready(url))).body) == length
 
 
 @pytest.mark.parametrize(("status", "refused"), [(400, True), (429, True), (503, False)])
@@ -485,10 +488,10 @@ async def test_a_refusal_whose_body_breaks_off_is_one_all_the_same(
 
     async with serving(handler) as (url, _), transport_to(url) as transport:
         if refused:
-            assert (await transport.exchange(POST)).status == status
+            assert (await transport.exchange(POST.ready(url))).status == status
         else:
             with pytest.raises(OutcomeUnknown):
-                await transport.exchange(POST)
+                await transport.exchange(POST.ready(url))
 
 
 # -- what a request carries, and what it leaves behind ---------------------------------------------
@@ -536,8 +539,8 @@ async def test_no_cookie_is_sent_back() -> None:
         await writer.drain()
 
     async with accepting(handler) as url, transport_to(url.replace("127.0.0.1", "localhost")) as t:
-        await t.exchange(POST)
-        await t.exchange(POST)
+        await t.exchange(POST.ready(url))
+        await t.exchange(POST.ready(url))
     assert len(heads) == 2
     assert not any(b"cookie" in head.lower() for head in heads)
     assert all(b"\r\nConnection: close\r\n" in head for head in heads)
@@ -559,9 +562,9 @@ async def test_a_get_through_a_proxy_that_dropped_it_may_have_been_seen() -> Non
         await reset(writer)
 
     async with serving(handler) as (url, _):
-        transport = AiohttpTransport("http://api.test", QUICK, proxy=url)
+        transport = AiohttpTransport(QUICK, proxy=url)
         with pytest.raises(OutcomeUnknown):
-            await transport.exchange(GET)
+            await transport.exchange(GET.ready("http://api.test"))
         await transport.close()
 
 
@@ -594,8 +597,8 @@ async def test_instrumentation_of_aiohttp_keeps_still_while_a_request_is_out(the
     try:
         async with serving(after_body_ok) as (url, heads):
             http = aiohttp.ClientSession() if theirs else None
-            transport = AiohttpTransport(url, Timeouts(), http=http)
-            assert (await transport.exchange(POST)).status == 204
+            transport = AiohttpTransport(Timeouts(), http=http)
+            assert (await transport.exchange(POST.ready(url))).status == 204
             assert spans.get_finished_spans() == ()
             async with aiohttp.ClientSession() as own:
                 await own.post(f"{url}/mine", data=POST.body)
@@ -621,7 +624,7 @@ async def test_without_instrumentation_nothing_is_imported_for_it() -> None:
     saved = {name: sys.modules.pop(name) for name in names}
     try:
         async with serving(after_body_ok) as (url, _), transport_to(url) as transport:
-            await transport.exchange(POST)
+            await transport.exchange(POST.ready(url))
         assert "opentelemetry.instrumentation.utils" not in sys.modules
     finally:
         sys.modules.update(saved)
@@ -658,5 +661,5 @@ async def test_the_pool_is_never_the_queue() -> None:
 
     small = evolve(POST, body=b"{}")
     async with accepting(handler) as url, transport_to(url, Timeouts()) as transport:
-        answers = await asyncio.gather(*(transport.exchange(small) for _ in range(many)))
+        answers = await asyncio.gather(*(transport.exchange(small.ready(url)) for _ in range(many)))
     assert {answer.status for answer in answers} == {204}

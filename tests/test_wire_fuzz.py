@@ -17,6 +17,7 @@ from moveworks_shift_async.errors import MoveworksError, RefusedByServer
 from moveworks_shift_async.settings import ClientCredentials, OAuthTokens
 from moveworks_shift_async.wire.http import Request, Response, json_request
 from moveworks_shift_async.wire.moveworks import (
+    LEGACY,
     auth_test_request,
     parse_auth_test,
     parse_receipt,
@@ -28,7 +29,7 @@ from moveworks_shift_async.wire.token import Token
 
 PAIR = OAuthTokens(client_id="an-app", client_secret="hush-hush-1", refresh_token="refresh-12")
 CLIENT = ClientCredentials("a-client", "hush-hush-2")
-SEND = json_request("/x", {"message": "private words", "context": {"slots": {"a": "\ud800"}}})
+SEND = json_request(LEGACY, {"message": "private words", "context": {"slots": {"a": "\ud800"}}})
 
 #: Every decoder, with a request that it reads the answers of.
 DECODERS: list[tuple[Callable[[Response], object], Request]] = [

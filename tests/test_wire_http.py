@@ -21,17 +21,16 @@ from moveworks_shift_async.errors import (
 )
 from moveworks_shift_async.settings import ClientCredentials, OAuthTokens
 from moveworks_shift_async.wire import moveworks, shift
-from moveworks_shift_async.wire.http import (
-    Effect,
-    Request,
-    Response,
-    json_request,
+from moveworks_shift_async.wire.http import Effect, Response, Route, json_request
+from moveworks_shift_async.wire.status import (
     kind_of,
     refusal,
     request_id,
     retry_after_seconds,
     text_of,
 )
+
+from .fakes import request_of
 
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
 
@@ -267,7 +266,7 @@ JSON = st.recursive(
 @given(JSON)
 def test_a_json_request_decodes_to_what_went_in(content: object) -> None:
     """The body holds exactly the content, as ASCII JSON without spare spaces."""
-    request = json_request("/path", content)
+    request = json_request(Route("test", "POST", "/path"), content)
     assert (request.method, request.path) == ("POST", "/path")
     assert request.headers == {"Content-Type": "application/json"}
     assert request.body is not None
@@ -277,19 +276,22 @@ def test_a_json_request_decodes_to_what_went_in(content: object) -> None:
 
 def test_credentials_are_added_to_a_request() -> None:
     """A grant's headers and query are added; the request itself is left as it was."""
-    request = Request(method="GET", path="/p", query={"a": "1"}, headers={"H": "x"})
-    ready = request.with_auth(headers={"Authorization": "Bearer t"}, query={"client_id": "c"})
+    request = request_of("GET", "/p", query={"a": "1"}, headers={"H": "x"})
+    ready = request.ready(
+        "https://a.test", headers={"Authorization": "Bearer t"}, query={"client_id": "c"}
+    )
     assert ready.headers == {"H": "x", "Authorization": "Bearer t"}
     assert ready.query == {"a": "1", "client_id": "c"}
+    assert (ready.url, ready.route) == ("https://a.test/p", request.route)
     assert (request.headers, request.query) == ({"H": "x"}, {"a": "1"})
 
 
 def test_no_repr_shows_what_travels() -> None:
     """Headers, queries and bodies are in no repr; method, path and status are."""
     secret = "s3cr3t"
-    request = Request(
-        method="POST",
-        path="/p",
+    request = request_of(
+        "POST",
+        "/p",
         query={"client_secret": secret},
         headers={"Authorization": secret},
         body=secret.encode(),
@@ -328,9 +330,9 @@ def test_text_is_text_with_something_in_it() -> None:
 
 def test_a_refusal_shows_nothing_of_what_it_answers() -> None:
     """Neither its text nor its code repeats credential or body; the advice is ours and stays."""
-    request = Request(
-        method="POST",
-        path="/",
+    request = request_of(
+        "POST",
+        "/",
         query={"client_secret": "f07fcf0d"},
         headers={"Authorization": "Bearer S3cretKey", "Content-Type": "application/json"},
         body=b'{"message": "another region\'s host than the credential\'s"}',
@@ -408,5 +410,6 @@ def test_only_questions_and_tokens_can_tell_nobody() -> None:
         shift.refresh_request(pair, "r"),
     ]
     assert {question.effect for question in questions} == {Effect.NONE}
-    assert Request(method="DELETE", path="/x").effect is Effect.MAY_TELL
-    assert json_request("/x", {}).effect is Effect.MAY_TELL
+    assert Route("test", "DELETE", "/x").effect is Effect.MAY_TELL
+    routes = [moveworks.TO_EVENT, moveworks.LEGACY, shift.MESSAGES]
+    assert {route.effect for route in routes} == {Effect.MAY_TELL}

@@ -1,50 +1,21 @@
-"""One HTTP request and one HTTP response as values, and what a status means by itself."""
+"""One HTTP request and one HTTP response as values."""
 
 from __future__ import annotations
 
 import enum
 import json
-import re
 from collections.abc import Mapping
 from datetime import datetime
-from email.utils import parsedate_to_datetime
+from types import MappingProxyType
 from typing import Any
+from urllib.parse import urlencode
 
-from attrs import evolve, field, frozen
+from attrs import field, frozen
 
-from ..errors import (
-    BadRequest,
-    BadResponse,
-    Concerns,
-    NotAllowed,
-    NotAuthenticated,
-    NotFound,
-    RateLimited,
-    RefusedByServer,
-    ServerFailed,
-)
 from ..text import one_line
-from .redaction import NOTHING, Sent, redact
+from .redaction import NOTHING, Sent
 
-# The vendor's error page names the wrong data centre as the first cause of a 401.
-_CREDENTIAL_ADVICE = (
-    "base_url may be another region's host than the credential's,"
-    " or the credential is missing, expired or revoked"
-)
-# No code of either vendor has more than four digits; what is larger is none.
-_LARGEST_CODE = 2**63
-_BY_STATUS: Mapping[int, type[RefusedByServer]] = {
-    401: NotAuthenticated,
-    403: NotAllowed,
-    404: NotFound,
-    429: RateLimited,
-    # 408 and 425: the server says that it did not process the request (RFC 9110, RFC 8470).
-    **dict.fromkeys((400, 408, 409, 410, 411, 413, 414, 415, 422, 425, 431), BadRequest),
-}
-
-
-# A UUID has 36 characters, a trace context 55.
-_LONGEST_ID = 200
+_NONE: Mapping[str, str] = MappingProxyType({})
 
 
 class Effect(enum.Enum):
@@ -56,36 +27,83 @@ class Effect(enum.Enum):
     MAY_TELL = "may tell"
 
 
+@frozen
+class Route:
+    """One endpoint of a vendor: what all of its requests have in common."""
+
+    #: As the client's methods are called, `"events.send"`.
+    name: str
+    method: str
+    #: The path below the base URL, with braces around what differs from request to request.
+    template: str
+    effect: Effect = Effect.MAY_TELL
+
+
 @frozen(kw_only=True)
 class Request:
     """What the transport sends. Everything that may hold personal data stays out of the repr."""
 
-    method: str
+    route: Route
     #: Below the base URL, with its first slash.
-    path: str
+    path: str = field()
     query: Mapping[str, str] = field(factory=dict, repr=False)
     headers: Mapping[str, str] = field(factory=dict, repr=False)
     body: bytes | None = field(default=None, repr=False)
-    effect: Effect = Effect.MAY_TELL
+    #: How many people it tells, as far as it names them.
+    recipients: int = 0
+    #: The server, without a slash at the end; empty until it is `ready`.
+    base_url: str = ""
+
+    @path.default
+    def _without_what_differs(self) -> str:
+        return self.route.template
+
+    @property
+    def method(self) -> str:
+        """The HTTP method."""
+        return self.route.method
+
+    @property
+    def effect(self) -> Effect:
+        """What it may do to people."""
+        return self.route.effect
+
+    @property
+    def url(self) -> str:
+        """Where it is sent to, without the query."""
+        return self.base_url + self.path
 
     def sent(self) -> Sent:
         """What it carries that no text may show."""
         return Sent.of(self.query, self.headers.get("Authorization", ""), self.body)
 
-    def with_auth(self, *, headers: Mapping[str, str], query: Mapping[str, str]) -> Request:
-        """The same request with the credential in its headers or its query."""
-        return evolve(self, headers={**self.headers, **headers}, query={**self.query, **query})
+    def ready(
+        self, base_url: str, *, headers: Mapping[str, str] = _NONE, query: Mapping[str, str] = _NONE
+    ) -> Request:
+        """The same for that server, with the credential in its headers or its query."""
+        return Request(
+            route=self.route,
+            path=self.path,
+            query={**self.query, **query},
+            headers={**self.headers, **headers},
+            body=self.body,
+            recipients=self.recipients,
+            base_url=base_url,
+        )
+
+
+class _Readable(dict[str, str]):
+    """Headers with names in lower case, and values that can be printed and written anywhere."""
 
 
 def _readable(headers: Mapping[str, str]) -> Mapping[str, str]:
-    """Names in lower case; values that can be printed and written anywhere.
-
-    A header may hold any bytes, and those that are no UTF-8 come as halves of surrogate pairs.
-    """
-    return {
-        one_line(name).lower(): value if value.isprintable() else one_line(value)
+    """A header may hold any bytes; what is no UTF-8 comes as halves of surrogate pairs."""
+    if isinstance(headers, _Readable):
+        return headers
+    return _Readable(
+        (one_line(name).lower(), value if value.isprintable() else one_line(value))
         for name, value in headers.items()
-    }
+    )
 
 
 @frozen(kw_only=True)
@@ -103,7 +121,13 @@ class Response:
 
     def to(self, request: Request) -> Response:
         """The same as the answer to `request`."""
-        return evolve(self, asked=request)
+        return Response(
+            status=self.status,
+            headers=self.headers,
+            body=self.body,
+            asked=request,
+            received=self.received,
+        )
 
     def sent(self) -> Sent:
         """What the request carried that no text may show."""
@@ -173,135 +197,22 @@ def _writable(content: Any) -> Any:
     return content
 
 
-def holds_error(content: Mapping[str, Any]) -> bool:
-    """Whether a JSON object says that something failed, in any shape that either vendor uses."""
-    said = [content.get(key) for key in ("error", "errors", "code")]
-    return any(value is not False and is_filled(value) for value in said)
+JSON_TYPE: Mapping[str, str] = MappingProxyType({"Content-Type": "application/json"})
+FORM_TYPE: Mapping[str, str] = MappingProxyType(
+    {"Content-Type": "application/x-www-form-urlencoded"}
+)
 
 
-def is_filled(value: object) -> bool:
-    """Whether a JSON value says anything."""
-    return value not in (None, "", [], {})
+def written(content: Any) -> str:
+    """`content` as JSON, in ASCII and without spare spaces."""
+    return json.dumps(content, allow_nan=False, separators=(",", ":"))
 
 
-def uncertain(response: Response, so: str) -> BadResponse:
-    """The error of a status that says neither yes nor no; `so` says what follows from it."""
-    redirect = 300 <= response.status < 400  # the next request would be sent elsewhere, too
-    return BadResponse(
-        f"HTTP {response.status}, {response.unclear}; {so}",
-        concerns=Concerns.EVERYBODY if redirect else None,
-    )
+def json_request(route: Route, content: Any) -> Request:
+    """A request of `content` as JSON."""
+    return Request(route=route, headers=JSON_TYPE, body=written(content).encode())
 
 
-def undocumented(response: Response, so: str) -> BadResponse:
-    """The error of a success whose body no document explains; `so` says what follows from it."""
-    # In UTF-16 and UTF-32 there are zeros around the first character, and maybe a mark before it.
-    page = response.body.lstrip(b"\xef\xbb\xbf\xff\xfe\0\t\n\r ").startswith(b"<")
-    body = (
-        "a web page: a proxy or a login page may have answered in the API's place"
-        if page
-        else "a body that the API does not document"
-    )
-    return BadResponse(f"HTTP {response.status}, with {body}; {so}")
-
-
-def json_request(path: str, content: Any, effect: Effect = Effect.MAY_TELL) -> Request:
-    """A POST of `content` as JSON."""
-    return Request(
-        method="POST",
-        effect=effect,
-        path=path,
-        headers={"Content-Type": "application/json"},
-        body=json.dumps(content, allow_nan=False, separators=(",", ":")).encode(),
-    )
-
-
-def refusal(
-    response: Response,
-    *,
-    code: str | int | None,
-    message: str | None,
-    kind: type[RefusedByServer] | None = None,
-) -> RefusedByServer:
-    """The typed error of an answer that is not a success. `kind` wins over the status."""
-    sent = response.sent()
-    code = _shown_code(code, sent)
-    words = f"HTTP {response.status}{f' {code}' if code is not None else ''}"
-    said = redact(message or "", sent)
-    text = f"{words}: {said}" if said else words
-    kind = kind or kind_of(response.status)
-    return kind(
-        _with_advice(kind, text, response),
-        status=response.status,
-        code=code,
-        retry_after=retry_after_seconds(response),
-    )
-
-
-def _shown_code(code: str | int | None, sent: Sent) -> str | int | None:
-    """The code as it came, if it is one: a text may repeat the request, a number has no bound."""
-    if isinstance(code, str):
-        return redact(code, sent) or None
-    is_code = isinstance(code, int) and not isinstance(code, bool) and abs(code) < _LARGEST_CODE
-    return code if is_code else None
-
-
-def kind_of(status: int) -> type[RefusedByServer]:
-    """The class of a status that is not a success, by the number alone."""
-    if status >= 500:
-        return ServerFailed
-    return _BY_STATUS.get(status, RefusedByServer)
-
-
-def _with_advice(kind: type[RefusedByServer], text: str, response: Response) -> str:
-    if 300 <= response.status < 400:
-        return f"{text}: a redirect, which is never followed; check base_url"
-    if kind is NotAuthenticated:
-        return f"{text}; {_CREDENTIAL_ADVICE}"
-    if kind is ServerFailed:
-        return f"{text}; the request may have been processed or not"
-    return text
-
-
-# Seconds. One broken header must not stop everybody for years; after an hour it costs one request
-# to ask again.
-MOST_WAIT = 3600.0
-
-
-def retry_after_seconds(response: Response) -> float | None:
-    """`Retry-After` in seconds, at most an hour; None if it is unusable.
-
-    It may be a number or a date. A date is counted from the answer's own `Date`, so a wrong clock
-    on either side is harmless.
-    """
-    text = response.headers.get("retry-after")
-    if text is None:
-        return None
-    if re.fullmatch(r"\s*[0-9]+(\.[0-9]+)?\s*", text):
-        return min(float(text), MOST_WAIT)
-    until = _http_date(text)
-    sent = _http_date(response.headers.get("date")) or response.received
-    if until is None or sent is None:
-        return None
-    return min(max(0.0, (until - sent).total_seconds()), MOST_WAIT)
-
-
-def _http_date(text: str | None) -> datetime | None:
-    try:
-        date = parsedate_to_datetime(text or "")
-    except (ValueError, OverflowError):
-        return None
-    # RFC 9110 dates are GMT; "-0000" parses as naive.
-    return date if date.tzinfo else None
-
-
-def request_id(response: Response) -> str | None:
-    """The server's id of the request, under any of the names seen in the wild, printable."""
-    names = ("x-moveworks-root-uuid", "x-request-id", "x-correlation-id")
-    found = next((value for name in names if (value := response.headers.get(name))), None)
-    return found and found[:_LONGEST_ID]
-
-
-def text_of(value: object) -> str | None:
-    """`value` if it is text with something in it."""
-    return value if isinstance(value, str) and value.strip() else None
+def form_request(route: Route, content: Mapping[str, str]) -> Request:
+    """A request of `content` as a form."""
+    return Request(route=route, headers=FORM_TYPE, body=urlencode(content).encode())

@@ -28,21 +28,27 @@ import re
 import uuid
 from collections.abc import Mapping, Sequence
 from typing import Any
-from urllib.parse import urlencode
 
-from attrs import evolve, field, frozen
+from attrs import field, frozen
 
 from ..addresses import first_fault
 from ..errors import InvalidInput, NotAuthenticated, RefusedByServer
 from ..models import Receipt
 from ..settings import ClientCredentials, TokenForm
 from .http import (
+    JSON_TYPE,
     Effect,
     Request,
     Response,
+    Route,
+    form_request,
+    json_request,
+    written,
+)
+from .redaction import redact
+from .status import (
     holds_error,
     is_filled,
-    json_request,
     kind_of,
     refusal,
     request_id,
@@ -50,13 +56,17 @@ from .http import (
     uncertain,
     undocumented,
 )
-from .redaction import redact
 from .token import Token
 
 # Reference: message 1..20000 characters (their unit is not stated: code points here), recipients
 # 1..500.
 MAX_MESSAGE = 20_000
 MAX_RECIPIENTS = 500
+
+TO_EVENT = Route("events.send", "POST", "/rest/v1/events/{event_id}/messages/send")
+LEGACY = Route("messages.send", "POST", "/rest/v1/messages/send")
+AUTH_TEST = Route("auth.test", "GET", "/rest/v1/auth/test", Effect.NONE)
+TOKEN = Route("token", "POST", "/oauth/v1/token", Effect.NONE)
 
 Context = Mapping[str, Any]
 
@@ -133,22 +143,27 @@ class Content:
 
     def request(self, recipients: Sequence[str]) -> Request:
         """The POST that tells `recipients`; raises `InvalidInput` for them, too."""
-        self.check()
+        path = send_path(self.event_id)
+        check_message(self.message)
         check_recipients(recipients)
-        content = {"message": self.message, "recipients": list(recipients)}
-        request = json_request(send_path(self.event_id), content)
-        if self._context is None or request.body is None:
-            return request
-        body = request.body.removesuffix(b"}") + b',"context":' + self._context.encode() + b"}"
-        return evolve(request, body=body)
+        body = written({"message": self.message, "recipients": list(recipients)}).encode()
+        if self._context is not None:
+            body = body[:-1] + b',"context":' + self._context.encode() + b"}"
+        return Request(
+            route=LEGACY if self.event_id is None else TO_EVENT,
+            path=path,
+            headers=JSON_TYPE,
+            body=body,
+            recipients=len(recipients),
+        )
 
 
 def send_path(event_id: str | uuid.UUID | None) -> str:
     """The endpoint's path; raises `InvalidInput` if the event id is no UUID."""
     if event_id is None:
-        return "/rest/v1/messages/send"
+        return LEGACY.template
     try:
-        return f"/rest/v1/events/{uuid.UUID(str(event_id))}/messages/send"
+        return TO_EVENT.template.format(event_id=uuid.UUID(str(event_id)))
     except ValueError:
         raise InvalidInput("event_id must be a UUID, as the Events Workspace shows it") from None
 
@@ -183,7 +198,7 @@ def check_recipients(recipients: Sequence[str]) -> None:
 
 def auth_test_request() -> Request:
     """The GET that checks the credential and does nothing else."""
-    return Request(method="GET", path="/rest/v1/auth/test", effect=Effect.NONE)
+    return Request(route=AUTH_TEST)
 
 
 def token_request(credentials: ClientCredentials, form: TokenForm | None = None) -> Request:
@@ -193,15 +208,8 @@ def token_request(credentials: ClientCredentials, form: TokenForm | None = None)
         "client_secret": credentials.client_secret,
         "grant_type": "client_credentials",
     }
-    if (form or credentials.token_request) == "json":
-        return json_request("/oauth/v1/token", content, Effect.NONE)
-    return Request(
-        method="POST",
-        effect=Effect.NONE,
-        path="/oauth/v1/token",
-        headers={"Content-Type": "application/x-www-form-urlencoded"},
-        body=urlencode(content).encode(),
-    )
+    as_json = (form or credentials.token_request) == "json"
+    return json_request(TOKEN, content) if as_json else form_request(TOKEN, content)
 
 
 def parse_receipt(response: Response, *, recipients: int) -> Receipt:

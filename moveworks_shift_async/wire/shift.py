@@ -12,7 +12,6 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import cache
 from typing import TYPE_CHECKING, Any, Literal, TypeGuard
-from urllib.parse import urlencode
 
 from ..addresses import first_fault
 from ..errors import (
@@ -24,18 +23,8 @@ from ..errors import (
 )
 from ..models import AppObject, ShiftMessage
 from ..settings import OAuthTokens
-from .http import (
-    Effect,
-    Request,
-    Response,
-    holds_error,
-    json_request,
-    kind_of,
-    refusal,
-    text_of,
-    uncertain,
-    undocumented,
-)
+from .http import Effect, Request, Response, Route, form_request, json_request
+from .status import holds_error, kind_of, refusal, text_of, uncertain, undocumented
 from .token import Token
 
 if TYPE_CHECKING:
@@ -49,6 +38,9 @@ _BY_CODE: Mapping[int, type[RefusedByServer]] = {
     4012: NotAuthenticated,
     4040: NotFound,
 }
+
+MESSAGES = Route("shift.messages.create", "POST", "/v1/messages")
+TOKEN = Route("shift.token", "POST", "/v1/oauth2/token", Effect.NONE)
 
 _CREATED_OR_NOT = "it may have been created or not"
 
@@ -80,7 +72,7 @@ def message_request(
     if mention is not None:
         content["mentions"] = [{"type": "appobject", "id": mention.id, "name": mention.name}]
     try:
-        return json_request("/v1/messages", content)
+        return json_request(MESSAGES, content)
     except (TypeError, ValueError, RecursionError):
         raise InvalidInput("attachments hold a value that JSON cannot express") from None
 
@@ -144,13 +136,7 @@ def refresh_request(credentials: OAuthTokens, refresh_token: str) -> Request:
         "client_secret": credentials.client_secret,
         "refresh_token": refresh_token,
     }
-    return Request(
-        method="POST",
-        effect=Effect.NONE,
-        path="/v1/oauth2/token",
-        headers={"Content-Type": "application/x-www-form-urlencoded"},
-        body=urlencode(content).encode(),
-    )
+    return form_request(TOKEN, content)
 
 
 def parse_message(response: Response) -> ShiftMessage:

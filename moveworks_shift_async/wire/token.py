@@ -9,7 +9,7 @@ from typing import Any
 from attrs import field, frozen
 
 from ..errors import BadResponse
-from .http import text_of
+from .status import text_of
 
 
 @frozen(kw_only=True)

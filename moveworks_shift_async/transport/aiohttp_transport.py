@@ -1,4 +1,4 @@
-"""One request out, one response in. With `evidence`, the only client-side importer of aiohttp.
+"""The transport that goes through aiohttp.
 
 The answer to "did it go out?" is the body's own: "not sent" needs proof that no byte of it left,
 whatever the error is called. An answer counts if it began after the whole request had left, on a
@@ -15,72 +15,35 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import os
-import socket
 import sys
 import uuid
 from collections.abc import Awaitable, Callable
-from typing import Protocol
 
 import aiohttp
 from attrs import define, field
 
-from .clock import SYSTEM_CLOCK, Clock
-from .errors import (
+from ..clock import SYSTEM_CLOCK, Clock
+from ..errors import (
     ClientClosed,
-    Concerns,
     ConfigurationError,
-    ConnectionFailed,
     MoveworksError,
     NotSent,
     OutcomeUnknown,
 )
+from ..settings import Timeouts
+from ..tasks import is_cancelled
+from ..wire.http import Request, Response
+from .answers import read
+from .causes import NEVER_CONNECTED, Lost, cause_of, no_connection
 from .evidence import Body
-from .settings import Timeouts
-from .tasks import is_cancelled
-from .wire.http import Request, Response
 
-# The longest answer of either API is a few kilobytes. What a refusal holds beyond this is not
-# read, and an acceptance that is longer is not one that the vendors document.
-LONGEST_ANSWER = 256 * 1024
-
-_NEVER_CONNECTED = (
-    aiohttp.ClientConnectorError,
-    aiohttp.ConnectionTimeoutError,
-    aiohttp.ClientHttpProxyError,
-    aiohttp.InvalidURL,
-)
 _Handler = Callable[[aiohttp.ClientRequest], Awaitable[aiohttp.ClientResponse]]
-
-
-class _Lost(aiohttp.ClientPayloadError):
-    """A connection that broke, with words of ours.
-
-    aiohttp's own classes for it make aiohttp send a GET or a PUT again, past gate and policy.
-    """
-
-
-class Transport(Protocol):
-    """The seam between the session and the network."""
-
-    base_url: str
-
-    async def exchange(self, request: Request) -> Response:
-        """Send it once and return the whole answer.
-
-        Raises `ConnectionFailed`, another `NotSent`, or `OutcomeUnknown`. Cancelled after the body
-        began to leave, it raises `CancelledError` from `OutcomeUnknown`.
-        """
-
-    async def close(self) -> None:
-        """Close what this transport opened."""
 
 
 @define(eq=False)
 class AiohttpTransport:
     """Sends through a session of its own, opened at the first request, or through the caller's."""
 
-    base_url: str
     timeouts: Timeouts
     #: The caller's session: used, never closed.
     http: aiohttp.ClientSession | None = field(default=None, repr=False)
@@ -98,15 +61,15 @@ class AiohttpTransport:
             # Whoever was cancelled while he handled an error of aiohttp's has it in his context.
             cancelled.__cause__ = cancelled.__context__ = None
             if not is_cancelled():
-                failure = self._failure(cancelled, body)
+                failure = self._failure(cancelled, request, body)
             elif not body.may_have_left:
-                raise
+                raise cancelled from NotSent("cancelled before the request was sent")
             else:
                 raise cancelled from OutcomeUnknown("cancelled after the request was sent")
         except MoveworksError:
             raise
         except Exception as error:  # aiohttp's, or of the caller's session: auth, middlewares
-            failure = self._failure(error, body)
+            failure = self._failure(error, request, body)
         finally:
             body.withdraw()
         raise failure
@@ -120,7 +83,7 @@ class AiohttpTransport:
         session = self._session()
         async with session.request(
             request.method,
-            self.base_url + request.path,
+            request.url,
             params=request.query,
             headers={**_HEADERS, **request.headers},
             data=body,
@@ -138,7 +101,7 @@ class AiohttpTransport:
             return Response(
                 status=answer.status,
                 headers=answer.headers,
-                body=await _read(answer),
+                body=await read(answer),
                 received=self.clock.utcnow(),
             )
 
@@ -154,15 +117,6 @@ class AiohttpTransport:
                 connector=connector, cookie_jar=aiohttp.DummyCookieJar()
             )
         return self._own
-
-    def _no_connection(self, error: BaseException) -> ConnectionFailed:
-        refused = isinstance(error, aiohttp.ClientHttpProxyError) and error.status == 407
-        host = self.base_url.partition("://")[2].partition("/")[0]
-        cause = "connect timeout" if isinstance(error, TimeoutError) else _cause(error)
-        return ConnectionFailed(
-            f"no connection to {host}: {cause}; nothing was sent",
-            concerns=Concerns.EVERYBODY if refused else None,  # it wants a password
-        )
 
     def _timeout(self) -> aiohttp.ClientTimeout:
         # `connect` bounds a place in the caller's pool, the name, all addresses and TLS together.
@@ -187,20 +141,20 @@ class AiohttpTransport:
             try:
                 body.answer = await handler(request)
             except (aiohttp.ClientOSError, aiohttp.ServerDisconnectedError) as error:
-                if isinstance(error, _NEVER_CONNECTED):
+                if isinstance(error, NEVER_CONNECTED):
                     raise
-                raise _Lost(_cause(error)) from None
+                raise Lost(cause_of(error)) from None
             return body.answer
 
         return send
 
-    def _failure(self, error: BaseException, body: Body) -> MoveworksError:
+    def _failure(self, error: BaseException, request: Request, body: Body) -> MoveworksError:
         """Our error for one of aiohttp's or of the caller's session, without its text."""
         ours = isinstance(error, (aiohttp.ClientError, OSError))
-        cause = _cause(error) if ours else type(error).__name__
+        cause = cause_of(error) if ours else type(error).__name__
         if not body.may_have_left:
             if ours:
-                return self._no_connection(error)
+                return no_connection(request.base_url, error)
             return NotSent(f"{cause} before anything was sent: {self._suspect()}")
         return OutcomeUnknown(f"sent, but no usable answer: {cause}; told or not told")
 
@@ -258,39 +212,6 @@ def _take_a_new_connection(request: aiohttp.ClientRequest) -> None:
     request.proxy_headers = headers  # type: ignore[assignment]
 
 
-async def _read(answer: aiohttp.ClientResponse) -> bytes:
-    """The body as it came; of a refusal, what can be read, for its status has said enough."""
-    refused = not 200 <= answer.status < 300
-    content = bytearray()
-    try:
-        async for part in answer.content.iter_any():
-            content += part
-            if len(content) > LONGEST_ANSWER:
-                break
-    except (aiohttp.ClientError, OSError):
-        if not 400 <= answer.status < 500:
-            raise
-    if not (refused or content.strip() or _has_an_end(answer)):
-        # So ends an answer that was broken off, whatever its body was to say.
-        raise OutcomeUnknown("the connection ended where a body may follow; told or not told")
-    if not refused and len(content) > LONGEST_ANSWER:
-        raise OutcomeUnknown("the answer is longer than any that is documented; told or not told")
-    if answer.headers.get("Content-Encoding", "identity").strip().lower() == "identity":
-        return bytes(content[:LONGEST_ANSWER])
-    if refused:
-        return b""  # it is never unpacked: a kilobyte may hold a gigabyte
-    raise OutcomeUnknown("the answer is packed, though it was asked not to be; told or not told")
-
-
-def _has_an_end(answer: aiohttp.ClientResponse) -> bool:
-    """Whether the head says where the body ends.
-
-    Else it ends with the connection: RFC 9112, section 6.3.
-    """
-    named = ("Content-Length", "Transfer-Encoding")
-    return answer.status == 204 or any(name in answer.headers for name in named)
-
-
 def _others_silenced() -> contextlib.AbstractContextManager[object]:
     """While a request is out, ready-made instrumentation of aiohttp keeps still.
 
@@ -300,24 +221,3 @@ def _others_silenced() -> contextlib.AbstractContextManager[object]:
     silence: Callable[[], contextlib.AbstractContextManager[object]]
     silence = getattr(loaded, "suppress_http_instrumentation", contextlib.nullcontext)
     return silence()
-
-
-def _cause(error: BaseException) -> str:
-    """What went wrong, in words that are ours or the system's."""
-    if isinstance(error, (aiohttp.ClientConnectorDNSError, socket.gaierror)):
-        return "the host name does not resolve"
-    if isinstance(error, aiohttp.ClientSSLError):
-        return "TLS failed (certificate or protocol)"
-    if isinstance(error, aiohttp.ClientHttpProxyError):
-        return f"the proxy answered HTTP {error.status}"
-    if isinstance(error, aiohttp.InvalidURL):
-        return "base_url is no URL"
-    if isinstance(error, TimeoutError):
-        return "no whole answer within the timeout"
-    if isinstance(error, _Lost):
-        return str(error)
-    if isinstance(error, aiohttp.ClientPayloadError):
-        return "the connection ended in the middle"
-    if isinstance(error, OSError) and isinstance(error.errno, int) and error.errno > 0:
-        return os.strerror(error.errno)
-    return "the connection was lost"

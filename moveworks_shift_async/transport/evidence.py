@@ -16,7 +16,7 @@ from typing import Any, cast
 import aiohttp
 from aiohttp.abc import AbstractStreamWriter
 
-from .errors import ConnectionFailed, OutcomeUnknown
+from ..errors import ConnectionFailed, OutcomeUnknown
 
 # Every answer begins so (RFC 9112, section 4).
 _BEGINNING = b"HTTP/"
