@@ -49,7 +49,7 @@ _NO_AUTH = RequestAuth()
 class Call:
     """One call while it runs, for whoever watches it."""
 
-    #: How urgent it is: a higher lane is served first.
+    #: How urgent it is: the more urgent is served first.
     priority: Priority = "normal"
     #: Tries so far, those without a connection included.
     attempts: int = 0

@@ -217,7 +217,7 @@ def test_the_rate_is_whole_after_the_recovery() -> None:
 
 
 def test_bursts_that_fail_again_are_tried_less_often() -> None:
-    """The clean periods double while bursts fail soon after they were allowed, up to a bound, and ends."""
+    """The periods double, up to a bound, while bursts fail soon after they were allowed."""
     window, now = window_at(), 0.0
     periods = []
     for _ in range(6):
@@ -243,7 +243,7 @@ def test_a_429_soon_after_closing_keeps_the_longer_backoff() -> None:
 
 
 def test_a_lucky_probe_does_not_lengthen_the_episode() -> None:
-    """However often the circuit closes and opens, a window after the first 429 a probe goes anyway."""
+    """However often the circuit closes and opens, one goes a window after the first 429."""
     window = window_at()
     refuse(window, 0.0)
     now = 0.0

@@ -1,8 +1,8 @@
 """Who is served next: a queue for each urgency, the higher first, the lower never starved. Pure.
 
-Within a lane the order is first come, first served. A lane that waits while higher lanes are
+Within a priority the order is first come, first served. A priority that waits while higher ones are
 served is passed over at most `TIMES_PASSED_OVER` times in a row; then one of its own is next. So
-the least share of a lane that is never empty is one slot in `TIMES_PASSED_OVER + 1` for each lane
+the least share of one that always waits is one slot in `TIMES_PASSED_OVER + 1` for each priority
 above it that keeps sending.
 """
 
@@ -27,7 +27,7 @@ def check_priority(priority: object) -> None:
         raise InvalidInput(f"priority must be one of {', '.join(PRIORITIES)}")
 
 
-# A tenth of the slots for a lower lane: of 120 a minute 12 requests, with 500 people each still
+# A tenth of the slots for a lower priority: of 120 a minute 12 requests, with 500 people each still
 # 6,000 people a minute for the job, while an alert seldom waits for more than one slot.
 TIMES_PASSED_OVER = 9
 
@@ -35,17 +35,17 @@ T = TypeVar("T", bound=Hashable)
 
 
 @define(eq=False, repr=False)
-class Lanes(Generic[T]):
-    """Those who wait, by lane. Every operation takes constant time."""
+class PriorityQueue(Generic[T]):
+    """Those who wait, by priority. Every operation takes constant time."""
 
     _queues: dict[Priority, OrderedDict[T, None]] = field(
         factory=lambda: {priority: OrderedDict() for priority in PRIORITIES}, init=False
     )
-    #: Times that a lane which waits was passed over since it was last served.
+    #: Times that a priority which waits was passed over since it was last served.
     _passed: dict[Priority, int] = field(factory=lambda: dict.fromkeys(PRIORITIES, 0), init=False)
 
     def add(self, item: T, priority: Priority, *, first: bool = False) -> None:
-        """Let `item` wait at the end of its lane, or as its first."""
+        """Let `item` wait at the end of its priority, or as its first."""
         self._queues[priority][item] = None
         if first:
             self._queues[priority].move_to_end(item, last=False)
@@ -68,9 +68,9 @@ class Lanes(Generic[T]):
         return self._queues[turn].popitem(last=False)[0]
 
     def ahead(self, priority: Priority) -> int:
-        """How many of its own and of higher lanes would be served before a newcomer, at least."""
+        """How many of its own and of higher priorities would be served before a newcomer, at least."""
         upto = PRIORITIES[: PRIORITIES.index(priority) + 1]
-        return sum(len(self._queues[lane]) for lane in upto)
+        return sum(len(self._queues[one]) for one in upto)
 
     def __len__(self) -> int:
         return sum(map(len, self._queues.values()))
@@ -80,7 +80,7 @@ class Lanes(Generic[T]):
             yield from queue
 
     def _turn(self) -> Priority:
-        """The lane that has been passed over too often, the lowest first, else the highest."""
+        """The priority that has been passed over too often, the lowest first, else the highest."""
         waiting = [priority for priority in PRIORITIES if self._queues[priority]]
         starved = [p for p in reversed(waiting) if self._passed[p] >= TIMES_PASSED_OVER]
         return (starved or waiting)[0]

@@ -60,7 +60,7 @@ class ProcessGate:
     def acquire(
         self, deadline: float = inf, priority: Priority = "normal"
     ) -> Coroutine[Any, Any, Slot]:
-        """Wait for a slot in the lane of that priority."""
+        """Wait for a slot among the calls of that priority."""
         return self._queue.acquire(deadline, priority)
 
     def release(self, slot: Slot, *, counted: bool) -> None:

@@ -1,6 +1,6 @@
 """Who waits for a slot, in which order, and one timer in each event loop.
 
-Waiters stand in lanes, first come first served in each, from whatever thread and event loop. State
+Waiters are served by priority, first come first served in each, from whatever thread and event loop. State
 changes in synchronous steps under a thread lock that is never held across an await. A granted slot
 whose waiter was cancelled goes back, so cancelling anybody at any moment loses nothing.
 
@@ -22,7 +22,7 @@ from attrs import define, evolve, field
 
 from ..clock import SYSTEM_CLOCK, Clock, Timer
 from ..errors import ConfigurationError, DeadlineExceeded
-from .priority import Lanes, Priority
+from .priority import Priority, PriorityQueue
 from .window import GateSnapshot, Slot
 
 
@@ -113,11 +113,11 @@ class WaitQueue:
     window: Window
     clock: Clock = SYSTEM_CLOCK
     lock: contextlib.AbstractContextManager[Any] = field(factory=threading.RLock)
-    _waiting: Lanes[_Waiter] = field(factory=Lanes)
+    _waiting: PriorityQueue[_Waiter] = field(factory=PriorityQueue)
     _bells: dict[asyncio.AbstractEventLoop, _Bell] = field(factory=dict)
 
     async def acquire(self, deadline: float = inf, priority: Priority = "normal") -> Slot:
-        """Wait for a slot in the lane of that priority.
+        """Wait for a slot among the calls of that priority.
 
         Raises `DeadlineExceeded` before a wait known to outlast `deadline`, which is a time of the
         gate's clock. Every slot needs one `release` or `refused`.

@@ -1,6 +1,6 @@
 """The gate of this machine: all processes that name one file share a budget, a pause, a rate.
 
-Theory of operation. A `WaitQueue` queues the calls of this process as ever: lanes, order,
+Theory of operation. A `WaitQueue` queues the calls of this process as ever: priority, order,
 deadlines and cancelling are its own. Only what it holds a lock for is another thing here: a
 `SharedWindow` is the lock and the window in one. Taking it opens the file and reads the `Book`;
 giving it back writes the book and lets go. So each step of the queue is one transaction of well
@@ -37,7 +37,7 @@ from typing import TYPE_CHECKING, Any, cast
 from ...clock import SYSTEM_CLOCK, Clock
 from ...errors import ConfigurationError
 from ...settings import RateLimit
-from ..priority import Lanes, Priority
+from ..priority import Priority, PriorityQueue
 from ..queue import WaitQueue
 from ..window import GateSnapshot, Slot
 
@@ -116,9 +116,9 @@ class FileGate:
         from .step import SharedWindow  # noqa: PLC0415
         from .store import Store  # noqa: PLC0415
 
-        lanes: Lanes[Any] = Lanes()
-        book = SharedWindow(Store.open(self.path), self.clock, waiting=lanes.__len__)
-        return book, WaitQueue(book, self.clock, lock=book, waiting=lanes)
+        waiting: PriorityQueue[Any] = PriorityQueue()
+        book = SharedWindow(Store.open(self.path), self.clock, waiting=waiting.__len__)
+        return book, WaitQueue(book, self.clock, lock=book, waiting=waiting)
 
     def _close_unused(self) -> None:
         if not self._users and self._book is not None:

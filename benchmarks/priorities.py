@@ -1,7 +1,7 @@
-"""How long a call waits during a job, by its lane.
+"""How long a call waits during a job, by its priority.
 
 A bulk job fills the limit. Meanwhile single calls come at random moments, one after the other, in
-each lane in turn. Waited slots are read from the server's own book: the requests it let in between
+each priority in turn. Waited slots are read from the server's own book: the requests it let in between
 the call and the call's own.
 """
 
@@ -55,7 +55,7 @@ async def ask(client: MoveworksClient, event_id: str, priority: Priority, number
 
 
 async def measure(calls: int) -> dict[Priority, list[Wait]]:
-    """Calls of every lane, in turn, while the job runs."""
+    """Calls of every priority, in turn, while the job runs."""
     chance = random.Random(7)  # noqa: S311 - repeatable, not secret
     asked: dict[Priority, list[Asked]] = {priority: [] for priority in PRIORITIES}
     began = time.monotonic()
@@ -76,7 +76,9 @@ async def measure(calls: int) -> dict[Priority, list[Wait]]:
     records = sandbox.received().requests
     if not all(record.admitted for record in records):
         raise RuntimeError("429s were caused")
-    return {lane: [waited(records, began, one) for one in all_] for lane, all_ in asked.items()}
+    return {
+        priority: [waited(records, began, one) for one in all_] for priority, all_ in asked.items()
+    }
 
 
 def waited(records: Sequence[RequestRecord], began: float, asked: Asked) -> Wait:
@@ -92,9 +94,9 @@ def percentile(values: list[float], part: float) -> float:
 
 
 def table(found: dict[Priority, list[Wait]]) -> Table:
-    """A row a lane."""
+    """A row for each priority."""
     result = Table(title=f"a single call during a job, {LIMIT.requests} requests a second")
-    result.add_column("lane")
+    result.add_column("priority")
     for heading in ("calls", "slots p50", "slots p99", "seconds p50", "seconds p99"):
         result.add_column(heading, justify="right")
     for priority, waits in found.items():
@@ -112,12 +114,12 @@ def table(found: dict[Priority, list[Wait]]) -> Table:
 
 def main() -> None:
     """Run the benchmark and print its table."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.lanes", description=__doc__)
-    parser.add_argument("--calls", type=int, default=20, help="calls in each lane")
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.priorities", description=__doc__)
+    parser.add_argument("--calls", type=int, default=20, help="calls of each priority")
     found = asyncio.run(measure(parser.parse_args().calls))
     console = Console(width=100)
     console.print(table(found))
-    console.print(describe("python -m benchmarks.lanes", ("aiohttp",)), highlight=False)
+    console.print(describe("python -m benchmarks.priorities", ("aiohttp",)), highlight=False)
 
 
 if __name__ == "__main__":
