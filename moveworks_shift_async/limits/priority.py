@@ -68,7 +68,7 @@ class PriorityQueue(Generic[T]):
         return self._queues[turn].popitem(last=False)[0]
 
     def ahead(self, priority: Priority) -> int:
-        """How many of its own and of higher priorities would be served before a newcomer, at least."""
+        """How many of its own and higher priorities are served before a newcomer, at least."""
         upto = PRIORITIES[: PRIORITIES.index(priority) + 1]
         return sum(len(self._queues[one]) for one in upto)
 
