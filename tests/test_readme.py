@@ -21,6 +21,8 @@ ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 PYTHON = re.findall(r"```python\n(.*?)```(?:\n\n```text\n(.*?)```)?", README, re.DOTALL)
 SHELL = re.findall(r"```sh\n(.*?)```", README, re.DOTALL)
+#: What the quick part of the tests does without: processes, a browser.
+SLOW = re.compile(r"^(?:import subprocess|from \.commands|from selenium|import selenium)", re.M)
 COMMANDS = [
     shlex.split(line)
     for block in SHELL
@@ -76,6 +78,34 @@ def test_the_quick_start_has_two_commands_and_ci_runs_them() -> None:
     gate = (ROOT / ".ci" / "run").read_text(encoding="utf-8")
     assert 'eval "$(command_of 1)"' in gate
     assert 'eval "$(command_of 2)"' in gate
+
+
+async def test_the_quick_command_runs_quick_files_alone() -> None:
+    """It finds tests in each of them, and none starts a process, a browser or ten thousand runs."""
+    command = re.findall(r"^\.venv/bin/python (-m pytest .*)$", README, re.MULTILINE)
+    assert command == ["-m pytest -n 2 @.ci/quick-tests"]
+    quick = (ROOT / ".ci" / "quick-tests").read_text(encoding="utf-8").split()
+    assert quick == sorted(quick)
+    assert not [file for file in quick if SLOW.search((ROOT / file).read_text(encoding="utf-8"))]
+    process = await spawn(
+        sys.executable,
+        *shlex.split(command[0].replace("-n 2", "-n 0")),
+        *("--collect-only", "-q", "-p", "no:cacheprovider"),
+        cwd=ROOT,
+        stdout=asyncio.subprocess.PIPE,
+    )
+    out, _ = await process.communicate()
+    assert process.returncode == 0
+    found = {line.split("::")[0] for line in out.decode().splitlines() if "::" in line}
+    assert found == set(quick)
+
+
+def test_what_is_checked_before_a_commit_is_what_the_gate_checks() -> None:
+    """The hooks run the gate's own commands."""
+    hooks = (ROOT / ".pre-commit-config.yaml").read_text(encoding="utf-8")
+    gate = (ROOT / ".ci" / "run").read_text(encoding="utf-8").replace('"', "")
+    entries = re.findall(r"^ +entry: (.*)$", hooks, re.MULTILINE)
+    assert entries == re.findall(r"^\$fresh/lint/bin/((?:ruff|mypy).*)$", gate, re.MULTILINE)
 
 
 def test_every_name_in_code_spans_is_public_or_explained() -> None:
