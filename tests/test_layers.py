@@ -55,7 +55,7 @@ OWNERS = {
     "matplotlib": ("jobs/report/plot.py",),
     "openpyxl": ("sources/workbook.py",),
     "pyarrow": ("sources/parquet.py",),
-    "sqlalchemy": ("sources/database.py",),
+    "sqlalchemy": ("sources/sql.py",),
 }
 #: Who may use these parts of a module that others use otherwise.
 PART_OWNERS = {

@@ -21,7 +21,7 @@ import sqlalchemy
 from sqlalchemy.exc import DataError, OperationalError
 
 from moveworks_shift_async.errors import InvalidInput
-from moveworks_shift_async.sources import database, open_recipients, workbook
+from moveworks_shift_async.sources import open_recipients, sql, workbook
 
 from .gathering import gather
 
@@ -383,14 +383,14 @@ def test_the_drivers_words_are_repeated_where_they_tell_nothing(
 
 def test_a_password_that_is_missing_may_stand_elsewhere() -> None:
     """Not only in a URL, which everybody sees who may see the processes."""
-    access = database._access("postgresql://u@localhost/d")
+    access = sql._access("postgresql://u@localhost/d")
     said = access._said(ValueError("fe_sendauth: no password supplied"), quiet=False)
     assert "ValueError: it asks for a password; PostgreSQL's is taken from PGPASSWORD" in said
 
 
 def test_what_is_said_of_bad_data_is_not_repeated() -> None:
     """It quotes the data."""
-    access = database._access("sqlite://")
+    access = sql._access("sqlite://")
     said = access._said(DataError("x", None, ValueError("Rome")), quiet=False)
     assert said == "the database cannot be read: ValueError"
 

@@ -25,11 +25,11 @@ from moveworks_shift_async.sources import (
     document,
     files,
     iterables,
-    jsontext,
+    json_values,
+    objects,
     open_recipients,
     parquet,
     plaintext,
-    records,
     rows,
     workbook,
 )
@@ -235,7 +235,7 @@ def test_keys_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     """A person has no 16,384 properties, and a sample of them would take a gigabyte."""
     text = "{" + ",".join(f'"k{n}":"a@x.io"' for n in range(17_000)) + "}"
     assert "line 1: the first objects have 17,000 different keys" in error(text)
-    monkeypatch.setattr(records, "_SAMPLE_CELLS", 1)
+    monkeypatch.setattr(objects, "_SAMPLE_CELLS", 1)
     assert read('{"mail":"a@x.io"}\n{"n":1}').entries == ("a@x.io", "")
 
 
@@ -245,7 +245,7 @@ def test_values_that_are_long_make_small_blocks(monkeypatch: pytest.MonkeyPatch)
     for text in ('{"mail":"a@x.io","n":"' + "x" * 600 + '"}\n', "a" * 600 + "@x.io\n"):
         found = read(text * 9)
         assert len(found.entries) == 9
-    monkeypatch.setattr(jsontext, "_LONGEST", 100)
+    monkeypatch.setattr(json_values, "_LONGEST", 100)
     assert "line 1: a value of more than 100 characters" in error('{"mail":"' + "x" * 600 + '"}')
 
 

@@ -26,7 +26,7 @@ from moveworks_shift_async.sources import (
     block,
     blocks_of,
     decoding,
-    jsontext,
+    json_values,
     open_recipients,
     plaintext,
     rows,
@@ -40,7 +40,7 @@ def small(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> in
     """Blocks of a few rows, so that boundaries fall everywhere."""
     for module in (rows, block):
         monkeypatch.setattr(module, "BLOCK_ROWS", request.param)
-    monkeypatch.setattr(jsontext, "_WINDOW", request.param)
+    monkeypatch.setattr(json_values, "_WINDOW", request.param)
     return int(request.param)
 
 
@@ -218,7 +218,7 @@ def test_an_array_is_read_through_any_window(
         starts.append(text.count("\n", 0, at) + 1)
         at = decoder.raw_decode(text, at)[1]
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(jsontext, "_WINDOW", window)
+        patch.setattr(json_values, "_WINDOW", window)
         assert read(text).lines == tuple(starts)
 
 
@@ -236,8 +236,8 @@ def test_a_value_without_end_is_not_read_to_the_end(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A quote left open would take in the rest of the file, and all of the memory."""
-    monkeypatch.setattr(jsontext, "_LONGEST", 200_000)
-    monkeypatch.setattr(jsontext, "_WINDOW", 1_000)
+    monkeypatch.setattr(json_values, "_LONGEST", 200_000)
+    monkeypatch.setattr(json_values, "_WINDOW", 1_000)
     text = '["a@x.io",\n"b@x.io' + " " * 2_000_000
     tracemalloc.start()
     message = error(text)

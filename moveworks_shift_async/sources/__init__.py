@@ -7,12 +7,12 @@
     block       the values that come out
     iterables   the same blocks from a program's own iterables
 
-    tables      CSV, TSV: delimiter and header        rows       their rows, lines and open quotes
-    records     JSON objects and bare addresses       jsontext   JSON values with their lines
-    plaintext   one address a line, or several        parquet    Parquet files
-    workbook    Excel workbooks                       database   SQL queries
-    columns     which column holds the addresses      cells      values of any type -> text
-    files       paths and standard input -> files     decoding   which encoding; is it text
+    tables      CSV, TSV: delimiter and header        rows         their rows, lines and open quotes
+    objects     JSON objects and bare addresses       json_values  JSON values with their lines
+    plaintext   one address a line, or several        parquet      Parquet files
+    workbook    Excel workbooks                       sql          SQL queries
+    columns     which column holds the addresses      typed_cells  values of any type -> text
+    files       paths and standard input -> files     decoding     which encoding; is it text
     document    a text file, and the form of the errors
 
 Nothing is guessed away: what cannot be read without losing a person is an `InvalidInput`

@@ -9,7 +9,7 @@ from attrs import define, field
 
 from .block import BLOCK_ROWS, Block
 from .columns import template_column
-from .records import SAMPLE_VALUES, Keys, block_of, find_keys
+from .objects import SAMPLE_VALUES, Keys, block_of, find_keys
 
 #: What the rows are called in messages.
 _NAME = "recipients"

@@ -16,12 +16,12 @@ from attrs import frozen
 
 from ..errors import MoveworksError
 from .block import BLOCK_ROWS, Block, Reading
-from .cells import typed_block
 from .columns import Columns, find_column
 from .decoding import EXPORT
 from .document import quoted, refuse
 from .files import SteadyFile, missing
 from .tables import SAMPLE_ROWS
+from .typed_cells import typed_block
 
 _MAGIC = b"PAR1"
 #: Bytes read of a column at once.

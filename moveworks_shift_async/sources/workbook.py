@@ -22,12 +22,12 @@ from attrs import define, frozen
 
 from ..errors import MoveworksError
 from .block import Block, Reading, parts_of
-from .cells import text_of, typed_block
 from .columns import Columns, find_column
 from .decoding import EXPORT
 from .document import refuse
 from .files import SteadyFile, missing
 from .tables import SAMPLE_ROWS, find_header
+from .typed_cells import text_of, typed_block
 
 _MAGIC = b"PK\x03\x04"
 #: Rows and columns of a worksheet: Excel's own limits.

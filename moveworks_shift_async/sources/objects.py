@@ -9,10 +9,10 @@ from typing import Any
 from attrs import frozen
 
 from .block import Block, Reading, entries_of, parts_of
-from .cells import texts_of
 from .columns import Columns, find_column
 from .document import Document, quoted, refuse
-from .jsontext import array_values, line_values
+from .json_values import array_values, line_values
+from .typed_cells import texts_of
 
 #: Values looked at to find the key.
 SAMPLE_VALUES = 1_000

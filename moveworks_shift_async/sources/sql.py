@@ -19,10 +19,10 @@ from urllib.parse import quote, quote_plus
 from attrs import field, frozen
 
 from .block import BLOCK_ROWS, Block, Reading, cells_of
-from .cells import typed_block
 from .columns import Columns, find_column
 from .document import holds_address, refuse
 from .files import missing
+from .typed_cells import typed_block
 
 if TYPE_CHECKING:
     from sqlalchemy import URL, CursorResult
