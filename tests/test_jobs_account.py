@@ -17,9 +17,9 @@ from moveworks_shift_async.errors import JournalError
 from moveworks_shift_async.jobs.job import Job
 from moveworks_shift_async.jobs.records import Event, Incident, Settlement, State
 from moveworks_shift_async.jobs.report.account import POINTS, ErrorKind, JobAccount, read_account
-from moveworks_shift_async.jobs.report.allowance import allowance
 from moveworks_shift_async.jobs.report.files import write_report
 from moveworks_shift_async.jobs.report.page import render_page
+from moveworks_shift_async.jobs.report.plot import allowance
 from moveworks_shift_async.jobs.report.sentences import (
     meaning,
     standing_of,

@@ -504,7 +504,7 @@ async def test_two_names_of_one_file_are_one_job(
     """While it runs by one, the other can be looked at and stopped, and not run."""
     other, answering, stopping = path.parent.parent / "other", asyncio.Event(), asyncio.Event()
     link(other, path)
-    serve = sandbox._door.handler
+    serve = sandbox._listener.handler
 
     async def late(request: web.BaseRequest) -> web.StreamResponse:
         await answering.wait()
@@ -514,7 +514,7 @@ async def test_two_names_of_one_file_are_one_job(
         if progress.why.startswith("stopping"):
             stopping.set()
 
-    sandbox._door.handler = late
+    sandbox._listener.handler = late
     async with client_of(sandbox) as client:
         running = asyncio.create_task(Job(path).run(client, on_progress=watch))
         await until(lambda: State.SENDING in states_of(str(path)))

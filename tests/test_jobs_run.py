@@ -189,7 +189,7 @@ class Witness:
     before: list[set[State]] = field(factory=list)
 
     def __attrs_post_init__(self) -> None:
-        serve = self.sandbox._door.handler
+        serve = self.sandbox._listener.handler
 
         async def look(request: web.BaseRequest) -> web.StreamResponse:
             people = json.loads(await request.read())["recipients"]
@@ -200,7 +200,7 @@ class Witness:
             self.before.append({record.state for record in records[:chunk]})
             return await serve(request)
 
-        self.sandbox._door.handler = look
+        self.sandbox._listener.handler = look
 
 
 async def test_sending_is_on_the_disk_before_the_first_byte_leaves(
@@ -873,13 +873,13 @@ async def test_it_is_tied_to_its_server_before_the_first_answer(
 ) -> None:
     """A process that is killed before may have told them there."""
     path, answering = plan(file, 5), asyncio.Event()
-    serve = sandbox._door.handler
+    serve = sandbox._listener.handler
 
     async def never(request: web.BaseRequest) -> web.StreamResponse:
         await answering.wait()
         return await serve(request)
 
-    sandbox._door.handler = never
+    sandbox._listener.handler = never
     async with client_of(sandbox) as client:
         running = asyncio.create_task(Job(path).run(client))
         await until(lambda: State.SENDING in states_of(path))

@@ -1,4 +1,4 @@
-"""The fault plan and the book of records, without a server."""
+"""The fault plan and the ledger of records, without a server."""
 
 from __future__ import annotations
 
@@ -14,10 +14,9 @@ from hypothesis import strategies as st
 
 from moveworks_shift_async.errors import InvalidInput
 from moveworks_shift_async.sandbox import FAMILIES, FAULTS, FaultPlan
-from moveworks_shift_async.sandbox.answers import Answer
+from moveworks_shift_async.sandbox.answers import Answer, Decision
 from moveworks_shift_async.sandbox.ledger import Ledger
 from moveworks_shift_async.sandbox.rules import Told
-from moveworks_shift_async.sandbox.verdict import Verdict
 
 
 def drawn(plan: FaultPlan, family: str, times: int) -> list[str | None]:
@@ -120,21 +119,21 @@ def test_kinds_and_families_are_listed() -> None:
     }
 
 
-# The book
+# The ledger
 
 
-def told(*addresses: str) -> Verdict:
-    """A verdict that these were told."""
+def told(*addresses: str) -> Decision:
+    """A decision that these were told."""
     message = Told(addresses="\n".join(addresses), count=len(addresses), message="m")
-    return Verdict(answer=Answer(status=200), processed=True, credential="c", told=message)
+    return Decision(answer=Answer(status=200), processed=True, credential="c", told=message)
 
 
 def test_the_book_counts_people() -> None:
     """Told addresses are counted as they came; people are counted without regard to case."""
     ledger = Ledger(window=1.0, start=100.0)
-    for verdict in (told("a@x.io", "b@x.io"), told("A@x.io"), Verdict(answer=Answer(status=400))):
+    for decision in (told("a@x.io", "b@x.io"), told("A@x.io"), Decision(answer=Answer(status=400))):
         entry = ledger.open("events.send", "e", 101.0)
-        entry.settle(verdict)
+        entry.settle(decision)
         ledger.close(entry)
     ledger.open("shift.messages", None, 102.0).settle(told("team:1"))
     received = ledger.received()

@@ -45,12 +45,12 @@ def form(**changes: str) -> bytes:
 def test_a_token_from_a_form_works_until_its_end() -> None:
     """A token works for its lifetime and not at its end."""
     moveworks = vendor(token_lifetime=60)
-    verdict = moveworks.handle(ask("token", now=100.0, body=form()))
-    token = json.loads(verdict.answer.body)
+    decision = moveworks.handle(ask("token", now=100.0, body=form()))
+    token = json.loads(decision.answer.body)
     assert token["expires_in"] == 60
     assert token["token_type"] == "Bearer"
-    assert verdict.processed
-    assert verdict.credential == "id"
+    assert decision.processed
+    assert decision.credential == "id"
     value = token["access_token"]
     assert moveworks.handle(ask("auth.test", now=159.9, bearer=value)).processed
     late = moveworks.handle(ask("auth.test", now=160.0, bearer=value))
@@ -87,20 +87,20 @@ def test_a_token_from_json_and_wrapped() -> None:
 )
 def test_bad_token_requests(payload: bytes, kind: str, status: int, code: str) -> None:
     """A token request without the right fields gets an error and no token."""
-    verdict = vendor().handle(ask("token", body=payload, content_type=kind))
-    assert verdict.answer.status == status
-    assert json.loads(verdict.answer.body)["code"] == code
-    assert not verdict.processed
+    decision = vendor().handle(ask("token", body=payload, content_type=kind))
+    assert decision.answer.status == status
+    assert json.loads(decision.answer.body)["code"] == code
+    assert not decision.processed
 
 
 @pytest.mark.parametrize("header", ["", "key", "bearer key", "Basic key", "Bearer", "Bearer no"])
 def test_bad_credentials(header: str) -> None:
     """Anything but `Bearer` and a known key or token is a 401 without a caller."""
     request = Incoming(route=Route(family="auth", name="auth.test"), authorization=header, now=0.0)
-    verdict = vendor().handle(request)
-    assert verdict.answer.status == 401
-    assert json.loads(verdict.answer.body)["code"] == "Unauthorized"
-    assert verdict.credential is None
+    decision = vendor().handle(request)
+    assert decision.answer.status == 401
+    assert json.loads(decision.answer.body)["code"] == "Unauthorized"
+    assert decision.credential is None
 
 
 def test_tokens_end_on_demand() -> None:
@@ -109,9 +109,9 @@ def test_tokens_end_on_demand() -> None:
     token = moveworks.issue_token(0.0)
     assert moveworks.handle(ask("auth.test", bearer=token)).processed
     moveworks.expire_tokens(1.0)
-    verdict = moveworks.handle(ask("auth.test", now=1.0, bearer=token))
-    assert verdict.answer.status == 403
-    assert json.loads(verdict.answer.body)["error"]["code"] == "EXPIRED_TOKEN"
+    decision = moveworks.handle(ask("auth.test", now=1.0, bearer=token))
+    assert decision.answer.status == 403
+    assert json.loads(decision.answer.body)["error"]["code"] == "EXPIRED_TOKEN"
     assert moveworks.handle(ask("auth.test", now=1.0)).processed
 
 
@@ -119,9 +119,9 @@ def test_the_auth_test_says_so() -> None:
     """The key of the auth test's text is a variant."""
     for key in ("Message", "message"):
         variants = Variants(auth_key=key)
-        verdict = vendor(variants=variants).handle(ask("auth.test"))
-        assert list(json.loads(verdict.answer.body)) == [key]
-        assert verdict.credential == "api-key"
+        decision = vendor(variants=variants).handle(ask("auth.test"))
+        assert list(json.loads(decision.answer.body)) == [key]
+        assert decision.credential == "api-key"
 
 
 def test_messages_go_out() -> None:
@@ -130,17 +130,17 @@ def test_messages_go_out() -> None:
     assert (event.answer.status, event.answer.body) == (200, SUCCESS_BODIES["received"])
     legacy = vendor().handle(ask("messages.send", body=body()))
     assert (legacy.answer.status, legacy.answer.body) == (204, b"")
-    for verdict in (event, legacy):
-        assert verdict.processed
-        assert verdict.told is not None
-        assert verdict.told.addresses == "a@example.com"
+    for decision in (event, legacy):
+        assert decision.processed
+        assert decision.told is not None
+        assert decision.told.addresses == "a@example.com"
 
 
 def test_a_bad_message_does_not_go_out() -> None:
     """A refused message is not processed, and the caller is known."""
-    verdict = vendor().handle(ask("events.send", body=body(message="")))
-    assert (verdict.answer.status, verdict.processed, verdict.told) == (400, False, None)
-    assert verdict.credential == "api-key"
+    decision = vendor().handle(ask("events.send", body=body(message="")))
+    assert (decision.answer.status, decision.processed, decision.told) == (400, False, None)
+    assert decision.credential == "api-key"
 
 
 @pytest.mark.parametrize(

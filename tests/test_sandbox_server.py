@@ -121,14 +121,6 @@ async def test_shift_over_http(http: aiohttp.ClientSession) -> None:
             assert (answer.status, (await answer.json())["errors"][0]["code"]) == (200, 4004)
         assert sandbox.received().shift == {f"team:{TEAM}": 2}
         assert sandbox.received().people == {}
-        code = sandbox.issue_shift_code("http://localhost/back")
-        form = app | {
-            "grant_type": "authorization_code",
-            "code": code,
-            "redirect_uri": "http://localhost/back",
-        }
-        async with http.post(sandbox.url + "/v1/oauth2/token", data=form) as answer:
-            assert answer.status == 200
 
 
 async def test_refused_requests_tell_nobody(http: aiohttp.ClientSession) -> None:
@@ -454,7 +446,7 @@ async def test_serve_forever() -> None:
 
 
 async def test_it_closes_at_once_with_hanging_requests(clock: FakeClock) -> None:
-    """Closing ends hanging requests and errands, and leaves no task and no open socket."""
+    """Closing ends hanging requests and refusals, and leaves no task and no open socket."""
     before = asyncio.all_tasks()
     async with aiohttp.ClientSession() as http:
         async with Sandbox(clock=clock) as sandbox:

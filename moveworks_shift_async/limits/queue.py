@@ -1,8 +1,8 @@
 """Who waits for a slot, in which order, and one timer in each event loop.
 
 Waiters are served by priority, first come first served in each, from whatever thread and event
-loop. State changes in synchronous steps under a thread lock that is never held across an await. A granted slot
-whose waiter was cancelled goes back, so cancelling anybody at any moment loses nothing.
+loop. State changes in synchronous steps under a thread lock that is never held across an await. A
+granted slot whose waiter was cancelled goes back, so cancelling anybody at any time loses nothing.
 
 An event loop may stop, for a while or for good, and nobody is told. Every loop in which somebody
 waits has a timer of its own, so none depends on another; and a waiter whose loop stands still when

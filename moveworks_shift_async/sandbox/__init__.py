@@ -1,4 +1,4 @@
-"""A Moveworks and a SHIFT on your desk: real HTTP, documented rules, faults on request."""
+"""A Moveworks and a SHIFT on this machine: real HTTP, documented rules, faults on request."""
 
 from .answers import SUCCESS_BODIES, SUCCESS_STATUSES, Variants
 from .app import FaultOptions

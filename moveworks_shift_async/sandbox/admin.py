@@ -30,7 +30,7 @@ _PEOPLE = 1000
 Orders = Mapping[str, Any]
 
 
-async def control(sandbox: Sandbox, request: web.BaseRequest) -> web.StreamResponse:
+async def admin_page(sandbox: Sandbox, request: web.BaseRequest) -> web.StreamResponse:
     """Answer one of the sandbox's own pages, in JSON.
 
     It is made in a thread: what was received can be millions of people, and the sandbox serves on.

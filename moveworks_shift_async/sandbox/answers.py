@@ -1,4 +1,4 @@
-"""What the sandbox says: answers as values, and the documented ways in which they differ.
+"""What the sandbox decides and says, as values, and the documented ways in which answers differ.
 
 The vendor's public pages contradict each other about the shape of nearly every body, so each
 shape is a choice. Pure.
@@ -10,6 +10,8 @@ import json
 from typing import Any, Literal, get_args
 
 from attrs import field, frozen, validators
+
+from .rules import Told
 
 Shape = Literal["flat", "wrapped"]
 ErrorShape = Literal["flat", "nested"]
@@ -34,6 +36,19 @@ class Answer:
     body: bytes = b""
     content_type: str = "application/json"
     headers: tuple[tuple[str, str], ...] = ()
+
+
+@frozen(kw_only=True)
+class Decision:
+    """What a vendor decides about one request. A refusal has changed nothing."""
+
+    answer: Answer
+    #: True where the request took effect: a message out, a token issued, a credential tested.
+    processed: bool = False
+    #: Who asked, by public name; never a secret.
+    credential: str | None = None
+    #: The message that went out by this request.
+    told: Told | None = None
 
 
 @frozen(kw_only=True)

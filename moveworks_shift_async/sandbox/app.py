@@ -1,4 +1,4 @@
-"""The way of one request: counted on arrival, given a fault or not, decided, answered.
+"""What happens to one request: counted on arrival, given a fault or not, decided, answered.
 
 The order is the promise. A request is in the ledger before anything can go wrong with it, and
 its entry says `processed` before any byte of the answer or the fault goes out, so the ledger
@@ -12,8 +12,8 @@ from attrs import define, frozen
 
 from moveworks_shift_async.clock import Clock
 
-from .answers import Answer, Variants, moveworks_error
-from .delivery import breakable, reset, send_half, take, to_response
+from .answers import Answer, Decision, Variants, moveworks_error
+from .delivery import breakable, read_body, reset, send_half, to_response
 from .entry import Entry
 from .fault_answers import (
     RetryAfter,
@@ -30,7 +30,6 @@ from .limiters import Limiter
 from .moveworks import MoveworksVendor
 from .routes import Incoming, Route, find_route, other_method
 from .shift import ShiftVendor
-from .verdict import Verdict
 
 _SHIFT_FAMILIES = ("shift", "shift-token")
 
@@ -100,15 +99,15 @@ class App:
         self, request: web.BaseRequest, route: Route | None, entry: Entry, now: float
     ) -> web.StreamResponse:
         fault = self._fault(route, entry, now) if route else None
-        body = await take(request, fault.reads if fault else Reads.ALL)
-        verdict = self._decide(request, route, fault, body, now)
-        entry.settle(verdict)
+        body = await read_body(request, fault.reads if fault else Reads.ALL)
+        decision = self._decide(request, route, fault, body, now)
+        entry.settle(decision)
         if self.latency:
             await self.clock.sleep(self.latency)
-        return await self._end(request, entry, fault, verdict)
+        return await self._end(request, entry, fault, decision)
 
     def _fault(self, route: Route, entry: Entry, now: float) -> Fault | None:
-        """Count the request; what the limiter refuses meets no fault of the plan."""
+        """Count the request and find its fault; one that the limiter refuses takes none."""
         entry.counted = route.family in ("send", "auth") or (
             self.count_tokens and route.family == "token"
         )
@@ -126,12 +125,12 @@ class App:
         fault: Fault | None,
         body: bytes,
         now: float,
-    ) -> Verdict:
+    ) -> Decision:
         if route is None:
-            return Verdict(answer=self._nowhere(request.path))
+            return Decision(answer=self._nowhere(request.path))
         vendor = self.shift if route.family in _SHIFT_FAMILIES else self.moveworks
         if fault is not None and not fault.processed:
-            return Verdict(answer=self._canned(fault, vendor, request.path, now))
+            return Decision(answer=self._canned(fault, vendor, request.path, now))
         return vendor.handle(self._incoming(request, route, body, now))
 
     def _nowhere(self, path: str) -> Answer:
@@ -178,9 +177,9 @@ class App:
                 return server_error(self.variants, fault.status or 500, fault.form, shift=shift)
 
     async def _end(
-        self, request: web.BaseRequest, entry: Entry, fault: Fault | None, verdict: Verdict
+        self, request: web.BaseRequest, entry: Entry, fault: Fault | None, decision: Decision
     ) -> web.StreamResponse:
-        answer = verdict.answer
+        answer = decision.answer
         match fault.ending if fault else None:
             case Ending.RESET:
                 return reset(request)
@@ -193,7 +192,7 @@ class App:
                 return send_half(request, answer)
             case Ending.SLOW:
                 await self.clock.sleep(self.options.slow)
-            case Ending.MALFORMED if verdict.processed:
+            case Ending.MALFORMED if decision.processed:
                 answer = malformed()
             case Ending.CANNED if fault and fault.processed:
                 shift = entry.route.startswith("shift.")

@@ -25,7 +25,7 @@ def to_response(answer: Answer) -> web.Response:
     )
 
 
-async def take(request: web.BaseRequest, reads: Reads) -> bytes:
+async def read_body(request: web.BaseRequest, reads: Reads) -> bytes:
     """Read as much of the body as a fault allows; b"" for anything but all of it."""
     if reads is Reads.ALL:
         return await request.read()

@@ -1,4 +1,4 @@
-"""One request in the sandbox's book: while it is served, and as a value. Pure."""
+"""One request in the sandbox's ledger: while it is served, and as a value. Pure."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from typing import Any
 
 from attrs import asdict, define, field, frozen
 
+from .answers import Decision
 from .rules import Told
-from .verdict import Verdict
 
 # Bytes of an entry and the texts that it shares with no other; measured with tracemalloc.
 _ENTRY = 700
@@ -33,18 +33,18 @@ class Entry:
     told: Told | None = None
     #: Bytes of memory, nearly; 0 while it is served.
     size: int = 0
-    #: False once it is out of the book.
+    #: False once it is out of the ledger.
     kept: bool = True
 
     def weigh(self) -> None:
         """It is served, and grows no more."""
         self.size = _ENTRY + (sys.getsizeof(self.told.addresses) if self.told else 0)
 
-    def settle(self, verdict: Verdict) -> None:
+    def settle(self, decision: Decision) -> None:
         """Write down what a vendor decided."""
-        self.processed = verdict.processed
-        self.credential = verdict.credential
-        self.told = verdict.told
+        self.processed = decision.processed
+        self.credential = decision.credential
+        self.told = decision.told
 
 
 @frozen(kw_only=True)

@@ -59,7 +59,7 @@ class Received:
 
 @define(eq=False, kw_only=True)
 class Ledger:
-    """The book of all requests. Times are seconds since `start`."""
+    """The record of all requests. Times are seconds since `start`."""
 
     #: Seconds of the window that the two `..._in_window` numbers look at.
     window: float

@@ -75,7 +75,7 @@ class SlidingLog:
 
     limit: int
     window: float
-    #: True: refused arrivals are logged as well, so hammering keeps the door shut.
+    #: True: refused arrivals are logged as well, so who keeps on asking stays refused.
     counts_rejected: bool = False
     _log: deque[float] = field(
         init=False,

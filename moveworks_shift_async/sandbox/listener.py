@@ -1,4 +1,4 @@
-"""The listening port: open, shut for a while, shut for good, with whoever is inside."""
+"""The listening port and its connections: opened, closed for a while, closed for good."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from moveworks_shift_async.clock import Clock
 _BACKLOG = 2048
 #: Bytes of a body. The largest good one is below a mebibyte; a too large one is for the rules.
 _BODY_MAX = 64 * 1024**2
-#: Seconds for aiohttp to let go of a connection when the door shuts for good.
+#: Seconds for aiohttp to let go of a connection when the port is closed for good.
 _GRACE = 0.05
 #: Turns of the event loop until a connection that was told to close is gone.
 _CLOSING_TURNS = 5
@@ -39,8 +39,8 @@ class Listener:
     _server: web.Server | None = field(default=None, init=False)
     #: Connections with a request in hand -> the task that serves it.
     _busy: dict[object, asyncio.Task[Any] | None] = field(factory=dict, init=False)
-    #: Closings for a while that nobody waits for.
-    _errands: set[asyncio.Task[None]] = field(factory=set, init=False)
+    #: Refusals for a while that nobody waits for.
+    _refusals: set[asyncio.Task[None]] = field(factory=set, init=False)
 
     async def open(self) -> None:
         """Begin to accept connections.
@@ -60,9 +60,9 @@ class Listener:
         await self.start_listening()
 
     async def close(self) -> None:
-        """Shut for good and at once; requests in hand end with their connections."""
-        tasks = self._errands | {task for task in self._busy.values() if task is not None}
-        self._shut()
+        """Close for good and at once; requests in hand end with their connections."""
+        tasks = self._refusals | {task for task in self._busy.values() if task is not None}
+        self._close_port()
         for task in tasks:
             task.cancel()
         if tasks:
@@ -88,7 +88,7 @@ class Listener:
         """Refuse connections; idle ones end now, those with a request after its answer."""
         if self._listener is None:
             return
-        self._shut()
+        self._close_port()
         # A socket that is bound and does not listen refuses, and nobody else gets the port.
         self._socket = self._bind()
         await _one_turn()
@@ -104,8 +104,8 @@ class Listener:
     def refuse_soon(self, seconds: float) -> None:
         """Begin to refuse connections and do not wait for the end of it."""
         task = asyncio.get_running_loop().create_task(self.refuse(seconds))
-        self._errands.add(task)
-        task.add_done_callback(self._errands.discard)
+        self._refusals.add(task)
+        task.add_done_callback(self._refusals.discard)
 
     async def _serve(self, request: web.BaseRequest) -> web.StreamResponse:
         connection = request.transport
@@ -118,7 +118,7 @@ class Listener:
             response.force_close()
         return response
 
-    def _shut(self) -> None:
+    def _close_port(self) -> None:
         """Close the port and every connection that is idle."""
         if self._listener is not None:
             self._listener.close()

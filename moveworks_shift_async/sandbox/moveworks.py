@@ -10,7 +10,15 @@ from urllib.parse import parse_qsl
 
 from attrs import define, field
 
-from .answers import Answer, Variants, json_answer, moveworks_error, plain_number, scheduled
+from .answers import (
+    Answer,
+    Decision,
+    Variants,
+    json_answer,
+    moveworks_error,
+    plain_number,
+    scheduled,
+)
 from .routes import Incoming
 from .rules import (
     BAD_REQUEST,
@@ -20,7 +28,6 @@ from .rules import (
     check_message,
     parse_object,
 )
-from .verdict import Verdict
 
 _UUID = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 
@@ -48,17 +55,17 @@ class MoveworksVendor:
     #: Token -> the time at which it dies.
     _tokens: dict[str, float] = field(factory=dict, init=False, repr=False)
 
-    def handle(self, request: Incoming) -> Verdict:
+    def handle(self, request: Incoming) -> Decision:
         """Decide about one request and do what it asks for."""
         if request.route.family == "token":
             return self._issue(request)
         refusal = self._refuse_credential(request)
         if refusal is not None:
-            return Verdict(answer=refusal)
+            return Decision(answer=refusal)
         caller = "api-key" if request.bearer() == self.api_key else self.client_id
         if request.route.family == "auth":
             text = {self.variants.auth_key: "Auth tested successfully"}
-            return Verdict(answer=json_answer(200, text), processed=True, credential=caller)
+            return Decision(answer=json_answer(200, text), processed=True, credential=caller)
         return self._send(request, caller)
 
     def issue_token(self, now: float) -> str:
@@ -86,22 +93,22 @@ class MoveworksVendor:
             return moveworks_error(self.variants, 401, UNAUTHORIZED, "Token validation failed")
         return None if request.now < end else self.expired()
 
-    def _send(self, request: Incoming, caller: str) -> Verdict:
+    def _send(self, request: Incoming, caller: str) -> Decision:
         event_id = request.route.event_id
         if event_id is not None and not self._knows(event_id):
             answer = moveworks_error(self.variants, 404, INVALID_EVENT, "Event not found")
-            return Verdict(answer=answer, credential=caller)
+            return Decision(answer=answer, credential=caller)
         try:
             told = check_message(request.body)
         except Refusal as refusal:
             return self._refuse(400, refusal.code, refusal.message, caller)
         answer = scheduled(self.variants, legacy=event_id is None)
-        return Verdict(answer=answer, processed=True, credential=caller, told=told)
+        return Decision(answer=answer, processed=True, credential=caller, told=told)
 
     def _knows(self, event_id: str) -> bool:
         return event_id == self.event_id or (self.any_event and is_uuid(event_id))
 
-    def _issue(self, request: Incoming) -> Verdict:
+    def _issue(self, request: Incoming) -> Decision:
         try:
             fields = _token_fields(request)
         except Refusal as refusal:
@@ -115,7 +122,7 @@ class MoveworksVendor:
         if (fields["client_id"], fields["client_secret"]) != (self.client_id, self.client_secret):
             return self._refuse(401, "INVALID_CLIENT", "Client authentication failed")
         answer = json_answer(200, self._token_body(self.issue_token(request.now)))
-        return Verdict(answer=answer, processed=True, credential=self.client_id)
+        return Decision(answer=answer, processed=True, credential=self.client_id)
 
     def _token_body(self, token: str) -> dict[str, Any]:
         seconds = self.token_lifetime if self.expires_in is None else self.expires_in
@@ -127,9 +134,9 @@ class MoveworksVendor:
         wrapped = self.variants.token_body == "wrapped"  # noqa: S105 - a shape
         return {"data": body} if wrapped else body
 
-    def _refuse(self, status: int, code: str, message: str, caller: str | None = None) -> Verdict:
+    def _refuse(self, status: int, code: str, message: str, caller: str | None = None) -> Decision:
         answer = moveworks_error(self.variants, status, code, message)
-        return Verdict(answer=answer, credential=caller)
+        return Decision(answer=answer, credential=caller)
 
 
 def _token_fields(request: Incoming) -> Mapping[str, Any]:

@@ -1,4 +1,4 @@
-"""`Sandbox`: a Moveworks and a SHIFT on one loopback port, with a book of what they did."""
+"""`Sandbox`: a Moveworks and a SHIFT on one loopback port, with a record of what they did."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from attrs import Factory, define, field, validators
 
 from moveworks_shift_async.clock import SYSTEM_CLOCK, Clock
 
-from .admin import PREFIX, control
+from .admin import PREFIX, admin_page
 from .answers import Variants
 from .app import App, FaultOptions
 from .fault_answers import RetryAfter
@@ -89,17 +89,19 @@ class Sandbox:
         ),
     )
     _app: App = field(init=False, repr=False)
-    _door: Listener = field(init=False, repr=False)
+    _listener: Listener = field(init=False, repr=False)
 
     def __attrs_post_init__(self) -> None:
-        self._app = self._new_front()
-        self._door = Listener(handler=self._serve, host=self.host, port=self.port, clock=self.clock)
+        self._app = self._new_app()
+        self._listener = Listener(
+            handler=self._serve, host=self.host, port=self.port, clock=self.clock
+        )
 
     # Open and close
 
     async def __aenter__(self) -> Self:
-        await self._door.open()
-        self.port = self._door.port
+        await self._listener.open()
+        self.port = self._listener.port
         return self
 
     async def __aexit__(
@@ -109,7 +111,7 @@ class Sandbox:
         trace: TracebackType | None,
     ) -> None:
         """Stop at once: hanging requests end with their connection."""
-        await self._door.close()
+        await self._listener.close()
 
     async def serve_forever(self, started: Callable[[Sandbox], None] | None = None) -> None:
         """Run until cancelled; `started` is called once the address is known."""
@@ -128,19 +130,19 @@ class Sandbox:
 
     async def stop_listening(self) -> None:
         """Refuse connections; idle ones end now, those with a request after its answer."""
-        await self._door.stop_listening()
+        await self._listener.stop_listening()
 
     async def start_listening(self) -> None:
         """Accept connections again, on the same port."""
-        await self._door.start_listening()
+        await self._listener.start_listening()
 
     async def refuse(self, seconds: float) -> None:
         """Refuse connections for some seconds; returns when they are accepted again."""
-        await self._door.refuse(seconds)
+        await self._listener.refuse(seconds)
 
     def refuse_soon(self, seconds: float) -> None:
         """Refuse connections for some seconds from the next turn of the event loop on."""
-        self._door.refuse_soon(seconds)
+        self._listener.refuse_soon(seconds)
 
     # Credentials
 
@@ -151,10 +153,6 @@ class Sandbox:
     def issue_shift_tokens(self) -> tuple[str, str]:
         """SHIFT's access token and refresh token, as after a login."""
         return self._app.shift.issue_tokens(self.clock.now())
-
-    def issue_shift_code(self, redirect_uri: str) -> str:
-        """SHIFT's authorization code, as the browser brings it back."""
-        return self._app.shift.issue_code(redirect_uri, self.clock.now())
 
     def expire_tokens(self) -> None:
         """End every access token of both vendors now; refresh tokens go on."""
@@ -187,7 +185,7 @@ class Sandbox:
     def _new_limiter(self) -> Limiter:
         return make_limiter(self.limiter, limit=self.limit, window=self.window, burst=self.burst)
 
-    def _new_front(self) -> App:
+    def _new_app(self) -> App:
         return App(
             clock=self.clock,
             moveworks=self._new_moveworks(),
@@ -228,5 +226,5 @@ class Sandbox:
 
     async def _serve(self, request: web.BaseRequest) -> web.StreamResponse:
         if request.path.startswith(PREFIX):
-            return await control(self, request)
+            return await admin_page(self, request)
         return await self._app.serve(request)

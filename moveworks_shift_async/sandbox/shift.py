@@ -9,17 +9,14 @@ from typing import Any
 
 from attrs import define, field
 
-from .answers import Answer, Variants, json_answer, plain_number, shift_error
+from .answers import Answer, Decision, Variants, json_answer, plain_number, shift_error
 from .moveworks import read_form
 from .routes import Incoming
 from .rules import Refusal
 from .shift_rules import NOT_FOUND, UNKNOWN, ShiftPost, ShiftRefusal, check_post
-from .verdict import Verdict
 
-#: Characters of a token, a refresh token and a code, as the vendor's samples show.
+#: Characters of a token and a refresh token, as the vendor's samples show.
 _TOKEN_LENGTH = 40
-#: Seconds a code waits for its exchange.
-_CODE_LIFETIME = 60.0
 _NO_STORE = (("Cache-Control", "no-store"), ("Pragma", "no-cache"))
 _USER = "shift-user"
 
@@ -45,16 +42,14 @@ class ShiftVendor:
     #: Access token -> the time at which it dies.
     _access: dict[str, float] = field(factory=dict, init=False, repr=False)
     _refresh: set[str] = field(factory=set, init=False, repr=False)
-    #: Code -> redirect URI and the time at which it dies.
-    _codes: dict[str, tuple[str, float]] = field(factory=dict, init=False, repr=False)
 
-    def handle(self, request: Incoming) -> Verdict:
+    def handle(self, request: Incoming) -> Decision:
         """Decide about one request and do what it asks for."""
         if request.route.family == "shift-token":
             return self._token(request)
         refusal = self._refuse_credential(request)
         if refusal is not None:
-            return Verdict(answer=refusal)
+            return Decision(answer=refusal)
         return self._post(request, self.client_id if request.bearer() is None else _USER)
 
     def issue_tokens(self, now: float) -> tuple[str, str]:
@@ -63,12 +58,6 @@ class ShiftVendor:
         self._access[access] = now + self.token_lifetime
         self._refresh.add(refresh)
         return access, refresh
-
-    def issue_code(self, redirect_uri: str, now: float) -> str:
-        """Make an authorization code, as the browser would bring it back."""
-        code = _new_token()
-        self._codes[code] = (redirect_uri, now + _CODE_LIFETIME)
-        return code
 
     def expire_tokens(self, now: float) -> None:
         """End every access token that lives; refresh tokens go on."""
@@ -92,16 +81,16 @@ class ShiftVendor:
     def _is_app(self, client_id: str | None, client_secret: str | None) -> bool:
         return (client_id, client_secret) == (self.client_id, self.client_secret)
 
-    def _post(self, request: Incoming, caller: str) -> Verdict:
+    def _post(self, request: Incoming, caller: str) -> Decision:
         try:
             post = check_post(request.body)
             self._look_up(post)
         except ShiftRefusal as refusal:
             answer = shift_error(self.variants, refusal.status, refusal.code, refusal.message)
-            return Verdict(answer=answer, credential=caller)
+            return Decision(answer=answer, credential=caller)
         message = _message(post, caller, request.epoch)
         answer = json_answer(200, {"meta": {}, "data": [message], "time": 0.001})
-        return Verdict(answer=answer, processed=True, credential=caller, told=post.told())
+        return Decision(answer=answer, processed=True, credential=caller, told=post.told())
 
     def _look_up(self, post: ShiftPost) -> None:
         if self.unknown_ids.intersection(post.teams):
@@ -109,35 +98,30 @@ class ShiftVendor:
         if self.unknown_ids.intersection(post.ids):
             raise ShiftRefusal(UNKNOWN, "Unknown error")
 
-    def _token(self, request: Incoming) -> Verdict:
+    def _token(self, request: Incoming) -> Decision:
         try:
             fields = read_form(request.body)
         except Refusal:
             fields = {}
-        error = self._refuse_token(fields, request.now)
+        error = self._refuse_token(fields)
         if error is not None:
-            return Verdict(answer=json_answer(400, {"error": error}, headers=_NO_STORE))
+            return Decision(answer=json_answer(400, {"error": error}, headers=_NO_STORE))
         # The old refresh token dies before the answer goes out, lost or not.
         self._refresh.discard(fields.get("refresh_token", ""))
         body = self._token_body(*self.issue_tokens(request.now))
         answer = json_answer(200, body, headers=_NO_STORE)
-        return Verdict(answer=answer, processed=True, credential=self.client_id)
+        return Decision(answer=answer, processed=True, credential=self.client_id)
 
-    def _refuse_token(self, fields: dict[str, str], now: float) -> str | None:
-        """The OAuth error code, or None; a code is spent by the first look at it."""
+    def _refuse_token(self, fields: dict[str, str]) -> str | None:
+        """The OAuth error code, or None. Nobody logs in here, so no code can be exchanged."""
         grant = fields.get("grant_type")
         if grant is None:
             return "invalid_request"
-        if grant not in ("refresh_token", "authorization_code"):
+        if grant != "refresh_token":
             return "unsupported_grant_type"
         if not self._is_app(fields.get("client_id"), fields.get("client_secret")):
             return "invalid_client"
-        if grant == "refresh_token":
-            known = fields.get("refresh_token") in self._refresh
-        else:
-            uri, end = self._codes.pop(fields.get("code", ""), ("", now))
-            known = now < end and fields.get("redirect_uri") == uri
-        return None if known else "invalid_grant"
+        return None if fields.get("refresh_token") in self._refresh else "invalid_grant"
 
     def _token_body(self, access: str, refresh: str) -> dict[str, Any]:
         seconds = self.token_lifetime if self.expires_in is None else self.expires_in

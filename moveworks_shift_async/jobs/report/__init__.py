@@ -7,7 +7,6 @@
     text        as lines for a terminal
     csv_export  as CSV, a row for each recipient and each entry left out
     page        as one page of HTML; its frame stands in page.html
-    plot        the drawing on it
-    allowance   what the limit allowed over time
-    files       these two as files, all or none
+    plot        the drawing on it: accepted people over time, and what the limit allowed
+    files       the CSV and the page as files, all or none
 """

@@ -19,7 +19,6 @@ from attrs import frozen
 from ...text import duration, people
 from ..records import Incident
 from .account import JobAccount
-from .allowance import allowance
 from .sentences import INCIDENTS, waited
 
 if TYPE_CHECKING:
@@ -102,17 +101,17 @@ def _figure(account: JobAccount, shape: Shape) -> Figure:
     from matplotlib.figure import Figure  # noqa: PLC0415
     from matplotlib.layout_engine import ConstrainedLayoutEngine  # noqa: PLC0415
 
-    lanes = [kind for kind in Incident if any(mark.incident is kind for mark in account.events)]
+    kinds = [kind for kind in Incident if any(mark.incident is kind for mark in account.events)]
     layout = ConstrainedLayoutEngine(w_pad=0.02, h_pad=0.02, hspace=0.02)
     figure = Figure(figsize=(shape.width / 72, shape.height / 72), dpi=72, layout=layout)
-    below = max(len(lanes), 0.01) * shape.size * 1.7
-    plot, lane = figure.subplots(
+    below = max(len(kinds), 0.01) * shape.size * 1.7
+    plot, waits = figure.subplots(
         2, 1, sharex=True, gridspec_kw={"height_ratios": [shape.height - below, below]}
     )
     time = _Time(account)
     _curves(plot, account, time)
-    _lanes(lane, account, time, lanes)
-    _axes(plot, lane, account, time, shape)
+    _waits(waits, account, time, kinds)
+    _axes(plot, waits, account, time, shape)
     return figure
 
 
@@ -152,6 +151,37 @@ class _Time:
                 yield after
 
 
+def allowance(account: JobAccount) -> list[tuple[float, float]]:
+    """How many people the rate limit alone would have let a job tell by when.
+
+    Corners of a stair: (seconds since the begin, people from then on). A run may start its whole
+    budget at once, and again each window. What was accepted can touch the stair but not pass it,
+    but for runs that follow one another within a window.
+    """
+    each = account.people / max(1, account.chunks)
+    told, free_at = 0.0, 0.0
+    corners = [(0.0, 0.0)]
+    for run, (begin, end) in zip(account.runs, _spans(account), strict=True):
+        free_at = max(begin, free_at)
+        while free_at <= end and told < account.people:
+            told = min(float(account.people), told + run.budget * each)
+            corners.append((free_at, told))
+            free_at += run.per
+    return corners
+
+
+def _spans(account: JobAccount) -> Iterator[tuple[float, float]]:
+    """Begin and end of each run, in seconds since the begin of the first."""
+    if not account.runs:
+        return
+    first = account.runs[0].began_at
+    begins = [max(0.0, run.began_at - first) for run in account.runs]
+    ends = {gap.after + gap.seconds: gap.after for gap in account.breaks}
+    for begin, following in zip(begins, [*begins[1:], account.elapsed], strict=True):
+        near = (end for back, end in ends.items() if abs(back - following) < 1e-3)
+        yield begin, next(near, following)
+
+
 def _curves(plot: Axes, account: JobAccount, time: _Time) -> None:
     limit = allowance(account)
     style = "steps-post" if len(limit) <= _STAIRS else "default"
@@ -168,19 +198,19 @@ def _curves(plot: Axes, account: JobAccount, time: _Time) -> None:
         plot.axvspan(*span, color=_IDLE, alpha=0.22, linewidth=0, gid="idle")
 
 
-def _lanes(lane: Axes, account: JobAccount, time: _Time, lanes: list[Incident]) -> None:
+def _waits(waits: Axes, account: JobAccount, time: _Time, kinds: list[Incident]) -> None:
     """What made the job wait, a line for each kind."""
-    for row, kind in enumerate(lanes):
+    for row, kind in enumerate(kinds):
         marks = [mark for mark in account.events if mark.incident is kind]
         spans = [(time(mark.after), time(min(mark.after + mark.seconds, time.end)))
                  for mark in marks[:: math.ceil(len(marks) / _MARKS)]]  # fmt: skip
         bars = [(left, max(right - left, time.right / 250)) for left, right in spans]
-        lane.broken_barh(bars, (row - 0.3, 0.6), color=_COLOURS[kind], linewidth=0, gid=kind.value)
-    lane.set_ylim(max(len(lanes), 1) - 0.5, -0.5)
-    lane.set_yticks(range(len(lanes)), [INCIDENTS[kind] for kind in lanes])
+        waits.broken_barh(bars, (row - 0.3, 0.6), color=_COLOURS[kind], linewidth=0, gid=kind.value)
+    waits.set_ylim(max(len(kinds), 1) - 0.5, -0.5)
+    waits.set_yticks(range(len(kinds)), [INCIDENTS[kind] for kind in kinds])
 
 
-def _axes(plot: Axes, lane: Axes, account: JobAccount, time: _Time, shape: Shape) -> None:
+def _axes(plot: Axes, waits: Axes, account: JobAccount, time: _Time, shape: Shape) -> None:
     from matplotlib.ticker import MaxNLocator  # noqa: PLC0415
 
     plot.set_xlim(0, time.right)
@@ -191,9 +221,9 @@ def _axes(plot: Axes, lane: Axes, account: JobAccount, time: _Time, shape: Shape
     plot.grid(axis="y", color=_LINE, linewidth=1)
     plot.set_axisbelow(True)
     ticks = [*time.ticks(shape.ticks)]
-    lane.set_xticks([time(after) for after in ticks], [_after(after) for after in ticks])
+    waits.set_xticks([time(after) for after in ticks], [_after(after) for after in ticks])
     plot.tick_params(axis="x", length=0, labelbottom=False)
-    for axes in (plot, lane):
+    for axes in (plot, waits):
         axes.tick_params(colors=_MUTED, labelcolor=_MUTED)
         axes.tick_params(axis="y", length=0)
         for spine in axes.spines.values():
