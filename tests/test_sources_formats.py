@@ -21,7 +21,7 @@ import sqlalchemy
 from sqlalchemy.exc import DataError, OperationalError
 
 from moveworks_shift_async.errors import InvalidInput
-from moveworks_shift_async.sources import open_recipients, sql, workbook
+from moveworks_shift_async.sources import bounded_zip, open_recipients, sql
 
 from .gathering import gather
 
@@ -146,7 +146,7 @@ def test_texts_without_end_are_not_unpacked(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A small zip may hold any number of zeros."""
-    monkeypatch.setattr(workbook, "_MOST_PART", 100)
+    monkeypatch.setattr(bounded_zip, "_MOST_PART", 100)
     path = book(tmp_path / "p.xlsx", People=[["Email"], ["a@x.io"]])
     assert "its texts or styles are too long" in refusal(path)
 

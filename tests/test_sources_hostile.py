@@ -33,7 +33,7 @@ from moveworks_shift_async.sources import (
     rows,
     workbook,
 )
-from moveworks_shift_async.sources.document import quoted
+from moveworks_shift_async.sources.refusals import quoted
 
 from .gathering import error, gather, read
 

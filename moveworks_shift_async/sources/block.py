@@ -7,7 +7,7 @@ from typing import TypeVar
 
 from attrs import field, frozen
 
-from .document import bare
+from .address_text import bare
 
 _T = TypeVar("_T")
 #: Rows in a block. Enough that the work a block costs is nothing a row.

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from attrs import field, frozen
 
 from ..errors import InvalidInput
-from .document import listed, looks_like_address, quoted, refuse
+from .address_text import looks_like_address
+from .refusals import listed, quoted, refuse
 
 #: Names that mean the person's own address and nothing else; compared as `plain` leaves them.
 _STANDARD = frozenset({"email", "emailaddress", "mail", "mailaddress"})

@@ -14,8 +14,9 @@ from attrs import frozen
 
 from ..errors import InvalidInput
 from ..text import install
-from .document import LONGEST_LINE, refuse
+from .document import LONGEST_LINE
 from .files import SteadyFile
+from .refusals import refuse
 
 #: The first bytes of files that people pass by mistake, and what to tell them.
 _NOT_TEXT = (

@@ -12,11 +12,12 @@ from ..errors import InvalidInput
 from .block import Reading
 from .columns import names_an_address
 from .decoding import encoding_of, known_encoding
-from .document import Document, refuse
+from .document import Document
 from .files import GoOn, SteadyFile, name_of, nothing, opened
 from .objects import read_json
 from .parquet import is_parquet, read_parquet
 from .plaintext import read_text
+from .refusals import refuse
 from .source import RecipientSource
 from .sql import is_url, read_query
 from .tables import find_table, read_table

@@ -19,7 +19,7 @@ from typing import IO, Any, BinaryIO
 from ..errors import InvalidInput
 from ..storage.system import refused
 from ..text import install
-from .document import refuse
+from .refusals import refuse
 
 STDIN = "-"
 GoOn = Callable[[], None]

@@ -14,7 +14,8 @@ from typing import Any, TextIO
 from attrs import define, field
 
 from ..errors import InvalidInput
-from .document import Document, refuse
+from .document import Document
+from .refusals import refuse
 
 _SPACE = re.compile(r"\s*")
 _COMMA = re.compile(r"\s*,")

@@ -10,8 +10,9 @@ from attrs import frozen
 
 from .block import Block, Reading, entries_of, parts_of
 from .columns import Columns, find_column
-from .document import Document, quoted, refuse
+from .document import Document
 from .json_values import array_values, line_values
+from .refusals import quoted, refuse
 from .typed_cells import texts_of
 
 #: Values looked at to find the key.

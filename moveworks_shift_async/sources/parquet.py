@@ -18,8 +18,8 @@ from ..errors import MoveworksError
 from .block import BLOCK_ROWS, Block, Reading
 from .columns import Columns, find_column
 from .decoding import EXPORT
-from .document import quoted, refuse
 from .files import SteadyFile, missing
+from .refusals import quoted, refuse
 from .tables import SAMPLE_ROWS
 from .typed_cells import typed_block
 

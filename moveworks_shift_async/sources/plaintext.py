@@ -6,9 +6,11 @@ import re
 from collections.abc import Iterable, Iterator
 from itertools import islice
 
+from .address_text import bare, looks_like_address
 from .block import Block, Reading, parts_of
 from .columns import names_an_address, plain
-from .document import Document, bare, looks_like_address, quoted, refuse
+from .document import Document
+from .refusals import quoted, refuse
 
 #: A piece ends at a comma or semicolon outside quotes and angle brackets. A quote or bracket that
 #: is not closed in its line is a character like any other.

@@ -21,9 +21,11 @@ from typing import TextIO
 from attrs import define, field, frozen
 
 from ..errors import InvalidInput
+from .address_text import looks_like_address
 from .block import BLOCK_ROWS, BLOCK_TEXT, Block, cells_of, entries_of
 from .columns import names_an_address
-from .document import Document, looks_like_address, refuse
+from .document import Document
+from .refusals import refuse
 
 Row = list[str]
 #: Rows taken from the parser at once, and characters that no so many rows may have.

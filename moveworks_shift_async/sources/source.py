@@ -8,10 +8,11 @@ from attrs import define, field
 
 from ..errors import InvalidInput
 from ..storage.system import refused
+from .address_text import looks_like_address
 from .block import Block, Reading
 from .columns import template_column
-from .document import looks_like_address, quoted, refuse
 from .files import CHANGED, nothing
+from .refusals import quoted, refuse
 
 _FORMATS = {
     "csv": "CSV",

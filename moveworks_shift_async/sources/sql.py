@@ -18,10 +18,11 @@ from urllib.parse import quote, quote_plus
 
 from attrs import field, frozen
 
+from .address_text import holds_address
 from .block import BLOCK_ROWS, Block, Reading, cells_of
 from .columns import Columns, find_column
-from .document import holds_address, refuse
 from .files import missing
+from .refusals import refuse
 from .typed_cells import typed_block
 
 if TYPE_CHECKING:

@@ -16,9 +16,11 @@ from contextlib import suppress
 from itertools import takewhile
 from typing import TYPE_CHECKING
 
+from .address_text import looks_like_address
 from .block import Reading
 from .columns import Columns, find_column, names_an_address, plain
-from .document import SAMPLE_TEXT, Document, looks_like_address, refuse
+from .document import SAMPLE_TEXT, Document
+from .refusals import refuse
 from .rows import Row, Table, TableRows, is_filled
 
 if TYPE_CHECKING:

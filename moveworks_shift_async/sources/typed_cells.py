@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal
 
 from .block import Block, entries_of
-from .document import quoted, refuse
+from .refusals import quoted, refuse
 
 #: Up to here a float holds every whole number exactly.
 _EXACT = 2**53

@@ -4,8 +4,7 @@ openpyxl reads about 25,000 rows a second and holds little but the texts that ce
 sheet, a million rows, takes 220 MB. python-calamine is fifteen times as fast and takes 310 MB.
 People can be told at 1,000 a second, so memory decides.
 
-A few bytes of zip can become any number, so every part is read through `_Part`, which counts what
-it inflates to: since the last row, since the last text, or altogether.
+What its parts may inflate to is bounded (`bounded_zip`).
 """
 
 from __future__ import annotations
@@ -16,16 +15,17 @@ import zipfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from itertools import chain
-from typing import IO, Any
+from typing import Any
 
-from attrs import define, frozen
+from attrs import frozen
 
 from ..errors import MoveworksError
 from .block import Block, Reading, parts_of
+from .bounded_zip import MOST_ROW, Archive, Part
 from .columns import Columns, find_column
 from .decoding import EXPORT
-from .document import refuse
 from .files import SteadyFile, missing
+from .refusals import refuse
 from .tables import SAMPLE_ROWS, find_header
 from .typed_cells import text_of, typed_block
 
@@ -34,13 +34,10 @@ _MAGIC = b"PK\x03\x04"
 _MOST_ROWS, _MOST_COLUMNS = 1_048_576, 16_384
 #: Cells that the column and the header are found from.
 _SAMPLE_CELLS = 1_000_000
-#: Bytes that a row or a shared text may take when it is unpacked; what is before the first one; and
-#: all shared texts together. In memory a row may take a hundred times as much.
-_MOST_ROW, _MOST_BEFORE, _MOST_TEXT = 1 << 20, 1 << 23, 1 << 28
+#: Bytes that may stand before the first row or shared text, and of all shared texts together.
+_MOST_BEFORE, _MOST_TEXT = 1 << 23, 1 << 28
 #: Shared texts: each takes some 70 bytes beside its letters.
 _MOST_TEXTS = 5_000_000
-#: Bytes and elements of every other part, most of it styles: Excel has 65,490 of them at most.
-_MOST_PART, _MOST_ELEMENTS = 1 << 24, 250_000
 
 #: Row's number, and its cells by their column from 0 on; those that are there.
 _Row = tuple[int, Mapping[int, Any]]
@@ -96,7 +93,7 @@ class _Book:
     """An open workbook."""
 
     name: str
-    archive: _Archive
+    archive: Archive
     #: (title, name of its part) of each worksheet.
     sheets: Sequence[tuple[str, str]]
     #: What openpyxl needs to make values of cells.
@@ -112,7 +109,7 @@ def _open(file: SteadyFile) -> _Book:
         raise missing(file.title, "an Excel workbook", "openpyxl") from None
     # Its steps one by one, for `load_workbook` reads more than is needed, without bounds.
     reader: Any = ExcelReader(file.again(), read_only=True, data_only=True, keep_links=False)
-    reader.archive = archive = _Archive(file)
+    reader.archive = archive = Archive(file)
     reader.read_manifest()
     reader.read_workbook()
     apply_stylesheet(archive, reader.wb)
@@ -125,7 +122,7 @@ def _open(file: SteadyFile) -> _Book:
     return _Book(file.title, archive, sheets, lambda part: _parser(part, texts, reader.wb))
 
 
-def _parser(part: _Part, texts: list[str], book: Any) -> Any:
+def _parser(part: Part, texts: list[str], book: Any) -> Any:
     from openpyxl.worksheet._reader import WorkSheetParser  # noqa: PLC0415
 
     return WorkSheetParser(
@@ -134,7 +131,7 @@ def _parser(part: _Part, texts: list[str], book: Any) -> Any:
     )  # fmt: skip
 
 
-def _texts(archive: _Archive, package: Any) -> list[str]:
+def _texts(archive: Archive, package: Any) -> list[str]:
     """Return the texts that cells share; not their pronunciation, which stands beside some."""
     from openpyxl.xml.constants import SHARED_STRINGS, SHEET_MAIN_NS  # noqa: PLC0415
     from openpyxl.xml.functions import iterparse  # noqa: PLC0415
@@ -152,75 +149,10 @@ def _texts(archive: _Archive, package: Any) -> list[str]:
             text = "".join(part.findtext(letters) or "" for part in parts)
             texts.append(text.replace("x005F_", ""))
             node.clear()
-            part.allow(_MOST_ROW)
+            part.allow(MOST_ROW)
             if len(texts) > _MOST_TEXTS:
                 raise part.too_much()
     return texts
-
-
-@define(eq=False, repr=False)
-class _Part:
-    """A part of the workbook as a file, which ends in an error where it inflates to too much."""
-
-    _file: IO[bytes]
-    _archive: SteadyFile
-    #: Bytes that may come before the next `allow`, and in all.
-    _left: int
-    _most: int
-    #: Elements that may come in all; None for as many as there are.
-    _elements: int | None = None
-    #: The last row that was read.
-    row: int | None = None
-
-    def allow(self, size: int) -> None:
-        """Let so many bytes come from now on."""
-        self._left = size
-
-    def read(self, size: int = -1) -> bytes:
-        """Read some bytes, or all."""
-        if size < 0:
-            return b"".join(iter(lambda: self.read(1 << 16), b""))
-        self._archive.go_on()
-        data = self._file.read(size)
-        self._left -= len(data)
-        self._most -= len(data)
-        if self._elements is not None:
-            self._elements -= data.count(b"<")
-        if min(self._left, self._most, self._elements or 0) < 0:
-            raise self.too_much()
-        return data
-
-    def too_much(self) -> MoveworksError:
-        """Build the error that names the row above it."""
-        if self.row is not None:
-            what = f"the row below it has more than {_MOST_ROW:,} bytes; {EXPORT}"
-            return refuse(self._archive.title, self.row, what, "row")
-        return refuse(self._archive.title, None, f"its texts or styles are too long; {EXPORT}")
-
-    def __enter__(self) -> _Part:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._file.close()
-
-    close = __exit__
-
-
-class _Archive(zipfile.ZipFile):
-    """The parts of a workbook; `open` is for those that are read whole."""
-
-    def __init__(self, file: SteadyFile) -> None:
-        super().__init__(file.again())
-        self._steady = file
-
-    def part(self, name: str, left: int, most: int, elements: int | None = None) -> _Part:
-        """Open a part, of which `most` bytes may come."""
-        file = super().open(name)
-        return _Part(file, self._steady, left=left, most=most, elements=elements)
-
-    def open(self, name: Any, *_: Any, **__: Any) -> Any:
-        """Open a part for reading, as openpyxl does."""
-        return self.part(name, _MOST_PART, _MOST_PART, _MOST_ELEMENTS)
 
 
 def _first_rows(book: _Book) -> tuple[str | None, Iterator[_Row]]:
@@ -238,7 +170,7 @@ def _rows(book: _Book, path: str) -> Iterator[_Row]:
     from openpyxl.worksheet._reader import DATA_TAG, ROW_TAG  # noqa: PLC0415
     from openpyxl.xml.functions import iterparse  # noqa: PLC0415
 
-    with book.archive.part(path, _MOST_BEFORE, _MOST_BEFORE + _MOST_ROWS * _MOST_ROW) as part:
+    with book.archive.part(path, _MOST_BEFORE, _MOST_BEFORE + _MOST_ROWS * MOST_ROW) as part:
         parser = book.parser(part)
         for _, node in iterparse(part):
             if node.tag == DATA_TAG:
@@ -247,7 +179,7 @@ def _rows(book: _Book, path: str) -> Iterator[_Row]:
                 continue
             above, (number, cells) = part.row or 0, parser.parse_row(node)
             node.clear()
-            part.allow(_MOST_ROW)
+            part.allow(MOST_ROW)
             part.row = number
             row = {cell["column"] - 1: cell["value"] for cell in cells if _is_filled(cell["value"])}
             _check(book.name, number, above, row)

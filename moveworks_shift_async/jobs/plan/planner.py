@@ -22,7 +22,7 @@ from attrs import define, frozen
 
 from ...clock import SYSTEM_CLOCK, Clock
 from ...errors import InvalidInput, JournalError, NotSent
-from ...sources.document import refuse
+from ...sources.refusals import refuse
 from ...storage.system import reason
 from ...text import plural
 from ...wire.moveworks import Content

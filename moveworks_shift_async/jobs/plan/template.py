@@ -23,7 +23,7 @@ from typing import Any
 from attrs import field, frozen
 
 from ...errors import InvalidInput
-from ...sources.document import listed, quoted
+from ...sources.refusals import listed, quoted
 from ...wire.moveworks import MAX_MESSAGE, check_message
 
 

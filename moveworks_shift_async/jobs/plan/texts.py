@@ -16,7 +16,7 @@ from typing import IO
 from attrs import define, field
 
 from ...errors import InvalidInput
-from ...sources.document import quoted, refuse
+from ...sources.refusals import quoted, refuse
 from ...wire.moveworks import Content, check_message
 from .spool import NUMBERS
 from .template import Template, missing
