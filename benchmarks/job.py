@@ -27,6 +27,7 @@ from moveworks_shift_async import ApiKey, MoveworksClient, RateLimit
 from moveworks_shift_async.attempt import Call
 from moveworks_shift_async.jobs.job import Job
 from moveworks_shift_async.wire.moveworks import Content
+from moveworks_shift_async.wire.recipients import CheckedRecipients
 
 from .machine import describe
 from .planned import MESSAGE, people_of, plan
@@ -94,7 +95,8 @@ async def without(url: str, people: Sequence[str], chunks: int) -> Round:
 
 async def alone(url: str, people: Sequence[str], chunks: int) -> Round:
     """The requests of a job, and nothing else of it."""
-    ready = iter([tuple(people[n * SIZE : (n + 1) * SIZE]) for n in range(chunks)])
+    parts = (people[n * SIZE : (n + 1) * SIZE] for n in range(chunks))
+    ready = iter([*map(CheckedRecipients, parts)])
     content = Content(event_id=None, message=MESSAGE)
     async with client_of(url) as client, ticking() as late:
         await client.messages.send(MESSAGE, ["warm.up@example.com"])

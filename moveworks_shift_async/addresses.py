@@ -1,4 +1,6 @@
-"""Is this text plausibly one e-mail address? The vendor refuses a whole request for one bad one.
+"""Is this text plausibly one e-mail address, and which of them are one person?
+
+The vendor refuses a whole request for one bad address.
 
 What the vendor checks is not published. This takes what RFC 5321 calls a dot-string at a domain
 name with a dot (ASCII or not), and refuses quoted local parts, which no directory hands out.
@@ -7,11 +9,15 @@ name with a dot (ASCII or not), and refuses quoted local parts, which no directo
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import cache
 
 # RFC 5321, section 4.5.3.1.3: a path holds at most 256 octets with its angle brackets.
 MAX_LENGTH = 254
+
+#: Equal for trimmed addresses of the same person: only the case of their letters differs. Not
+#: casefold, which makes ß and ss one, and those are two people.
+person: Callable[[str], str] = str.lower
 
 # Possessive quantifiers: no text, however odd, makes these patterns slow.
 _ATOM = r"[\w!#$%&'*+/=?^`{|}~-]++"

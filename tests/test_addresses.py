@@ -6,7 +6,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from moveworks_shift_async.addresses import MAX_LENGTH, address_fault, first_fault
+from moveworks_shift_async.addresses import MAX_LENGTH, address_fault, first_fault, person
 
 #: Texts near an address, so that both answers are common.
 PIECES = st.lists(
@@ -115,3 +115,11 @@ def test_odd_texts_are_judged_at_once(text: str) -> None:
     """Texts made to make a pattern slow are refused like any other."""
     assert address_fault(text) is not None
     assert first_fault(["a@b.c"] * 400 + [text]) == (400, address_fault(text))
+
+
+@given(st.text())
+def test_one_person_is_an_address_in_any_case(text: str) -> None:
+    """The case of letters makes no other person; letters that only casefold makes equal do."""
+    assert person(text) == text.lower()
+    assert person("ANN@Example.com") == person("ann@example.COM")
+    assert person("strasse@example.com") != person("straße@example.com")

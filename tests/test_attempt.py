@@ -30,6 +30,7 @@ from moveworks_shift_async.settings import RateLimit, Timeouts
 from moveworks_shift_async.tokens import RequestAuth, TokenManager
 from moveworks_shift_async.wire import moveworks
 from moveworks_shift_async.wire.http import Request, Response
+from moveworks_shift_async.wire.recipients import CheckedRecipients
 from moveworks_shift_async.wire.token import Token
 
 from .fakes import Answer, FakeAuthorizer, FakeClock, answer, settle
@@ -280,7 +281,9 @@ async def test_an_attempt_is_told_as_a_value(clock: FakeClock) -> None:
 
     await parts.send()
     parts.transport.answers, heard = [slow], watched(parts)
-    event = moveworks.Content(event_id=uuid.uuid4(), message="hi").request(["a@b.c", "d@e.f"])
+    event = moveworks.Content(event_id=uuid.uuid4(), message="hi").request(
+        CheckedRecipients.of(["a@b.c", "d@e.f"])
+    )
     task = asyncio.create_task(parts.send(request=event))
     await clock.advance(70.0)
     await task

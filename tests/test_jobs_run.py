@@ -1321,11 +1321,11 @@ async def test_a_defect_of_this_package_costs_one_chunk(
     """It is unknown, whatever it was; the others are told."""
     path, answers = plan(file, 10), list[int]()
 
-    def broken(response: Response, *, recipients: int) -> Receipt:
+    def broken(response: Response, attempts: int) -> Receipt:
         answers.append(1)
         if len(answers) == 3:
             raise ZeroDivisionError
-        return parse_receipt(response, recipients=recipients)
+        return parse_receipt(response, attempts)
 
     monkeypatch.setattr("moveworks_shift_async.endpoints.sending.parse_receipt", broken)
     await go(path, sandbox)
@@ -1352,9 +1352,9 @@ async def test_a_client_that_is_closed_under_it_stops_it(file: Path, sandbox: Sa
     assert found.planned > 0
 
 
-async def test_a_list_that_breaks_a_rule_of_ours_stops_it(file: Path, sandbox: Sandbox) -> None:
+async def test_a_request_that_breaks_a_rule_of_ours_stops_it(file: Path, sandbox: Sandbox) -> None:
     """A plan would never have let it pass; nothing is sent, and nobody is marked."""
-    path = plan(file, lists=[("no address",)])
+    path = plan(file, chunks=1, event_id="no UUID")
     with pytest.raises(JobStopped) as stopped:
         await go(path, sandbox)
     assert isinstance(stopped.value.cause, InvalidInput)

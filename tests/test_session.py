@@ -65,7 +65,7 @@ class Parts:
 
 def read_attempts(response: Response, attempts: int) -> int:
     """The wire's reading of an answer, reduced to the number of attempts."""
-    parse_receipt(response, recipients=1)
+    parse_receipt(response)
     return attempts
 
 

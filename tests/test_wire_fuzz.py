@@ -33,7 +33,7 @@ SEND = json_request(LEGACY, {"message": "private words", "context": {"slots": {"
 
 #: Every decoder, with a request that it reads the answers of.
 DECODERS: list[tuple[Callable[[Response], object], Request]] = [
-    (lambda response: parse_receipt(response, recipients=1), SEND),
+    (parse_receipt, SEND),
     (parse_auth_test, auth_test_request()),
     (parse_token, token_request(CLIENT)),
     (parse_token, token_request(CLIENT, "json")),

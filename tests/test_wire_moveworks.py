@@ -32,7 +32,6 @@ from moveworks_shift_async.wire.moveworks import (
     Content,
     auth_test_request,
     check_message,
-    check_recipients,
     error_of,
     parse_auth_test,
     parse_receipt,
@@ -41,6 +40,7 @@ from moveworks_shift_async.wire.moveworks import (
     send_path,
     token_request,
 )
+from moveworks_shift_async.wire.recipients import CheckedRecipients
 
 EVENT = uuid.UUID("15d8db87-9a06-4d5d-8e22-0b4e6c6c30a7")
 PEOPLE = ["ann@example.com", "bob@example.com"]
@@ -70,7 +70,9 @@ def request_of(
     event_id: str | uuid.UUID | None, message: str, people: list[str], context: Any
 ) -> Request:
     """The POST that tells them."""
-    return Content(event_id=event_id, message=message, context=context).request(people)
+    return Content(event_id=event_id, message=message, context=context).request(
+        CheckedRecipients.of(people)
+    )
 
 
 def body_of(request: Request) -> Any:
@@ -209,14 +211,14 @@ def test_a_content_is_what_it_was_when_it_was_made() -> None:
     """What becomes of the caller's mapping later, at any depth, is not sent."""
     context: dict[str, Any] = {"slots": {"name": "Ann", "list": [1, {"a": "b"}]}, "more": 1}
     content = Content(event_id=None, message="x", context=context)
-    before = content.request(PEOPLE), content.key()
+    before = content.request(CheckedRecipients.of(PEOPLE)), content.key()
     context["slots"]["name"] = "Bob"
     context["slots"]["list"][1]["a"] = object()
     del context["more"]
     copy = content.context
     assert copy is not None
     copy["slots"]["name"] = "Cid"
-    assert (content.request(PEOPLE), content.key()) == before
+    assert (content.request(CheckedRecipients.of(PEOPLE)), content.key()) == before
     assert body_of(before[0])["context"]["slots"] == {"name": "Ann", "list": [1, {"a": "b"}]}
 
 
@@ -235,27 +237,34 @@ def test_any_mapping_is_a_context() -> None:
 @pytest.mark.parametrize("count", [1, 500])
 def test_requests_of_the_documented_size_pass(count: int) -> None:
     """1 to 500 recipients."""
-    check_recipients([f"p{i}@example.com" for i in range(count)])
+    CheckedRecipients.of([f"p{i}@example.com" for i in range(count)])
 
 
 @pytest.mark.parametrize("count", [0, 501])
 def test_other_sizes_point_to_send_bulk(count: int) -> None:
     """The error names the number, the limits and the way to send to more."""
     with pytest.raises(InvalidInput, match=rf"^{count} recipients; .* 1 to 500: use send_bulk"):
-        check_recipients([f"p{i}@example.com" for i in range(count)])
+        CheckedRecipients.of([f"p{i}@example.com" for i in range(count)])
 
 
 @pytest.mark.parametrize("text", ["ann@example.com", b"ann@example.com"])
 def test_one_text_is_no_list(text: Any) -> None:
     """A single text would be read letter by letter."""
     with pytest.raises(InvalidInput, match="list of addresses"):
-        check_recipients(text)
+        CheckedRecipients.of(text)
+
+
+def test_checked_recipients_are_not_checked_again() -> None:
+    """Whoever makes them of addresses that were checked answers for them; a request trusts them."""
+    people = CheckedRecipients(["nobody"])
+    assert body_of(Content(event_id=None, message="x").request(people))["recipients"] == ["nobody"]
+    assert CheckedRecipients.of(PEOPLE) == tuple(PEOPLE)
 
 
 def test_a_bad_address_is_named_by_its_position() -> None:
     """The error says where and why, and does not quote the address."""
     with pytest.raises(InvalidInput, match=r"recipients\[2\] is no address: more than one @") as e:
-        check_recipients([*PEOPLE, "jane@doe@example.com", "nobody"])
+        CheckedRecipients.of([*PEOPLE, "jane@doe@example.com", "nobody"])
     assert "jane" not in str(e.value)
     assert "doe" not in str(e.value)
 
@@ -359,7 +368,9 @@ UNEXPLAINED: list[bytes] = [
 @pytest.mark.parametrize(("body", "state"), SCHEDULED)
 def test_any_documented_success_is_a_receipt(status: int, body: bytes, state: str | None) -> None:
     """200, 201, 202 and 204 with a documented body mean scheduled; the state is kept."""
-    receipt = parse_receipt(answer(status, body, **{"X-Request-ID": "r1"}), recipients=2)
+    response = answer(status, body, **{"X-Request-ID": "r1"})
+    asked = request_of(None, "x", ["a@example.com", "b@example.com"], None)
+    receipt = parse_receipt(response.to(asked))
     assert (receipt.status, receipt.state, receipt.recipients) == (status, state, 2)
     assert (receipt.attempts, receipt.request_id) == (1, "r1")
 
@@ -369,7 +380,7 @@ def test_any_documented_success_is_a_receipt(status: int, body: bytes, state: st
 def test_what_no_document_explains_is_unknown(status: int, body: bytes) -> None:
     """A page of a proxy, a status that is not RECEIVED, an error: nobody knows who was told."""
     with pytest.raises(BadResponse, match=rf"^HTTP {status}, .*told or not told$") as caught:
-        parse_receipt(answer(status, body), recipients=2)
+        parse_receipt(answer(status, body))
     assert caught.value.outcome == "unknown"
 
 
@@ -406,7 +417,7 @@ def _is_explained(body: bytes) -> bool:
 def test_only_what_is_documented_is_accepted(status: int, body: bytes) -> None:
     """Of arbitrary bytes and JSON, exactly the documented bodies are receipts."""
     try:
-        receipt = parse_receipt(answer(status, body), recipients=1)
+        receipt = parse_receipt(answer(status, body))
     except BadResponse:
         assert not _is_explained(body)
     else:
@@ -427,7 +438,7 @@ def test_an_undocumented_success_is_unclear(
     elsewhere = 300 <= status < 400
     assert (caught.value.concerns is Concerns.EVERYBODY) == elsewhere
     with pytest.raises(BadResponse):
-        parse_receipt(answer(status, WRAPPED), recipients=1)
+        parse_receipt(answer(status, WRAPPED))
 
 
 @pytest.mark.parametrize(
@@ -544,7 +555,7 @@ def test_error_bodies_of_every_shape(body: object, code: str | int | None, words
         parse_token,
         parse_auth_test,
         raise_for_status,
-        lambda response: parse_receipt(response, recipients=1),
+        parse_receipt,
     ],
     ids=["token", "auth", "status", "receipt"],
 )
@@ -618,7 +629,7 @@ def test_no_error_quotes_an_address_or_a_token(body: object) -> None:
 
 
 PARSERS: list[Callable[[Response], object]] = [
-    lambda response: parse_receipt(response, recipients=1),
+    parse_receipt,
     parse_auth_test,
     parse_token,
 ]
@@ -651,6 +662,6 @@ def test_any_refusal_has_its_typed_error(status: int, body: bytes) -> None:
 @pytest.mark.parametrize("page", [HTML, b"\xef\xbb\xbf" + HTML, HTML.decode().encode("utf-16")])
 def test_a_web_page_is_named(page: bytes) -> None:
     """A proxy's or a login page answered in the API's place: the error says where to look."""
-    for parse in (lambda r: parse_receipt(r, recipients=1), parse_auth_test):
+    for parse in (parse_receipt, parse_auth_test):
         with pytest.raises(BadResponse, match="web page"):
             parse(answer(200, page))

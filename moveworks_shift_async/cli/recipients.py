@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from attrs import field, frozen
 
-from ..addresses import address_fault
+from ..addresses import address_fault, person
 from ..errors import InvalidInput, NotAddresses
 from ..jobs.plan.rejects import InvalidLine, not_addresses
 from ..limits.window import least_time
@@ -108,10 +108,10 @@ def lines_of(mailing: Mailing, failures: Sequence[ChunkOutcome]) -> str:
     """
     pairs = zip(mailing.entries, mailing.lines, strict=False)
     # Of two lines for one person the first counts, so it must come last.
-    lines = {entry.strip().lower(): line for entry, line in reversed([*pairs])}
+    lines = {person(entry.strip()): line for entry, line in reversed([*pairs])}
     spans: list[tuple[int, int, int]] = []  # index of the last chunk, first line, last line
     for failure in failures if lines else ():
-        first, last = (lines[failure.recipients[i].lower()] for i in (0, -1))
+        first, last = (lines[person(failure.recipients[i])] for i in (0, -1))
         if spans and spans[-1][0] + 1 == failure.index:
             first = spans.pop()[1]
         spans.append((failure.index, first, last))

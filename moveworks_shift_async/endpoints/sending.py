@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable
 from itertools import islice
 from typing import TYPE_CHECKING
 
-from attrs import define, evolve, field, frozen
+from attrs import define, field, frozen
 
 from ..attempt import Call
 from ..errors import InvalidInput
@@ -17,7 +17,8 @@ from ..sending.entries import is_iterable
 from ..sending.stream import BulkSend, Recipients
 from ..session import SessionManager
 from ..wire.http import Request
-from ..wire.moveworks import MAX_RECIPIENTS, Content, Context, parse_receipt
+from ..wire.moveworks import Content, Context, parse_receipt
+from ..wire.recipients import MAX_RECIPIENTS, CheckedRecipients
 
 if TYPE_CHECKING:
     from ..sending.coalesce import LingeringBatcher
@@ -28,8 +29,6 @@ class Prepared:
     """One request as it was when the caller asked for it, or why there can be none."""
 
     request: Request | InvalidInput = field(repr=False)
-    #: Whom it tells, a count.
-    people: int = 0
     priority: Priority = "normal"
 
     @classmethod
@@ -44,14 +43,15 @@ class Prepared:
         """Written down at once: what the caller changes later changes nothing in it."""
         try:
             check_priority(priority)
-            people = _people(recipients)
+            people = _listed(recipients)
             content = Content(event_id=event_id, message=message, context=context)
-            return cls(content.request(people), len(people), priority)
+            content.check()
+            return cls(content.request(CheckedRecipients.of(people)), priority)
         except InvalidInput as error:
             return cls(error)
 
 
-def _people(recipients: Iterable[str]) -> tuple[str, ...]:
+def _listed(recipients: Iterable[str]) -> tuple[str, ...]:
     if isinstance(recipients, (str, bytes)) or not is_iterable(recipients):
         raise InvalidInput("recipients must be a list of addresses")
     if hasattr(type(recipients), "__len__"):
@@ -71,18 +71,19 @@ class Sender:
 
     async def send(self, prepared: Prepared) -> Receipt:
         """One request; why there can be none is raised here, where the caller waits for it."""
-        request, people = prepared.request, prepared.people
+        request = prepared.request
         if isinstance(request, InvalidInput):
             raise request
-        return await self._call(lambda: request, lambda: people, Call(priority=prepared.priority))
+        call = Call(priority=prepared.priority)
+        return await self._session.call(lambda: request, parse_receipt, call=call)
 
     def send_bulk(self, content: Content, recipients: Recipients, priority: Priority) -> BulkSend:
         """Any number of recipients. What is wrong with the message is raised here, at once."""
         content.check()
         check_priority(priority)
 
-        async def deliver(chunk: tuple[str, ...], call: Call) -> Receipt:
-            return await self.deliver(content, chunk, call)
+        def deliver(chunk: CheckedRecipients, call: Call) -> Awaitable[Receipt]:
+            return self.deliver(content, chunk, call)
 
         return BulkSend(deliver, recipients, self.max_in_flight, priority, self._session.clock)
 
@@ -93,32 +94,13 @@ class Sender:
         check_priority(priority)
         return LingeringBatcher(self._late, linger, max_waiting, priority, self._session.clock)
 
-    async def deliver(self, content: Content, people: Sequence[str], call: Call) -> Receipt:
-        """One request, checked and written before it waits for anything."""
+    async def deliver(self, content: Content, people: CheckedRecipients, call: Call) -> Receipt:
+        """One request, written before it waits for anything."""
         request = content.request(people)
-        return await self._call(lambda: request, lambda: len(people), call)
+        return await self._session.call(lambda: request, parse_receipt, call=call)
 
     async def _late(
-        self, content: Content, people: Callable[[], Sequence[str]], call: Call
+        self, content: Content, people: Callable[[], CheckedRecipients], call: Call
     ) -> Receipt:
         """Written when its slot is there; whom it is for is asked only then."""
-        told = 0
-
-        def request() -> Request:
-            nonlocal told
-            chunk = people()
-            told = len(chunk)
-            return content.request(chunk)
-
-        return await self._call(request, lambda: told, call)
-
-    async def _call(
-        self, request: Callable[[], Request], count: Callable[[], int], call: Call
-    ) -> Receipt:
-        return await self._session.call(
-            request,
-            lambda response, attempts: evolve(
-                parse_receipt(response, recipients=count()), attempts=attempts
-            ),
-            call=call,
-        )
+        return await self._session.call(lambda: content.request(people()), parse_receipt, call=call)

@@ -15,6 +15,7 @@ from ..clock import SYSTEM_CLOCK, Clock
 from ..errors import InvalidInput, JobRunning, JournalError
 from ..models import Receipt
 from ..wire.moveworks import Content
+from ..wire.recipients import CheckedRecipients
 from .plan.plan import Plan, plan
 from .plan.rejects import InvalidLine
 from .records import ChunkRecord, Command, Left
@@ -230,7 +231,10 @@ class Job:
         texts = await self._read(self._first_texts)
         from ..attempt import Call  # noqa: PLC0415 - whoever has a client has it already
 
-        return [await client.sender.deliver(text, (address,), Call()) for text in texts]
+        return [
+            await client.sender.deliver(text, CheckedRecipients((address,)), Call())
+            for text in texts
+        ]
 
     def _first_texts(self, journal: Journal) -> list[Content]:
         journal.verify()

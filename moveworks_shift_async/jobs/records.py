@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from attrs import field, frozen
 
 from ..wire.moveworks import Content
+from ..wire.recipients import CheckedRecipients
 
 
 class State(enum.StrEnum):
@@ -67,7 +68,7 @@ class Chunk:
 
     id: int
     content: Content = field(repr=False)
-    recipients: tuple[str, ...] = field(repr=False)
+    recipients: CheckedRecipients = field(repr=False)
     #: It was unknown, and is sent again by the user's word.
     resent: bool = False
 

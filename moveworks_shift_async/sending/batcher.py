@@ -11,11 +11,12 @@ from collections.abc import Iterable, Iterator
 
 from attrs import define, field
 
-from ..addresses import address_fault
+from ..addresses import address_fault, person
 from ..models import InvalidRecipient
+from ..wire.recipients import MAX_RECIPIENTS, CheckedRecipients
 
-# The vendor's limit of recipients in a request, in both versions of its reference.
-CHUNK_SIZE = 500
+# People in a request: as many as the vendor takes, for the rate is scarce.
+CHUNK_SIZE = MAX_RECIPIENTS
 
 
 @define(eq=False)
@@ -31,7 +32,7 @@ class Batcher:
     _pending: list[str] = field(factory=list, repr=False)
     _seen: set[str] = field(factory=set, repr=False)
 
-    def feed(self, entry: object) -> tuple[str, ...] | None:
+    def feed(self, entry: object) -> CheckedRecipients | None:
         """Take one entry; return the chunk that it completes, if any."""
         position, self.taken = self.taken, self.taken + 1
         address = str.strip(entry) if isinstance(entry, str) else entry
@@ -43,14 +44,13 @@ class Batcher:
             return None
         return self._add(str(address))
 
-    def flush(self) -> tuple[str, ...] | None:
+    def flush(self) -> CheckedRecipients | None:
         """Return what is left as a last chunk, if anything is."""
-        chunk, self._pending = tuple(self._pending), []
+        chunk, self._pending = CheckedRecipients(self._pending), []
         return chunk or None
 
-    def _add(self, address: str) -> tuple[str, ...] | None:
-        # lower, not casefold: casefold makes ß and ss one, and those are two people.
-        key = address.lower()
+    def _add(self, address: str) -> CheckedRecipients | None:
+        key = person(address)
         if key in self._seen:
             self.duplicates += 1
             return None
@@ -68,7 +68,7 @@ def _shown(entry: object) -> str:
         return f"<{type(entry).__name__}>"
 
 
-def chunks(batcher: Batcher, entries: Iterable[object]) -> Iterator[tuple[str, ...]]:
+def chunks(batcher: Batcher, entries: Iterable[object]) -> Iterator[CheckedRecipients]:
     """Feed all `entries` and yield the chunks, the last one included."""
     for entry in entries:
         if (chunk := batcher.feed(entry)) is not None:

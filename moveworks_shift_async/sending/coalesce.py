@@ -22,7 +22,7 @@ from typing import Any, Self
 
 from attrs import define, field, frozen
 
-from ..addresses import address_fault
+from ..addresses import address_fault, person
 from ..attempt import Call
 from ..clock import SYSTEM_CLOCK, Clock, Timer
 from ..errors import ClientClosed, InvalidInput, MoveworksError, NotSent, Outcome, OutcomeUnknown
@@ -30,12 +30,12 @@ from ..limits.priority import Priority
 from ..models import ChunkOutcome, Receipt
 from ..tasks import broken_off, ending_of, runs, start
 from ..wire.moveworks import Content, Context
+from ..wire.recipients import CheckedRecipients
 from .batcher import CHUNK_SIZE
 
-Addresses = tuple[str, ...]
 Key = tuple[str, str, str]
 #: Sends to those whom the second argument names when the slot is there.
-DeliverLate = Callable[[Content, Callable[[], Addresses], Call], Awaitable[Receipt]]
+DeliverLate = Callable[[Content, Callable[[], CheckedRecipients], Call], Awaitable[Receipt]]
 
 _CANCELLED = NotSent("not sent: the batcher's end was cancelled")
 
@@ -61,7 +61,7 @@ class _Entry:
 
 @define(eq=False, repr=False)
 class _Group:
-    """Sends of one content that are in no chunk yet, by address without case, oldest first."""
+    """Sends of one content that are in no chunk yet, by person, oldest first."""
 
     key: Key
     content: Content
@@ -172,10 +172,11 @@ class LingeringBatcher:
             raise
 
     def _enter(self, group: _Group, address: str) -> _Entry:
-        entry = group.entries.get(address.lower())
+        whom = person(address)
+        entry = group.entries.get(whom)
         if entry is None:
             done = asyncio.get_running_loop().create_future()
-            entry = group.entries[address.lower()] = _Entry(address, self._clock.now(), done)
+            entry = group.entries[whom] = _Entry(address, self._clock.now(), done)
         entry.waiting += 1
         self._arrange(group)
         return entry
@@ -190,8 +191,9 @@ class LingeringBatcher:
             raise
         finally:
             entry.waiting -= 1
-            if not entry.waiting and group.entries.get(entry.address.lower()) is entry:
-                del group.entries[entry.address.lower()]
+            whom = person(entry.address)
+            if not entry.waiting and group.entries.get(whom) is entry:
+                del group.entries[whom]
                 self._arrange(group)
 
     def _arrange(self, group: _Group) -> None:
@@ -227,7 +229,7 @@ class LingeringBatcher:
         chunk: dict[str, _Entry] | None = None
         call, loop = Call(priority=self._priority), asyncio.get_running_loop()
 
-        def recipients() -> Addresses:
+        def recipients() -> CheckedRecipients:
             """Who is there when the slot is; in a repeat, those of them who are waited for."""
             nonlocal chunk
             chunk = self._take(group) if chunk is None else _still_waited_for(chunk)
@@ -235,7 +237,7 @@ class LingeringBatcher:
                 raise NotSent("everybody in this chunk was withdrawn; not sent")
             for entry in chunk.values():
                 entry.call = call
-            return tuple(entry.address for entry in chunk.values())
+            return CheckedRecipients(entry.address for entry in chunk.values())
 
         delivery = self._deliver(group.content, recipients, call)
 

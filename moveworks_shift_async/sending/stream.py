@@ -30,13 +30,13 @@ from ..errors import InvalidInput, MoveworksError, NotSent, Outcome
 from ..limits.priority import Priority
 from ..models import BulkReport, ChunkOutcome, Receipt
 from ..tasks import broken_off, ending_of, start
+from ..wire.recipients import CheckedRecipients
 from .batcher import Batcher, chunks
 from .breaker import Breaker
 from .entries import Entries
 
 Recipients = Iterable[str] | AsyncIterable[str]
-Addresses = tuple[str, ...]
-Deliver = Callable[[Addresses, Call], Awaitable[Receipt]]
+Deliver = Callable[[CheckedRecipients, Call], Awaitable[Receipt]]
 
 
 @define(eq=False, repr=False)
@@ -44,7 +44,7 @@ class _Chunk:
     """One request on its way to its outcome."""
 
     index: int
-    recipients: Addresses = field(repr=False)
+    recipients: CheckedRecipients = field(repr=False)
     call: Call
     #: Set when it is in the account.
     outcome: ChunkOutcome | None = None
@@ -104,7 +104,7 @@ class BulkSend(Coroutine[Any, Any, BulkReport]):
     #: What a task runs that this was made.
     _main: Coroutine[Any, Any, BulkReport] | None = field(default=None, init=False)
     #: Read after the halt, so never started.
-    _unsent: list[Addresses] = field(factory=list, init=False)
+    _unsent: list[CheckedRecipients] = field(factory=list, init=False)
     #: What a piece of the caller's has raised; raised again when all has ended.
     _raised: BaseException | None = field(default=None, init=False)
     _count: int = field(default=0, init=False)
@@ -247,7 +247,7 @@ class BulkSend(Coroutine[Any, Any, BulkReport]):
         self._raised = self._raised or error
         self._halted = self._halted or why
 
-    def _start(self, addresses: Addresses) -> None:
+    def _start(self, addresses: CheckedRecipients) -> None:
         if self._halted:
             self._unsent.append(addresses)
             return
@@ -272,7 +272,7 @@ class BulkSend(Coroutine[Any, Any, BulkReport]):
             why = "the recipients' source was cancelled"
             self._break_off(InvalidInput(f"{why}; the rest was not sent"), why)
 
-    def _new_chunk(self, addresses: Addresses) -> _Chunk:
+    def _new_chunk(self, addresses: CheckedRecipients) -> _Chunk:
         self._count += 1
         return _Chunk(self._count - 1, addresses, Call(priority=self._priority))
 
@@ -317,7 +317,7 @@ class BulkSend(Coroutine[Any, Any, BulkReport]):
         if self._reader is not None and self._reader is not asyncio.current_task():
             self._reader.cancel()
 
-    async def _next_unsent(self) -> Addresses | None:
+    async def _next_unsent(self) -> CheckedRecipients | None:
         """A chunk of those who were taken, or are known, and will not be sent."""
         if self._unsent:
             return self._unsent.pop(0)
@@ -333,7 +333,7 @@ class BulkSend(Coroutine[Any, Any, BulkReport]):
         self._unsent.clear()
         self._took = self._elapsed()
 
-    def _abandon(self, addresses: Addresses) -> ChunkOutcome:
+    def _abandon(self, addresses: CheckedRecipients) -> ChunkOutcome:
         chunk = self._new_chunk(addresses)
         return self._enter(chunk, chunk.ended(error=self._never_sent()))
 

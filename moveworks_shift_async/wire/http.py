@@ -203,9 +203,8 @@ FORM_TYPE: Mapping[str, str] = MappingProxyType(
 )
 
 
-def written(content: Any) -> str:
-    """`content` as JSON, in ASCII and without spare spaces."""
-    return json.dumps(content, allow_nan=False, separators=(",", ":"))
+#: A value as JSON, in ASCII and without spare spaces.
+written = json.JSONEncoder(allow_nan=False, separators=(",", ":")).encode
 
 
 def json_request(route: Route, content: Any) -> Request:

@@ -26,12 +26,12 @@ from __future__ import annotations
 import json
 import re
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
+from functools import cached_property
 from typing import Any
 
 from attrs import field, frozen
 
-from ..addresses import first_fault
 from ..errors import InvalidInput, NotAuthenticated, RefusedByServer
 from ..models import Receipt
 from ..settings import ClientCredentials, TokenForm
@@ -45,6 +45,7 @@ from .http import (
     json_request,
     written,
 )
+from .recipients import CheckedRecipients
 from .redaction import redact
 from .status import (
     holds_error,
@@ -58,10 +59,8 @@ from .status import (
 )
 from .token import Token
 
-# Reference: message 1..20000 characters (their unit is not stated: code points here), recipients
-# 1..500.
+# Reference: message 1..20000 characters (their unit is not stated: code points here).
 MAX_MESSAGE = 20_000
-MAX_RECIPIENTS = 500
 
 TO_EVENT = Route("events.send", "POST", "/rest/v1/events/{event_id}/messages/send")
 LEGACY = Route("messages.send", "POST", "/rest/v1/messages/send")
@@ -131,29 +130,32 @@ class Content:
         """A copy of it."""
         return None if self._context is None else json.loads(self._context)
 
+    @cached_property
+    def _path_and_frame(self) -> tuple[str, bytes, bytes]:
+        """Where it goes, and what stands before and after the recipients in its JSON."""
+        path = send_path(self.event_id)
+        check_message(self.message)
+        context = "" if self._context is None else f',"context":{self._context}'
+        before = f'{{"message":{written(self.message)},"recipients":'
+        return path, before.encode(), f"{context}}}".encode()
+
     def check(self) -> None:
         """Raise `InvalidInput` for what the vendor would refuse."""
-        send_path(self.event_id)
-        check_message(self.message)
+        self._path_and_frame  # noqa: B018 - made once, when it is checked
 
     def key(self) -> tuple[str, str, str]:
         """Equal for what may share a request; raises `InvalidInput` as `check` does."""
-        self.check()
-        return send_path(self.event_id), self.message, json.dumps(self.context, sort_keys=True)
+        path, _, _ = self._path_and_frame
+        return path, self.message, json.dumps(self.context, sort_keys=True)
 
-    def request(self, recipients: Sequence[str]) -> Request:
-        """The POST that tells `recipients`; raises `InvalidInput` for them, too."""
-        path = send_path(self.event_id)
-        check_message(self.message)
-        check_recipients(recipients)
-        body = written({"message": self.message, "recipients": list(recipients)}).encode()
-        if self._context is not None:
-            body = body[:-1] + b',"context":' + self._context.encode() + b"}"
+    def request(self, recipients: CheckedRecipients) -> Request:
+        """The POST that tells them; raises `InvalidInput` as `check` does."""
+        path, before, after = self._path_and_frame
         return Request(
             route=LEGACY if self.event_id is None else TO_EVENT,
             path=path,
             headers=JSON_TYPE,
-            body=body,
+            body=before + written(recipients).encode() + after,
             recipients=len(recipients),
         )
 
@@ -183,19 +185,6 @@ def check_message(message: object, context: object = None) -> None:
     _written(context)
 
 
-def check_recipients(recipients: Sequence[str]) -> None:
-    """Raise `InvalidInput` unless there are 1 to 500 plausible addresses. Positions are named."""
-    if isinstance(recipients, (str, bytes)):
-        raise InvalidInput("recipients must be a list of addresses, not one text")
-    if not 1 <= len(recipients) <= MAX_RECIPIENTS:
-        raise InvalidInput(
-            f"{len(recipients)} recipients; one request takes 1 to {MAX_RECIPIENTS}:"
-            " use send_bulk for any number"
-        )
-    if (found := first_fault(recipients)) is not None:
-        raise InvalidInput(f"recipients[{found[0]}] is no address: {found[1]}")
-
-
 def auth_test_request() -> Request:
     """The GET that checks the credential and does nothing else."""
     return Request(route=AUTH_TEST)
@@ -212,14 +201,14 @@ def token_request(credentials: ClientCredentials, form: TokenForm | None = None)
     return json_request(TOKEN, content) if as_json else form_request(TOKEN, content)
 
 
-def parse_receipt(response: Response, *, recipients: int) -> Receipt:
+def parse_receipt(response: Response, attempts: int = 1) -> Receipt:
     """The receipt of a send, or the typed error that the answer stands for."""
     raise_for_status(response)
     return Receipt(
         status=response.status,
         state=_state(response),
-        recipients=recipients,
-        attempts=1,
+        recipients=0 if response.asked is None else response.asked.recipients,
+        attempts=attempts,
         request_id=request_id(response),
     )
 

@@ -6,7 +6,7 @@ each hash (which is its bucket's number), and with texts the text's number: 1 or
 and one bucket. Which entries are left out is answered in order of the entries, since each
 bucket keeps their order: entry by entry, the next answer of the bucket that it went to.
 
-Addresses are the same without case: `lower`, not casefold, which makes ß and ss one.
+Which addresses are the same person, `addresses.person` says.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from typing import IO
 
 from attrs import define, field
 
+from ...addresses import person
 from .spool import BUCKETS, NUMBERS, Buckets
 
 # The answers for an entry.
@@ -44,7 +45,7 @@ class Unique:
 
     def add(self, addresses: Sequence[str], texts: Sequence[int] | None = None) -> None:
         """Take trimmed addresses, each with the number of its text if there are texts."""
-        keys = _lowered(addresses)
+        keys = [*map(person, addresses)]
         if texts is not None and self._several:
             keys = [f"{key}\t{text}" for key, text in zip(keys, texts, strict=True)]
         # Every eighth byte of the hashes is one byte of each.
@@ -86,7 +87,3 @@ class Unique:
                     answers[place] = DIFFERING
         self._texts[bucket] = array(NUMBERS)
         return bytes(answers)
-
-
-def _lowered(addresses: Sequence[str]) -> list[str]:
-    return [*map(str.lower, addresses)]

@@ -38,6 +38,7 @@ from attrs import asdict, define, field, fields
 
 from ....errors import JournalError
 from ....wire.moveworks import Content
+from ....wire.recipients import CheckedRecipients
 from ...records import (
     Chunk,
     ChunkRecord,
@@ -486,7 +487,7 @@ def _chunk(event_id: str | None, row: tuple[Any, ...]) -> Chunk:
     return Chunk(
         id=number,
         content=_content(event_id, message, context),
-        recipients=unpack(packed),
+        recipients=CheckedRecipients(unpack(packed)),
         resent=bool(resent),
     )
 
