@@ -2,15 +2,25 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
+import pytest
 from attrs import evolve
 
+from moveworks_shift_async.clock import SYSTEM_CLOCK, Clock
 from moveworks_shift_async.jobs.records import Event, Header, Incident, Left, Run, Settlement, State
-from moveworks_shift_async.jobs.store.sqlite.journal import Journal, pack, pack_left_out
+from moveworks_shift_async.jobs.report import files
+from moveworks_shift_async.jobs.report.account import JobAccount, account_of, read_state
+from moveworks_shift_async.jobs.store.sqlite.account_store import SqliteAccountStore
+from moveworks_shift_async.jobs.store.sqlite.journal import Journal
+from moveworks_shift_async.jobs.store.sqlite.rows import pack, pack_left_out
 from moveworks_shift_async.wire.moveworks import Content
+
+T = TypeVar("T")
 
 #: 2026-05-14 09:00:00 UTC.
 BEGAN = 1_778_749_200.0
@@ -39,12 +49,12 @@ def addresses(chunk: int, size: int) -> list[str]:
     return [f"ann.example.{chunk * size + n}@example.com" for n in range(size)]
 
 
-def begin(journal: Journal, at: float, budget: int = 120, per: float = 60.0) -> int:
-    """A process begins to work."""
-    return journal.begin_run(
-        Run(id=0, pid=4711, host="vendor", began_at=at, ended_at=None, ended=None,
-            budget=budget, per=per)
-    )  # fmt: skip
+def begin(journal: Journal, at: float, budget: int = 120, per: float = 60.0) -> str:
+    """A process begins to work; the name of its run."""
+    run = Run(id=f"run {len(journal.runs())}", pid=4711, host="vendor", began_at=at,
+              ended_at=None, ended=None, budget=budget, per=per)  # fmt: skip
+    journal.begin_run(run)
+    return run.id
 
 
 def send(
@@ -109,9 +119,33 @@ def halfway(path: Path) -> Journal:
     """A run that is on in this process, with three requests on their way."""
     journal = planned(path, 600)
     with journal.transaction():
-        begin(journal, BEGAN)
+        run = begin(journal, BEGAN)
         send(journal, range(240), paced)
         for chunk in (240, 241, 242):
-            journal.sending(chunk, BEGAN + 121)
+            journal.sending(chunk, BEGAN + 121, run)
     journal.close()
     return Journal.take(str(path))[0]
+
+
+def store_of(journal: Journal) -> SqliteAccountStore:
+    """An open journal as whoever accounts for it sees it, read in the loop's own thread."""
+
+    async def ask(step: Callable[[Journal], T]) -> T:
+        return step(journal)
+
+    return SqliteAccountStore(ask)
+
+
+def read_account(journal: Journal, *, clock: Clock = SYSTEM_CLOCK) -> JobAccount:
+    """The account of an open journal, read in this thread, where it is: nothing waits."""
+    with pytest.raises(StopIteration) as ended:
+        read_state(store_of(journal)).send(None)
+    state, texts = ended.value.value
+    return account_of(state, texts, clock)
+
+
+def write_report(journal: Journal, csv: str | None, page: str | None) -> JobAccount:
+    """Its account as files; in a loop of its own, also where another one runs."""
+    with ThreadPoolExecutor(1) as thread:
+        writing = files.write_report(store_of(journal), csv, page)
+        return thread.submit(asyncio.run, writing).result()

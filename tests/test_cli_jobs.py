@@ -9,11 +9,10 @@ import os
 import signal
 import stat
 import sys
-import threading
 from collections.abc import AsyncIterator
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 import pytest
 
@@ -22,7 +21,6 @@ from moveworks_shift_async.cli import main, reaching
 from moveworks_shift_async.cli.failures import INTERRUPTED
 from moveworks_shift_async.jobs.report import files
 from moveworks_shift_async.jobs.report.csv_export import write_rows
-from moveworks_shift_async.jobs.store.sqlite.journal import Journal
 from moveworks_shift_async.sandbox import Sandbox
 
 from . import commands
@@ -665,8 +663,9 @@ def test_an_interrupted_report_leaves_no_file(
     asyncio.run(a_job(journal, 1))
     command = ["report", journal, "--csv", str(tmp_path / "a.csv")]
 
-    def interrupted(job: Journal, file: BinaryIO, stop: threading.Event) -> None:
-        write_rows(job, file)
+    def interrupted(*given: Any) -> None:
+        *rows, stop = given
+        write_rows(*rows)
         os.kill(os.getpid(), number)
         assert stop.wait(60)
 

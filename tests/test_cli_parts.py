@@ -705,7 +705,7 @@ def test_the_exit_code_of_a_job_is_the_worst_that_is_true(
 )
 def test_the_account_in_words_agrees_with_the_exit_code(people: dict[str, int]) -> None:
     """Only where it is 0 all were accepted, and nothing is said of others; else it names them."""
-    run = Run(id=1, pid=1, host="vendor", began_at=0, ended_at=1, ended="done", budget=1, per=1)
+    run = Run(id="a", pid=1, host="vendor", began_at=0, ended_at=1, ended="done", budget=1, per=1)
     account = evolve(job_account(**people), runs=(run,))
     code = Worked(account=account, interrupted=False, stopped=None).exit_code()
     assert headline(account).startswith("All 9 people were accepted") is (code == 0)

@@ -16,8 +16,7 @@ from hypothesis import strategies as st
 from moveworks_shift_async.errors import JournalError
 from moveworks_shift_async.jobs.job import Job
 from moveworks_shift_async.jobs.records import Event, Incident, Settlement, State
-from moveworks_shift_async.jobs.report.account import POINTS, ErrorKind, JobAccount, read_account
-from moveworks_shift_async.jobs.report.files import write_report
+from moveworks_shift_async.jobs.report.account import ErrorKind, JobAccount
 from moveworks_shift_async.jobs.report.page import render_page
 from moveworks_shift_async.jobs.report.plot import allowance
 from moveworks_shift_async.jobs.report.sentences import (
@@ -27,12 +26,14 @@ from moveworks_shift_async.jobs.report.sentences import (
     ways_for_unknown,
 )
 from moveworks_shift_async.jobs.report.text import KINDS, account_lines
-from moveworks_shift_async.jobs.store.sqlite.journal import Journal, pack
+from moveworks_shift_async.jobs.report.timeline import POINTS
+from moveworks_shift_async.jobs.store.sqlite.journal import Journal
+from moveworks_shift_async.jobs.store.sqlite.rows import pack
 from moveworks_shift_async.wire.moveworks import Content
 
 from . import journals
 from .fakes import FakeClock
-from .journals import BEGAN, begin, planned, send
+from .journals import BEGAN, begin, planned, read_account, send, write_report
 
 ENDS = (State.ACCEPTED, State.REJECTED, State.UNKNOWN, State.PLANNED, State.SENDING)
 
@@ -317,9 +318,9 @@ def test_unknown_people_who_are_left_alone_need_no_decision(tmp_path: Path) -> N
     """They stay unknown, and the job is finished."""
     journal = planned(tmp_path / "j", 1, size=1)
     with journal.transaction():
-        begin(journal, BEGAN)
+        run = begin(journal, BEGAN)
         send(journal, [0], lambda _: BEGAN + 1, State.UNKNOWN)
-        journal.end_run(1, BEGAN + 2, "finished")
+        journal.end_run(run, BEGAN + 2, "finished")
     before = read_account(journal)
     assert standing_of(before) == "decision needed"
     assert len(ways_for_unknown(before)) == 2
@@ -368,9 +369,9 @@ def test_only_a_job_that_is_done_has_ended(tmp_path: Path) -> None:
     done, left, open_ = (planned(tmp_path / name, 1) for name in "abc")
     for journal, state in ((done, State.ACCEPTED), (left, State.PLANNED), (open_, State.UNKNOWN)):
         with journal.transaction():
-            begin(journal, BEGAN)
+            run = begin(journal, BEGAN)
             send(journal, [0], lambda _: BEGAN + 1, state)
-            journal.end_run(1, BEGAN + 2, "done")
+            journal.end_run(run, BEGAN + 2, "done")
     ended = [", ended 2026-05-14 09:00:02 UTC" in "\n".join(account_lines(read_account(journal)))
              for journal in (done, left, open_)]  # fmt: skip
     assert ended == [True, False, False]
@@ -502,8 +503,7 @@ def test_the_file_is_a_source_of_the_same_recipients(tmp_path: Path) -> None:
     """Those whom a spreadsheet would take for a formula, too; nobody else, and nobody twice."""
     people = ["+49151@sms.example.com", "=odd@example.com", "-a|'b'!c@example.com", "Ann@b.de"]
     make_plan(tmp_path / "j", [*people, "ann@B.de", "=nobody", "@", ""])
-    with Journal.look(str(tmp_path / "j")) as journal:
-        write_csv(journal, tmp_path / "account.csv")
+    asyncio.run(Job(tmp_path / "j").write_csv(tmp_path / "account.csv"))
     asyncio.run(Job.plan(tmp_path / "k", tmp_path / "account.csv", message="Again", legacy=True))
     with Journal.look(str(tmp_path / "k")) as journal:
         header, found = journal.header(), [*journal.recipients()]
@@ -529,12 +529,12 @@ def test_people_who_are_sent_to_again_by_decision_stay_marked(tmp_path: Path) ->
     """Accepted the second time, perhaps told twice: the text, the page and the rows say so."""
     journal = planned(tmp_path / "j", 2, size=3)
     with journal.transaction():
-        begin(journal, BEGAN)
+        run = begin(journal, BEGAN)
         send(journal, [0], lambda _: BEGAN + 1, State.UNKNOWN)
         send(journal, [1], lambda _: BEGAN + 1, State.ACCEPTED)
         journal.resend_unknown()
         send(journal, [0], lambda _: BEGAN + 2, State.ACCEPTED)
-        journal.end_run(1, BEGAN + 3, "finished")
+        journal.end_run(run, BEGAN + 3, "finished")
     account = read_account(journal)
     assert (account.accepted, account.unknown, account.resent) == (6, 0, 3)
     said = "3 people were sent to again by decision: perhaps told twice."

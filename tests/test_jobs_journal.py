@@ -15,12 +15,13 @@ from itertools import product
 from pathlib import Path
 
 import pytest
-from attrs import evolve
+from attrs import astuple, evolve
 
 from moveworks_shift_async.errors import JournalError
 from moveworks_shift_async.jobs.records import Command, Event, Incident, Run, Settlement, State
 from moveworks_shift_async.jobs.store.sqlite.database import APPLICATION_ID, FORMAT
-from moveworks_shift_async.jobs.store.sqlite.journal import Journal, pack, unpack
+from moveworks_shift_async.jobs.store.sqlite.journal import Journal
+from moveworks_shift_async.jobs.store.sqlite.rows import pack, unpack
 from moveworks_shift_async.wire.moveworks import Content
 
 from .planned import header_of, people_of, plan, states_of
@@ -37,10 +38,12 @@ def step(chunk: int, state: State, **more: object) -> Settlement:
     return Settlement(chunk=chunk, state=state, at=20.0, **more)  # type: ignore[arg-type]
 
 
-def begin(journal: Journal) -> int:
+def begin(journal: Journal) -> str:
     """A process begins."""
-    run = Run(id=0, pid=7, host="h", began_at=1.0, ended_at=None, ended=None, budget=120, per=60.0)
-    return journal.begin_run(run)
+    run = Run(id="run", pid=7, host="h", began_at=1.0, ended_at=None, ended=None, budget=120,
+              per=60.0)  # fmt: skip
+    journal.begin_run(run)
+    return run.id
 
 
 # --- planning ------------------------------------------------------------------------------
@@ -186,13 +189,12 @@ def test_a_chunk_settles_from_sending_alone(path: Path, source: State, target: S
     journal = Journal.open(plan(path, 1))
     brought_to(journal, source)
     if target in MOVES[source]:
-        journal.settle(step(0, target))
+        assert journal.settle(step(0, target))
         expected = target
     elif target is State.SENDING and source is State.SENDING:
         return journal.close()  # not an end
     else:
-        with pytest.raises(JournalError, match=r"chunk 0 of .* has ended already"):
-            journal.settle(step(0, target))
+        assert not journal.settle(step(0, target))
         expected = source
     (found,) = journal._db.connection.execute("SELECT state FROM chunk").fetchone()
     assert found == expected
@@ -204,11 +206,7 @@ def test_only_a_planned_chunk_is_sent(path: Path, source: State) -> None:
     """`sending` is refused for whatever was sent or is being sent."""
     journal = Journal.open(plan(path, 1))
     brought_to(journal, source)
-    if source is State.PLANNED:
-        journal.sending(0, 10.0)
-    else:
-        with pytest.raises(JournalError, match=r"chunk 0 of .* is not planned any more"):
-            journal.sending(0, 10.0)
+    assert journal.sending(0, 10.0) is (source is State.PLANNED)
     journal.close()
 
 
@@ -226,7 +224,7 @@ def test_a_step_adds_up(path: Path) -> None:
     (record,) = journal.records()
     assert (record.requests, record.throttled, record.error) == (2, 1, None)
     assert (record.sent_at, record.ended_at, record.people) == (30.0, 31.0, 2)
-    assert journal.totals() == [(State.ACCEPTED, False, 1, 2, 2, 1)]
+    assert [astuple(total) for total in journal.totals()] == [(State.ACCEPTED, False, 1, 2, 2, 1)]
     journal.close()
 
 
@@ -290,10 +288,10 @@ def test_unknown_chunks_are_sent_again_or_left(path: Path) -> None:
 def test_runs_events_and_wishes_are_kept(path: Path) -> None:
     """Who worked on it, what made it wait, and what another terminal wants."""
     journal = Journal.open(plan(path))
-    number = begin(journal)
+    name = begin(journal)
     (run,) = journal.runs()
-    assert (run.id, run.pid, run.ended, run.budget) == (number, 7, None, 120)
-    journal.end_run(number, 5.0, "done")
+    assert (run.id, run.pid, run.ended, run.budget) == (name, 7, None, 120)
+    journal.end_run(name, 5.0, "done")
     (run,) = journal.runs()
     assert (run.ended_at, run.ended) == (5.0, "done")
     event = Event(at=3.0, incident=Incident.OUTAGE, seconds=4.0, reason="no connection")
@@ -309,9 +307,9 @@ def test_runs_events_and_wishes_are_kept(path: Path) -> None:
 def test_a_transaction_is_whole_or_nothing(path: Path) -> None:
     """Whatever is raised inside, nothing of it stays."""
     journal = Journal.open(plan(path))
-    with pytest.raises(JournalError), journal.transaction():  # noqa: PT012 - the second one raises
+    with pytest.raises(ZeroDivisionError), journal.transaction():  # noqa: PT012 - that is the end
         journal.sending(0, 1.0)
-        journal.sending(0, 1.0)
+        raise ZeroDivisionError
     assert states_of(str(path))[0] is State.PLANNED
     with journal.transaction():
         journal.sending(0, 1.0)

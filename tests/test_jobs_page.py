@@ -27,17 +27,17 @@ from selenium.common.exceptions import WebDriverException
 
 from moveworks_shift_async.errors import InvalidInput
 from moveworks_shift_async.jobs.records import Event, Incident, State
-from moveworks_shift_async.jobs.report.account import JobAccount, read_account
-from moveworks_shift_async.jobs.report.files import write_report
+from moveworks_shift_async.jobs.report.account import JobAccount
 from moveworks_shift_async.jobs.report.page import ROWS, moment, render_page
 from moveworks_shift_async.jobs.report.plot import NARROW, WIDE, _Time, draw
 from moveworks_shift_async.jobs.report.sentences import waited
 from moveworks_shift_async.jobs.report.text import account_lines
-from moveworks_shift_async.jobs.store.sqlite.journal import Journal, pack
+from moveworks_shift_async.jobs.store.sqlite.journal import Journal
+from moveworks_shift_async.jobs.store.sqlite.rows import pack
 from moveworks_shift_async.wire.moveworks import Content
 
 from . import journals
-from .journals import BEGAN, begin, planned, send
+from .journals import BEGAN, begin, planned, read_account, send, write_report
 
 BROWSER, DRIVER = shutil.which("chromium"), shutil.which("chromedriver")
 #: What WCAG 2 asks of text, level AA.
@@ -98,10 +98,10 @@ def unpaid(path: Path) -> Journal:
     """A credential that was refused at once."""
     journal = planned(path, 120)
     with journal.transaction():
-        begin(journal, BEGAN)
+        run = begin(journal, BEGAN)
         send(journal, [0, 1], lambda _: BEGAN + 1, State.PLANNED, error="NotAuthenticated",
              reason="401 UNAUTHENTICATED: the API key is not valid")  # fmt: skip
-        journal.end_run(1, BEGAN + 1, "401 UNAUTHENTICATED")
+        journal.end_run(run, BEGAN + 1, "401 UNAUTHENTICATED")
     return journal
 
 
@@ -117,9 +117,9 @@ def various(path: Path, count: int = 10) -> Journal:
         journal.add_chunks((n, n % count, 5, pack(journals.addresses(n, 5))) for n in chunks)
         header = evolve(journals.HEADER, people=10 * count, chunks=len(chunks), texts=count)
         journal.complete(header)
-        begin(journal, BEGAN)
+        run = begin(journal, BEGAN)
         send(journal, chunks, lambda n: BEGAN + n)
-        journal.end_run(1, BEGAN + 30, "done")
+        journal.end_run(run, BEGAN + 30, "done")
     return journal
 
 
@@ -138,10 +138,10 @@ def hostile(path: Path) -> Journal:
         journal.add_content(0, content)
         journal.add_chunks((n, 0, 5, pack(journals.addresses(n, 5))) for n in range(4))
         journal.complete(evolve(journals.HEADER, people=20, chunks=4, texts=1))
-        begin(journal, BEGAN)
+        run = begin(journal, BEGAN)
         send(journal, [0, 1], lambda n: BEGAN + n, State.REJECTED, error=HOSTILE, reason=HOSTILE)
         journal.add_event(Event(at=BEGAN, incident=Incident.OUTAGE, seconds=4, reason=HOSTILE))
-        journal.end_run(1, BEGAN + 9, HOSTILE)
+        journal.end_run(run, BEGAN + 9, HOSTILE)
     return journal
 
 
@@ -402,9 +402,10 @@ def test_a_missing_library_is_named_with_what_to_install(missing: str, tmp_path:
     journal.close()
     code = (
         f"import sys; sys.modules[{missing!r}] = None\n"
-        "from moveworks_shift_async.jobs.store.sqlite import journal\n"
-        "from moveworks_shift_async.jobs.report import account, page\n"
-        "try: page.render_page(account.read_account(journal.Journal.open(sys.argv[1])))\n"
+        "import asyncio\n"
+        "from moveworks_shift_async.jobs.job import Job\n"
+        "from moveworks_shift_async.jobs.report import page\n"
+        "try: page.render_page(asyncio.run(Job(sys.argv[1]).account()))\n"
         "except Exception as error: print(type(error).__name__, error)\n"
     )
     run = subprocess.run(

@@ -16,6 +16,7 @@ import tempfile
 import textwrap
 import threading
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -34,8 +35,10 @@ from moveworks_shift_async.jobs.plan.options import PlanOptions
 from moveworks_shift_async.jobs.plan.plan import Plan, plan
 from moveworks_shift_async.jobs.plan.planner import Planned, Planner
 from moveworks_shift_async.jobs.plan.rejects import InvalidLine, faults
+from moveworks_shift_async.jobs.store.names import store_of
 from moveworks_shift_async.jobs.store.sqlite.journal import Journal
 from moveworks_shift_async.jobs.store.sqlite.lock import Lock
+from moveworks_shift_async.jobs.threads import FromThread
 from moveworks_shift_async.sending.batcher import Batcher, chunks
 from moveworks_shift_async.settings import RateLimit
 from moveworks_shift_async.sources import RecipientSource, open_recipients
@@ -86,9 +89,22 @@ def order(message: str = "Hello", **options: Any) -> PlanOptions:
     return PlanOptions.of(content, **options)
 
 
+@cache
+def a_loop() -> asyncio.AbstractEventLoop:
+    """An event loop in a thread of its own, for planners in the tests' thread."""
+    loop = asyncio.new_event_loop()
+    threading.Thread(target=loop.run_forever, daemon=True).start()
+    return loop
+
+
+def begin(path: Path | str, wanted: PlanOptions, source: str = "people.csv") -> Planner:
+    """A plan that is being made."""
+    return Planner.begin(store_of(str(path)), wanted, source, FromThread(a_loop()))
+
+
 def planned(path: Path, blocks: Iterator[Rows] | list[Rows], wanted: PlanOptions) -> Planned:
     """A plan made at once."""
-    planner = Planner.begin(str(path), wanted, "people.csv")
+    planner = begin(path, wanted)
     try:
         for block in blocks:
             planner.feed(block)
@@ -320,7 +336,7 @@ def test_the_journal_keeps_who_was_left_out(
 ) -> None:
     """With line, reason and entry, in the order of the source, also where many blocks are many."""
     monkeypatch.setattr(leftout, "_BLOCK", 4)
-    monkeypatch.setattr(leftout, "_BLOCKS", 2)
+    monkeypatch.setattr(leftout, "_MOST", 8)
     entries = [f" {'AaBb'[n % 4]}@b.c" if n % 3 else f"no {n}" for n in range(40)]
     done = planned(tmp_path / "job", in_blocks(entries, size), order())
     with Journal.look(str(tmp_path / "job")) as journal:
@@ -399,7 +415,7 @@ def test_the_journal_is_for_its_owner(tmp_path: Path) -> None:
 def test_a_source_whose_name_is_no_text_is_planned(tmp_path: Path) -> None:
     """A file's name is any bytes."""
     name = os.fsdecode(b"\xff.csv")
-    planner = Planner.begin(str(tmp_path / "job"), order(), name)
+    planner = begin(tmp_path / "job", order(), name)
     for block in one("a@b.c"):
         planner.feed(block)
     assert planner.finish().header.source == r"\udcff.csv"
@@ -429,8 +445,8 @@ def test_a_file_that_is_no_journal_is_untouched(tmp_path: Path) -> None:
 CHILD = """
     import sys
     from moveworks_shift_async.jobs.plan.options import PlanOptions
-    from moveworks_shift_async.jobs.plan.planner import Planner
     from moveworks_shift_async.wire.moveworks import Content
+    from tests.test_jobs_plan import begin
 
     class Rows:
         values = {}
@@ -439,7 +455,7 @@ CHILD = """
             self.entries = [f"person{n * 7919 % 1000003}@example.com" for n in self.lines]
 
     order = PlanOptions.of(Content(event_id=None, message="Hello"))
-    planner = Planner.begin(sys.argv[1], order, "people.csv")
+    planner = begin(sys.argv[1], order)
 """
 
 
@@ -819,7 +835,7 @@ async def test_a_plan_cancelled_between_blocks_leaves_nothing(tmp_path: Path) ->
 
 def test_a_stopped_planner_does_nothing_more(tmp_path: Path) -> None:
     """Feeding and finishing say that nothing was sent."""
-    planner = Planner.begin(str(tmp_path / "job"), order(), "people.csv")
+    planner = begin(tmp_path / "job", order())
     planner.feed(one("a@b.c")[0])
     planner.stop.set()
     with pytest.raises(NotSent, match="was stopped; nothing was sent"):
@@ -832,7 +848,7 @@ def test_a_stopped_planner_does_nothing_more(tmp_path: Path) -> None:
 
 async def test_two_plans_of_one_journal_are_refused(tmp_path: Path) -> None:
     """The second one hears so, and the first one's journal stays."""
-    first = Planner.begin(str(tmp_path / "job"), order(), "recipients")
+    first = begin(tmp_path / "job", order())
     before = (tmp_path / "job").read_bytes()
     with pytest.raises(JobRunning):
         await plan(tmp_path / "job", ["a@b.c"], message="Hello", legacy=True)

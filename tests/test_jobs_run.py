@@ -533,9 +533,9 @@ async def test_who_is_taken_back_at_the_last_moment_has_met_no_failure(
     path, job, sending = plan(file, 10), Job(str(file)), Journal.sending
     loop = asyncio.get_running_loop()
 
-    def stopping(journal: Journal, chunk: int, now: float) -> None:
-        sending(journal, chunk, now)
+    def stopping(journal: Journal, chunk: int, now: float, owner: str) -> bool:
         loop.call_soon_threadsafe(job.drain)
+        return sending(journal, chunk, now, owner)
 
     monkeypatch.setattr(Journal, "sending", stopping)
     async with client_of(sandbox) as client:
@@ -662,7 +662,16 @@ def left_sending(path: str, *chunks: int) -> None:
     journal = Journal.open(path)
     with journal.transaction():
         journal.begin_run(
-            Run(id=0, pid=1, host="h", began_at=1.0, ended_at=None, ended=None, budget=1, per=1.0)
+            Run(
+                id=f"killed with {chunks}",
+                pid=1,
+                host="h",
+                began_at=1.0,
+                ended_at=None,
+                ended=None,
+                budget=1,
+                per=1.0,
+            )
         )
         for chunk in chunks:
             journal.sending(chunk, 1.0)
@@ -732,7 +741,7 @@ def test_the_account_of_a_killed_process_leaves_its_files_as_they_are(file: Path
     killed += "journal = Journal.open(sys.argv[1]); journal.sending(0, 1.0); os._exit(9)"
     subprocess.run([sys.executable, "-c", killed, path], check=False)
     before = file.read_bytes()
-    assert asyncio.run(Job(path).account()).in_flight == 2
+    assert asyncio.run(Job(path).account()).unknown == 2
     assert file.read_bytes() == before
     file.write_bytes(before[:4096] + bytes(len(before) - 4096))
     before = file.read_bytes()
@@ -1238,10 +1247,10 @@ async def test_an_end_that_could_not_be_written_is_tried_again(
     """With room at the end it is right; without, it stays `sending`, and so unknown."""
     path, settle, room = plan(file, 20), Journal.settle, list[int]()
 
-    def fails(journal: Journal, step: Settlement) -> None:
+    def fails(journal: Journal, step: Settlement) -> bool:
         if step.chunk == 3 and not room:
             raise JournalError("the disk is full")
-        settle(journal, step)
+        return settle(journal, step)
 
     monkeypatch.setattr(Journal, "settle", fails)
     if not lasting:
@@ -1283,11 +1292,11 @@ async def test_a_journal_that_breaks_on_the_way_stops_it(
     sandbox._app.latency, path = 0.05, plan(file, 60)
     real, calls = getattr(Journal, method), list[int]()
 
-    def breaks(journal: Journal, *values: object) -> object:
+    def breaks(journal: Journal, *values: object, **more: object) -> object:
         calls.append(1)
         if len(calls) > 2:
             raise JournalError("the disk is broken")
-        return real(journal, *values)
+        return real(journal, *values, **more)
 
     monkeypatch.setattr(Journal, method, breaks)
     with pytest.raises(JobStopped, match="the disk is broken"):

@@ -42,7 +42,7 @@ def commits(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     return found
 
 
-def sending(chunk: int) -> Callable[[Journal], None]:
+def sending(chunk: int) -> Callable[[Journal], bool]:
     """A step that writes."""
     return lambda journal: journal.sending(chunk, 1.0)
 
@@ -89,16 +89,22 @@ async def test_answers_come_in_the_order_of_the_questions(path: str) -> None:
 
 async def test_one_failing_step_does_not_undo_the_others(path: str) -> None:
     """It alone hears of its error; the others are written."""
+
+    def fails(journal: Journal) -> None:
+        journal.sending(3, 1.0)
+        raise JournalError("no")
+
     busy = threading.Event()
     async with JournalThread.at(path) as journal_thread:
         first = journal_thread.do(wait_for(busy))
         await asyncio.sleep(0.05)
-        steps = [journal_thread.do(sending(chunk)) for chunk in (0, 1, 1, 2)]
+        todo = [sending(0), sending(1), fails, sending(2)]
+        steps = [journal_thread.do(step) for step in todo]
         defect = journal_thread.do(lambda _: dict[str, int]()["no"])
         busy.set()
         results = await asyncio.gather(first, *steps, defect, return_exceptions=True)
     assert [type(result).__name__ for result in results] == [
-        "NoneType", "NoneType", "NoneType", "JournalError", "NoneType", "KeyError",
+        "NoneType", "bool", "bool", "JournalError", "bool", "KeyError",
     ]  # fmt: skip
     assert states_of(path)[:4] == [State.SENDING] * 3 + [State.PLANNED]
 
@@ -266,7 +272,7 @@ async def until_full(folder: Path) -> None:
         assert "make room, then resume" in said
         # Even a small step may find no room now; whatever happens, it is told and it is true.
         (failed,) = await asyncio.gather(journal_thread.do(sending(1)), return_exceptions=True)
-        expected = State.PLANNED if failed else State.SENDING
+        expected = State.PLANNED if isinstance(failed, JournalError) else State.SENDING
         assert (await journal_thread.do(lambda j: [r.state for r in j.records()]))[1] is expected
         ballast.unlink()
         resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, -1))

@@ -8,6 +8,6 @@
     report/     a journal -> what became of everybody
     store/      where a job is kept
     records     what a journal holds, as values
-    threads     a step in a thread that no cancellation leaves alone
+    threads     a step in a thread that no cancellation leaves alone, and the way back
     csv_cells   cells of a CSV file that no spreadsheet takes for a formula
 """

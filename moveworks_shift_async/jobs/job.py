@@ -3,29 +3,23 @@
 from __future__ import annotations
 
 import os
-import threading
 from collections.abc import Callable
-from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, Literal, ParamSpec, TypeVar, get_args
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, get_args
 
-from attrs import define, field
+from attrs import Factory, define, field
 
 from ..addresses import address_fault
 from ..clock import SYSTEM_CLOCK, Clock
 from ..errors import InvalidInput, JobRunning, JournalError
 from ..models import Receipt
-from ..wire.moveworks import Content
 from ..wire.recipients import CheckedRecipients
 from .plan.plan import Plan, plan
 from .plan.rejects import InvalidLine
 from .records import ChunkRecord, Command, Left
 from .report.account import JobAccount, read_account, standing
 from .report.files import write_report
-from .report.sentences import moment
-from .store.names import journal_path
-from .store.sqlite.journal import Journal
-from .store.sqlite.lock import is_free, quiet, remove
-from .threads import in_thread
+from .store.names import name_of, store_of
+from .store.ports import OnLeftUnknown, Store
 
 if TYPE_CHECKING:
     from ..client import MoveworksClient
@@ -34,7 +28,6 @@ if TYPE_CHECKING:
 __all__ = ["Job", "JobAccount", "Plan"]
 
 T = TypeVar("T")
-OnLeftUnknown = Literal["report", "resend", "skip"]
 
 # Texts that a test sends at most: enough to see that the columns are the right ones.
 _TESTED = 3
@@ -52,10 +45,13 @@ def _same(function: Callable[P, T]) -> Callable[[object], staticmethod[P, T]]:
 class Job:
     """A bulk send that outlives its process. Its methods raise `JournalError` for its file."""
 
-    path: str = field(converter=journal_path)
+    path: str = field(converter=name_of)
     _clock: Clock = field(default=SYSTEM_CLOCK, repr=False)
     #: What this process does for it just now.
     _run: JobRun | None = field(default=None, init=False, repr=False)
+    _store: Store = field(
+        default=Factory(lambda self: store_of(self.path), takes_self=True), init=False, repr=False
+    )
 
     @_same(plan)
     def plan() -> None:
@@ -87,12 +83,7 @@ class Job:
         unknown. A job that nobody was told by may be run anew, with another client as well.
         """
         return await self._send(
-            self._first,
-            client,
-            on_progress=on_progress,
-            isolate=isolate,
-            moved=moved,
-            waits=waits,
+            client, on_progress=on_progress, isolate=isolate, moved=moved, waits=waits
         )
 
     async def resume(
@@ -118,17 +109,9 @@ class Job:
         """
         if unknown not in get_args(OnLeftUnknown):
             raise InvalidInput(f"unknown must be one of {', '.join(get_args(OnLeftUnknown))}")
-
-        def begin(journal: Journal) -> None:
-            journal.orphans()
-            if unknown == "resend":
-                self._resend(journal)
-            elif unknown == "skip":
-                journal.leave_unknown(self._clock.utcnow().timestamp())
-
         return await self._send(
-            begin,
             client,
+            unknown=unknown,
             on_progress=on_progress,
             isolate=isolate,
             moved=moved,
@@ -153,48 +136,33 @@ class Job:
 
     async def go_on(self) -> bool:
         """End a pause; whether there was one, in a process that still runs."""
-
-        def write(journal: Journal) -> bool:
-            paused = not is_free(self.path) and journal.command() is Command.PAUSE
-            if paused:
-                journal.set_command(Command.RUN, self._clock.utcnow().timestamp())
-            return paused
-
-        return await self._beside(write)
+        return await self._store.ask(Command.RUN, self._clock.utcnow().timestamp())
 
     async def _ask(self, command: Command) -> None:
-        def write(journal: Journal) -> None:
-            if is_free(self.path):
-                raise JournalError(f"no process runs {self.path}")
-            journal.set_command(command, self._clock.utcnow().timestamp())
-
-        await self._beside(write)
+        if not await self._store.ask(command, self._clock.utcnow().timestamp()):
+            raise JournalError(f"no process runs {self.path}")
 
     async def account(self) -> JobAccount:
         """What became of everybody, also while it runs."""
-        return await self._read(read_account)
+        async with self._store.reading() as store:
+            return await read_account(store)
 
     async def chunks(self) -> list[tuple[ChunkRecord, tuple[str, ...]]]:
         """Each chunk as it stands, with whom it is for. All are in memory: for small jobs."""
-
-        def read(journal: Journal) -> list[tuple[ChunkRecord, tuple[str, ...]]]:
-            records = {record.id: record for record in standing(journal)}
-            return [(records[chunk], recipients) for chunk, recipients in journal.recipients()]
-
-        return await self._read(read)
+        async with self._store.reading() as store:
+            records = {record.id: record for record in standing(await store.state())}
+            found = [pair async for some in store.recipients() for pair in some]
+        return [(records[chunk], recipients) for chunk, recipients in found]
 
     async def invalid(self) -> list[InvalidLine]:
         """Each entry that is no address. All are in memory: for small jobs."""
-
-        def read(journal: Journal) -> list[InvalidLine]:
-            blocks = [left for left in journal.left_out() if left.why is Left.INVALID]
+        async with self._store.reading() as store:
             return [
                 InvalidLine(*row)
-                for left in blocks
+                async for left in store.left_out()
+                if left.why is Left.INVALID
                 for row in zip(left.lines, left.reasons, strict=True)
             ]
-
-        return await self._read(read)
 
     async def write_csv(self, path: str | os.PathLike[str]) -> None:
         """Write a row for each recipient to a new file: address, outcome, chunk, time, reason.
@@ -220,78 +188,36 @@ class Job:
         `JournalError` if the disk does not take it, and `ConfigurationError` where the page needs
         what is not installed.
         """
-        stop = threading.Event()
         paths = [None if path is None else os.fspath(path) for path in (csv, page)]
-        return await self._read(lambda journal: write_report(journal, *paths, stop=stop), stop)
+        async with self._store.reading() as store:
+            return await write_report(store, *paths)
 
     async def test(self, client: MoveworksClient, address: str) -> list[Receipt]:
         """Send the first three texts to one address; the journal stays as it is."""
         if (fault := address_fault(address)) is not None:
             raise InvalidInput(f"what to test with is no address: {fault}")
-        texts = await self._read(self._first_texts)
+        async with self._store.reading() as store:
+            await store.verify()
+            texts = await store.texts(_TESTED)
         from ..attempt import Call  # noqa: PLC0415 - whoever has a client has it already
 
-        return [
-            await client.sender.deliver(text, CheckedRecipients((address,)), Call())
-            for text in texts
-        ]
-
-    def _first_texts(self, journal: Journal) -> list[Content]:
-        journal.verify()
-        return [text for text, _ in journal.texts(_TESTED)]
-
-    def _resend(self, journal: Journal) -> None:
-        left_at = journal.left_at()
-        if not journal.resend_unknown() and left_at is not None:
-            on = moment(datetime.fromtimestamp(left_at, UTC))
-            raise JournalError(
-                f"{self.path}: those who were unknown were skipped for good on {on}, and nobody is"
-                " sent to again; go on with the others, if any are left, without resend"
-            )
-
-    def _first(self, journal: Journal) -> None:
-        if journal.may_have_told():
-            on = "go on with it (resume)" if journal.claim(-1, 1) else "see its account (report)"
-            raise JournalError(f"{self.path} has begun already; {on}")
+        people = CheckedRecipients((address,))
+        return [await client.sender.deliver(text, people, Call()) for text, _ in texts]
 
     def remove(self) -> None:
         """Remove the journal, and what this machine remembers of it.
 
         No process may work on it. What is not there is no error.
         """
-        remove(self.path)
+        self._store.remove()
 
-    async def _read(self, step: Callable[[Journal], T], stop: threading.Event | None = None) -> T:
-        """Read the journal, and change nothing in it."""
-
-        def reading() -> T:
-            with Journal.look(self.path) as journal:
-                return step(journal)
-
-        return await in_thread(reading, stop or threading.Event())
-
-    async def _beside(self, step: Callable[[Journal], T], stop: threading.Event | None = None) -> T:
-        """Something short with the journal, beside whoever runs it."""
-
-        def reading() -> T:
-            with quiet:
-                journal = Journal.open(self.path)
-                try:
-                    return step(journal)
-                finally:
-                    journal.close()
-
-        return await in_thread(reading, stop or threading.Event())
-
-    async def _send(
-        self, begin: Callable[[Journal], None], client: MoveworksClient, **options: Any
-    ) -> JobAccount:
+    async def _send(self, client: MoveworksClient, **options: Any) -> JobAccount:
         from .run.job_run import JobRun  # noqa: PLC0415 - to look at a job takes no client and no aiohttp
 
         if self._run is not None:
             raise JobRunning(f"this job is run already: {self.path}")
-        self._run = JobRun(self.path, client, self._clock, **options)
+        self._run = JobRun(self._store, client, self._clock, **options)
         try:
-            return await self._run.all(begin)
+            return await self._run.all()
         finally:
             self._run = None

@@ -71,6 +71,8 @@ class Chunk:
     recipients: CheckedRecipients = field(repr=False)
     #: It was unknown, and is sent again by the user's word.
     resent: bool = False
+    #: The run that has claimed it.
+    owner: str = ""
 
 
 @frozen(kw_only=True)
@@ -78,6 +80,8 @@ class Settlement:
     """What became of one request of a chunk."""
 
     chunk: int
+    #: The run whose request it was.
+    owner: str = ""
     state: State
     at: float
     #: Requests that left this machine, added to those before.
@@ -111,6 +115,8 @@ class ChunkRecord:
     left_at: float | None
     #: The user has had an unknown chunk sent again: its people may have been told twice.
     resent: bool = False
+    #: The run that made the last request; None if there was none.
+    owner: str | None = None
 
     @property
     def left_alone(self) -> bool:
@@ -121,6 +127,20 @@ class ChunkRecord:
     def waits_again(self) -> bool:
         """It was unknown, and its second request has not ended: its people may have been told."""
         return self.resent and self.state in (State.PLANNED, State.SENDING)
+
+
+@frozen(kw_only=True)
+class Total:
+    """All chunks of one state together; those that the user left unknown apart from the others."""
+
+    state: State
+    left_alone: bool
+    chunks: int
+    people: int
+    #: HTTP requests made for them.
+    requests: int
+    #: Answers 429 among them.
+    throttled: int
 
 
 class Left(enum.StrEnum):
@@ -170,7 +190,8 @@ class Event:
 class Run:
     """One process that worked on the job."""
 
-    id: int
+    #: Drawn by lot: no other run of any job has it. A chunk that is `sending` names it.
+    id: str
     pid: int
     host: str
     began_at: float

@@ -1,19 +1,24 @@
-"""A step in a thread of its own that no cancellation leaves alone."""
+"""Threads beside the event loop: a step that no cancellation leaves alone, and the way back."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
 import threading
-from collections.abc import Callable
-from typing import TypeVar
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+from concurrent.futures import Executor, Future
+from typing import Any, TypeVar
+
+from attrs import define, field
 
 T = TypeVar("T")
 
 
-async def in_thread(step: Callable[[], T], stop: threading.Event) -> T:
+async def in_thread(
+    step: Callable[[], T], stop: threading.Event, executor: Executor | None = None
+) -> T:
     """Run a step in a thread; when cancelled, set `stop` and wait until the step has ended."""
-    running = asyncio.get_running_loop().run_in_executor(None, step)
+    running = asyncio.get_running_loop().run_in_executor(executor, step)
     try:
         return await asyncio.shield(running)
     except asyncio.CancelledError:
@@ -23,3 +28,27 @@ async def in_thread(step: Callable[[], T], stop: threading.Event) -> T:
                 await asyncio.wait([running])
         running.exception()  # whatever it was, it is cancelled now
         raise
+
+
+@define(eq=False, repr=False)
+class FromThread:
+    """The event loop, for a step that `in_thread` runs: what it asks for is awaited in the loop."""
+
+    _loop: asyncio.AbstractEventLoop = field(factory=asyncio.get_running_loop)
+
+    def start(self, work: Coroutine[Any, Any, T]) -> Future[T]:
+        """Have it done, and go on meanwhile."""
+        return asyncio.run_coroutine_threadsafe(work, self._loop)
+
+    def wait(self, work: Coroutine[Any, Any, T]) -> T:
+        """Have it done, and wait for it."""
+        return self.start(work).result()
+
+    def each(self, items: AsyncIterator[T]) -> Iterator[T]:
+        """All that an async iterator gives."""
+        while (item := self.wait(_following(items))) is not None:
+            yield item
+
+
+async def _following(items: AsyncIterator[T]) -> T | None:
+    return await anext(items, None)

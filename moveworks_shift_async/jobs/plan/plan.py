@@ -19,8 +19,9 @@ from ...settings import RateLimit
 from ...sources import async_blocks_of, blocks_of, open_recipients
 from ...sources.iterables import Row
 from ...wire.moveworks import Content, Context
-from ..store.names import journal_path
-from ..threads import in_thread
+from ..store.names import store_of
+from ..store.ports import Store
+from ..threads import FromThread, in_thread
 from .cost import Plan
 from .options import PlanOptions
 from .planner import Block, Planned, Planner
@@ -105,8 +106,7 @@ def plan(
         invalid_csv=None if invalid_csv is None else os.fspath(invalid_csv),
         strict=strict,
     )
-    path = journal_path(journal)
-    work = _PlanRun(path, options)
+    work = _PlanRun(store_of(os.fspath(journal)), options)
     if isinstance(source, (str, os.PathLike)):
         blocks: Blocks = open_recipients(
             source, column=column, query=query, encoding=encoding, go_on=work.go_on
@@ -119,7 +119,7 @@ def plan(
 
 
 async def _planned(work: _PlanRun, blocks: Blocks, rate_limit: RateLimit) -> Plan:
-    return _plan_of(work.path, await work.all(blocks), work.read_as, rate_limit)
+    return _plan_of(work.store.name, await work.all(blocks), work.read_as, rate_limit)
 
 
 def _blocks(
@@ -158,14 +158,16 @@ def _plan_of(journal: str, planned: Planned, read_as: str, rate_limit: RateLimit
 class _PlanRun:
     """A plan's steps, each in a thread; one at a time, and none is left alone."""
 
-    path: str
+    store: Store
     options: PlanOptions
     stop: threading.Event = field(factory=threading.Event)
     planner: Planner | None = None
     read_as: str = ""
+    _loop: FromThread = field(init=False)
 
     async def all(self, source: Blocks) -> Planned:
         """From the source to the journal, or to nothing."""
+        self._loop = FromThread()
         try:
             if isinstance(source, AsyncGenerator):
                 await self._do(self._begin, _NAME)
@@ -189,7 +191,7 @@ class _PlanRun:
         return self.planner
 
     def _begin(self, name: str) -> None:
-        self.planner = Planner.begin(self.path, self.options, name, stop=self.stop)
+        self.planner = Planner.begin(self.store, self.options, name, self._loop, stop=self.stop)
 
     def _read(self, source: AbstractContextManager[Source] | Iterable[Block]) -> None:
         """All of a source that needs no loop; opened, read and closed in one thread."""
@@ -226,7 +228,7 @@ class _PlanRun:
     def go_on(self) -> None:
         """Raise `NotSent` if it was cancelled."""
         if self.stop.is_set():
-            raise NotSent(f"the planning of {self.path} was stopped; nothing was sent")
+            raise NotSent(f"the planning of {self.store.name} was stopped; nothing was sent")
 
     def _abandon(self) -> None:
         if self.planner is not None:

@@ -1,4 +1,4 @@
-"""Recipients and texts -> a journal, in bounded memory. Synchronous: `plan` has it in a thread.
+"""Recipients and texts -> a plan in its store, in bounded memory. `plan` has it in a thread.
 
 Theory of operation. Who is a duplicate is known when the last recipient was read, so there are two
 passes: `feed` checks the entries, numbers their texts and puts both into a spool in order and into
@@ -15,19 +15,18 @@ import threading
 from array import array
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import compress
-from pathlib import Path
 from typing import Protocol
 
-from attrs import define, frozen
+from attrs import define, evolve, frozen
 
 from ...clock import SYSTEM_CLOCK, Clock
 from ...errors import InvalidInput, JournalError, NotSent
 from ...sources.refusals import refuse
 from ...storage.system import reason
 from ...text import plural
-from ...wire.moveworks import Content
 from ..records import Header, Left
-from ..store.sqlite.journal import Journal
+from ..store.ports import PlanStore, Store
+from ..threads import FromThread
 from .groups import Cut, Groups, cut
 from .leftout import LeftOuts
 from .options import PlanOptions
@@ -76,12 +75,17 @@ class Planner:
     Nobody else has its journal until then.
     """
 
-    path: str
+    name: str
     options: PlanOptions
     source: str
     #: Set from another thread: the next step raises `NotSent`.
     stop: threading.Event
-    _journal: Journal
+    _loop: FromThread
+    _store: PlanStore
+    _header: Header
+    #: Where files without a name are made.
+    _scratch: str | None
+    _writer: Writer
     _rejects: Rejects
     _spool: Spool
     _unique: Unique
@@ -93,36 +97,44 @@ class Planner:
     @classmethod
     def begin(
         cls,
-        path: str,
+        store: Store,
         options: PlanOptions,
         source: str,
+        loop: FromThread,
         *,
         stop: threading.Event | None = None,
         clock: Clock = SYSTEM_CLOCK,
     ) -> Planner:
         """Make the journal; `JournalError` if there is one with a job."""
         header = _header(options, source, clock)
-        with contextlib.ExitStack() as undo, reporting(path):
+        with contextlib.ExitStack() as undo, reporting(store.name):
             # The journal is first: a name that is taken is found before anything is made.
-            journal = Journal.create(path, header)
-            undo.callback(journal.discard)
+            planned = loop.wait(store.plan(header))
+            undo.callback(lambda: loop.wait(planned.discard()))
             rejects = Rejects.to(options.invalid_csv)
             undo.callback(rejects.remove)
-            files = (nameless(_directory(path)) for _ in range(3))
+            files = (nameless(store.scratch) for _ in range(3))
+            texts = None
+            if options.template is not None:
+                texts = Texts(options.template, header.event_id, source, next(files))
+            content = texts.content if texts is not None else lambda _: options.content
+            writer = Writer(planned, loop, content)
             planner = cls(
-                path=path,
+                name=store.name,
                 options=options,
                 source=source,
                 stop=stop or threading.Event(),
-                journal=journal,
+                loop=loop,
+                store=planned,
+                header=header,
+                scratch=store.scratch,
+                writer=writer,
                 rejects=rejects,
                 spool=Spool(next(files)),
                 unique=Unique.on(next(files), several=options.several),
-                texts=None
-                if options.template is None
-                else Texts(options.template, header.event_id, source, next(files)),
-                invalid=LeftOuts(journal, Left.INVALID),
-                duplicates=LeftOuts(journal, Left.DUPLICATE),
+                texts=texts,
+                invalid=LeftOuts(writer.leave_out, Left.INVALID),
+                duplicates=LeftOuts(writer.leave_out, Left.DUPLICATE),
             )
             undo.pop_all()
         return planner
@@ -130,7 +142,7 @@ class Planner:
     def feed(self, block: Block) -> None:
         """Take the next rows."""
         self._go_on()
-        with reporting(self.path):
+        with reporting(self.name):
             addresses = [*map(str.strip, block.entries)]
             self._taken += len(addresses)
             good = self._sort_out(block, addresses)
@@ -150,30 +162,27 @@ class Planner:
             raise self._nobody()
         if self.options.strict and self._rejects.count:
             raise self._rejects.refusal(self.source)
-        with reporting(self.path):
+        with reporting(self.name):
             answers = self._unique.answers(self._go_on)
-            writer = Writer(self._journal, self._content)
-            try:
-                lines = self._write(writer, answers)
-            finally:
-                writer.end()
+            lines = self._write(answers)
             self._invalid.flush()
             self._duplicates.flush()
+            self._writer.flush()
             self._go_on()
-            header = self._complete(writer, answers)
+            header = self._complete(answers)
             self._rejects.close()
         self._close_files()
         return Planned(header=header, rejects=self._rejects, differing_lines=tuple(lines))
 
     def abandon(self) -> None:
         """Leave nothing behind."""
-        self._journal.discard()
+        self._loop.wait(self._store.discard())
         self._rejects.remove()
         self._close_files()
 
     def close(self) -> None:
-        """Let somebody else have the journal."""
-        self._journal.close()
+        """Let somebody else have the journal; in the loop's own thread, too."""
+        self._store.close()
 
     def _sort_out(self, block: Block, addresses: Sequence[str]) -> bytearray:
         """Which entries are addresses; the others are noted."""
@@ -198,11 +207,11 @@ class Planner:
         rows = zip(*(block.values[name] for name in self.options.columns), strict=True)
         return texts.number([*compress(rows, good)], lines)
 
-    def _write(self, writer: Writer, answers: bytes) -> list[int]:
+    def _write(self, answers: bytes) -> list[int]:
         """Write the chunks; return the lines of the first differing entries."""
         keep, at, lines = answers.translate(_KEEP), 0, list[int]()
         waiting: list[str] = []
-        with contextlib.closing(Groups.on(nameless(_directory(self.path)))) as groups:
+        with contextlib.closing(Groups.on(nameless(self._scratch))) as groups:
             for addresses, beside in self._spool.read():
                 self._go_on()
                 start, at, count = at, at + len(addresses), len(addresses)
@@ -211,15 +220,14 @@ class Planner:
                 if len(people) < count:
                     self._leave_out(addresses, beside[:count], answers[start:at])
                 if self._texts is None:
-                    writer.add(cut(waiting, people))
+                    self._writer.add(cut(waiting, people))
                     continue
-                writer.add(groups.add(people, [*compress(beside[count:], kept)]))
+                self._writer.add(groups.add(people, [*compress(beside[count:], kept)]))
                 if len(lines) < EXAMPLES:
                     lines += _differing(answers[start:at], beside[:count])
             for chunk in _rest(waiting, groups):
                 self._go_on()
-                writer.add([chunk])
-        writer.flush()
+                self._writer.add([chunk])
         return lines[:EXAMPLES]
 
     def _leave_out(self, addresses: Sequence[str], lines: Sequence[int], answers: bytes) -> None:
@@ -231,24 +239,18 @@ class Planner:
             compress(addresses, dropped),
         )
 
-    def _complete(self, writer: Writer, answers: bytes) -> Header:
-        differing = answers.count(DIFFERING)
-        return self._journal.complete(
-            Header(
-                source=self.source,
-                event_id=self._journal.header().event_id,
-                planned_at=0.0,
-                people=writer.people,
-                duplicates=len(answers) - writer.people,
-                differing=differing,
-                invalid=self._rejects.count,
-                chunks=writer.chunks,
-                texts=writer.texts,
-            )
+    def _complete(self, answers: bytes) -> Header:
+        writer = self._writer
+        whole = evolve(
+            self._header,
+            people=writer.people,
+            duplicates=len(answers) - writer.people,
+            differing=answers.count(DIFFERING),
+            invalid=self._rejects.count,
+            chunks=writer.chunks,
+            texts=writer.texts,
         )
-
-    def _content(self, number: int) -> Content:
-        return self.options.content if self._texts is None else self._texts.content(number)
+        return self._loop.wait(self._store.complete(whole))
 
     def _nobody(self) -> InvalidInput:
         if not self._taken:
@@ -266,7 +268,7 @@ class Planner:
 
     def _go_on(self) -> None:
         if self.stop.is_set():
-            raise NotSent(f"the planning of {self.path} was stopped; nothing was sent")
+            raise NotSent(f"the planning of {self.name} was stopped; nothing was sent")
 
 
 def _header(options: PlanOptions, source: str, clock: Clock) -> Header:
@@ -288,10 +290,6 @@ def _rest(waiting: list[str], groups: Groups) -> Iterator[Cut]:
 
 def _differing(answers: bytes, lines: Sequence[int]) -> list[int]:
     return [*compress(lines, map(DIFFERING.__eq__, answers))]
-
-
-def _directory(path: str) -> str:
-    return str(Path(path).absolute().parent)
 
 
 @contextlib.contextmanager

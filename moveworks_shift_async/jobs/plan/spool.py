@@ -22,7 +22,7 @@ BUCKETS = 256
 _HELD = 100_000
 
 
-def nameless(directory: str) -> IO[bytes]:
+def nameless(directory: str | None) -> IO[bytes]:
     """A new file that only this process can see."""
     return tempfile.TemporaryFile(dir=directory)
 

@@ -1,29 +1,30 @@
-"""Chunks -> the journal, many in a transaction, while other threads compress the next ones."""
+"""A plan -> its store, many chunks at a time, while the planner cuts the next ones."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
 
 from attrs import define, field
 
 from ...wire.moveworks import Content
-from ..store.sqlite.journal import Journal, pack
+from ..records import LeftOut
+from ..store.ports import PlanBatch, PlanStore
+from ..threads import FromThread
 from .groups import Cut
 
-# A transaction holds so many people (10 MB of memory) or chunks, whichever comes first: a commit
-# waits for the disk, for some milliseconds.
+# A batch holds so many people (10 MB of memory) or chunks, whichever comes first: a commit waits
+# for the disk, for some milliseconds.
 _PEOPLE = 128_000
 _CHUNKS = 8_192
-# zlib lets go of the interpreter, so threads are enough; more than two wait for the first one.
-_THREADS = 2
 
 
 @define(eq=False, repr=False)
 class Writer:
-    """Numbers chunks from 0 in the order in which they come. `end` it, whatever happened."""
+    """Numbers chunks from 0 in the order in which they come."""
 
-    _journal: Journal
+    _store: PlanStore
+    _loop: FromThread
     #: The text of a number.
     _content: Callable[[int], Content]
     people: int = 0
@@ -33,63 +34,50 @@ class Writer:
     _waiting: list[Cut] = field(factory=list)
     #: People in these.
     _coming: int = 0
-    #: The chunks that are being compressed.
-    _batch: list[Cut] = field(factory=list)
-    _packing: list[Future[list[bytes]]] = field(factory=list)
-    #: Which texts the journal has.
+    #: Which texts the store has.
     _has: bytearray = field(factory=bytearray)
-    _pool: ThreadPoolExecutor = field(
-        factory=lambda: ThreadPoolExecutor(_THREADS, thread_name_prefix="pack"), init=False
-    )
+    #: The batch that is being written.
+    _writing: Future[None] | None = None
 
     def add(self, cuts: Sequence[Cut]) -> None:
-        """Take chunks, and write those that came some time before."""
+        """Take chunks, and write them when there are many."""
         self._waiting += cuts
         self._coming += sum(len(people) for _, people in cuts)
         if self._coming >= _PEOPLE or len(self._waiting) >= _CHUNKS:
             self._turn()
 
+    def leave_out(self, blocks: Sequence[LeftOut]) -> None:
+        """Write entries that are for nobody."""
+        self._write(PlanBatch(left_out=blocks))
+
     def flush(self) -> None:
         """Write all that was taken."""
         self._turn()
-        self._store()
-
-    def end(self) -> None:
-        """Stop the threads."""
-        self._pool.shutdown(cancel_futures=True)
+        self._written()
 
     def _turn(self) -> None:
-        """Begin to compress what waits; store what was being compressed."""
-        coming, self._waiting, self._coming = self._waiting, [], 0
-        size = -(-len(coming) // _THREADS) or 1
-        parts = [coming[at : at + size] for at in range(0, len(coming), size)]
-        packing = [self._pool.submit(_pack, part) for part in parts]
-        self._store()
-        self._batch, self._packing = coming, packing
+        cuts, self._waiting = self._waiting, []
+        if not cuts:
+            return
+        texts = [(text, self._content(text)) for text, _ in cuts if self._is_new(text)]
+        self._write(PlanBatch(texts=texts, first=self.chunks, chunks=cuts))
+        self.texts += len(texts)
+        self.chunks += len(cuts)
+        self.people += self._coming
+        self._coming = 0
 
-    def _store(self) -> None:
-        packed = [data for part in self._packing for data in part.result()]
-        with self._journal.transaction():
-            for text, _ in self._batch:
-                self._need(text)
-            rows = zip(self._batch, packed, strict=True)
-            self._journal.add_chunks(
-                (number, text, len(people), data)
-                for number, ((text, people), data) in enumerate(rows, self.chunks)
-            )
-        self.chunks += len(packed)
-        self.people += sum(len(people) for _, people in self._batch)
-        self._batch, self._packing = [], []
+    def _write(self, batch: PlanBatch) -> None:
+        """One batch is being written at a time; raises what the last one met."""
+        self._written()
+        self._writing = self._loop.start(self._store.write(batch))
 
-    def _need(self, text: int) -> None:
-        """Put a text into the journal before its first chunk."""
+    def _written(self) -> None:
+        if self._writing is not None:
+            self._writing.result()
+
+    def _is_new(self, text: int) -> bool:
+        """Whether this is a text's first chunk."""
         if text >= len(self._has):
             self._has += bytes(text + 1 - len(self._has))
-        if not self._has[text]:
-            self._has[text] = 1
-            self.texts += 1
-            self._journal.add_content(text, self._content(text))
-
-
-def _pack(cuts: Sequence[Cut]) -> list[bytes]:
-    return [pack(people) for _, people in cuts]
+        known, self._has[text] = self._has[text], 1
+        return not known

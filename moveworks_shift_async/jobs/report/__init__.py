@@ -3,6 +3,7 @@
 ::
 
     account     as values
+    timeline    who was told when, and what made it wait
     sentences   in words
     text        as lines for a terminal
     csv_export  as CSV, a row for each recipient and each entry left out

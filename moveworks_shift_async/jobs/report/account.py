@@ -6,25 +6,25 @@ process is surely gone, its request may have arrived: it counts as unknown, as `
 
 from __future__ import annotations
 
-from bisect import bisect_left
+import threading
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
-from itertools import pairwise
+from functools import partial
 from typing import Any
 
 from attrs import evolve, field, frozen
 
 from ...clock import SYSTEM_CLOCK, Clock
 from ...errors import JournalError
-from ..records import ChunkRecord, Command, Event, Header, Incident, Run, State, Stray
-from ..store.sqlite.journal import Journal
-from ..store.sqlite.lock import is_free
+from ...wire.moveworks import Content
+from ..records import ChunkRecord, Command, Header, Run, State, Stray
+from ..store.ports import AccountStore, JobState
+from ..threads import in_thread
+from .timeline import Break, TimelineEvent, breaks, span, timeline, timeline_event
 
 # Texts that an account shows: all of so many, else the first of them, for examples.
 _SHOWN, _EXAMPLES = 10, 3
-# Points of the timeline: more than a plot has pixels' columns for is of no use.
-POINTS = 1_000
 # What makes unknown whom a file calls not sent, by why it may not be what the job was run from.
 _DOUBTS = {
     Stray.COPY: "the journal is a copy; the request may have been made from the other file since",
@@ -46,27 +46,6 @@ class ErrorKind:
     message: str
     people: int
     chunks: int
-
-
-@frozen(kw_only=True)
-class TimelineEvent:
-    """Something that made the job wait."""
-
-    incident: Incident
-    #: Seconds from the job's begin to its own.
-    after: float
-    #: Seconds it lasted, or was expected to.
-    seconds: float
-    reason: str = ""
-
-
-@frozen(kw_only=True)
-class Break:
-    """No process was at work between two runs."""
-
-    #: Seconds from the job's begin to the end of the earlier run.
-    after: float
-    seconds: float
 
 
 @frozen(kw_only=True)
@@ -161,32 +140,47 @@ class JobAccount:
         return max(0.0, self.elapsed - sum(gap.seconds for gap in self.breaks))
 
 
-def read_account(journal: Journal, *, clock: Clock = SYSTEM_CLOCK) -> JobAccount:
+async def read_account(store: AccountStore, *, clock: Clock = SYSTEM_CLOCK) -> JobAccount:
     """The account as of now. Raises `JournalError` if it does not add up."""
-    with journal.snapshot():
-        header, runs, events = journal.header(), journal.runs(), journal.events()
-        totals, command = journal.totals(), journal.command()
-        texts = journal.texts(_SHOWN if header.texts <= _SHOWN else _EXAMPLES)
-        records = [*standing(journal)]
-    times = _times(journal.path, runs, events, records)
-    waiting = (State.PLANNED, State.SENDING) if times["running"] else (State.PLANNED,)
-    left = sum(row[2] for row in totals if row[0] in waiting)
+    state, texts = await read_state(store)
+    return await in_thread(partial(account_of, state, texts, clock), threading.Event())
+
+
+async def read_state(store: AccountStore) -> tuple[JobState, list[tuple[Content, int]]]:
+    """What `account_of` takes."""
+    state = await store.state()
+    return state, await store.texts(_SHOWN if state.header.texts <= _SHOWN else _EXAMPLES)
+
+
+def account_of(
+    state: JobState, texts: Sequence[tuple[Content, int]], clock: Clock = SYSTEM_CLOCK
+) -> JobAccount:
+    """The account of this state, with some texts as examples; raises as `read_account`."""
+    header, records, running = state.header, [*standing(state)], bool(state.alive)
+    began, ended = span(state.runs, records)
+    waiting = (State.PLANNED, State.SENDING) if running else (State.PLANNED,)
+    left = sum(total.chunks for total in state.totals if total.state in waiting)
     return JobAccount(
-        journal=journal.path,
+        journal=state.name,
         read_at=clock.utcnow(),
         **_plan(header),
-        **_people(journal.path, header, records),
-        **times,
-        paused=times["running"] and command is Command.PAUSE,
+        **_people(state.name, header, records),
+        running=running,
+        began_at=None if began is None else _moment(began),
+        ended_at=None if ended is None or running else _moment(ended),
+        timeline=timeline(records, began or 0.0),
+        events=tuple(timeline_event(event, began) for event in state.events),
+        breaks=tuple(breaks(state.runs, records)),
+        paused=running and state.command is Command.PAUSE,
         chunks=len(records),
         chunks_left=left,
-        requests=sum(row[4] for row in totals),
-        throttled=sum(row[5] for row in totals),
+        requests=sum(total.requests for total in state.totals),
+        throttled=sum(total.throttled for total in state.totals),
         finished=header.complete and not left,
-        stray=journal.strayed() if left and not times["running"] else None,
+        stray=state.stray if left else None,
         errors=_errors(records),
         failures=tuple(filter(_failed, records)),
-        runs=tuple(runs),
+        runs=tuple(state.runs),
         examples=tuple(
             Text(message=text.message, context=text.context, people=people)
             for text, people in texts
@@ -194,31 +188,23 @@ def read_account(journal: Journal, *, clock: Clock = SYSTEM_CLOCK) -> JobAccount
     )
 
 
-def standing(journal: Journal) -> Iterator[ChunkRecord]:
+def standing(state: JobState) -> Iterator[ChunkRecord]:
     """Every chunk as it stands for the account, in order.
 
-    What waits to be sent again is as unknown as it was: a job that stops before it gets there must
-    not call its people not sent. Nor may a file that may say less than what was done.
+    What a dead run was sending is unknown. What waits to be sent again is as unknown as it was: a
+    job that stops before it gets there must not call its people not sent. Nor may a file that may
+    say less than what was done.
     """
-    runs = journal.runs()
-    idle = not _may_run(journal.path, runs)
-    gone = idle and bool(runs)
-    stray = journal.strayed() if idle else None
-    for record in journal.records():
-        if gone and record.state is State.SENDING:
+    for record in state.records:
+        if record.state is State.SENDING and record.owner not in state.alive:
             yield evolve(record, state=State.UNKNOWN, error="OutcomeUnknown", reason=_ORPHANED)
         elif record.waits_again:
             yield evolve(record, state=State.UNKNOWN)
-        elif stray is not None and record.state is State.PLANNED:
-            reason = _DOUBTS[stray]
+        elif state.stray is not None and record.state is State.PLANNED:
+            reason = _DOUBTS[state.stray]
             yield evolve(record, state=State.UNKNOWN, error="JournalError", reason=reason)
         else:
             yield record
-
-
-def _may_run(path: str, runs: Sequence[Run]) -> bool:
-    """Whether a process may be at work: a run has no end, and its lock is not free."""
-    return bool(runs) and runs[-1].ended_at is None and not is_free(path)
 
 
 def _plan(header: Header) -> dict[str, Any]:
@@ -231,21 +217,6 @@ def _plan(header: Header) -> dict[str, Any]:
         "differing": header.differing,
         "invalid": header.invalid,
         "texts": header.texts,
-    }
-
-
-def _times(
-    path: str, runs: Sequence[Run], events: Sequence[Event], records: Sequence[ChunkRecord]
-) -> dict[str, Any]:
-    running = _may_run(path, runs)
-    began, ended = _span(runs, records)
-    return {
-        "running": running,
-        "began_at": None if began is None else _moment(began),
-        "ended_at": None if ended is None or running else _moment(ended),
-        "timeline": _timeline(records, began or 0.0),
-        "events": tuple(_mark(event, began) for event in events),
-        "breaks": tuple(_breaks(runs, records)),
     }
 
 
@@ -288,56 +259,6 @@ def _errors(records: Sequence[ChunkRecord]) -> tuple[ErrorKind, ...]:
         ErrorKind(state=kind[0], error=kind[1], message=kind[2], people=count, chunks=chunks[kind])
         for kind, count in people.most_common()
     )
-
-
-def _timeline(records: Sequence[ChunkRecord], began: float) -> tuple[tuple[float, int], ...]:
-    told = sorted(
-        # A clock that was set back must not draw anybody before the begin.
-        (max(0.0, record.ended_at - began), record.people)
-        for record in records
-        if record.state is State.ACCEPTED and record.ended_at is not None
-    )
-    if not told:
-        return ()
-    # The last point of each slice of time keeps steps and standstills where they are.
-    slices, width, count = dict[int, tuple[float, int]](), told[-1][0] / (POINTS - 2), 0
-    for after, people in told:
-        count += people
-        slices[int(after / width) if width else 0] = (after, count)
-    return ((0.0, 0), *slices.values())
-
-
-def _mark(event: Event, began: float | None) -> TimelineEvent:
-    after = 0.0 if began is None else max(0.0, event.at - began)
-    return TimelineEvent(
-        incident=event.incident, after=after, seconds=max(0.0, event.seconds), reason=event.reason
-    )
-
-
-def _span(runs: Sequence[Run], records: Sequence[ChunkRecord]) -> tuple[float | None, float | None]:
-    """Begin of the first run and end of the last; of one without an end, its last step."""
-    if not runs:
-        return None, None
-    last = runs[-1]
-    ended = last.ended_at or max(_steps(records), default=last.began_at)
-    return runs[0].began_at, max(last.began_at, ended)
-
-
-def _breaks(runs: Sequence[Run], records: Sequence[ChunkRecord]) -> Iterator[Break]:
-    steps = sorted(_steps(records))
-    for run, following in pairwise(runs):
-        ended = run.ended_at
-        if ended is None:  # killed: it was at work until its last step
-            place = bisect_left(steps, following.began_at)
-            ended = max(run.began_at, steps[place - 1]) if place else run.began_at
-        if following.began_at > ended:
-            after = max(0.0, ended - runs[0].began_at)
-            yield Break(after=after, seconds=following.began_at - ended)
-
-
-def _steps(records: Sequence[ChunkRecord]) -> Iterator[float]:
-    for record in records:
-        yield from (at for at in (record.sent_at, record.ended_at) if at is not None)
 
 
 def _moment(seconds: float) -> datetime:

@@ -20,7 +20,7 @@ from ...storage.atomic import go_on
 from ...text import one_line
 from ..csv_cells import address_cell, need_care, text_cell
 from ..records import ChunkRecord, Left, LeftOut, State
-from ..store.sqlite.journal import Journal
+from ..store.ports import JobState
 from .account import standing
 
 COLUMNS = ("address", "outcome", "chunk", "time", "reason", "line")
@@ -35,8 +35,16 @@ _OUTCOMES = {
 _RESENT = "sent again after an unknown outcome; perhaps told twice"
 
 
-def write_rows(journal: Journal, file: BinaryIO, stop: threading.Event | None = None) -> None:
+def write_rows(
+    state: JobState,
+    recipients: Iterable[Sequence[tuple[int, tuple[str, ...]]]],
+    left_out: Iterable[LeftOut],
+    file: BinaryIO,
+    stop: threading.Event | None = None,
+) -> None:
     """Write whom the job is for and what became of each, in the order of the plan.
+
+    `recipients` and `left_out` are as the store gives them.
 
     UTF-8 without a byte order mark, lines end with a newline. `time` is the end of the last
     request, or its begin where no end is known, ISO 8601 in UTC. After the recipients come the
@@ -44,32 +52,33 @@ def write_rows(journal: Journal, file: BinaryIO, stop: threading.Event | None = 
     source. Raises `JournalError` for a damaged journal, and `NotSent` once `stop` is set.
     """
     file.write((",".join(COLUMNS) + "\n").encode())
-    for rows in chain(_recipients(journal), _left_out(journal)):
+    for rows in chain(_recipients(state, recipients), _left_out(state, left_out)):
         go_on(stop)
         file.write(rows.encode(errors="backslashreplace"))
 
 
-def _recipients(journal: Journal) -> Iterator[str]:
-    recipients = journal.recipients()
-    for record in standing(journal):
-        number, addresses = next(recipients, (None, ()))
+def _recipients(
+    state: JobState, recipients: Iterable[Sequence[tuple[int, tuple[str, ...]]]]
+) -> Iterator[str]:
+    found = chain.from_iterable(recipients)
+    for record in standing(state):
+        number, addresses = next(found, (None, ()))
         if number != record.id or len(addresses) != record.people:
             raise JournalError(
-                f"{journal.path} is damaged: chunk {record.id} has lost its people."
+                f"{state.name} is damaged: chunk {record.id} has lost its people."
                 " Restore a copy of it"
             )
         yield _chunk(record, addresses)
 
 
-def _left_out(journal: Journal) -> Iterator[str]:
-    header, count = journal.header(), 0
-    for block in journal.left_out():
+def _left_out(state: JobState, left_out: Iterable[LeftOut]) -> Iterator[str]:
+    header, count = state.header, 0
+    for block in left_out:
         count += len(block.lines)
         yield _block(block)
     if header.complete and count != header.invalid + header.duplicates:
         raise JournalError(
-            f"{journal.path} is damaged: entries that were left out are missing."
-            " Restore a copy of it"
+            f"{state.name} is damaged: entries that were left out are missing. Restore a copy of it"
         )
 
 

@@ -19,8 +19,9 @@ from ...errors import ConfigurationError
 from ...text import covered, duration, hide_addresses, install, people, plural
 from ..records import Incident
 from . import sentences as say
-from .account import ErrorKind, JobAccount, Text, TimelineEvent
+from .account import ErrorKind, JobAccount, Text
 from .plot import NARROW, WIDE, draw
+from .timeline import TimelineEvent
 
 # Rows of a table; a page of thousands of lines is read by nobody.
 ROWS = 40

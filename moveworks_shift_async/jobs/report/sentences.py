@@ -12,7 +12,8 @@ from ...errors import NotSent, Outcome, error_class
 from ...settings import RateLimit
 from ...text import covered, duration, one_line, people, plural, shell_word
 from ..records import Incident, State, Stray
-from .account import ErrorKind, JobAccount, TimelineEvent
+from .account import ErrorKind, JobAccount
+from .timeline import TimelineEvent
 
 ACCEPTED_MEANS = (
     "Accepted means that the vendor has scheduled the message. Its delivery may take minutes or"

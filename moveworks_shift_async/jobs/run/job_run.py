@@ -5,18 +5,20 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+import secrets
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
 
-from attrs import define, field, frozen
+from attrs import define, field
 
 from ...client import MoveworksClient
 from ...clock import Clock
 from ...errors import JobStopped, JournalError
-from ..records import Command, Run, State, Stray
+from ..records import Run, State, Stray, Total
 from ..report.account import JobAccount, read_account
-from ..store.sqlite.journal import Journal
-from ..store.sqlite.thread import JournalThread
+from ..report.sentences import moment
+from ..store.ports import Beginning, Begun, Found, OnLeftUnknown, RunStore, Store
 from .progress import JobProgress, Tally
 from .runner import Runner
 
@@ -41,28 +43,18 @@ _STRAYS = {
 _MOVED = " with --moved (in Python: moved=True)"
 
 
-@frozen(kw_only=True)
-class _Begun:
-    """What a process finds in the journal that it takes."""
-
-    tally: Tally
-    #: Requests that isolating may still add.
-    isolate: int
-    #: Ages in seconds of the requests that the server may still count.
-    recent: list[float]
-    command: Command
-
-
 @define(eq=False, repr=False)
 class JobRun:
     """One run. `all` does it, once."""
 
-    path: str
+    store: Store
     client: MoveworksClient
     clock: Clock
     on_progress: OnProgress | None
     #: Requests that isolating may have added by the end of the job.
     isolate: int
+    #: None: it must not have begun.
+    unknown: OnLeftUnknown | None = None
     #: By the user's word the job has gone on in no other file, or with no other credential.
     moved: bool = False
     other_credential: bool = False
@@ -72,14 +64,15 @@ class JobRun:
     #: Why it shall end; it may be asked for while the journal is still being read.
     _stopping: str | None = field(default=None, init=False)
 
-    async def all(self, begin: Callable[[Journal], None]) -> JobAccount:
-        """Take the journal, `begin` with it, send what is planned, and let go of it."""
-        async with JournalThread.at(self.path) as journal_thread:
-            earlier = journal_thread.commanded_at
-            begun = await journal_thread.do(lambda journal: self._begin(journal, begin, earlier))
-            if begun.tally.to_send:
-                await self._run(journal_thread, begun)
-            return await journal_thread.do(read_account)
+    async def all(self) -> JobAccount:
+        """Take the journal, send what is planned, and let go of it."""
+        async with self.store.running() as store:
+            beginning = self._beginning(await store.found())
+            begun = await store.begin(beginning)
+            tally = _tally(begun.totals, self.clock.now())
+            if tally.to_send:
+                await self._run(store, beginning.run, begun, tally)
+            return await read_account(store.account)
 
     def stop(self, why: str) -> None:
         """Send nothing more; requests in flight end."""
@@ -87,66 +80,73 @@ class JobRun:
         if self._runner is not None:
             self._runner.stop(why)
 
-    def _begin(
-        self, journal: Journal, begin: Callable[[Journal], None], commanded_at: float
-    ) -> _Begun:
-        """See that it is the right journal, and what there is to do."""
-        self._check_file(journal)
-        self._check_client(journal)
-        begin(journal)
-        header = journal.header()
-        journal.belong(self.client.base_url, self.client.identity(header.key))
-        # A command to an earlier process is none to this one, whatever the clock says.
-        journal.forget_command(commanded_at)
-        return _Begun(
-            tally=_tally(journal, self.clock.now()),
-            isolate=self.isolate - journal.isolated(),
-            recent=self._recent(journal),
-            command=journal.command(),
+    def _beginning(self, found: Found) -> Beginning:
+        """See that it is the right journal, and that this may be done with it."""
+        self._check_file(found)
+        self._check_client(found)
+        doubted = found.stray not in (None, Stray.COPY)
+        if self.unknown is None:
+            self._check_first(found, doubted)
+        elif self.unknown == "resend":
+            self._check_resend(found, doubted)
+        return Beginning(
+            run=self._entry(),
+            base_url=self.client.base_url,
+            identity=self.client.identity(found.header.key),
+            stray=found.stray,
+            unknown=self.unknown,
         )
 
-    def _check_file(self, journal: Journal) -> None:
+    def _check_file(self, found: Found) -> None:
         """It is the file that the job was last run from, or the user says that it shall be."""
-        stray = journal.strayed()
-        if stray is None:
-            return
-        if not self.moved:
-            raise JournalError(_STRAYS[stray].format(path=self.path) + _MOVED)
-        if stray is not Stray.COPY:
-            journal.orphans()
-            journal.doubt()
-        journal.adopt()
+        if found.stray is not None and not self.moved:
+            raise JournalError(_STRAYS[found.stray].format(path=self.store.name) + _MOVED)
 
-    def _check_client(self, journal: Journal) -> None:
+    def _check_client(self, found: Found) -> None:
         """Whoever told somebody of it, or may have, goes on with it: the same server and tenant."""
-        header, client = journal.header(), self.client
-        if header.base_url is None or not journal.may_have_told():
+        header, client, name = found.header, self.client, self.store.name
+        told = found.may_have_told or found.stray not in (None, Stray.COPY)
+        if header.base_url is None or not told:
             return
         if header.base_url != client.base_url:
             raise JournalError(
-                f"{self.path} is a job for {header.base_url}, and this client is for"
+                f"{name} is a job for {header.base_url}, and this client is for"
                 f" {client.base_url}; go on with the base URL {header.base_url}"
             )
         if header.identity != client.identity(header.key) and not self.other_credential:
             raise JournalError(
-                f"{self.path} was begun with another credential (client id or API key), perhaps"
+                f"{name} was begun with another credential (client id or API key), perhaps"
                 " another organisation's; go on with that one, or, if this one is right, with"
                 " --other-credential (in Python: other_credential=True)"
             )
 
-    def _recent(self, journal: Journal) -> list[float]:
-        limit = self.client.rate_limit
-        return journal.recent(self.clock.utcnow().timestamp(), limit.per, limit.budget)
+    def _check_first(self, found: Found, doubted: bool) -> None:
+        """Nobody was told yet, or may have been."""
+        if found.may_have_told or doubted:
+            waits = not doubted and any(total.state is State.PLANNED for total in found.totals)
+            on = "go on with it (resume)" if waits else "see its account (report)"
+            raise JournalError(f"{self.store.name} has begun already; {on}")
 
-    async def _run(self, journal_thread: JournalThread, begun: _Begun) -> None:
+    def _check_resend(self, found: Found, doubted: bool) -> None:
+        """Somebody is to be sent to again, or nobody was skipped."""
+        unknown = {State.UNKNOWN, State.SENDING} | ({State.PLANNED} if doubted else set())
+        again = any(total.state in unknown and not total.left_alone for total in found.totals)
+        if found.left_at is not None and not again:
+            on = moment(datetime.fromtimestamp(found.left_at, UTC))
+            raise JournalError(
+                f"{self.store.name}: those who were unknown were skipped for good on {on}, and"
+                " nobody is sent to again; go on with the others, if any are left, without resend"
+            )
+
+    async def _run(self, store: RunStore, run: Run, begun: Begun, tally: Tally) -> None:
         if begun.recent:
             self.client.gate.observed(begun.recent)
-        number = await journal_thread.do(lambda journal: journal.begin_run(self._entry()))
         self._runner = runner = Runner(
             self.client,
-            journal_thread,
-            begun.tally,
-            isolate=begun.isolate,
+            store,
+            run.id,
+            tally,
+            isolate=self.isolate - begun.isolated,
             waits=self.waits,
             max_in_flight=self.client.sender.max_in_flight,
             clock=self.clock,
@@ -160,7 +160,7 @@ class JobRun:
             how = runner.ending or "done"
         finally:
             at = self.clock.utcnow().timestamp()
-            journal_thread.note(lambda journal: journal.end_run(number, at, how))
+            store.finish(run.id, at, how)
         if runner.error is not None:
             raise JobStopped(_stopped(runner), cause=runner.error) from runner.error
 
@@ -168,7 +168,7 @@ class JobRun:
         """This process, for the journal."""
         limit = self.client.rate_limit
         return Run(
-            id=0,
+            id=secrets.token_hex(8),
             pid=os.getpid(),
             host=socket.gethostname(),
             began_at=self.clock.utcnow().timestamp(),
@@ -207,18 +207,17 @@ class JobRun:
             logger.exception("on_progress raised")
 
 
-def _tally(journal: Journal, now: float) -> Tally:
-    totals = journal.totals()
+def _tally(totals: Sequence[Total], now: float) -> Tally:
     people: dict[State, int] = {}
-    for state, _, _, count, _, _ in totals:
-        people[state] = people.get(state, 0) + count
+    for total in totals:
+        people[total.state] = people.get(total.state, 0) + total.people
     people.pop(State.SPLIT, None)
     return Tally(
         total=sum(people.values()),
         people=people,
-        to_send=sum(chunks for state, _, chunks, *_ in totals if state is State.PLANNED),
-        requests=sum(row[4] for row in totals),
-        throttled=sum(row[5] for row in totals),
+        to_send=sum(total.chunks for total in totals if total.state is State.PLANNED),
+        requests=sum(total.requests for total in totals),
+        throttled=sum(total.throttled for total in totals),
         began=now,
     )
 

@@ -100,6 +100,10 @@ class Tally:
             self.to_send -= 1
             self.ended += 1
 
+    def lose(self) -> None:
+        """Another run has a chunk of this one."""
+        self.to_send -= 1
+
     def last_minute(self, now: float) -> int:
         """Requests of this run that ended in the last minute."""
         while self._recent and self._recent[0][0] < now - _MINUTE:

@@ -23,8 +23,7 @@ from ...sending.breaker import Breaker, chunk_outcome
 from ...tasks import ending_of, is_cancelled
 from ...text import duration, plural
 from ..records import Chunk, Command, Event, Incident, Settlement, State
-from ..store.sqlite.journal import Journal
-from ..store.sqlite.thread import JournalThread
+from ..store.ports import RunStore
 from .bisect import COST, blames_the_list, halves
 from .progress import Tally
 
@@ -49,7 +48,9 @@ class Runner:
     """One run of a job, from its first chunk to its end."""
 
     _client: MoveworksClient
-    _thread: JournalThread
+    _store: RunStore
+    #: This run, which claims chunks and owns them while they are `sending`.
+    _owner: str
     tally: Tally
     #: Requests that isolating may still add.
     _isolate: int = 0
@@ -67,7 +68,6 @@ class Runner:
     #: The calls whose outcome is not known yet, with their tasks: they may still be taken back.
     #: None while a task takes its first steps.
     _calls: dict[Call, asyncio.Task[None] | None] = field(factory=dict, init=False)
-    _claimed: int = field(default=-1, init=False)
     _claiming: bool = field(default=False, init=False)
     _exhausted: bool = field(default=False, init=False)
     _wake: asyncio.Event = field(factory=asyncio.Event, init=False)
@@ -153,14 +153,13 @@ class Runner:
         """Read the next chunks before they are needed."""
         try:
             count = 2 * self._max_in_flight
-            found = await self._thread.do(lambda journal: journal.claim(self._claimed, count))
+            found = await self._store.claim(self._owner, count)
         except JournalError as error:
             self.stop(str(error), error)
             return
         finally:
             self._claiming = False
         self._queue.extend(found)
-        self._claimed = found[-1].id if found else self._claimed
         self._exhausted = not found
         self._wake.set()
 
@@ -184,24 +183,28 @@ class Runner:
 
     async def _send(self, chunk: Chunk, call: Call) -> None:
         """One request of a chunk, and what comes of it."""
-        written = False
+        written = lost = False
 
         async def before() -> None:
-            nonlocal written
+            nonlocal written, lost
             if written:  # a second request, with a new token
                 return
-            written = True  # whoever is cancelled meanwhile cannot know
-            now = self._clock.utcnow().timestamp()
+            written = True  # it may be written although we are cancelled meanwhile
             try:
-                await self._thread.do(lambda journal: journal.sending(chunk.id, now))
+                lost = not await self._store.sending(chunk, self._clock.utcnow().timestamp())
             except JournalError:
                 written = False
                 raise
+            if lost:
+                call.withdrawn = "another run has this chunk"
+                call.check_withdrawn()
 
         call.before = before
         delivery = self._client.sender.deliver(chunk.content, chunk.recipients, call)
         _, error = await ending_of(delivery, lambda: NotSent("taken back"))
         del self._calls[call]
+        if lost:
+            return self.tally.lose()
         met_nothing = call.withdrawn is not None and type(error) is NotSent
         if not (met_nothing or is_cancelled()):  # a cut says nothing about the server
             self._meet(error)
@@ -209,6 +212,7 @@ class Runner:
             await self._settle(chunk, call, error, met_nothing=met_nothing)
         else:
             self._queue.appendleft(chunk)
+        return None
 
     def _meet(self, error: MoveworksError | None) -> None:
         began, reason = self.breaker.since, self.breaker.reason
@@ -240,6 +244,7 @@ class Runner:
             error = None
         step = Settlement(
             chunk=chunk.id,
+            owner=chunk.owner,
             state=State.SPLIT if parts else state,
             at=self._clock.utcnow().timestamp(),
             requests=call.requests,
@@ -248,10 +253,13 @@ class Runner:
             reason=None if error is None else str(error),
         )
         try:
-            await self._thread.do(partial(_write, step=step, parts=parts))
+            settled = await self._store.settle(step, parts)
         except JournalError as full:
             self._unwritten.append((step, parts))
             self.stop(str(full), full)
+            return
+        if not settled:
+            self.tally.lose()
             return
         self.tally.add(step, len(chunk.recipients), self._clock.now())
         if call.throttled:
@@ -272,16 +280,13 @@ class Runner:
     def _note_throttled(self, step: Settlement) -> None:
         waits = self._client.gate.snapshot().paused_for
         event = Event(at=step.at, incident=Incident.THROTTLED, seconds=waits)
-        self._note(event)
-
-    def _note(self, event: Event) -> None:
-        self._thread.note(lambda journal: journal.add_event(event))
+        self._store.note(event)
 
     async def _write_rest(self) -> None:
         """What a full disk did not take may have room by now; else it stays `sending`."""
         for step, parts in self._unwritten:
             try:
-                await self._thread.do(partial(_write, step=step, parts=parts))
+                await self._store.settle(step, parts)
             except JournalError:
                 self.tally.unwritten += 1
 
@@ -306,14 +311,14 @@ class Runner:
     def _note_wait(self, incident: Incident, began: float, reason: str) -> None:
         lasted = self._clock.now() - began
         at = self._clock.utcnow().timestamp() - lasted
-        self._note(Event(at=at, incident=incident, seconds=lasted, reason=reason))
+        self._store.note(Event(at=at, incident=incident, seconds=lasted, reason=reason))
 
     async def _listen(self) -> None:
         """Hear what another terminal asks for."""
         while True:
             await self._clock.sleep(_LOOK)
             try:
-                self.obey(await self._thread.do(Journal.command))
+                self.obey(await self._store.command())
             except JournalError as error:
                 self.stop(str(error), error)
 
@@ -333,9 +338,3 @@ class Runner:
 def _still_unknown(error: MoveworksError | None) -> MoveworksError:
     """A refusal of what was sent again denies nothing of what the first request may have done."""
     return OutcomeUnknown(f"an earlier request may have been processed; the last step: {error}")
-
-
-def _write(journal: Journal, step: Settlement, parts: Parts) -> None:
-    journal.settle(step)
-    if parts:
-        journal.split(step.chunk, parts)

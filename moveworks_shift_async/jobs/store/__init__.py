@@ -1,1 +1,8 @@
-"""Where jobs are kept. A job's name says where."""
+"""Where jobs are kept. A job's name says where.
+
+::
+
+    ports       what a job asks of any store, as protocols and values
+    names       a name -> its store
+    sqlite/     in one file
+"""

@@ -1,19 +1,19 @@
-"""Where a journal is, as the user names it."""
+"""Where a job is kept, as the user names it: the one place where a name is taken apart."""
 
 from __future__ import annotations
 
 import os
 
-from ...errors import JournalError
+from .ports import Store
+from .sqlite.store import SqliteStore
 
 
-def journal_path(given: str | os.PathLike[str]) -> str:
-    """The path as it was given; `JournalError` if it can lead nowhere."""
-    path = os.fspath(given)
-    try:
-        os.path.abspath(path)
-    except FileNotFoundError:
-        raise JournalError(
-            f"{path} leads nowhere: the current directory was removed; change to another one"
-        ) from None
-    return path
+def name_of(given: str | os.PathLike[str]) -> str:
+    """A job's name, as text."""
+    return os.fspath(given)
+
+
+def store_of(name: str) -> Store:
+    """The store of a job of this name; `JournalError` if it can lead nowhere."""
+    # Another kind is known by its beginning, in a line of its own before this one.
+    return SqliteStore.at(name)

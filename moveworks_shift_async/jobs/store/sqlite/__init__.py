@@ -1,10 +1,12 @@
-"""A job in one SQLite database.
+"""A job in one SQLite file.
 
 ::
 
-    journal     what was planned and what became of it, chunk by chunk
-    database    its file; the statements stand in journal.sql
-    lock        one process at a time works on a journal, and knows its file again
-    memory      a database's own copy in memory
-    thread      the journal's own thread, and one commit for many steps
+    store          the file as a store; plan_store, run_store, account_store are its ports
+    thread         the journal's own thread, and one commit for many steps
+    journal        what was planned and what became of it, chunk by chunk; rows makes values of it
+    identity       is it the file that the job was last run from?
+    database       its file; the statements stand in journal.sql
+    lock           one process at a time works on a journal, and knows its file again
+    memory         what this user's machine remembers of a file
 """

@@ -10,14 +10,7 @@ Theory of operation, for a file that people move, copy, link and back up:
    in the middle of a run, each chunk that may have left is `sending` or has ended.
 2. One process works on a file, by whatever name (`lock`), and stops before the next `sending` once
    its path names another file, or the file holds less than the process has written.
-3. A run writes down which file it worked on. Another file is a copy, and the job may have gone on
-   in the first one: that is for the user to say (`Stray.COPY`). A plan that never began is free.
-4. Each change of a chunk counts up in its row and in the job's. Where the sums differ the pages
-   are of different moments (`Stray.TORN`): it was copied while it was written, or its process was
-   killed in a commit and it was carried away without what lay beside it. The job's count is noted
-   on the file itself, and apart from it, since a backup may bring back the former: so an older copy
-   that is put in its place is known (`Stray.OLDER`). Both are gone on with by the user's word
-   alone, and all that may have left is unknown then.
+3. Whether it is the file that the job was last run from is told by `identity`.
 """
 
 from __future__ import annotations
@@ -28,43 +21,34 @@ import json
 import os
 import secrets
 import stat
-import zlib
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from itertools import accumulate
-from operator import sub
+from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from typing import Any, TypeVar
 
-from attrs import asdict, define, field, fields
+from attrs import asdict, define, field
 
 from ....errors import JournalError
 from ....wire.moveworks import Content
-from ....wire.recipients import CheckedRecipients
 from ...records import (
     Chunk,
     ChunkRecord,
     Command,
     Event,
     Header,
-    Incident,
     Left,
     LeftOut,
     Run,
     Settlement,
-    State,
     Stray,
+    Total,
 )
+from . import rows
 from .database import Database, check_name, damaged, reading
-from .lock import Lock, marked, moved_away, place_of, steps_noted
+from .identity import FileIdentity
+from .lock import Lock, marked
 
 T = TypeVar("T")
 
-# What a field's annotation stands for.
-_KINDS: Mapping[str, tuple[type, ...]] = {"int": (int,), "float": (int, float), "str": (str,)}
-# Seconds since 1970 at the end of the year 9999, behind which Python knows no time.
-_LATEST = 253_402_300_800.0
-
-# Level 6 takes a third of the time of planning more and saves a tenth of the file.
-_LEVEL = 3
 # Seconds. What a killed process left on its way may have been counted by the server as late as its
 # answer could have come: the usual bound of a request.
 _ANSWER = 60.0
@@ -77,10 +61,12 @@ class Journal:
     _db: Database
     #: Held while it is planned or run, until `close`.
     _lock: Lock | None = field(default=None)
-    #: What was noted of the file before it was read, on it and apart from it.
-    _noted: tuple[str, str] = field(default=("", ""))
-    #: The job's key and count of steps as this process has written them; None: it runs nothing.
-    _written: tuple[str, int] | None = field(default=None, init=False)
+    _identity: FileIdentity = field(init=False)
+    #: The run of this process; None: it runs nothing.
+    _run: str | None = field(default=None, init=False)
+
+    def __attrs_post_init__(self) -> None:
+        self._identity = FileIdentity(self._db)
 
     @classmethod
     def create(cls, path: str, header: Header) -> Journal:
@@ -122,7 +108,7 @@ class Journal:
         try:
             commanded_at = journal.commanded_at()
             journal._lock = Lock.take(path)
-            journal._noted = marked(path)
+            journal._identity = FileIdentity(journal._db, marked(path))
             journal._db.keep_beside()
         except BaseException:
             journal.close()
@@ -144,7 +130,9 @@ class Journal:
         """A journal for reading alone, as of one moment, which leaves the file as it is."""
         noted = marked(path)  # before the file is read: whoever runs it only adds steps
         with Database.look(path) as database:
-            yield cls(database, noted=noted)
+            journal = cls(database)
+            journal._identity = FileIdentity(database, noted)
+            yield journal
 
     @property
     def path(self) -> str:
@@ -172,22 +160,14 @@ class Journal:
         try:
             with self._db.transaction():
                 yield
-                if self._written is not None:
-                    counted = self._count()
+                if self._identity.belongs:
+                    counted = self._identity.count()
         except JournalError:
-            if self._written is not None and self._lock is not None:
+            if self._identity.belongs and self._lock is not None:
                 self._lock.check_place()  # which says more than SQLite does of a file that is gone
             raise
-        if counted is not None and counted != self._written and self._lock is not None:
-            # Before anything that was written can leave: how much the file holds, on the file.
-            self._written = counted
-            self._lock.mark("{} {}".format(*counted))
-
-    def _count(self) -> tuple[str, int]:
-        row = self._db.run("steps").fetchone()
-        if row is None:
-            raise damaged(self.path)
-        return str(row[0]), int(row[1])
+        if counted is not None and self._lock is not None:
+            self._identity.committed(self._lock, counted)
 
     def snapshot(self) -> contextlib.AbstractContextManager[None]:
         """All that is read inside is as of one moment, and nobody's writing waits for it."""
@@ -204,15 +184,9 @@ class Journal:
         self, chunks: Iterable[tuple[int, int, int, bytes]], parent: int | None = None
     ) -> None:
         """Chunks as (id, content, people, packed addresses)."""
-        rows = [*chunks]
-        self._db.run_for_each(
-            "add_chunk",
-            [
-                {"id": number, "content": content, "people": people, "parent": parent}
-                for number, content, people, _ in rows
-            ],
-        )
-        self._db.run_for_each("add_address", [(number, packed) for number, *_, packed in rows])
+        added = [*chunks]
+        self._db.run_for_each("add_chunk", [(*chunk[:3], parent, parent) for chunk in added])
+        self._db.run_for_each("add_address", [(number, packed) for number, *_, packed in added])
 
     def add_left_out(self, blocks: Iterable[tuple[Left, bytes]]) -> None:
         """Entries that are for nobody, as `pack_left_out` packs them."""
@@ -255,28 +229,11 @@ class Journal:
 
     def strayed(self) -> Stray | None:
         """Why it may not be the file that the job was last run from; None: it is, or never ran."""
-        if self._written is not None:
-            return None  # this process has it, and has settled that
-        header, (key, steps) = self.header(), self._count()
-        with reading(self.path):
-            (counted,) = self._db.run("steps_of_chunks").fetchone()
-        if counted != steps:
-            return Stray.TORN
-        if steps_noted(self._noted, key) > steps:
-            return Stray.OLDER
-        if header.place is None:
-            return None
-        on_file, apart = (note.partition(" ")[0] for note in self._noted)
-        same = header.place == place_of(self.path) and apart in ("", key)
-        return None if same and (on_file == key or not header.marked) else Stray.COPY
+        return self._identity.strayed(self.header())
 
     def adopt(self) -> None:
         """By the user's word this file is the newest from now on, whatever was noted of others."""
-        key, steps = self._count()
-        (counted,) = self._db.run("steps_of_chunks").fetchone()
-        most = 1 + max(steps, counted, steps_noted(self._noted, key))
-        self._db.run("set_steps", (most,))
-        self._db.run("add_steps", (most - counted,))
+        self._identity.adopt()
 
     def may_have_told(self) -> bool:
         """Somebody was told, refused, or may have been."""
@@ -287,11 +244,7 @@ class Journal:
         """From now on this file is the job's, and the job that server's and that credential's."""
         assert self._lock is not None  # noqa: S101 - who runs it has it
         self._db.run("bind", (base_url, identity))
-        key, _ = self._count()
-        # Not the count of now, which may be rolled back: a mark never says more than its file.
-        kept = self._lock.mark(f"{key} {steps_noted(self._noted, key)}")
-        self._db.run("set_place", (self._lock.place, kept))
-        self._written = key, -1
+        self._identity.belong(self._lock)
 
     def recent(self, now: float, window: float, most: int) -> list[float]:
         """Ages in seconds of the requests, `most` at most, that the server may still count.
@@ -305,51 +258,59 @@ class Journal:
                 ages.append(max(0.0, age))
         return ages
 
-    def claim(self, after: int, count: int) -> list[Chunk]:
+    def claim(self, after: int, count: int, owner: str = "") -> list[Chunk]:
         """The next chunks that are planned, with an id above `after`."""
-        event_id = self.header().event_id
-        return [*self._each(lambda row: _chunk(event_id, row), "claim", (after, count))]
+        make = partial(rows.chunk_of, self.header().event_id, owner)
+        return [*self._each(make, "claim", (after, count))]
 
-    def sending(self, chunk: int, at: float) -> None:
-        """A request of this chunk may leave from now on."""
-        self._check_place()
-        if self._db.run("sending", (at, chunk)).rowcount != 1:
-            raise JournalError(f"chunk {chunk} of {self.path} is not planned any more")
+    def sending(self, chunk: int, at: float, owner: str = "") -> bool:
+        """A request of this chunk may leave from now on; False: it is not planned any more."""
+        if self._lock is not None:
+            self._identity.check(self._lock)
+        return self._db.run("sending", (at, owner, chunk)).rowcount == 1
 
-    def _check_place(self) -> None:
-        """What this process has written is in the file that its path names."""
-        if self._written is None or self._lock is None:
+    def settle(self, step: Settlement) -> bool:
+        """A request of a chunk has ended, or did not leave; False: nothing was changed by that.
+
+        Only the owner of what is `sending` may say so; or of an orphan, to make it better.
+        """
+        if self._db.run("settle", asdict(step)).rowcount == 1:
+            return True
+        self._check_run()
+        return False
+
+    def _check_run(self) -> None:
+        """This process still has the file that its run began with: nobody else has begun since."""
+        if self._run is None or self._lock is None:
             return
-        self._lock.check_place()
-        (key, steps), found = self._written, self._count()
-        if found[0] != key or found[1] < steps:
-            raise moved_away(self.path)
-
-    def settle(self, step: Settlement) -> None:
-        """A request of a chunk has ended, or did not leave."""
-        if self._db.run("settle", asdict(step)).rowcount != 1:
-            if self._written is not None:  # this process has made it `sending`, in that file
-                raise moved_away(self.path)
-            raise JournalError(f"chunk {step.chunk} of {self.path} has ended already")
+        self._identity.check(self._lock)
+        if self._db.run("last_run").fetchone() != (self._run,):
+            raise self._identity.moved()
 
     def split(self, chunk: int, parts: Iterable[tuple[str, ...]]) -> None:
         """New planned chunks for the parts of one that is settled as split."""
         (number,) = self._db.run("next_chunk").fetchone()
         (content,) = self._db.run("content_of", (chunk,)).fetchone()
-        rows = [
-            (number + place, content, len(part), pack(part)) for place, part in enumerate(parts)
-        ]
-        self.add_chunks(rows, parent=chunk)
+        self.add_chunks(
+            (
+                (number + place, content, len(part), rows.pack(part))
+                for place, part in enumerate(parts)
+            ),
+            parent=chunk,
+        )
 
     def isolated(self) -> int:
         """Chunks that splitting has added."""
         (count,) = self._db.run("isolated").fetchone()
         return int(count)
 
-    def orphans(self) -> int:
-        """Chunks that a process left `sending` are unknown now; how many there were."""
+    def orphans(self, alive: str | None = None) -> int:
+        """Chunks that a run left `sending` are unknown now; how many there were.
+
+        Who has the file knows that all runs are dead but its own, which is `alive`.
+        """
         reason = "the process ended while the request was on its way"
-        return self._db.run("orphans", {"reason": reason}).rowcount
+        return self._db.run("orphans", {"reason": reason, "alive": alive}).rowcount
 
     def doubt(self) -> int:
         """Chunks that are planned by this file, and may have left by another, are unknown now."""
@@ -369,15 +330,14 @@ class Journal:
         (at,) = self._db.run("left_at").fetchone()
         return None if at is None else float(at)
 
-    def begin_run(self, run: Run) -> int:
-        """A process begins; the number of the run."""
-        row = (run.pid, run.host, run.began_at, run.budget, run.per)
-        (number,) = self._db.run("begin_run", row).fetchone()
-        return int(number)
+    def begin_run(self, run: Run) -> None:
+        """A process begins."""
+        self._db.run("begin_run", asdict(run))
+        self._run = run.id
 
-    def end_run(self, number: int, at: float, how: str) -> None:
+    def end_run(self, run: str, at: float, how: str) -> None:
         """The process ends, and says why."""
-        self._db.run("end_run", (at, how, number))
+        self._db.run("end_run", (at, how, run))
 
     def add_event(self, event: Event) -> None:
         """Something made the job wait."""
@@ -411,43 +371,38 @@ class Journal:
         row = self._db.run("header").fetchone()
         if row is None:
             raise damaged(self.path)
-        names = ("source", "event_id", "planned_at", "complete", "people", "duplicates",
-                 "differing", "invalid", "chunks", "texts", "digest", "key", "base_url", "identity",
-                 "place", "marked")  # fmt: skip
-        values = dict(zip(names, row, strict=True))
-        flags = {name: bool(values[name]) for name in ("complete", "marked")}
         with reading(self.path):
-            return _sound(Header(**values | flags))
+            return rows.header_of(row)
 
     def records(self) -> Iterator[ChunkRecord]:
         """Every chunk, in order."""
-        return self._each(_record, "records")
+        return self._each(rows.record_of, "records")
 
-    def totals(self) -> list[tuple[State, bool, int, int, int, int]]:
-        """Rows of (state, left alone, chunks, people, requests, answers 429)."""
-        return [*self._each(lambda row: (State(row[0]), bool(row[1]), *row[2:]), "totals")]
+    def totals(self) -> list[Total]:
+        """How many chunks and people stand where."""
+        return [*self._each(rows.total_of, "totals")]
 
     def recipients(self) -> Iterator[tuple[int, tuple[str, ...]]]:
         """Whom each chunk is for, in the order of `records`."""
-        return self._each(lambda row: (row[0], unpack(row[1])), "recipients")
+        return self._each(rows.recipients_of, "recipients")
 
     def left_out(self) -> Iterator[LeftOut]:
         """The entries that are for nobody: all that are no address, then all duplicates."""
-        return self._each(lambda row: unpack_left_out(Left(row[0]), row[1]), "left_out")
+        return self._each(rows.left_out_of, "left_out")
 
     def texts(self, count: int) -> list[tuple[Content, int]]:
         """The first texts of the job, each with how many people it is for."""
         event_id = self.header().event_id
-        rows = self._each(lambda row: (_content(event_id, *row[:2]), row[2]), "texts", (count,))
-        return [*rows]
+        make = partial(rows.content_of, event_id)
+        return [*self._each(lambda row: (make(*row[:2]), row[2]), "texts", (count,))]
 
     def runs(self) -> list[Run]:
         """The processes that worked on it."""
-        return [*self._each(_run, "runs")]
+        return [*self._each(rows.run_of, "runs")]
 
     def events(self) -> list[Event]:
         """What made it wait."""
-        return [*self._each(_event, "events")]
+        return [*self._each(rows.event_of, "events")]
 
     def _each(
         self, make: Callable[[tuple[Any, ...]], T], name: str, values: Any = ()
@@ -457,76 +412,6 @@ class Journal:
             with reading(self.path):
                 made = make(row)
             yield made
-
-
-def pack(addresses: Iterable[str]) -> bytes:
-    """Addresses as the journal keeps them: 500 of them take about 5 kB."""
-    return zlib.compress("\n".join(addresses).encode(), _LEVEL)
-
-
-def unpack(packed: bytes) -> tuple[str, ...]:
-    """The addresses that `pack` took."""
-    return tuple(zlib.decompress(packed).decode().split("\n"))
-
-
-def pack_left_out(lines: Sequence[int], reasons: Sequence[str], entries: Sequence[str]) -> bytes:
-    """Entries that are for nobody, as the journal keeps them: a duplicate takes about 12 bytes."""
-    # Lines as steps from one to the next: most of them are small numbers that come again.
-    steps = [*map(sub, lines, (0, *lines[:-1]))]
-    return zlib.compress(json.dumps((steps, reasons, entries)).encode(), _LEVEL)
-
-
-def unpack_left_out(why: Left, packed: bytes) -> LeftOut:
-    """The entries that `pack_left_out` took."""
-    steps, reasons, entries = json.loads(zlib.decompress(packed))
-    return LeftOut(why=why, lines=[*accumulate(steps)], reasons=reasons, entries=entries)
-
-
-def _chunk(event_id: str | None, row: tuple[Any, ...]) -> Chunk:
-    number, message, context, packed, resent = row
-    return Chunk(
-        id=number,
-        content=_content(event_id, message, context),
-        recipients=CheckedRecipients(unpack(packed)),
-        resent=bool(resent),
-    )
-
-
-def _record(row: tuple[Any, ...]) -> ChunkRecord:
-    names = ("id", "state", "people", "requests", "throttled", "sent_at", "ended_at", "error",
-             "reason", "left_at", "resent")  # fmt: skip
-    values = dict(zip(names, row, strict=True))
-    made = ChunkRecord(**values | {"state": State(values["state"]), "resent": bool(row[-1])})
-    return _sound(made)
-
-
-def _run(row: tuple[Any, ...]) -> Run:
-    names = ("id", "pid", "host", "began_at", "ended_at", "ended", "budget", "per")
-    return _sound(Run(**dict(zip(names, row, strict=True))))
-
-
-def _event(row: tuple[Any, ...]) -> Event:
-    at, incident, seconds, reason = row
-    return _sound(Event(at=at, incident=Incident(incident), seconds=seconds, reason=reason))
-
-
-def _sound(values: T) -> T:
-    """The values, if each is what its field is for: SQLite keeps anything in any column."""
-    for one in fields(type(values)):  # type: ignore[arg-type]
-        kind, _, may_be_none = str(one.type).partition(" | ")
-        value = getattr(values, one.name)
-        if value is None and may_be_none:
-            continue
-        if kind in _KINDS and not isinstance(value, _KINDS[kind]):
-            raise TypeError(one.name)
-        if kind == "float" and not abs(value) < _LATEST:
-            raise ValueError(one.name)
-    return values
-
-
-def _content(event_id: str | None, message: str, context: str | None) -> Content:
-    found: Mapping[str, Any] | None = None if context is None else json.loads(context)
-    return Content(event_id=event_id, message=message, context=found)
 
 
 def _make_way(path: str) -> None:

@@ -41,6 +41,7 @@ CREATE TABLE chunk (
     reason TEXT,
     left_at REAL,
     resent INTEGER NOT NULL DEFAULT 0,
+    owner TEXT,
     parent INTEGER REFERENCES chunk,
     steps INTEGER NOT NULL DEFAULT 0
 );
@@ -56,7 +57,8 @@ CREATE TABLE left_out (
     packed BLOB NOT NULL
 );
 CREATE TABLE run (
-    id INTEGER PRIMARY KEY,
+    number INTEGER PRIMARY KEY,
+    id TEXT NOT NULL UNIQUE,
     pid INTEGER NOT NULL,
     host TEXT NOT NULL,
     began_at REAL NOT NULL,
@@ -91,7 +93,7 @@ INSERT INTO content (id, message, context) VALUES (?, ?, ?);
 
 -- name: add_chunk
 INSERT INTO chunk (id, content, people, parent, resent)
-VALUES (:id, :content, :people, :parent, coalesce((SELECT resent FROM chunk WHERE id = :parent), 0));
+VALUES (?, ?, ?, ?, coalesce((SELECT resent FROM chunk WHERE id = ?), 0));
 
 -- name: add_address
 INSERT INTO address (chunk, packed) VALUES (?, ?);
@@ -154,13 +156,20 @@ JOIN address ON address.chunk = chunk.id
 WHERE chunk.id > ? AND state = 'planned' ORDER BY chunk.id LIMIT ?;
 
 -- name: sending
-UPDATE chunk SET state = 'sending', sent_at = ?, ended_at = NULL WHERE id = ? AND state = 'planned';
+UPDATE chunk SET state = 'sending', sent_at = ?, ended_at = NULL, owner = ?
+WHERE id = ? AND state = 'planned';
 
 -- name: settle
+-- Of an orphan, whose request is counted already, only its owner may say more than that it is
+-- unknown.
 UPDATE chunk
-SET state = :state, ended_at = :at, requests = requests + :requests,
+SET state = :state, ended_at = :at,
+    requests = requests + :requests - (state = 'unknown'),
     throttled = throttled + :throttled, error = :error, reason = :reason
-WHERE id = :chunk AND (state = 'sending' OR (state = 'planned' AND :state = 'planned'));
+WHERE id = :chunk
+  AND ((state = 'sending' AND owner = :owner)
+       OR (state = 'planned' AND :state = 'planned')
+       OR (state = 'unknown' AND ended_at IS NULL AND owner = :owner AND :state <> 'unknown'));
 
 -- name: next_chunk
 SELECT max(id) + 1 FROM chunk;
@@ -174,7 +183,7 @@ SELECT count(*) FROM chunk WHERE parent IS NOT NULL;
 -- name: orphans
 UPDATE chunk
 SET state = 'unknown', requests = requests + 1, error = 'OutcomeUnknown', reason = :reason
-WHERE state = 'sending';
+WHERE state = 'sending' AND owner IS NOT :alive;
 
 -- name: doubt
 UPDATE chunk SET state = 'unknown', error = 'JournalError', reason = :reason
@@ -195,7 +204,8 @@ SELECT state, left_at IS NOT NULL, count(*), sum(people), sum(requests), sum(thr
 FROM chunk GROUP BY 1, 2;
 
 -- name: records
-SELECT id, state, people, requests, throttled, sent_at, ended_at, error, reason, left_at, resent
+SELECT id, state, people, requests, throttled, sent_at, ended_at, error, reason, left_at, resent,
+       owner
 FROM chunk WHERE state <> 'split' ORDER BY id;
 
 -- name: recipients
@@ -211,13 +221,17 @@ SELECT message, context, (SELECT coalesce(sum(people), 0) FROM chunk
 FROM content ORDER BY id LIMIT ?;
 
 -- name: begin_run
-INSERT INTO run (pid, host, began_at, budget, per) VALUES (?, ?, ?, ?, ?) RETURNING id;
+INSERT INTO run (id, pid, host, began_at, budget, per)
+VALUES (:id, :pid, :host, :began_at, :budget, :per);
 
 -- name: end_run
 UPDATE run SET ended_at = ?, ended = ? WHERE id = ?;
 
 -- name: runs
-SELECT id, pid, host, began_at, ended_at, ended, budget, per FROM run ORDER BY id;
+SELECT id, pid, host, began_at, ended_at, ended, budget, per FROM run ORDER BY number;
+
+-- name: last_run
+SELECT id FROM run ORDER BY number DESC LIMIT 1;
 
 -- name: add_event
 INSERT INTO event (at, incident, seconds, reason) VALUES (?, ?, ?, ?);

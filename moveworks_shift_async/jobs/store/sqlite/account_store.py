@@ -1,0 +1,86 @@
+"""`AccountStore` on a journal."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Sequence
+from itertools import islice
+from typing import Any, Protocol, TypeVar
+
+from attrs import define
+
+from ....wire.moveworks import Content
+from ...records import LeftOut
+from ..ports import JobState
+from .journal import Journal
+from .lock import is_free
+
+T = TypeVar("T")
+
+# Chunks read in one go: 32,000 addresses at most, some MB.
+_CHUNKS = 64
+
+
+class Ask(Protocol):
+    """Has a step done in the thread that has the journal."""
+
+    def __call__(self, step: Callable[[Journal], T], /) -> Awaitable[T]:
+        """Its result."""
+
+
+@define(eq=False, repr=False)
+class SqliteAccountStore:
+    """Of a copy as of one moment, or of the journal that this process runs."""
+
+    _ask: Ask
+
+    async def state(self) -> JobState:
+        """How everything stands."""
+        return await self._ask(state_of)
+
+    async def texts(self, count: int) -> list[tuple[Content, int]]:
+        """The first texts."""
+        return await self._ask(lambda journal: journal.texts(count))
+
+    async def verify(self) -> None:
+        """Read all of it."""
+        await self._ask(Journal.verify)
+
+    async def recipients(self) -> AsyncGenerator[Sequence[tuple[int, tuple[str, ...]]]]:
+        """Whom each chunk is for."""
+        async for some in self._some(Journal.recipients, _CHUNKS):
+            yield some
+
+    async def left_out(self) -> AsyncGenerator[LeftOut]:
+        """The entries that are for nobody."""
+        async for some in self._some(Journal.left_out, 1):
+            yield some[0]
+
+    async def _some(
+        self, read: Callable[[Journal], Iterator[T]], count: int
+    ) -> AsyncGenerator[list[T]]:
+        items = await self._ask(read)
+
+        def following(_: Any) -> list[T]:
+            return [*islice(items, count)]
+
+        while some := await self._ask(following):
+            yield some
+
+
+def state_of(journal: Journal) -> JobState:
+    """How everything stands, as of one moment."""
+    with journal.snapshot():
+        runs = journal.runs()
+        # A run without an end may be at work while somebody has the lock; all others are dead.
+        at_work = bool(runs) and runs[-1].ended_at is None and not is_free(journal.path)
+        return JobState(
+            name=journal.path,
+            header=journal.header(),
+            records=[*journal.records()],
+            totals=journal.totals(),
+            runs=runs,
+            events=journal.events(),
+            command=journal.command(),
+            alive=frozenset([runs[-1].id] if at_work else []),
+            stray=None if at_work else journal.strayed(),
+        )

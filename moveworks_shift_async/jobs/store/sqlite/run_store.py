@@ -1,0 +1,106 @@
+"""`RunStore` on a journal that this process has, through the thread that has it."""
+
+from __future__ import annotations
+
+from functools import partial
+
+from attrs import define, field
+
+from ...records import Chunk, Command, Event, Settlement, State, Stray
+from ..ports import Beginning, Begun, Found, Parts
+from .account_store import SqliteAccountStore
+from .journal import Journal
+from .thread import JournalThread
+
+
+@define(eq=False, repr=False)
+class SqliteRunStore:
+    """Nobody else has the file, so what this process has claimed stands in memory alone."""
+
+    _thread: JournalThread
+    #: The last chunk that was claimed.
+    _claimed: int = field(default=-1, init=False)
+
+    @property
+    def account(self) -> SqliteAccountStore:
+        """What became of everybody so far."""
+        return SqliteAccountStore(self._thread.do)
+
+    async def found(self) -> Found:
+        """What there is."""
+        return await self._thread.do(_found)
+
+    async def begin(self, beginning: Beginning) -> Begun:
+        """Begin a run, in one commit."""
+        return await self._thread.do(partial(_begin, beginning, self._thread.commanded_at))
+
+    async def claim(self, owner: str, count: int) -> list[Chunk]:
+        """The next planned chunks."""
+        while True:
+            after = self._claimed
+            found = await self._thread.do(
+                partial(Journal.claim, after=after, count=count, owner=owner)
+            )
+            if after == self._claimed:  # else they were claimed by another meanwhile
+                self._claimed = found[-1].id if found else after
+                return found
+
+    async def sending(self, chunk: Chunk, at: float) -> bool:
+        """It is on the disk when this returns."""
+        return await self._thread.do(lambda journal: journal.sending(chunk.id, at, chunk.owner))
+
+    async def settle(self, step: Settlement, parts: Parts = ()) -> bool:
+        """As `sending`."""
+        return await self._thread.do(partial(_settle, step, parts))
+
+    def note(self, event: Event) -> None:
+        """Something made the job wait."""
+        self._thread.note(lambda journal: journal.add_event(event))
+
+    async def command(self) -> Command:
+        """What another terminal wants."""
+        return await self._thread.do(Journal.command)
+
+    def finish(self, owner: str, at: float, how: str) -> None:
+        """The run ends."""
+        self._thread.note(lambda journal: journal.end_run(owner, at, how))
+
+
+def _found(journal: Journal) -> Found:
+    return Found(
+        header=journal.header(),
+        totals=journal.totals(),
+        may_have_told=journal.may_have_told(),
+        stray=journal.strayed(),
+        left_at=journal.left_at(),
+    )
+
+
+def _begin(beginning: Beginning, commanded_at: float, journal: Journal) -> Begun:
+    run, stray = beginning.run, beginning.stray
+    if beginning.unknown is not None or stray not in (None, Stray.COPY):
+        journal.orphans()
+    if stray is not None:
+        if stray is not Stray.COPY:
+            journal.doubt()
+        journal.adopt()
+    if beginning.unknown == "resend":
+        journal.resend_unknown()
+    elif beginning.unknown == "skip":
+        journal.leave_unknown(run.began_at)
+    journal.belong(beginning.base_url, beginning.identity)
+    # A command to an earlier run is none to this one, whatever the clock says.
+    journal.forget_command(commanded_at)
+    totals, recent = journal.totals(), journal.recent(run.began_at, run.per, run.budget)
+    if any(total.state is State.PLANNED for total in totals):
+        journal.begin_run(run)
+    return Begun(
+        totals=totals, isolated=journal.isolated(), recent=recent, command=journal.command()
+    )
+
+
+def _settle(step: Settlement, parts: Parts, journal: Journal) -> bool:
+    settled = journal.settle(step)
+    if settled and parts:
+        journal.split(step.chunk, parts)
+    return settled

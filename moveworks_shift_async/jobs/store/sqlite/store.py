@@ -1,0 +1,97 @@
+"""One SQLite file as the store of a job."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import threading
+from collections.abc import AsyncGenerator, Callable
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from typing import TypeVar
+
+from attrs import frozen
+
+from ....errors import JournalError
+from ...records import Command, Header
+from ...threads import in_thread
+from .account_store import SqliteAccountStore
+from .journal import Journal
+from .lock import is_free, quiet, remove
+from .plan_store import SqlitePlanStore
+from .run_store import SqliteRunStore
+from .thread import JournalThread
+
+T = TypeVar("T")
+
+
+@frozen
+class SqliteStore:
+    """`Store` for a path. Whoever has the file's lock is the only run at work."""
+
+    #: The path as it was given.
+    name: str
+
+    @classmethod
+    def at(cls, path: str) -> SqliteStore:
+        """`JournalError` if the path can lead nowhere."""
+        try:
+            os.path.abspath(path)
+        except FileNotFoundError:
+            raise JournalError(
+                f"{path} leads nowhere: the current directory was removed; change to another one"
+            ) from None
+        return cls(path)
+
+    @property
+    def scratch(self) -> str:
+        """The file's own directory: there is room."""
+        return os.path.dirname(os.path.abspath(self.name))
+
+    async def plan(self, header: Header) -> SqlitePlanStore:
+        """Make the file."""
+        return await SqlitePlanStore.create(self.name, header)
+
+    @contextlib.asynccontextmanager
+    async def running(self) -> AsyncGenerator[SqliteRunStore]:
+        """Take the file, with a thread of its own."""
+        async with JournalThread.at(self.name) as thread:
+            yield SqliteRunStore(thread)
+
+    @contextlib.asynccontextmanager
+    async def reading(self) -> AsyncGenerator[SqliteAccountStore]:
+        """A private copy, in a thread of its own."""
+        thread, copy = (
+            ThreadPoolExecutor(1, thread_name_prefix="journal-copy"),
+            contextlib.ExitStack(),
+        )
+
+        async def ask(step: Callable[[Journal], T]) -> T:
+            return await in_thread(partial(step, journal), threading.Event(), thread)
+
+        try:
+            look = partial(copy.enter_context, Journal.look(self.name))
+            journal = await in_thread(look, threading.Event(), thread)
+            yield SqliteAccountStore(ask)
+        finally:
+            closing = asyncio.get_running_loop().run_in_executor(thread, copy.close)
+            thread.shutdown(wait=False)
+            await asyncio.shield(closing)
+
+    def remove(self) -> None:
+        """The file, and what was noted of it."""
+        remove(self.name)
+
+    async def ask(self, command: Command, at: float) -> bool:
+        """Write it into the file, beside whoever runs it."""
+        return await in_thread(partial(self._ask, command, at), threading.Event())
+
+    def _ask(self, command: Command, at: float) -> bool:
+        with quiet, contextlib.closing(Journal.open(self.name)) as journal:
+            if is_free(self.name):
+                return False
+            if command is Command.RUN and journal.command() is not Command.PAUSE:
+                return False
+            journal.set_command(command, at)
+            return True
