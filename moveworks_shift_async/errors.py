@@ -246,6 +246,10 @@ class OutcomeUnknown(MoveworksError):
     went_out = _UNKNOWN
 
 
+# What says that this request was not processed: RFC 9110, section 15.5.9, and RFC 8470.
+_UNPROCESSED = (408, 425)
+
+
 class RefusedByServer(MoveworksError):
     """The server answered, and the answer is not a success.
 
@@ -253,6 +257,8 @@ class RefusedByServer(MoveworksError):
     """
 
     outcome = Outcome.REJECTED
+    #: The statuses with which an error of the class concerns this list alone.
+    _of_this_list: ClassVar[tuple[int, ...]] = ()
     means = "The request was refused"
     went_out = "Nobody was told by it"
 
@@ -266,6 +272,8 @@ class RefusedByServer(MoveworksError):
         retry_after: float | None = None,
     ) -> None:
         super().__init__(message, attempts=attempts)
+        if status in self._of_this_list:
+            self.concerns, self.unprocessed = Concerns.THIS_LIST, status in _UNPROCESSED
         #: HTTP status of the answer.
         self.status = status
         #: The vendor's own code, an open set. It is as it came, but for what it repeats of the
@@ -275,12 +283,6 @@ class RefusedByServer(MoveworksError):
         self.retry_after = retry_after
 
 
-# What is about this list and its text: RFC 9110, sections 15.5.1, .10, .14 and .21.
-_OF_THIS_LIST = (400, 409, 413, 422)
-# What says that this request was not processed: RFC 9110, section 15.5.9, and RFC 8470.
-_UNPROCESSED = (408, 425)
-
-
 class BadRequest(RefusedByServer):
     """The server found fault with the request (400 and its kin).
 
@@ -288,24 +290,10 @@ class BadRequest(RefusedByServer):
     431 would meet everybody.
     """
 
+    # The others are about this list and its text: RFC 9110, sections 15.5.1, .10, .14 and .21.
+    _of_this_list = (*_UNPROCESSED, 400, 409, 413, 422)
     means = "The server found fault with the request"
     advice = "Correct what the server names, then try again"
-
-    def __init__(
-        self,
-        message: str,
-        *,
-        status: int,
-        code: str | int | None = None,
-        attempts: int = 0,
-        retry_after: float | None = None,
-    ) -> None:
-        super().__init__(
-            message, status=status, code=code, attempts=attempts, retry_after=retry_after
-        )
-        self.unprocessed = status in _UNPROCESSED
-        if self.unprocessed or status in _OF_THIS_LIST:
-            self.concerns = Concerns.THIS_LIST
 
 
 class NotAuthenticated(RefusedByServer):

@@ -6,9 +6,10 @@ import re
 import shlex
 import sys
 
-# What parts words; an address is not searched in the middle of one, so that no text makes it slow.
-_APART = r"\s<>\"'(),;:"
-_ADDRESS = re.compile(rf"(?<![^{_APART}@])[^{_APART}@]++@[^{_APART}]++")
+# Characters between words. An address is looked for at the beginning of a word only, so that no
+# text makes the search slow.
+_BETWEEN = r"\s<>\"'(),;:"
+_ADDRESS = re.compile(rf"(?<![^{_BETWEEN}@])[^{_BETWEEN}@]++@[^{_BETWEEN}]++")
 
 
 def plural(count: int, noun: str, nouns: str | None = None) -> str:
@@ -36,7 +37,7 @@ def duration(seconds: float) -> str:
 
 
 def at_least(seconds: float) -> str:
-    """A least time: what fits into the first burst takes its round trips all the same."""
+    """A least time in words. 0 is what the first burst does, and that takes some round trips."""
     return duration(seconds) if seconds else "a few seconds"
 
 
@@ -77,7 +78,7 @@ def _escaped(character: str) -> str:
         return f"\\{character}"
     if character.isprintable():
         return character
-    # A byte that is no UTF-8 comes as one of these; no other half of a pair is in a file's name.
+    # Python stands these for the bytes of a file's name that are no UTF-8 (PEP 383).
     is_byte = "\udc80" <= character <= "\udcff"
     encoded = character.encode(errors="surrogateescape" if is_byte else "surrogatepass")
     return "".join(f"\\{byte:03o}" for byte in encoded)

@@ -13,6 +13,7 @@ from moveworks_shift_async.errors import (
     BadRequest,
     BadResponse,
     ClientClosed,
+    Concerns,
     ConfigurationError,
     ConnectionFailed,
     DeadlineExceeded,
@@ -195,6 +196,12 @@ def test_only_a_server_that_says_so_has_not_processed(
 ) -> None:
     """RFC 6585, section 4; RFC 9110, section 15.5.9; RFC 8470, section 5.2."""
     assert error.unprocessed is unprocessed
+
+
+def test_only_a_request_at_fault_concerns_one_list() -> None:
+    """A token request that is refused with a 400 would be refused for every other list, too."""
+    assert BadRequest("x", status=400).concerns is Concerns.THIS_LIST
+    assert NotAuthenticated("invalid_client", status=400).concerns is Concerns.EVERYBODY
 
 
 def test_outcomes_are_the_words_of_the_report() -> None:
