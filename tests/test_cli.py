@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import os
 import re
 import signal
@@ -17,6 +18,7 @@ import pytest
 
 from moveworks_shift_async import FileGate, RateLimit
 from moveworks_shift_async.cli import reaching
+from moveworks_shift_async.jobs.plan.spool import Spool
 from moveworks_shift_async.sandbox import Sandbox
 from moveworks_shift_async.text import shell_word
 
@@ -359,6 +361,161 @@ async def test_a_test_address_is_the_only_one_that_is_told(
     assert "900 people; left out: 0 duplicates" in with_file.err
     assert "test: to the address of --test-to only; nobody else is told" in with_file.err
     assert dict(sandbox.received().people) == {"me@example.com": 2}
+
+
+# --- the journal that nobody named --------------------------------------------------------
+
+
+@pytest.fixture
+def places(tmp_path: Path) -> dict[str, str]:
+    """Folders of the test's own for what commands write beside their work."""
+    for name in ("tmp", "state"):
+        (tmp_path / name).mkdir()
+    return {"TMPDIR": str(tmp_path / "tmp"), "XDG_STATE_HOME": str(tmp_path / "state")}
+
+
+def left_in(places: dict[str, str]) -> list[str]:
+    """What is there of journals: their files, and the notes of them."""
+    notes = Path(places["XDG_STATE_HOME"]).glob("*/journal-*")
+    return [*os.listdir(places["TMPDIR"]), *(note.name for note in notes)]
+
+
+async def in_flight(sandbox: Sandbox, process: asyncio.subprocess.Process) -> None:
+    """Wait until two requests of a send are out."""
+    assert process.returncode is None
+    await until(lambda: sandbox.stats().requests >= 2)
+
+
+async def test_a_send_leaves_nothing_however_it_ends(
+    sandbox: Sandbox, people: Callable[[int], str], places: dict[str, str]
+) -> None:
+    """All told, a test, a dry run, a question without a terminal, an error, a refused key."""
+    env, path = environment(sandbox, **places), people(501)
+    send = (*LEGACY, "--recipients", path)
+    ended = await asyncio.gather(
+        run(*send, "--yes", env=env),
+        run(*send, "--test-to", "me@example.com", env=env),
+        run(*send, "--dry-run", env=env),
+        run(*send, env=env),
+        run(*send, "--column", "Fax", env=env),
+        run(*send, "--yes", env=env | {"MOVEWORKS_API_KEY": "wrong"}),
+    )
+    assert [one.code for one in ended] == [0, 0, 0, 2, 2, 5]
+    assert left_in(places) == []
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+@pytest.mark.parametrize("presses", [1, 2])
+async def test_a_signal_leaves_nothing(
+    slow: Sandbox,
+    people: Callable[[int], str],
+    places: dict[str, str],
+    number: signal.Signals,
+    presses: int,
+) -> None:
+    """Its owner alone can read it while it is there; nothing resumes it, and that is said."""
+    args = (*LEGACY, "--recipients", people(1501), "--yes", "--requests-per-minute", "2")
+    process = await start(*args, env=environment(slow, **places))
+    await in_flight(slow, process)
+    (folder,) = Path(places["TMPDIR"]).iterdir()  # noqa: ASYNC240
+    modes = [stat.S_IMODE(path.stat().st_mode) for path in (folder, folder / "journal")]
+    assert modes == [0o700, 0o600]
+    for _ in range(presses):
+        process.send_signal(number)
+        await asyncio.sleep(0.2)
+    ended = await end(process)
+    assert ended.code == 130
+    assert ("unknown: 1,000 people" in ended.err) is (presses == 2)
+    assert ended.last.startswith("A send without a journal cannot be resumed; with --journal FILE")
+    assert left_in(places) == []
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+async def test_a_signal_before_anything_is_sent_leaves_nothing(
+    sandbox: Sandbox, people: Callable[[int], str], places: dict[str, str], number: signal.Signals
+) -> None:
+    """At the question, and while nobody types the addresses."""
+
+    async def press(process: asyncio.subprocess.Process) -> None:
+        await until(lambda: bool(left_in(places)))
+        await asyncio.sleep(1.0)  # it asks by now, or waits for its terminal
+        process.send_signal(number)
+
+    env = environment(sandbox, **places)
+    for source in (people(501), "-"):
+        code, screen = await on_terminal(*LEGACY, "--recipients", source, meanwhile=press, env=env)
+        assert code == 130
+        assert "Error: interrupted. This command sent nothing. Run it again." in screen
+        assert left_in(places) == []
+
+
+async def test_a_send_that_was_killed_is_in_nobodys_way(
+    slow: Sandbox, people: Callable[[int], str], places: dict[str, str]
+) -> None:
+    """Its file stays for the system's cleaner, and the next send works beside it."""
+    args, env = (*LEGACY, "--recipients", people(600), "--yes"), environment(slow, **places)
+    process = await start(*args, env=env)
+    await in_flight(slow, process)
+    process.kill()
+    await process.communicate()
+    left = left_in(places)
+    assert len(left) == 2
+    assert (await run(*args, env=env)).code == 0
+    assert left_in(places) == left
+
+
+async def test_without_room_for_it_nothing_is_sent(
+    sandbox: Sandbox, people: Callable[[int], str], monkeypatch: pytest.MonkeyPatch, capsys: Any
+) -> None:
+    """One line that names what the user can do, and no resume of what she never named."""
+    here = {"env": environment(sandbox), "patch": monkeypatch, "capsys": capsys}
+    send = (*LEGACY, "--recipients", people(3))
+
+    def full(*_: object, **__: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Spool, "add", full)
+        planned = await run_here(*send, **here)
+    with monkeypatch.context() as patch:
+        patch.setattr("tempfile.mkdtemp", full)
+        made = await run_here(*send, **here)
+    for ended in (planned, made):
+        assert (ended.code, ended.out) == (2, "")
+        assert "No space left on device" in ended.last
+        assert ended.last.endswith(
+            "; make room there, or name another directory in TMPDIR. This command sent nothing."
+        )
+        assert "resume" not in ended.err
+    assert sandbox.stats().requests == 0
+
+
+async def test_a_message_from_standard_input_is_read_once(
+    sandbox: Sandbox, people: Callable[[int], str]
+) -> None:
+    """Also where a file is shown before a test is sent."""
+    args = ("--recipients", people(3), "--test-to", "a@example.com")
+    for text in (("--message", "Hi"), ("--message-file", "-")):
+        ended = await run("send", "--legacy", *text, *args, env=environment(sandbox), stdin=b"Hi")
+        assert ended.code == 0
+    first, second = [r.message for r in sandbox.received().requests if r.message]
+    assert first == second
+
+
+async def test_three_requests_without_a_usable_answer_end_it(
+    sandbox: Sandbox, people: Callable[[int], str], monkeypatch: pytest.MonkeyPatch, capsys: Any
+) -> None:
+    """Nobody can resume it, so it does not wait until more people are unknown."""
+    sandbox.faults.rate("send", "server-500-json", 1.0)
+    env = environment(sandbox, MOVEWORKS_REQUESTS_PER_MINUTE="1000")
+    here = {"env": env, "patch": monkeypatch, "capsys": capsys}
+    ended = await run_here(*LEGACY, "--recipients", people(40_000), "--yes", "--json", **here)
+    account = ended.json()
+    assert ended.code == 4
+    assert account["unknown"] == 500 * account["requests"] <= 500 * 32
+    assert account["not_sent"] == 40_000 - account["unknown"]
+    reason = account["failures"][-1]["message"]
+    assert reason.startswith("not sent: 3 requests in a row had no usable answer; the last: ")
 
 
 # --- the other commands -------------------------------------------------------------------

@@ -10,7 +10,7 @@ import re
 import signal
 import sys
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -24,14 +24,15 @@ from click.testing import CliRunner
 from pyarrow import parquet
 
 from moveworks_shift_async import __main__, errors
-from moveworks_shift_async.cli import demo, files, main, options, outcome, reaching, terminal
+from moveworks_shift_async.cli import demo, files, main, options, reaching, stopping, terminal
 from moveworks_shift_async.cli.failures import ExitCode, error_line, exit_code, stopped_line
-from moveworks_shift_async.cli.progress import read_progress
-from moveworks_shift_async.cli.recipients import Mailing, lines_of, rate
-from moveworks_shift_async.cli.sending import Result
-from moveworks_shift_async.cli.working import Worked, work
+from moveworks_shift_async.cli.foreground import RunResult, run_in_foreground
+from moveworks_shift_async.cli.line_numbers import AddressFile, lines_of
+from moveworks_shift_async.cli.preview import rate
+from moveworks_shift_async.cli.send_account import Failure, SendAccount, conclude
+from moveworks_shift_async.cli.temporary import temporary_journal
 from moveworks_shift_async.client import MoveworksClient
-from moveworks_shift_async.errors import MoveworksError, Outcome
+from moveworks_shift_async.errors import MoveworksError
 from moveworks_shift_async.jobs.job import Job
 from moveworks_shift_async.jobs.plan.rejects import InvalidLine
 from moveworks_shift_async.jobs.records import Run
@@ -39,8 +40,6 @@ from moveworks_shift_async.jobs.report.account import JobAccount
 from moveworks_shift_async.jobs.report.sentences import headline, others
 from moveworks_shift_async.jobs.run.job_run import OnProgress
 from moveworks_shift_async.jobs.run.progress import JobProgress
-from moveworks_shift_async.limits.window import GateSnapshot
-from moveworks_shift_async.models import BulkReport, ChunkOutcome, InvalidRecipient
 from moveworks_shift_async.sandbox import Sandbox
 from moveworks_shift_async.settings import ApiKey, MoveworksSettings, RateLimit, Region
 from moveworks_shift_async.text import duration, one_line
@@ -173,7 +172,7 @@ SEND = ["send", "--legacy", "--message", "Hi"]
         ([*SEND, "--recipients", "empty.csv"], "empty.csv: the file is empty"),
         ([*SEND, "--recipients", "binary.csv"], "binary.csv, line 1"),
         ([*SEND, "--recipients", "bad.csv"], "bad.csv, line 1"),
-        ([*SEND, "--recipients", "dots.csv"], "dots.csv, line 2: nobody valid"),
+        ([*SEND, "--recipients", "dots.csv"], "dots.csv: nobody valid, all of 1 entry"),
         ([*SEND, "--recipients", "good.csv", "--context-file", "absent.json"], "No such file"),
         ([*SEND, "--recipients", "good.csv", "--context-file", "broken.json"],
          "broken.json, line 2, column 9: not JSON"),
@@ -244,7 +243,7 @@ def test_a_defect_is_one_line_and_a_traceback_only_on_demand(
     def broken(*_: object) -> None:
         raise RuntimeError("a@example.com")
 
-    monkeypatch.setattr("moveworks_shift_async.cli.send.load", broken)
+    monkeypatch.setattr("moveworks_shift_async.cli.send.make_plan", broken)
     args = [*SEND, "--recipients", "-"]
     assert main.run(args) == 1
     err = capsys.readouterr().err
@@ -261,10 +260,32 @@ def test_ctrl_c_before_anything_is_sent_ends_with_130(
 ) -> None:
     """While a file is read, or at the question."""
     monkeypatch.setattr(
-        "moveworks_shift_async.cli.send.load", lambda *_: signal.raise_signal(signal.SIGINT)
+        "moveworks_shift_async.cli.send.make_plan", lambda *_: signal.raise_signal(signal.SIGINT)
     )
     assert main.run([*SEND, "--recipients", "-"]) == 130
     assert "interrupted. This command sent nothing." in capsys.readouterr().err
+
+
+def test_who_leaves_at_once_removes_what_was_written(
+    monkeypatch: pytest.MonkeyPatch, capsys: Any
+) -> None:
+    """The second Ctrl-C does not wait for a thread, but nobody's addresses stay on the disk."""
+    codes: list[int] = []
+    monkeypatch.setattr("os._exit", codes.append)
+
+    async def press_twice() -> None:
+        with stopping.leaving():
+            for _ in range(2):
+                signal.raise_signal(signal.SIGINT)
+            await asyncio.sleep(60)
+
+    with temporary_journal() as journal:
+        Path(journal).write_text("addresses", "utf-8")
+        with pytest.raises(click.Abort):
+            asyncio.run(press_twice())
+        assert not Path(journal).parent.exists()
+    assert codes == [130]
+    assert "interrupted" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("kind", ["parquet", "xlsx"])
@@ -447,95 +468,47 @@ async def _in_thread(args: list[str]) -> int:
 # --- the end of a send --------------------------------------------------------------------
 
 
-def report(*failures: ChunkOutcome, accepted: int = 0) -> BulkReport:
-    """A report of these failures."""
-
-    def count(outcome: Outcome) -> int:
-        return sum(len(f.recipients) for f in failures if f.outcome is outcome)
-
-    return BulkReport(
-        accepted=accepted,
-        rejected=count(Outcome.REJECTED),
-        unknown=count(Outcome.UNKNOWN),
-        not_sent=count(Outcome.NOT_SENT),
-        requests=3,
-        duplicates=1,
-        invalid=(InvalidRecipient(position=0, text="x", reason="no @"),),
-        throttled=0,
-        elapsed=4.25,
-        failures=failures,
-    )
-
-
-def failure(error: MoveworksError | None, index: int = 0) -> ChunkOutcome:
+def failure(error: MoveworksError | None, index: int = 0) -> Failure:
     """A chunk of one person that ended with this error."""
-    kind = Outcome.NOT_SENT if error is None else error.outcome
-    address = f"p{index}@example.com"
-    return ChunkOutcome(index=index, recipients=(address,), outcome=kind, error=error)
-
-
-def mailing(*invalid: InvalidLine) -> Mailing:
-    """A mailing with these invalid rows."""
-    return Mailing(
-        description="people.csv", entries=(), people=1, duplicates=0, invalid=invalid, requests=1
+    error = error or errors.NotSent("not sent: interrupted")
+    return Failure(
+        index=index,
+        outcome=error.outcome,
+        kind=type(error),
+        message=str(error),
+        requests=0,
+        recipients=(f"p{index}@example.com",),
     )
 
 
 REJECTED = failure(errors.BadRequest("bad", status=400))
 UNKNOWN = failure(errors.OutcomeUnknown("sent, but no usable answer; told or not told"), 1)
-REFUSED = failure(errors.NotAuthenticated("HTTP 401", status=401), 2)
 NOT_SENT = failure(None, 3)
 ROW = InvalidLine(line=7, reason="no @")
 
 
-@pytest.mark.parametrize(
-    ("failures", "accepted", "rows", "interrupted", "code"),
-    [
-        ((), 9, (), False, ExitCode.OK),
-        ((), 9, (ROW,), False, ExitCode.OK),
-        ((REJECTED,), 9, (), False, ExitCode.REJECTED),
-        ((REJECTED,), 0, (), False, ExitCode.REJECTED),
-        ((NOT_SENT,), 9, (), False, ExitCode.REJECTED),
-        ((REFUSED, NOT_SENT), 9, (), False, ExitCode.REJECTED),
-        ((UNKNOWN, REJECTED, NOT_SENT), 9, (ROW,), False, ExitCode.UNKNOWN),
-        ((UNKNOWN, REFUSED), 0, (), False, ExitCode.UNKNOWN),
-        ((REFUSED, NOT_SENT), 0, (ROW,), False, ExitCode.NOTHING_SENT),
-        (
-            (failure(errors.NotFound("x", status=404)), NOT_SENT),
-            0,
-            (),
-            False,
-            ExitCode.NOTHING_SENT,
-        ),
-        ((REJECTED, NOT_SENT), 0, (), False, ExitCode.REJECTED),
-        ((failure(errors.InvalidInput("x")),), 0, (), False, ExitCode.USAGE),
-        ((UNKNOWN, NOT_SENT), 0, (ROW,), True, ExitCode.INTERRUPTED),
-        ((), 9, (), True, ExitCode.INTERRUPTED),
-    ],
-)
-def test_the_exit_code_is_the_worst_that_is_true(
-    failures: tuple[ChunkOutcome, ...],
-    accepted: int,
-    rows: tuple[InvalidLine, ...],
-    interrupted: bool,
-    code: ExitCode,
-) -> None:
-    """Of people; rows that are no address are none, and change nothing."""
-    result = Result(report=report(*failures, accepted=accepted), interrupted=interrupted)
-    assert outcome.conclude(result, mailing(*rows), as_json=False) is code
+def sent(*failures: Failure, accepted: int = 0) -> SendAccount:
+    """The account of a send with these failures, one duplicate and one invalid row."""
+    known = {"accepted": accepted, "not_sent": len(failures)}
+    account = job_account(**known, duplicates=1, invalid=1, requests=3)
+    began = account.read_at - timedelta(seconds=4.25)
+    return SendAccount(
+        run=RunResult(account=evolve(account, began_at=began), interrupted=False, stopped=None),
+        failures=failures,
+        invalid=(ROW,),
+    )
 
 
 def test_the_text_report_has_a_line_for_each_kind_and_no_address(capsys: Any) -> None:
     """What happened, whether they were told, what to do; then how to get the addresses."""
-    result = Result(report=report(REJECTED, UNKNOWN, NOT_SENT, accepted=2), interrupted=False)
-    assert outcome.conclude(result, mailing(ROW), as_json=False) == 4
+    conclude(sent(REJECTED, UNKNOWN, NOT_SENT, accepted=2), None, as_json=False)
     captured = capsys.readouterr()
     assert captured.err.splitlines() == [
         "rejected: 1 person: bad. They were not told. Correct what the server names, then try"
         " again.",
         "unknown: 1 person: sent, but no usable answer. They may have been told or not."
         " Find out whether it arrived before you send it again.",
-        "not sent: 1 person: not sent. They were not told. Send it to them again.",
+        "not sent: 1 person: interrupted. They were not told. Send it to them again.",
         "invalid: 1 row left out. Nobody there was told. Correct and send those rows alone.",
         "not told: 2 people; told or not told: 1 person. With --json the account lists the"
         " addresses; to send the whole file again tells 2 people twice.",
@@ -546,8 +519,7 @@ def test_the_text_report_has_a_line_for_each_kind_and_no_address(capsys: Any) ->
 
 def test_the_json_report_is_one_object_with_the_addresses(capsys: Any) -> None:
     """The table goes to stderr, the object is alone on stdout."""
-    result = Result(report=report(UNKNOWN, accepted=2), interrupted=False)
-    outcome.conclude(result, mailing(ROW), as_json=True)
+    conclude(sent(UNKNOWN, accepted=2), None, as_json=True)
     captured = capsys.readouterr()
     assert json.loads(captured.out) == {
         "accepted": 2, "rejected": 0, "unknown": 1, "not_sent": 0, "duplicates": 1,
@@ -631,10 +603,10 @@ def test_the_demo_notices_an_account_that_is_wrong() -> None:
     assert "more than once" in demo._Check(told=2, told_again=1, agrees=True).line()
     bad = demo._Check(told=2, told_again=0, agrees=False)
     assert "another account" in bad.line()
-    fine = Worked(account=job_account(accepted=2), interrupted=False, stopped=None)
+    fine = RunResult(account=job_account(accepted=2), interrupted=False, stopped=None)
     assert demo._exit_code(fine, bad) is ExitCode.DEFECT
     assert demo._exit_code(fine, good) is ExitCode.OK
-    failed = Worked(account=job_account(accepted=2, rejected=1), interrupted=False, stopped=None)
+    failed = RunResult(account=job_account(accepted=2, rejected=1), interrupted=False, stopped=None)
     assert demo._exit_code(failed, good) is ExitCode.REJECTED
 
 
@@ -672,6 +644,8 @@ REFUSED_KEY = errors.NotAuthenticated("HTTP 401", status=401)
         ({"accepted": 9}, None, False, 0),
         ({"accepted": 9, "rejected": 1}, None, False, 3),
         ({"accepted": 9, "not_sent": 1}, None, False, 3),
+        ({"rejected": 9, "invalid": 1}, None, False, 3),
+        ({"accepted": 9, "invalid": 1}, None, False, 0),
         ({"accepted": 9, "unknown": 1, "rejected": 1}, None, False, 4),
         ({"accepted": 9, "unknown": 1, "left_alone": 1}, None, False, 4),
         ({"not_sent": 9}, REFUSED_KEY, False, 5),
@@ -689,7 +663,7 @@ def test_the_exit_code_of_a_job_is_the_worst_that_is_true(
 ) -> None:
     """Who was left alone stays unknown; where nobody was told, what stopped it decides."""
     stopped = None if cause is None else errors.JobStopped("the job stopped", cause=cause)
-    worked = Worked(account=job_account(**people), interrupted=interrupted, stopped=stopped)
+    worked = RunResult(account=job_account(**people), interrupted=interrupted, stopped=stopped)
     assert worked.exit_code() == code
 
 
@@ -707,7 +681,7 @@ def test_the_account_in_words_agrees_with_the_exit_code(people: dict[str, int]) 
     """Only where it is 0 all were accepted, and nothing is said of others; else it names them."""
     run = Run(id="a", pid=1, host="vendor", began_at=0, ended_at=1, ended="done", budget=1, per=1)
     account = evolve(job_account(**people), runs=(run,))
-    code = Worked(account=account, interrupted=False, stopped=None).exit_code()
+    code = RunResult(account=account, interrupted=False, stopped=None).exit_code()
     assert headline(account).startswith("All 9 people were accepted") is (code == 0)
     assert bool(others(account)) is (code != 0)
     assert ("1 unknown (they may have been told or not)" in others(account)) is (code == 4)
@@ -752,14 +726,14 @@ async def test_a_journal_that_fails_is_told_by_what_went_out(
 
     if not sent:
         with pytest.raises(errors.JournalError, match="the disk is full"):
-            await work(job, settings, run, as_json=False)
+            await run_in_foreground(job, settings, run, as_json=False)
         return
-    worked = await work(job, settings, run, as_json=False)
+    worked = await run_in_foreground(job, settings, run, as_json=False)
     assert str(worked.stopped) == "the job stopped: the disk is full"
     assert worked.exit_code() == 2  # by the journal nobody was told
     (tmp_path / "j").unlink()
     with pytest.raises(errors.JobStopped) as stopped:
-        await work(job, settings, run, as_json=False)
+        await run_in_foreground(job, settings, run, as_json=False)
     assert exit_code(stopped.value) == 4
     assert "Everything that was accepted stays so." in error_line(stopped.value)
 
@@ -769,60 +743,6 @@ def test_a_job_for_no_event_is_not_just_resumed() -> None:
     cause = errors.NotFound("HTTP 404", status=404)
     line = stopped_line(errors.JobStopped("HTTP 404", cause=cause), "j", nobody=True)
     assert "Nobody was told. If the event id is wrong, plan a new job; if not," in line
-
-
-# --- progress -----------------------------------------------------------------------------
-
-LIMIT = RateLimit(requests=120, per=60.0)
-
-
-def gate(**changes: Any) -> GateSnapshot:
-    """A gate at rest, but for these."""
-    at_rest = {"budget": 120, "used": 0, "in_flight": 0, "waiting": 0, "next_in": 0.0,
-               "paused_for": 0.0}  # fmt: skip
-    return GateSnapshot(**(at_rest | changes))
-
-
-@pytest.mark.parametrize(
-    ("state", "stopping", "why"),
-    [
-        (gate(paused_for=59.2, waiting=3, next_in=59.2), False,
-         "the server answered 429: going on in 1 min"),
-        (gate(waiting=3, mode="paced", rate=1.5, why="a 429 in a burst"), False,
-         "paced at 90 requests a minute: a 429 in a burst"),
-        (gate(waiting=3, used=120, next_in=11.1), False, "waiting 12 s for the rate limit"),
-        (gate(waiting=3, in_flight=32, next_in=math.inf), False,
-         "waiting for answers: 32 in flight"),
-        (gate(in_flight=2), False, "waiting for answers: 2 in flight"),
-        (gate(in_flight=1), True, "stopping: 1 request in flight"),
-        (gate(), False, "waiting to try again after a failure"),
-    ],
-)  # fmt: skip
-def test_progress_says_why_it_waits(state: GateSnapshot, stopping: bool, why: str) -> None:
-    """The gate knows: a pause, the limit, answers; else it is between two attempts."""
-    progress = read_progress(9, report(accepted=2), state, LIMIT, stopping=stopping)
-    assert progress.why == why
-
-
-def test_the_time_left_is_the_gates_where_it_binds() -> None:
-    """130,000 people are 260 requests: 120 are in, 140 wait, and the last 20 a window more."""
-    full = gate(used=120, waiting=32, next_in=10.0, per=60.0, ends=(10.0,) * 120)
-    progress = read_progress(130_000, report(accepted=60_000), full, LIMIT, stopping=False)
-    assert progress.left == 70.0
-    assert progress.time_left() == "1 min 10 s left"
-
-
-def test_the_time_left_is_the_pace_where_the_gate_is_open() -> None:
-    """4.25 seconds for 1,000 people are 8.5 for the other 2,000; with waits in it nobody knows."""
-    progress = read_progress(3_000, report(accepted=1_000), gate(), LIMIT, stopping=False)
-    assert progress.left == 8.5
-    assert progress.counts() == "told 1,000, rejected 0, unknown 0; 3 requests"
-    waited = evolve(report(accepted=1_000), throttled=1)
-    assert read_progress(3_000, waited, gate(), LIMIT, stopping=False).left is None
-    ended = read_progress(1_000, report(accepted=1_000), gate(), LIMIT, stopping=False)
-    assert (ended.time_left(), ended.why) == ("", "")
-    nothing = read_progress(1_000, report(), gate(), LIMIT, stopping=False)
-    assert nothing.left is None
 
 
 # --- words --------------------------------------------------------------------------------
@@ -858,19 +778,22 @@ def test_a_message_file_may_start_with_a_byte_order_mark(tmp_path: Path) -> None
     assert files.read_text(str(path)) == "<b>Grüße</b>"
 
 
-def test_failures_are_found_again_by_their_lines() -> None:
-    """Neighbouring chunks are one span; where there is no file there are no lines."""
-    entries = (*tuple(f" P{number}@Example.com" for number in range(40)), "p0@example.com")
-    staff = evolve(mailing(), entries=entries, lines=tuple(range(2, 43)))
+def test_failures_are_found_again_by_their_lines(tmp_path: Path) -> None:
+    """Neighbouring chunks are one span; where there is no file, or another one, no lines are."""
+    people = [f"p{number}@example.com" for number in range(60)]
+    path = tmp_path / "staff.csv"
+    path.write_text("\n".join(["Email", *(f" {one.upper()}" for one in people), people[0]]))
+    file = AddressFile(path=str(path))
 
-    def chunk(index: int) -> ChunkOutcome:
-        people = tuple(entry.strip() for entry in entries[index * 2 : index * 2 + 2])
-        return ChunkOutcome(index=index, recipients=people, outcome=Outcome.NOT_SENT)
+    def chunks(*indexes: int) -> list[tuple[int, tuple[str, ...]]]:
+        return [(index, tuple(people[index * 2 : index * 2 + 2])) for index in indexes]
 
-    assert lines_of(staff, [chunk(0), chunk(1), chunk(4)]) == "lines 2 to 5, 10 to 11"
-    assert lines_of(staff, []) == ""
-    assert lines_of(mailing(), [chunk(0)]) == ""
-    entries += tuple(f"q{number}@example.com" for number in range(20))
-    staff = evolve(staff, entries=entries, lines=tuple(range(2, 63)))
-    many = [chunk(index) for index in (0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 22)]
-    assert lines_of(staff, many).endswith("34 to 35, 38 to 39, and more")
+    assert lines_of(file, chunks(0, 1, 4)) == "lines 2 to 5, 10 to 11"
+    assert lines_of(file, []) == ""
+    assert lines_of(None, chunks(0)) == ""
+    many = lines_of(file, chunks(*range(0, 24, 2)))
+    assert many.endswith("34 to 35, 38 to 39, and more")
+    path.write_text("Email\nelse@example.com\n")
+    assert lines_of(file, chunks(0)) == ""
+    path.write_bytes(b"\0")
+    assert lines_of(file, chunks(0)) == ""

@@ -7,13 +7,13 @@
     run         run and resume: a job is sent
     jobs        status, pause, stop, report: a job is looked at, or told to wait
     message_options   the options that say what is sent and to whom; `send` and `plan` share them
-    working     a run of a job with progress and Ctrl-C; its exit code
-    sending     the same for a send without a journal
+    preview     what is shown and asked before anything goes out
+    temporary   the journal of a send without one
+    foreground  a run of a job with progress and Ctrl-C; its exit code
     stopping    Ctrl-C and its kin
     views       where progress is shown: the bar on a terminal, plain lines without one
-    progress    how far a send without a journal is
-    outcome     the end of a send without a journal: the table, the JSON object, the exit code
-    recipients  the file of such a send: read, cleaned, shown before anything goes out
+    send_account   the end of a send without a journal: the table and the JSON object
+    line_numbers   where the people of a failed chunk stand in their file
     failures    what to say of an error, and its exit code
     options     options that several commands have
     gate        the file in which all commands share the rate limit

@@ -22,12 +22,12 @@ from ..sandbox import Sandbox
 from ..settings import ClientCredentials, MoveworksSettings, RateLimit
 from ..text import people
 from .failures import ExitCode
+from .foreground import RunResult, run_in_foreground
 from .jobs import account_text, plain_account
 from .options import json_option
 from .plan import show_plan
-from .recipients import rate
+from .preview import rate
 from .terminal import note, say
-from .working import Worked, work
 
 # The vendor's 120 requests a minute, scaled so that six requests show the waiting in 5 seconds.
 _LIMIT = RateLimit(requests=2, per=2.5)
@@ -64,14 +64,14 @@ def demo(as_json: bool) -> int:
     sample = files("moveworks_shift_async.sandbox").joinpath(_SAMPLE).read_bytes()
     with tempfile.TemporaryDirectory() as directory, _inside(directory):
         Path(_SAMPLE).write_bytes(sample)
-        worked, check = asyncio.run(_demo(Job("demo.journal")))
+        ended, check = asyncio.run(_demo(Job("demo.journal")))
     if as_json:
         record = {"people": check.told, "told_again": check.told_again}
-        say(json.dumps(plain_account(worked.account) | {"sandbox": record}))
+        say(json.dumps(plain_account(ended.account) | {"sandbox": record}))
     else:
-        say(account_text(worked.account))
+        say(account_text(ended.account))
     (note if as_json else say)(check.line())
-    return _exit_code(worked, check)
+    return _exit_code(ended, check)
 
 
 def _inside(directory: str) -> contextlib.AbstractContextManager[None]:
@@ -82,7 +82,7 @@ def _inside(directory: str) -> contextlib.AbstractContextManager[None]:
     return contextlib.chdir(directory)
 
 
-async def _demo(job: Job) -> tuple[Worked, _Check]:
+async def _demo(job: Job) -> tuple[RunResult, _Check]:
     async with Sandbox(limit=_LIMIT.requests, window=_LIMIT.per, latency=_LATENCY) as sandbox:
         note(f"demo: {sandbox.url} stands in for Moveworks: {rate(_LIMIT)}")
         plan = await Job.plan(
@@ -94,10 +94,10 @@ async def _demo(job: Job) -> tuple[Worked, _Check]:
             base_url=sandbox.url,
             rate_limit=_LIMIT,
         )
-        worked = await work(
+        ended = await run_in_foreground(
             job, settings, lambda client, show: job.run(client, on_progress=show), as_json=False
         )
-        return worked, await _compare(job, worked.account, sandbox)
+        return ended, await _compare(job, ended.account, sandbox)
 
 
 async def _compare(job: Job, account: JobAccount, sandbox: Sandbox) -> _Check:
@@ -114,8 +114,8 @@ async def _compare(job: Job, account: JobAccount, sandbox: Sandbox) -> _Check:
     )
 
 
-def _exit_code(worked: Worked, check: _Check) -> ExitCode:
+def _exit_code(ended: RunResult, check: _Check) -> ExitCode:
     """As `run`, but a wrong account is a failure, too."""
     if not check.agrees or check.told_again:
         return ExitCode.DEFECT
-    return worked.exit_code()
+    return ended.exit_code()

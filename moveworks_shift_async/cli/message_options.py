@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import cached_property
 from typing import Any
 
-from attrs import field, frozen
+from attrs import field, fields, frozen
 
 from ..errors import InvalidInput
 from .files import read_object, read_text
 from .options import F, apply, option
 
 
-def letter_options(command: F) -> F:
+def message_options(command: F) -> F:
     """What is sent, and to whom."""
     return apply(
         command,
@@ -53,12 +54,16 @@ def template_options(command: F) -> F:
     )  # fmt: skip
 
 
+# The options of which one gives the text.
+_TEXTS = ("message", "message_file", "template", "template_file")
+
+
 @frozen(kw_only=True)
 class MessageOptions:
     """What is sent, as the options give it; a template is one text with columns in it."""
 
     #: The command's options for the text.
-    sources: tuple[str, ...] = ("--message", "--message-file")
+    sources: tuple[str, ...]
 
     event: str | None
     legacy: bool
@@ -68,11 +73,17 @@ class MessageOptions:
     template: str | None = field(default=None, repr=False)
     template_file: str | None = None
 
+    @classmethod
+    def of(cls, given: Mapping[str, Any]) -> MessageOptions:
+        """From the options of a command that has them."""
+        own = {one.name: given[one.name] for one in fields(cls) if one.name in given}
+        sources = (f"--{name.replace('_', '-')}" for name in _TEXTS if name in given)
+        return cls(sources=tuple(sources), **own)
+
     def __attrs_post_init__(self) -> None:
         if (self.event is None) != self.legacy:
             raise InvalidInput("give one of --event and --legacy")
-        given = (self.message, self.message_file, self.template, self.template_file)
-        if sum(text is not None for text in given) != 1:
+        if sum(getattr(self, name) is not None for name in _TEXTS) != 1:
             *first, last = self.sources
             raise InvalidInput(f"give one of {', '.join(first)} and {last}")
 
@@ -81,11 +92,13 @@ class MessageOptions:
         """Whether the text names columns."""
         return self.message is None and self.message_file is None
 
+    @cached_property
     def text(self) -> str:
-        """The message, or the template."""
+        """The message, or the template. Read once, for it may be standard input."""
         file = self.message_file or self.template_file
         return read_text(file) if file is not None else self.message or self.template or ""
 
+    @cached_property
     def context(self) -> Mapping[str, Any] | None:
         """The context, if there is one."""
         return None if self.context_file is None else read_object(self.context_file)

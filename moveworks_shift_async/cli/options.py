@@ -10,6 +10,8 @@ from typing import Any, TypeVar
 import click
 from click.core import ParameterSource
 
+from ..addresses import address_fault
+from ..errors import InvalidInput
 from ..settings import (
     MoveworksSettings,
     Region,
@@ -95,6 +97,12 @@ def rate_options(command: F) -> F:
                metavar="PART",
                help="The part of it that this command may use."),
     )  # fmt: skip
+
+
+def check_test_address(address: str) -> None:
+    """Raise `InvalidInput` for a --test-to that is no address."""
+    if (fault := address_fault(address.strip())) is not None:
+        raise InvalidInput(f"--test-to is no address: {fault}")
 
 
 def json_option(command: str, *, lines: bool = False) -> Callable[[F], F]:

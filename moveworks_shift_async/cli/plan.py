@@ -4,33 +4,33 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import click
-from attrs import asdict, fields, frozen
+from attrs import asdict, field, fields, frozen
 
 from ..errors import InvalidInput, NotAddresses
 from ..jobs.job import Job
 from ..jobs.plan.plan import Plan
 from ..settings import RateLimit
 from ..text import one_line, shell_word
+from ..wire.moveworks import Content
 from .failures import ExitCode
-from .message_options import MessageOptions, letter_options, template_options
+from .message_options import MessageOptions, message_options, template_options
 from .options import json_option, rate_options
-from .recipients import examples
+from .preview import examples
 from .stopping import leaving
 from .terminal import note, say
 
-_TEXTS = ("--message", "--message-file", "--template", "--template-file")
-
 
 @frozen(kw_only=True)
-class Planning:
-    """What is to be planned, as the options give it."""
+class PlanArguments:
+    """What `Job.plan` is called with, as the options give it."""
 
-    words: MessageOptions
-    recipients: str | None
+    message: MessageOptions
+    #: A file, a database's URL, or the addresses themselves.
+    recipients: str | Sequence[str] | None = field(repr=False)
     column: str | None
     encoding: str | None = None
     query: str | None = None
@@ -42,13 +42,10 @@ class Planning:
     share: float = 1.0
 
     @classmethod
-    def of(cls, given: dict[str, Any]) -> Planning:
+    def of(cls, given: Mapping[str, Any]) -> PlanArguments:
         """From the options of a command that has them."""
-        own = {name: given[name] for name in (f.name for f in fields(cls)) if name in given}
-        words = {
-            name: given[name] for name in (f.name for f in fields(MessageOptions)) if name in given
-        }
-        return cls(words=MessageOptions(sources=_TEXTS, **words), **own)
+        own = {one.name: given[one.name] for one in fields(cls) if one.name in given}
+        return cls(**own | {"message": MessageOptions.of(given)})
 
     @property
     def limit(self) -> RateLimit:
@@ -58,7 +55,7 @@ class Planning:
 
 @click.command()
 @click.argument("journal", metavar="JOURNAL")
-@letter_options
+@message_options
 @template_options
 @json_option("PLAN")
 @rate_options
@@ -68,13 +65,13 @@ def plan(journal: str, as_json: bool, **given: Any) -> int:
     It prints whom it is for, who was left out, and how long it will take; `run` sends it. Exit
     codes: 0 planned; 2 usage, file or journal; 3 not planned, for --strict; 130 interrupted.
     """
-    planning = Planning.of(given)
-    made = make_plan(journal, planning)
+    arguments = PlanArguments.of(given)
+    made = make_plan(journal, arguments)
     say(json.dumps(_plain(made)) if as_json else _shown(made))
     for line in examples(made.invalid_examples, made.invalid):
         note(line)
-    if planning.invalid_file is not None:
-        note(f"{one_line(planning.invalid_file)}: written, a row for each invalid one")
+    if arguments.invalid_file is not None:
+        note(f"{one_line(arguments.invalid_file)}: written, a row for each invalid one")
     note(f"nothing was sent yet; {sent_by(journal)}")
     return ExitCode.OK
 
@@ -96,13 +93,15 @@ def sent_by(journal: str) -> str:
     return f"this sends it: moveworks-shift run {shell_word(journal)}"
 
 
-def make_plan(journal: str, planning: Planning) -> Plan:
+def make_plan(journal: str, arguments: PlanArguments) -> Plan:
     """Write the journal."""
-    words = planning.words
     # What is wrong with the files comes before anything is touched.
-    text, context = words.text(), words.context()
+    message = arguments.message
+    text, context = message.text, message.context
+    if not message.templated:
+        Content(event_id=message.event, message=text, context=context).check()
     try:
-        return asyncio.run(_plan(journal, planning, text, context))
+        return asyncio.run(_plan(journal, arguments, text, context))
     except NotAddresses as error:
         for line in examples(error.examples, error.count):
             note(line)
@@ -110,34 +109,29 @@ def make_plan(journal: str, planning: Planning) -> Plan:
 
 
 async def _plan(
-    journal: str, planning: Planning, text: str, context: Mapping[str, Any] | None
+    journal: str, arguments: PlanArguments, text: str, context: Mapping[str, Any] | None
 ) -> Plan:
-    words = planning.words
+    message, recipients = arguments.message, arguments.recipients
+    if recipients is None:
+        raise InvalidInput("give --recipients FILE, or - for standard input")
     with leaving("the recipients' source"):
         return await Job.plan(
             journal,
-            recipients_of(planning.recipients),
-            message=None if words.templated else text,
-            template=text if words.templated else None,
-            event_id=words.event,
-            legacy=words.legacy,
+            recipients,
+            message=None if message.templated else text,
+            template=text if message.templated else None,
+            event_id=message.event,
+            legacy=message.legacy,
             context=context,
-            column=planning.column,
-            encoding=planning.encoding,
-            query=planning.query,
-            escape=not planning.no_escape,
-            several=planning.several,
-            invalid_csv=planning.invalid_file,
-            strict=planning.strict,
-            rate_limit=planning.limit,
+            column=arguments.column,
+            encoding=arguments.encoding,
+            query=arguments.query,
+            escape=not arguments.no_escape,
+            several=arguments.several,
+            invalid_csv=arguments.invalid_file,
+            strict=arguments.strict,
+            rate_limit=arguments.limit,
         )
-
-
-def recipients_of(given: str | None) -> str:
-    """The file that was given."""
-    if given is None:
-        raise InvalidInput("give --recipients FILE, or - for standard input")
-    return given
 
 
 def _plain(made: Plan) -> dict[str, Any]:

@@ -15,9 +15,11 @@ from ..jobs.report.account import JobAccount
 from ..settings import MoveworksSettings
 from ..text import people, plural
 from .failures import ExitCode, error_line, exit_code, stopped_line, what_happened
+from .foreground import Runnable, run_in_foreground
 from .jobs import account_text, plain_account
 from .options import (
     MOVEWORKS_EPILOG,
+    check_test_address,
     journal_argument,
     json_option,
     moveworks_settings,
@@ -27,10 +29,9 @@ from .options import (
     yes_option,
 )
 from .plan import sent_by
+from .preview import confirm, destination
 from .reaching import check_server
-from .recipients import confirm, destination, only
 from .terminal import note, say
-from .working import Runnable, work
 
 _UNKNOWN = click.Choice(["report", "resend", "skip"])
 _isolate = option(
@@ -84,7 +85,7 @@ def run(
     interrupted.
     """
     if test_to is not None:
-        only(test_to)  # a bad address comes before anything else
+        check_test_address(test_to)  # a bad address comes before anything else
     settings, job = moveworks_settings(context, **server), Job(journal)
     if test_to is not None:
         return _test(job, settings, test_to, as_json=as_json)
@@ -185,17 +186,19 @@ def run_job(
     lines: bool = True,
 ) -> int:
     """Run it, show its progress, print its account; the exit code."""
-    worked = asyncio.run(work(job, settings, go, as_json=as_json and lines, requests=requests))
-    stopped = worked.stopped
+    ended = asyncio.run(
+        run_in_foreground(job, settings, go, as_json=as_json and lines, requests=requests)
+    )
+    stopped = ended.stopped
     if as_json:
         why = None if stopped is None else what_happened(stopped)
-        say(json.dumps(plain_account(worked.account) | {"stopped": why}))
+        say(json.dumps(plain_account(ended.account) | {"stopped": why}))
     else:
-        say(account_text(worked.account))
+        say(account_text(ended.account))
     if stopped is not None:
-        begun = bool(worked.account.runs)
-        note(stopped_line(stopped, job.path, nobody=worked.nobody, begun=begun))
-    return worked.exit_code()
+        begun = bool(ended.account.runs)
+        note(stopped_line(stopped, job.path, nobody=ended.nobody, begun=begun))
+    return ended.exit_code()
 
 
 def _test(job: Job, settings: MoveworksSettings, address: str, *, as_json: bool) -> int:

@@ -4,19 +4,24 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections.abc import Callable
 from typing import Any
 
 import click
-from attrs import field, fields, frozen
+from attrs import evolve, field, frozen
 
 from ..errors import InvalidInput, JournalError
 from ..jobs.job import Job
-from ..limits.window import least_time
-from ..settings import RateLimit
+from ..jobs.plan.plan import Plan
+from ..jobs.plan.rejects import not_addresses
+from ..settings import MoveworksSettings
 from .failures import ExitCode
-from .message_options import MessageOptions, letter_options
+from .foreground import run_in_foreground
+from .line_numbers import AddressFile
+from .message_options import message_options
 from .options import (
     MOVEWORKS_EPILOG,
+    check_test_address,
     json_option,
     moveworks_settings,
     option,
@@ -24,64 +29,41 @@ from .options import (
     server_options,
     yes_option,
 )
-from .outcome import conclude, invalid_rows
-from .plan import Planning, make_plan, sent_by, show_plan
-from .recipients import Mailing, confirm, destination, load, only, preview
+from .plan import PlanArguments, make_plan, sent_by, show_plan
+from .preview import confirm, destination, preview
 from .run import run_job
-from .sending import Letter, deliver
-from .terminal import note, say
+from .send_account import SendAccount, conclude, invalid_rows, read_send
+from .temporary import temporary_journal
+from .terminal import note, show
 
-_WORDS = tuple(part.name for part in fields(MessageOptions))
+Settings = Callable[[], MoveworksSettings]
 
 
 @frozen(kw_only=True)
 class _Order:
-    """What was asked for, an attribute for each option."""
+    """What was asked for, apart from the settings."""
 
-    words: MessageOptions
-    recipients: str | None
-    column: str | None
-    encoding: str | None
-    journal: str | None
-    dry_run: bool
-    strict: bool
+    plan: PlanArguments
     test_to: str | None = field(repr=False)
+    dry_run: bool
     yes: bool
     as_json: bool
-    requests_per_minute: int
-    share: float
-    base_url: str | None
-    region: str | None
+
+    def test(self) -> PlanArguments:
+        """The same to the address of --test-to alone."""
+        return evolve(self.plan, recipients=(self.test_to or "",), column=None, encoding=None)
 
     @property
-    def limit(self) -> RateLimit:
-        """The rate, which a dry run shows without any credential."""
-        return RateLimit(requests=self.requests_per_minute, share=self.share)
-
-    def planning(self) -> Planning:
-        """What is to be planned, for a job."""
-        return Planning(
-            words=self.words,
-            recipients=self.recipients,
-            column=self.column,
-            encoding=self.encoding,
-            strict=self.strict,
-            requests_per_minute=self.requests_per_minute,
-            share=self.share,
-        )
-
-    def server(self) -> dict[str, Any]:
-        """What the settings are made of, the credential aside."""
-        return {
-            "base_url": self.base_url,
-            "region": self.region,
-            "requests_per_minute": self.requests_per_minute,
-            "share": self.share,
-        }
+    def file(self) -> AddressFile | None:
+        """Where the people stand."""
+        path = self.plan.recipients
+        if self.test_to is not None or not isinstance(path, str):
+            return None
+        return AddressFile(path=path, column=self.plan.column, encoding=self.plan.encoding)
 
 
 @click.command(epilog=MOVEWORKS_EPILOG)
-@letter_options
+@message_options
 @option("--dry-run", is_flag=True, help="Show what would be sent, and send nothing.")
 @option("--test-to", metavar="ADDRESS", help="Send to this address only.")
 @option(
@@ -94,64 +76,117 @@ class _Order:
 @rate_options
 @server_options
 @click.pass_context
-def send(context: click.Context, /, **given: Any) -> int:
+def send(
+    context: click.Context,
+    /,
+    *,
+    journal: str | None,
+    test_to: str | None,
+    dry_run: bool,
+    yes: bool,
+    as_json: bool,
+    base_url: str | None,
+    region: str | None,
+    **given: Any,
+) -> int:
     """Send one message to everybody in a file.
 
     `plan` and `run` do it as a job that can be resumed, with templates. Exit codes: 0 all accepted;
     2 usage; 3 some rejected or not sent; 4 some unknown; 5 nobody told; 130 interrupted.
     """
-    words = MessageOptions(**{name: given.pop(name) for name in _WORDS if name in given})
-    order = _Order(words=words, **given)
-    if order.journal is not None:
-        return _send_job(context, order, order.journal)
-    letter, mailing = _letter(order), _mailing(order)
-    show(mailing, order.limit)
-    if order.strict and mailing.invalid:
-        raise mailing.refusal()
-    if order.dry_run:
-        return _dry(mailing, order)
-    if order.test_to is not None:
-        mailing = only(order.test_to)
-        note("test: to the address of --test-to only; nobody else is told")
-    settings = moveworks_settings(context, **order.server())
-    note(destination(order.words.event, settings))
-    if not confirm(mailing.people, yes=order.yes, source=order.recipients):
-        raise click.Abort
-    result = asyncio.run(deliver(letter, mailing, settings))
-    return conclude(result, mailing, as_json=order.as_json)
+    arguments = PlanArguments.of(given)
+    if test_to is not None:
+        check_test_address(test_to)
+    order = _Order(plan=arguments, test_to=test_to, dry_run=dry_run, yes=yes, as_json=as_json)
+
+    def settings() -> MoveworksSettings:
+        rates = {"requests_per_minute": arguments.requests_per_minute, "share": arguments.share}
+        return moveworks_settings(context, base_url=base_url, region=region, **rates)
+
+    return _send_now(order, settings) if journal is None else _send_job(order, journal, settings)
 
 
-def show(mailing: Mailing, limit: RateLimit) -> None:
-    """Say whom it is for, before anything goes out."""
-    for line in preview(mailing, limit):
+def _send_now(order: _Order, settings: Settings) -> int:
+    """Send it by a journal that lasts as long as this command."""
+    with temporary_journal() as journal:
+        plan = _preview(journal, order)
+        if order.dry_run:
+            return _dry(plan, order)
+        if order.test_to is None:
+            return _run(plan, order, settings())
+    note("test: to the address of --test-to only; nobody else is told")
+    with temporary_journal() as journal:
+        return _run(make_plan(journal, order.test()), order, settings())
+
+
+def _preview(journal: str, order: _Order) -> Plan:
+    """Plan it, and say whom it is for before anything goes out."""
+    alone = order.plan.recipients is None and order.test_to is not None
+    plan = make_plan(journal, evolve(order.test() if alone else order.plan, strict=False))
+    for line in preview(plan):
         note(line)
+    if order.plan.strict and plan.invalid:
+        raise not_addresses(plan.source, plan.invalid, plan.invalid_examples)
+    return plan
 
 
-def _letter(order: _Order) -> Letter:
-    words = order.words
-    letter = Letter(event_id=words.event, message=words.text(), context=words.context())
-    letter.check()
-    return letter
+def _dry(plan: Plan, order: _Order) -> ExitCode:
+    note("dry run: nothing was sent")
+    if order.as_json:
+        invalid = invalid_rows(asyncio.run(Job(plan.journal).invalid()))
+        show(json.dumps(_plain(plan) | {"invalid_rows": invalid}))
+    return ExitCode.OK
 
 
-def _send_job(context: click.Context, order: _Order, journal: str) -> int:
+def _plain(plan: Plan) -> dict[str, Any]:
+    return {
+        "dry_run": True,
+        "people": plan.people,
+        "duplicates": plan.duplicates,
+        "invalid": plan.invalid,
+        "requests": plan.chunks,
+        "least_seconds": plan.least_time,
+    }
+
+
+def _run(plan: Plan, order: _Order, settings: MoveworksSettings) -> ExitCode:
+    note(destination(order.plan.message.event, settings))
+    if not confirm(plan.people, yes=order.yes, source=order.plan.recipients):
+        raise click.Abort
+    account = asyncio.run(_sent(Job(plan.journal), plan.chunks, settings))
+    return conclude(account, order.file, as_json=order.as_json)
+
+
+async def _sent(job: Job, requests: int, settings: MoveworksSettings) -> SendAccount:
+    """Run the job; it does not wait for a server that is away, for nobody can resume it."""
+    run = await run_in_foreground(
+        job,
+        settings,
+        lambda client, show: job.run(client, on_progress=show, waits=False),
+        as_json=False,
+        requests=requests,
+    )
+    return await read_send(job, run)
+
+
+def _send_job(order: _Order, journal: str, settings: Settings) -> int:
     """Plan it, show the plan, and run it."""
     if order.dry_run or order.test_to is not None:
         raise InvalidInput(
             "--journal goes with neither --dry-run nor --test-to; see plan, and run --test-to"
         )
-    settings = moveworks_settings(context, **order.server())
-    made = make_plan(journal, order.planning())
-    show_plan(made)
-    note(destination(order.words.event, settings))
-    _confirm_job(made.people, order, journal)
+    server = settings()
+    plan = make_plan(journal, order.plan)
+    show_plan(plan)
+    note(destination(order.plan.message.event, server))
+    _confirm_job(plan.people, order, journal)
     job = Job(journal)
     return run_job(
         job,
-        settings,
+        server,
         lambda client, show: job.run(client, on_progress=show),
         as_json=order.as_json,
-        requests=made.chunks,
+        requests=plan.chunks,
         lines=False,
     )
 
@@ -159,7 +194,7 @@ def _send_job(context: click.Context, order: _Order, journal: str) -> int:
 def _confirm_job(count: int, order: _Order, journal: str) -> None:
     """Ask before a large send. Without a yes the journal stays, and it is said how to go on."""
     try:
-        agreed = confirm(count, yes=order.yes, source=order.recipients)
+        agreed = confirm(count, yes=order.yes, source=order.plan.recipients)
     except InvalidInput as error:
         raise JournalError(
             f"{str(error).removesuffix('; add --yes')}; the job is planned, and {sent_by(journal)}"
@@ -169,32 +204,3 @@ def _confirm_job(count: int, order: _Order, journal: str) -> None:
     if not agreed:
         note(f"Nothing was sent. The job is planned, and {sent_by(journal)}")
         raise click.exceptions.Exit(ExitCode.INTERRUPTED)
-
-
-def _mailing(order: _Order) -> Mailing:
-    """The file's people; with --test-to alone, its address. A bad test address fails here."""
-    test = None if order.test_to is None else only(order.test_to)
-    if order.recipients is not None:
-        return load(order.recipients, order.column, order.encoding)
-    if test is None:
-        raise InvalidInput("give --recipients FILE, or - for standard input")
-    return test
-
-
-def _dry(mailing: Mailing, order: _Order) -> ExitCode:
-    note("dry run: nothing was sent")
-    if order.as_json:
-        say(json.dumps(_plan(mailing, order.limit)))
-    return ExitCode.OK
-
-
-def _plan(mailing: Mailing, limit: RateLimit) -> dict[str, Any]:
-    return {
-        "dry_run": True,
-        "people": mailing.people,
-        "duplicates": mailing.duplicates,
-        "invalid": len(mailing.invalid),
-        "invalid_rows": invalid_rows(mailing),
-        "requests": mailing.requests,
-        "least_seconds": least_time(mailing.requests, limit.budget, limit.per),
-    }

@@ -30,6 +30,8 @@ _SIGNALS = tuple(
 
 # Seconds that a plan may take to clean up before anybody hears of it.
 _QUIET_SECONDS = 1.0
+#: Called before a process leaves at once, in the middle of what would clean up after it.
+AT_EXIT: list[Callable[[], object]] = []
 
 
 @contextmanager
@@ -45,6 +47,8 @@ def leaving(waits_for: str = "the recipients' source") -> Iterator[None]:
 
     def pressed() -> None:
         if timers:
+            for clean_up in AT_EXIT:
+                clean_up()
             note(INTERRUPTED)
             os._exit(ExitCode.INTERRUPTED)
         timers.append(loop.call_later(_QUIET_SECONDS, note, waiting))
@@ -74,15 +78,42 @@ def heard(
     def handler(_number: int, _frame: object) -> None:
         loop.call_soon_threadsafe(pressed)
 
-    # Python lets the main thread alone hear signals.
-    hears = _SIGNALS if threading.current_thread() is threading.main_thread() else ()
-    ours = [number for number in hears if signal.getsignal(number) is not signal.SIG_IGN]
-    before = {number: signal.signal(number, handler) for number in ours}
+    before = {number: signal.signal(number, handler) for number in _not_ignored()}
     try:
         yield
     finally:
         for number, old in before.items():
             signal.signal(number, signal.SIG_IGN if ignored_after else old)
+
+
+@contextmanager
+def interrupting() -> Iterator[None]:
+    """SIGTERM and SIGHUP end as Ctrl-C does: an error is raised, and what cleans up is reached."""
+    handler = signal.default_int_handler
+    before = {number: signal.signal(number, handler) for number in _not_ignored()}
+    try:
+        yield
+    finally:
+        for number, old in before.items():
+            if signal.getsignal(number) is handler:  # else the account is about to be printed
+                signal.signal(number, old)
+
+
+@contextmanager
+def ignoring() -> Iterator[None]:
+    """No signal breaks in."""
+    before = {number: signal.signal(number, signal.SIG_IGN) for number in _not_ignored()}
+    try:
+        yield
+    finally:
+        for number, old in before.items():
+            signal.signal(number, old)
+
+
+def _not_ignored() -> list[signal.Signals]:
+    # Python lets the main thread alone hear signals.
+    hears = _SIGNALS if threading.current_thread() is threading.main_thread() else ()
+    return [number for number in hears if signal.getsignal(number) is not signal.SIG_IGN]
 
 
 @define(eq=False)

@@ -1,4 +1,4 @@
-"""A run of a job with progress and Ctrl-C."""
+"""A run of a job in the foreground: with progress and Ctrl-C, up to its account."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _EVERY = 1.0
 
 
 @frozen(kw_only=True)
-class Worked:
+class RunResult:
     """How a run ended."""
 
     account: JobAccount
@@ -53,9 +53,9 @@ class Worked:
 Runnable = Callable[[MoveworksClient, OnProgress], Awaitable[object]]
 
 
-async def work(
+async def run_in_foreground(
     job: Job, settings: MoveworksSettings, run: Runnable, *, as_json: bool, requests: int = 0
-) -> Worked:
+) -> RunResult:
     """Run it and show how far it is. However it ends, the account is the journal's.
 
     Before so many `requests` the server is asked whether it is there.
@@ -75,7 +75,7 @@ async def work(
         account = await job.account()
     except JournalError as error:
         raise meter.judged(error) from error
-    return Worked(account=account, interrupted=cut or stopper.presses > 0, stopped=stopped)
+    return RunResult(account=account, interrupted=cut or stopper.presses > 0, stopped=stopped)
 
 
 async def _unreachable(client: MoveworksClient, requests: int) -> JobStopped | None:
