@@ -6,19 +6,17 @@ import asyncio
 import json
 import math
 from collections.abc import Callable, Iterator, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 from aiohttp import web
 from attrs import evolve, frozen
 
 from moveworks_shift_async.errors import InvalidInput
 
-from .faults import FAULTS
+from .faults import FAULTS, FaultPlan
 from .ledger import Received
 from .rules import read_json
-
-if TYPE_CHECKING:
-    from .server import Sandbox
+from .sums import Stats
 
 PREFIX = "/_sandbox/"
 
@@ -30,7 +28,19 @@ _PEOPLE = 1000
 Orders = Mapping[str, Any]
 
 
-async def admin_page(sandbox: Sandbox, request: web.BaseRequest) -> web.StreamResponse:
+class Server(Protocol):
+    """What these pages look at and change; `Sandbox` says what each does."""
+
+    faults: FaultPlan
+
+    def received(self, after: int = 0, limit: int | None = None) -> Received: ...
+    def counting(self) -> Callable[[], Stats]: ...
+    def reset(self) -> None: ...
+    def expire_tokens(self) -> None: ...
+    def refuse_soon(self, seconds: float) -> None: ...
+
+
+async def admin_page(sandbox: Server, request: web.BaseRequest) -> web.StreamResponse:
     """Answer one of the sandbox's own pages, in JSON.
 
     It is made in a thread: what was received can be millions of people, and the sandbox serves on.
@@ -61,7 +71,7 @@ def _orders(body: bytes, query: Mapping[str, str], takes: tuple[str, ...]) -> Or
     return orders
 
 
-def _received(sandbox: Sandbox, orders: Orders) -> Callable[[], str]:
+def _received(sandbox: Server, orders: Orders) -> Callable[[], str]:
     after, limit = _whole(orders, "after", 0), max(1, _whole(orders, "limit", _REQUESTS))
     found = sandbox.received(after, limit + 1)
     page = evolve(found, requests=found.requests[:limit])
@@ -97,28 +107,28 @@ def _slices(told: Mapping[str, int]) -> Iterator[str]:
         yield json.dumps(dict(items[start : start + _PEOPLE]))[1:-1]
 
 
-def _stats(sandbox: Sandbox, orders: Orders) -> Callable[[], str]:
+def _stats(sandbox: Server, orders: Orders) -> Callable[[], str]:
     stats = sandbox.counting()
     return lambda: json.dumps(stats().as_json())
 
 
-def _faults(sandbox: Sandbox, orders: Orders) -> Callable[[], str]:
+def _faults(sandbox: Server, orders: Orders) -> Callable[[], str]:
     sandbox.faults.load(orders)
     value = {"pending": sandbox.faults.pending(), "kinds": list(FAULTS)}
     return lambda: json.dumps(value)
 
 
-def _reset(sandbox: Sandbox, orders: Orders) -> Callable[[], str]:
+def _reset(sandbox: Server, orders: Orders) -> Callable[[], str]:
     sandbox.reset()
     return lambda: "{}"
 
 
-def _expire(sandbox: Sandbox, orders: Orders) -> Callable[[], str]:
+def _expire(sandbox: Server, orders: Orders) -> Callable[[], str]:
     sandbox.expire_tokens()
     return lambda: "{}"
 
 
-def _refuse(sandbox: Sandbox, orders: Orders) -> Callable[[], str]:
+def _refuse(sandbox: Server, orders: Orders) -> Callable[[], str]:
     seconds: Any = orders.get("seconds")
     if type(seconds) not in (int, float) or not 0 <= seconds < math.inf:
         raise InvalidInput("`seconds` must be a number, 0 or more")
@@ -130,7 +140,7 @@ def _refuse(sandbox: Sandbox, orders: Orders) -> Callable[[], str]:
 class _Page:
     """What one does, in the event loop; what it returns makes the answer, in any thread."""
 
-    do: Callable[[Sandbox, Orders], Callable[[], str]]
+    do: Callable[[Server, Orders], Callable[[], str]]
     takes: tuple[str, ...] = ()
 
 

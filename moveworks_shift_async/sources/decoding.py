@@ -14,10 +14,11 @@ from attrs import frozen
 
 from ..errors import InvalidInput
 from ..text import install
-from .document import LONGEST_LINE
 from .files import SteadyFile
 from .refusals import refuse
 
+#: Characters that no line is longer than, where lines are read whole: 300,000 addresses.
+LONGEST_LINE = 1 << 23
 #: The first bytes of files that people pass by mistake, and what to tell them.
 _NOT_TEXT = (
     (b"PK\x03\x04", "an Excel workbook (xlsx) or a zip archive"),

@@ -3,20 +3,16 @@
 from __future__ import annotations
 
 import io
-from typing import TYPE_CHECKING, TextIO
+from typing import TextIO
 
 from attrs import field, frozen
 
+from .decoding import LONGEST_LINE, Decoded
+from .files import SteadyFile
 from .refusals import refuse
-
-if TYPE_CHECKING:
-    from .decoding import Decoded
-    from .files import SteadyFile
 
 #: Characters of the beginning that formats, headers and columns are found from.
 SAMPLE_TEXT = 400_000
-#: Characters that no line is longer than, where lines are read whole: 300,000 addresses.
-LONGEST_LINE = 1 << 23
 
 
 @frozen(kw_only=True)
