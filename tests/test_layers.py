@@ -7,6 +7,7 @@ The files are read, not imported, so an import inside a function or for the type
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
@@ -38,6 +39,22 @@ ROWS = (
     ("errors", "clock", "text"),
 )
 ROW_OF = {room: number for number, row in enumerate(ROWS) for room in row}
+
+#: The same inside of the big rooms: files and folders, top to bottom.
+INNER_ROWS = {
+    "sources": "detect | iterables parquet workbook | objects tables | json_values plaintext rows"
+    " | bounded_zip document | decoding source sql | columns files typed_cells | block refusals"
+    " | address_text",
+    "sandbox": "server | admin app | ledger shift | shift_rules sums"
+    " | delivery entry fault_answers moveworks | answers faults | limiters listener routes rules",
+    "wire": "moveworks shift | token | status | http | recipients redaction",
+}
+INNER_ROW_OF = {
+    (room, name): number
+    for room, rows in INNER_ROWS.items()
+    for number, row in enumerate(rows.split(" | "))
+    for name in row.split()
+}
 
 #: Who may import what of the outside. A name with a slash is a folder and all that is in it.
 OWNERS = {
@@ -163,6 +180,38 @@ def test_a_module_imports_only_from_below(file: str) -> None:
         if (other := room_imported(name)) is not None
         and other != room
         and ROW_OF[other] <= ROW_OF[room]
+    ]
+    assert wrong == []
+
+
+def inner_name(path: str) -> tuple[str, str] | None:
+    """Room and name of a file, or of what a full name with slashes leads to, inside a big room."""
+    room, _, rest = path.removesuffix(".py").partition("/")
+    name = rest.partition("/")[0]
+    return (room, name) if room in INNER_ROWS and name not in ("", "__init__") else None
+
+
+INNER_FILES = {file: inner for file in FILES if (inner := inner_name(file)) is not None}
+
+
+def test_the_rows_inside_a_room_name_what_is_there() -> None:
+    """Each of its files and folders, once, and nothing that does not exist."""
+    named = [(room, name) for room, rows in INNER_ROWS.items() for name in re.findall(r"\w+", rows)]
+    assert sorted(named) == sorted(set(INNER_FILES.values()))
+    assert [room for room in INNER_ROWS if room not in ROW_OF] == []
+
+
+@pytest.mark.parametrize("file", INNER_FILES)
+def test_inside_a_room_too_a_module_imports_only_from_below(file: str) -> None:
+    """Files of one folder may, where the folder is one of the names."""
+    mine = INNER_FILES[file]
+    wrong = [
+        (line, name)
+        for line, name in imports_of(file)
+        if (other := inner_name("/".join(name.split(".")[1:]))) in INNER_ROW_OF
+        and name.startswith(f"{PACKAGE}.{mine[0]}.")
+        and other != mine
+        and INNER_ROW_OF[other] <= INNER_ROW_OF[mine]
     ]
     assert wrong == []
 
