@@ -157,16 +157,13 @@ def test_braces_mean_nothing_in_a_message() -> None:
     assert [text for text, _ in sent()] == ["{First Name}"]
 
 
-def test_a_second_text_for_a_person_is_said_and_sent_on_request(capsys: Any) -> None:
-    """The first wins by default, and the plan names the line of the other."""
+def test_a_second_text_for_a_person_is_said_and_not_sent(capsys: Any) -> None:
+    """The first wins, and the plan names the line of the other."""
     Path("staff.csv").write_text("Email,Shift\na@example.com,early\nA@example.com,late\n")
     assert planned("--template", "{Shift}") == 0
     said = "Duplicates  1; 1 of them has another text, which is not sent (line 3)"
     assert said in capsys.readouterr().out
     assert [text for text, _ in sent()] == ["early"]
-    Path("tonight.journal").unlink()
-    assert planned("--template", "{Shift}", "--several") == 0
-    assert [text for text, _ in sent()] == ["early", "late"]
 
 
 @pytest.mark.parametrize(

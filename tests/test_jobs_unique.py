@@ -27,24 +27,22 @@ def blocks(rows: list[tuple[str, int]], cuts: list[int]) -> list[list[tuple[str,
     return [rows[start:end] for start, end in pairwise(edges)]
 
 
-def answers(
-    rows: list[tuple[str, int]], cuts: list[int], *, texts: bool, several: bool = False
-) -> list[int]:
+def answers(rows: list[tuple[str, int]], cuts: list[int], *, texts: bool) -> list[int]:
     """What `Unique` says, fed in blocks."""
     with tempfile.TemporaryFile() as file:
-        unique = Unique.on(file, several=several)
+        unique = Unique(file)
         for block in blocks(rows, cuts):
             numbers = [text for _, text in block] if texts else None
             unique.add([address for address, _ in block], numbers)
         return [*unique.answers()]
 
 
-def expected(rows: list[tuple[str, int]], *, texts: bool, several: bool = False) -> list[int]:
+def expected(rows: list[tuple[str, int]], *, texts: bool) -> list[int]:
     """The same by a dict that holds everything."""
-    first: dict[object, int] = {}
+    first: dict[str, int] = {}
     found = []
     for address, text in rows:
-        key = (address.lower(), text) if several else address.lower()
+        key = address.lower()
         if key not in first:
             first[key] = text
             found.append(KEPT)
@@ -69,33 +67,6 @@ def test_another_text_for_the_same_address_is_told_apart(
     assert answers(rows, cuts, texts=True) == expected(rows, texts=True)
 
 
-@given(ROWS, CUTS)
-def test_several_keeps_each_text_of_an_address(
-    rows: list[tuple[str, int]], cuts: list[int]
-) -> None:
-    """Only the same text for the same address is a duplicate."""
-    wanted = expected(rows, texts=True, several=True)
-    assert answers(rows, cuts, texts=True, several=True) == wanted
-    assert DIFFERING not in wanted
-
-
-@pytest.mark.parametrize(
-    "rows",
-    [
-        [("a@b.c1", 1), ("a@b.c", 11)],
-        [("a@b.c", 11), ("a@b.c1", 1), ("A@B.C", 11)],
-        [("a@b.c\t1", 1), ("a@b.c", 1)],
-    ],
-)
-def test_an_address_and_the_number_of_a_text_do_not_run_together(
-    rows: list[tuple[str, int]],
-) -> None:
-    """Whatever digits an address ends in, nobody is taken for somebody else."""
-    wanted = expected(rows, texts=True, several=True)
-    assert answers(rows, [], texts=True, several=True) == wanted
-    assert wanted.count(KEPT) == 2
-
-
 def test_what_does_not_fit_goes_through_the_file(monkeypatch: pytest.MonkeyPatch) -> None:
     """Written in many parts, read back in order."""
     monkeypatch.setattr(spool, "_HELD", 7)
@@ -112,7 +83,7 @@ def test_it_may_be_stopped_between_two_buckets() -> None:
         raise KeyError("stopped")
 
     with tempfile.TemporaryFile() as file:
-        unique = Unique.on(file)
+        unique = Unique(file)
         unique.add(["a@b.c"])
         with pytest.raises(KeyError, match="stopped"):
             unique.answers(stop)

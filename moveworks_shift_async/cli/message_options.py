@@ -43,8 +43,6 @@ def template_options(command: F) -> F:
         option("--template-file", metavar="FILE", help="A UTF-8 file that holds the template."),
         option("--no-escape", is_flag=True,
                help="Put values into a template as they are: HTML and {{slots}} in them count."),
-        option("--several", is_flag=True,
-               help="Tell people each of their texts, not only the first."),
         option("--query", metavar="SQL",
                help="The query for --recipients, which then is a database's SQLAlchemy URL. Every"
                     " user of the machine sees a password in an option; put such a URL into"

@@ -35,7 +35,6 @@ class PlanArguments:
     encoding: str | None = None
     query: str | None = None
     no_escape: bool = False
-    several: bool = False
     invalid_file: str | None = None
     strict: bool = False
     requests_per_minute: int = 120
@@ -127,7 +126,6 @@ async def _plan(
             encoding=arguments.encoding,
             query=arguments.query,
             escape=not arguments.no_escape,
-            several=arguments.several,
             invalid_csv=arguments.invalid_file,
             strict=arguments.strict,
             rate_limit=arguments.limit,

@@ -39,7 +39,7 @@ class Header:
     planned_at: float
     #: False: its planning was interrupted, and nothing was ever sent.
     complete: bool = False
-    #: Distinct valid addresses; with `several`, each once for every text.
+    #: Distinct valid addresses.
     people: int = 0
     duplicates: int = 0
     #: How many of the duplicates had another text than the one that is sent.

@@ -33,7 +33,7 @@ class Plan:
     source: str
     #: What the source was taken for: format, rows, column; empty for a program's own rows.
     read_as: str = ""
-    #: Who will be told; with `several`, each person once for every text.
+    #: Who will be told.
     people: int
     #: Entries left out because the same address had come before.
     duplicates: int

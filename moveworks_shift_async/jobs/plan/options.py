@@ -18,8 +18,6 @@ class PlanOptions:
     #: What everybody is told; with a template, only the event id counts.
     content: Content = field(repr=False)
     template: Template | None = None
-    #: An address with several texts gets each of them.
-    several: bool = False
     invalid_csv: str | None = None
     #: An entry that is no address ends the plan.
     strict: bool = False

@@ -66,7 +66,6 @@ def plan(
     legacy: bool = False,
     context: Context | None = None,
     escape: bool = True,
-    several: bool = False,
     column: str | None = None,
     query: str | None = None,
     encoding: str | None = None,
@@ -89,10 +88,10 @@ def plan(
 
     Give `message`, or a `template`: it and the context may name columns, like `Hello {first_name}`,
     and values are escaped in the message, braces too, unless `escape` is off. A person whose rows
-    give different texts gets the first of them, or each of them with `several`. `invalid_csv` names
+    give different texts gets the first of them, and the plan names the others. `invalid_csv` names
     a new file for the entries that are no address: line, reason, entry. `strict` raises
-    `NotAddresses` if there is
-    one; then `invalid_csv` is left, and no journal. `rate_limit` is what the plan counts with.
+    `NotAddresses` if there is one; then `invalid_csv` is left, and no journal. `rate_limit` is what
+    the plan counts with.
     """
     if (event_id is None) is not legacy:
         raise InvalidInput("give either event_id, or legacy=True for the endpoint without an event")
@@ -102,7 +101,6 @@ def plan(
         Content(event_id=event_id, message=template or message or "", context=context),
         template=template is not None,
         escape=escape,
-        several=several,
         invalid_csv=None if invalid_csv is None else os.fspath(invalid_csv),
         strict=strict,
     )

@@ -131,7 +131,7 @@ class Planner:
                 writer=writer,
                 rejects=rejects,
                 spool=Spool(next(files)),
-                unique=Unique.on(next(files), several=options.several),
+                unique=Unique(next(files)),
                 texts=texts,
                 invalid=LeftOuts(writer.leave_out, Left.INVALID),
                 duplicates=LeftOuts(writer.leave_out, Left.DUPLICATE),

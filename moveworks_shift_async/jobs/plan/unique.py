@@ -15,7 +15,6 @@ import operator
 from array import array
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from typing import IO
 
 from attrs import define, field
 
@@ -30,29 +29,21 @@ SAME, KEPT, DIFFERING = range(3)
 class Unique:
     """Takes addresses in order, and says at the end which of them are the first."""
 
-    _buckets: Buckets
-    #: An address counts once for each text, not once.
-    _several: bool = False
+    #: In a file that is open for it.
+    _buckets: Buckets = field(converter=Buckets)
     #: The bucket of each entry.
     _went_to: bytearray = field(factory=bytearray)
     #: The numbers of the texts of each bucket's entries; empty without texts.
     _texts: list[array[int]] = field(factory=lambda: [array(NUMBERS) for _ in range(BUCKETS)])
 
-    @classmethod
-    def on(cls, file: IO[bytes], *, several: bool = False) -> Unique:
-        """One that keeps its addresses in this file."""
-        return cls(Buckets(file), several)
-
     def add(self, addresses: Sequence[str], texts: Sequence[int] | None = None) -> None:
         """Take trimmed addresses, each with the number of its text if there are texts."""
         keys = [*map(person, addresses)]
-        if texts is not None and self._several:
-            keys = [f"{key}\t{text}" for key, text in zip(keys, texts, strict=True)]
         # Every eighth byte of the hashes is one byte of each.
         buckets = array("q", map(hash, keys)).tobytes()[::8]
         self._went_to += buckets
         self._buckets.add(buckets, keys)
-        if texts is not None and not self._several:
+        if texts is not None:
             arrays = map(self._texts.__getitem__, buckets)
             deque(map(array.append, arrays, texts), maxlen=0)
 
