@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import types
 import uuid
 from collections.abc import Callable, Mapping
@@ -259,6 +260,13 @@ def test_checked_recipients_are_not_checked_again() -> None:
     people = CheckedRecipients(["nobody"])
     assert body_of(Content(event_id=None, message="x").request(people))["recipients"] == ["nobody"]
     assert CheckedRecipients.of(PEOPLE) == tuple(PEOPLE)
+
+
+@given(st.lists(st.text(), min_size=1, max_size=5))
+def test_recipients_are_written_as_json_writes_them(texts: list[str]) -> None:
+    """Whatever they hold of what JSON escapes, but for what no text that was checked can hold."""
+    texts = [re.sub(r"[\x00-\x1f]", "", text) for text in texts]
+    assert json.loads(CheckedRecipients(texts).written()) == texts
 
 
 def test_a_bad_address_is_named_by_its_position() -> None:

@@ -201,6 +201,8 @@ class WaitQueue:
     def _dispatch(self) -> None:
         """Hand out what is free, in order, and set the timers for the rest."""
         with self.lock:
+            if not self._waiting:
+                return
             now = self.clock.now()
             try:
                 while (waiter := self._first()) and self.window.wait(now) <= 0:

@@ -50,6 +50,13 @@ class AiohttpTransport:
     proxy: str | None = field(default=None, repr=False)
     clock: Clock = SYSTEM_CLOCK
     _own: aiohttp.ClientSession | None = field(default=None, init=False, repr=False)
+    _timeout: aiohttp.ClientTimeout = field(init=False, repr=False)
+
+    def __attrs_post_init__(self) -> None:
+        # `connect` bounds a place in the caller's pool, the name, all addresses and TLS together.
+        self._timeout = aiohttp.ClientTimeout(
+            total=self.timeouts.total, connect=self.timeouts.connect
+        )
 
     async def exchange(self, request: Request) -> Response:
         """Send it once and return the whole answer; no redirect is followed."""
@@ -84,14 +91,14 @@ class AiohttpTransport:
         async with session.request(
             request.method,
             request.url,
-            params=request.query,
+            params=request.query or None,
             headers={**_HEADERS, **request.headers},
             data=body,
             skip_auto_headers=("Content-Type",),  # of the empty one
             allow_redirects=False,
             raise_for_status=False,  # whatever the caller's session does by itself
             auto_decompress=False,
-            timeout=self._timeout(),
+            timeout=self._timeout,
             proxy=self.proxy,
             middlewares=(*_middlewares_of(session), self._last_step(request, body)),
         ) as answer:
@@ -117,10 +124,6 @@ class AiohttpTransport:
                 connector=connector, cookie_jar=aiohttp.DummyCookieJar()
             )
         return self._own
-
-    def _timeout(self) -> aiohttp.ClientTimeout:
-        # `connect` bounds a place in the caller's pool, the name, all addresses and TLS together.
-        return aiohttp.ClientTimeout(total=self.timeouts.total, connect=self.timeouts.connect)
 
     def _last_step(
         self, ours: Request, body: Body

@@ -101,9 +101,14 @@ def _readable(headers: Mapping[str, str]) -> Mapping[str, str]:
     if isinstance(headers, _Readable):
         return headers
     return _Readable(
-        (one_line(name).lower(), value if value.isprintable() else one_line(value))
+        (_name(name), value if value.isprintable() else one_line(value))
         for name, value in headers.items()
     )
+
+
+def _name(name: str) -> str:
+    plain = name.isprintable() and " " not in name
+    return name.lower() if plain else one_line(name).lower()
 
 
 @frozen(kw_only=True)
@@ -140,7 +145,9 @@ class Response:
         (RFC 8259). Every text in it can be written as UTF-8.
         """
         try:
-            return _writable(_JSON.decode(self.body.decode("utf-8-sig")))
+            text = self.body.decode("utf-8-sig")
+            content = _JSON.decode(text)
+            return _writable(content) if "\\u" in text else content
         except (ValueError, RecursionError):
             return None
 

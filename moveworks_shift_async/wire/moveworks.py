@@ -155,7 +155,7 @@ class Content:
             route=LEGACY if self.event_id is None else TO_EVENT,
             path=path,
             headers=JSON_TYPE,
-            body=before + written(recipients).encode() + after,
+            body=before + recipients.written().encode() + after,
             recipients=len(recipients),
         )
 

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from ..addresses import first_fault
 from ..errors import InvalidInput
+from .http import written
 
 # Reference: recipients 1..500, in both of its versions.
 MAX_RECIPIENTS = 500
@@ -33,3 +34,9 @@ class CheckedRecipients(tuple[str, ...]):
         if (found := first_fault(recipients)) is not None:
             raise InvalidInput(f"recipients[{found[0]}] is no address: {found[1]}")
         return cls(recipients)
+
+    def written(self) -> str:
+        """As a JSON array. No address holds what JSON escapes, but for letters beyond ASCII."""
+        text = '","'.join(self)
+        plain = text.isascii() and "\\" not in text and text.count('"') == 2 * len(self) - 2
+        return f'["{text}"]' if plain else written(self)
