@@ -47,7 +47,9 @@ INNER_ROWS = {
     " | address_text",
     "sandbox": "server | admin app | ledger shift | shift_rules sums"
     " | delivery entry fault_answers moveworks | answers faults | limiters listener routes rules",
-    "wire": "moveworks shift | token | status | http | recipients redaction",
+    "wire": "moveworks shift | recipients token | status | http | redaction",
+    "transport": "aiohttp_transport | answers causes evidence port",
+    "limits": "choice | process shared | queue | adaptive_window gate | adaptive | circuit priority window",
 }
 INNER_ROW_OF = {
     (room, name): number
