@@ -1,0 +1,534 @@
+"""What every store of a job keeps.
+
+A second kind needs files in a folder of its own, `moveworks_shift_async/jobs/store/KIND/`, that
+implement the protocols of `jobs/store/ports.py`; one line in `jobs/store/names.py`, which knows its
+names from others; and one line in `KINDS` below. Nothing else of the package knows which kinds
+there are, so all of this, and the tests of jobs as well, must hold for it:
+
+- what is planned is what is read back, and a plan that is not whole is never run;
+- `claim` gives each chunk to one owner;
+- `sending` is kept before it returns True, and is False for what is another's or not planned;
+- `settle` is its owner's alone; what was orphaned its owner alone may make better, and once;
+- `begin` makes unknown what dead owners left, and nothing of a living one;
+- commands reach a run that is at work, and no later one;
+- the counts add up to the people who were planned, whatever happened.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from attrs import evolve, frozen
+
+from moveworks_shift_async.errors import JobRunning, JournalError
+from moveworks_shift_async.jobs.records import (
+    Chunk,
+    ChunkRecord,
+    Command,
+    Event,
+    Header,
+    Incident,
+    Left,
+    LeftOut,
+    Run,
+    Settlement,
+    State,
+)
+from moveworks_shift_async.jobs.store.names import store_of
+from moveworks_shift_async.jobs.store.ports import (
+    Beginning,
+    Begun,
+    JobState,
+    OnLeftUnknown,
+    PlanBatch,
+    RunStore,
+    Store,
+)
+from moveworks_shift_async.wire.moveworks import Content
+
+PLANNED_AT = 1_767_225_600.0  # 2026-01-01
+NOW = PLANNED_AT + 60
+SIZE = 3
+
+
+async def _known_by_its_lock(store: Store, owner: str) -> None:
+    """Nothing: the lock of a process that ended is free."""
+
+
+@frozen
+class Kind:
+    """A kind of store."""
+
+    #: Where no job is yet.
+    make: Callable[[Path], Store]
+    #: Have it known that the process of a run has died.
+    bury: Callable[[Store, str], Awaitable[None]]
+
+
+KINDS = {"sqlite": Kind(lambda folder: store_of(str(folder / "job")), _known_by_its_lock)}
+
+
+@pytest.fixture(params=KINDS)
+def kind(request: pytest.FixtureRequest) -> Kind:
+    """Each kind."""
+    return KINDS[request.param]
+
+
+@pytest.fixture
+def store(kind: Kind, tmp_path: Path) -> Store:
+    """A place without a job."""
+    return kind.make(tmp_path)
+
+
+def header_of(chunks: int = 0, **more: Any) -> Header:
+    """Of a plan of so many chunks."""
+    plan: dict[str, Any] = {"people": chunks * SIZE, "chunks": chunks, "texts": min(chunks, 2)}
+    return Header(source="people.csv", event_id=None, planned_at=PLANNED_AT, **plan, **more)
+
+
+def people_of(chunk: int) -> tuple[str, ...]:
+    """Whom a chunk is for."""
+    return tuple(f"p{chunk}.{number}@example.com" for number in range(SIZE))
+
+
+def text_of(number: int) -> Content:
+    """One of two texts."""
+    context = {"slots": {"floor": number}} if number else None
+    return Content(event_id=None, message=f"text {number}", context=context)
+
+
+async def planned(store: Store, chunks: int = 4) -> Store:
+    """A job of so many chunks, whose texts alternate."""
+    plan = await store.plan(header_of())
+    for first in range(0, chunks, 2):
+        part = range(first, min(first + 2, chunks))
+        await plan.write(
+            PlanBatch(
+                texts=[(n, text_of(n)) for n in part if n < 2],
+                first=first,
+                chunks=[(n % 2, people_of(n)) for n in part],
+            )
+        )
+    await plan.complete(header_of(chunks))
+    plan.close()
+    return store
+
+
+async def begin(
+    store: RunStore, owner: str, unknown: OnLeftUnknown | None = "report", at: float = NOW
+) -> Begun:
+    """A run of this name."""
+    run = Run(
+        id=owner, pid=1, host="here", began_at=at, ended_at=None, ended=None, budget=9, per=60
+    )
+    found = await store.found()
+    return await store.begin(
+        Beginning(
+            run=run, base_url="https://a.test", identity="me", stray=found.stray, unknown=unknown
+        )
+    )
+
+
+@asynccontextmanager
+async def running(
+    store: Store, owner: str = "first", unknown: OnLeftUnknown | None = "report"
+) -> AsyncIterator[RunStore]:
+    """A run of this name; its process dies at the end."""
+    async with store.running() as run:
+        await begin(run, owner, unknown)
+        yield run
+
+
+def end_of(chunk: Chunk, state: State = State.ACCEPTED, **more: Any) -> Settlement:
+    """The end of one request."""
+    told = {"chunk": chunk.id, "owner": chunk.owner, "at": NOW + 1, "requests": 1}
+    return Settlement(state=state, **{**told, **more})
+
+
+async def sent(run: RunStore, count: int = 1, owner: str = "first") -> list[Chunk]:
+    """So many chunks whose requests are on their way."""
+    found = await run.claim(owner, count)
+    assert [await run.sending(chunk, NOW) for chunk in found] == [True] * count
+    return found
+
+
+async def state_of(store: Store) -> JobState:
+    """How it stands for whoever looks."""
+    async with store.reading() as account:
+        return await account.state()
+
+
+async def records_of(store: Store) -> list[ChunkRecord]:
+    """Every chunk."""
+    return [*(await state_of(store)).records]
+
+
+async def states_of(store: Store) -> list[State]:
+    """Where every chunk stands."""
+    return [record.state for record in await records_of(store)]
+
+
+# --- a plan --------------------------------------------------------------------------------
+
+
+async def test_what_is_planned_is_what_is_read_back(store: Store) -> None:
+    """Texts, people and their order, who is left out, and the numbers."""
+    left = LeftOut(why=Left.INVALID, lines=[2, 9], reasons=["no @", "empty"], entries=["x", ""])
+    again = LeftOut(why=Left.DUPLICATE, lines=[5], reasons=["came before"], entries=["a@b.c"])
+    plan = await store.plan(header_of())
+    await plan.write(PlanBatch(left_out=[again]))
+    await plan.write(
+        PlanBatch(
+            texts=[(n, text_of(n)) for n in range(2)],
+            chunks=[(n % 2, people_of(n)) for n in range(3)],
+        )
+    )
+    await plan.write(PlanBatch(first=3, chunks=[(1, people_of(3))], left_out=[left]))
+    header = await plan.complete(header_of(4, invalid=2, duplicates=1))
+    plan.close()
+    assert (header.complete, header.people, header.invalid) == (True, 12, 2)
+    async with store.reading() as account:
+        await account.verify()
+        state = await account.state()
+        assert state.header == header
+        assert [record.id for record in state.records] == [0, 1, 2, 3]
+        assert {record.state for record in state.records} == {State.PLANNED}
+        found = [pair async for some in account.recipients() for pair in some]
+        assert found == [(n, people_of(n)) for n in range(4)]
+        assert [block async for block in account.left_out()] == [left, again]
+        assert await account.texts(9) == [(text_of(0), 6), (text_of(1), 6)]
+        assert await account.texts(1) == [(text_of(0), 6)]
+    async with running(store) as run:
+        chunks = await run.claim("first", 9)
+    assert [chunk.content for chunk in chunks] == [text_of(n % 2) for n in (0, 1, 0, 1)]
+    assert [tuple(chunk.recipients) for chunk in chunks] == [people_of(n) for n in range(4)]
+
+
+async def test_a_discarded_plan_leaves_nothing(store: Store) -> None:
+    """Neither before nor after it was whole; another may take its place."""
+    for whole in (False, True):
+        plan = await store.plan(header_of())
+        await plan.write(PlanBatch(texts=[(0, text_of(0))], chunks=[(0, people_of(0))]))
+        if whole:
+            await plan.complete(header_of(1))
+        await plan.discard()
+        with pytest.raises(JournalError):
+            await state_of(store)
+    await planned(store)
+
+
+async def test_a_plan_that_broke_off_is_not_run_and_is_replaced(store: Store) -> None:
+    """Nobody was ever sent to from it."""
+    plan = await store.plan(header_of())
+    await plan.write(PlanBatch(texts=[(0, text_of(0))], chunks=[(0, people_of(0))]))
+    plan.close()
+    assert not (await state_of(store)).header.complete
+    with pytest.raises(JournalError, match="interrupted; nothing was sent"):
+        async with store.running():
+            pass
+    async with store.reading() as account:
+        with pytest.raises(JournalError, match="interrupted; nothing was sent"):
+            await account.verify()
+    await planned(store, 2)
+    assert len(await records_of(store)) == 2
+
+
+async def test_a_job_is_replaced_by_no_plan(store: Store) -> None:
+    """Neither one that is whole nor one that is just being made."""
+    plan = await store.plan(header_of())
+    with pytest.raises(JobRunning):
+        await store.plan(header_of())
+    await plan.discard()
+    await planned(store)
+    with pytest.raises(JournalError, match="holds a job already"):
+        await store.plan(header_of())
+    assert len(await records_of(store)) == 4
+
+
+async def test_a_removed_job_is_not_there(store: Store) -> None:
+    """And to remove it once more is no error."""
+    await planned(store)
+    store.remove()
+    store.remove()
+    with pytest.raises(JournalError):
+        await state_of(store)
+    await planned(store)
+
+
+# --- owners --------------------------------------------------------------------------------
+
+
+async def test_claim_gives_each_chunk_to_one_owner(store: Store) -> None:
+    """Whoever asks at the same time; in order, as many as are wanted, none when all are claimed."""
+    await planned(store, 9)
+    async with running(store) as run:
+        found = await asyncio.gather(*(run.claim(owner, 2) for owner in ("first", "other") * 2))
+        rest = await run.claim("first", 9)
+        assert await run.claim("other", 9) == []
+    assert [chunk.owner for chunks in found for chunk in chunks] == [
+        *("first",) * 2,
+        *("other",) * 2,
+    ] * 2
+    assert sorted(chunk.id for chunks in (*found, rest) for chunk in chunks) == [*range(9)]
+    assert [chunk.id for chunk in rest] == [8]
+
+
+async def test_what_a_dead_owner_had_claimed_is_claimed_again(kind: Kind, store: Store) -> None:
+    """No request of it had left."""
+    await planned(store)
+    async with running(store) as run:
+        await run.claim("first", 3)
+    await kind.bury(store, "first")
+    async with running(store, "second") as run:
+        assert [chunk.id for chunk in await run.claim("second", 9)] == [0, 1, 2, 3]
+
+
+async def test_sending_is_kept_when_it_returns(store: Store) -> None:
+    """With its owner, for whoever looks; and it is True once."""
+    await planned(store)
+    async with running(store) as run:
+        (chunk,) = await sent(run)
+        record, *others = await records_of(store)
+        assert (record.state, record.owner, record.sent_at) == (State.SENDING, "first", NOW)
+        assert {other.state for other in others} == {State.PLANNED}
+        assert (await state_of(store)).alive == {"first"}
+        assert not await run.sending(chunk, NOW + 5)
+        assert not await run.sending(evolve(chunk, owner="other"), NOW + 5)
+        assert (await records_of(store))[0] == record
+
+
+@pytest.mark.parametrize("state", [State.ACCEPTED, State.REJECTED, State.UNKNOWN, State.PLANNED])
+async def test_its_owner_alone_settles_a_chunk(store: Store, state: State) -> None:
+    """Another's word changes nothing, and what has ended stays as it is."""
+    await planned(store)
+    async with running(store) as run:
+        (chunk,) = await sent(run)
+        before = await records_of(store)
+        assert not await run.settle(end_of(chunk, state, owner="other"))
+        assert await records_of(store) == before
+        assert await run.settle(end_of(chunk, state, throttled=1, error="E", reason="why"))
+        record = (await records_of(store))[0]
+        assert (record.state, record.requests, record.throttled) == (state, 1, 1)
+        assert (record.ended_at, record.error, record.reason) == (NOW + 1, "E", "why")
+        if state is not State.PLANNED:
+            for late in (State.ACCEPTED, State.UNKNOWN):
+                assert not await run.settle(end_of(chunk, late))
+            assert not await run.sending(chunk, NOW)
+            assert (await records_of(store))[0] == record
+
+
+async def test_what_was_not_told_is_sent_again_by_who_claimed_it(store: Store) -> None:
+    """Its requests add up."""
+    await planned(store)
+    async with running(store) as run:
+        (chunk,) = await sent(run)
+        assert await run.settle(end_of(chunk, State.PLANNED, throttled=1))
+        assert [found.id for found in await run.claim("first", 9)] == [1, 2, 3]
+        assert await run.sending(chunk, NOW + 9)
+        assert await run.settle(end_of(chunk))
+    record = (await records_of(store))[0]
+    assert (record.state, record.requests, record.throttled) == (State.ACCEPTED, 2, 1)
+
+
+async def test_the_parts_of_a_chunk_are_claimed(store: Store) -> None:
+    """With the text of the whole, which counts nobody any more; also where it cannot be settled."""
+    await planned(store, 2)
+    parts = [people_of(1)[:1], people_of(1)[1:]]
+    async with running(store) as run:
+        _, chunk = await sent(run, 2)
+        assert not await run.settle(end_of(chunk, State.SPLIT, owner="other"), parts)
+        assert len(await records_of(store)) == 2
+        assert await run.settle(end_of(chunk, State.SPLIT), parts)
+        found = await run.claim("first", 9)
+        assert [tuple(part.recipients) for part in found] == parts
+        assert {part.content for part in found} == {text_of(1)}
+        assert [record.people for record in await records_of(store)] == [SIZE, 1, 2]
+    async with running(store, "second") as run:
+        assert (await begin(run, "third")).isolated == 2
+
+
+async def test_what_dead_owners_left_sending_is_unknown(kind: Kind, store: Store) -> None:
+    """Its request counts, for it may have left; what had ended and what had not begun stay."""
+    await planned(store)
+    async with running(store) as run:
+        chunks = await sent(run, 2)
+        await run.settle(end_of(chunks[0]))
+    await kind.bury(store, "first")
+    assert (await state_of(store)).alive == frozenset()
+    async with running(store, "second") as run:
+        assert await states_of(store) == [State.ACCEPTED, State.UNKNOWN, *[State.PLANNED] * 2]
+        assert [chunk.id for chunk in await run.claim("second", 9)] == [2, 3]
+    orphan = (await records_of(store))[1]
+    assert (orphan.requests, orphan.error, orphan.owner) == (1, "OutcomeUnknown", "first")
+
+
+@pytest.mark.parametrize("late", [State.ACCEPTED, State.REJECTED, State.PLANNED])
+async def test_a_late_answer_of_its_owner_makes_an_orphan_better(
+    kind: Kind, store: Store, late: State
+) -> None:
+    """Nobody else's does, and it is heard once; its request is counted once."""
+    await planned(store)
+    async with running(store) as run:
+        (chunk,) = await sent(run)
+    await kind.bury(store, "first")
+    async with running(store, "second") as run:
+        assert not await run.settle(end_of(chunk, late, owner="second"))
+        assert not await run.settle(end_of(chunk, State.UNKNOWN))
+        assert (await states_of(store))[0] is State.UNKNOWN
+        assert await run.settle(end_of(chunk, late))
+        record = (await records_of(store))[0]
+        assert (record.state, record.requests, record.error) == (late, 1, None)
+        if late is not State.PLANNED:
+            assert not await run.settle(end_of(chunk, State.UNKNOWN))
+            assert (await records_of(store))[0] == record
+
+
+async def test_a_late_answer_says_nothing_of_who_was_sent_to_again(
+    kind: Kind, store: Store
+) -> None:
+    """The chunk is the second owner's by then, and so is its outcome."""
+    await planned(store)
+    async with running(store) as run:
+        (chunk,) = await sent(run)
+    await kind.bury(store, "first")
+    async with running(store, "second", "resend") as run:
+        assert not await run.settle(end_of(chunk))
+        (again,) = await sent(run, 1, "second")
+        assert (again.id, again.resent) == (chunk.id, True)
+        assert not await run.settle(end_of(chunk))
+        assert await run.settle(end_of(again, State.UNKNOWN))
+        assert not await run.settle(end_of(chunk))
+    assert (await states_of(store))[0] is State.UNKNOWN
+
+
+async def test_a_living_run_loses_nothing_to_another(store: Store) -> None:
+    """The other is refused, or begins beside it and takes none of its chunks."""
+    await planned(store)
+    async with running(store) as run:
+        (chunk,) = await sent(run)
+        try:
+            async with running(store, "second") as other:
+                assert chunk.id not in [found.id for found in await other.claim("second", 9)]
+        except JobRunning:
+            pass
+        assert (await states_of(store))[0] is State.SENDING
+        assert await run.settle(end_of(chunk))
+
+
+# --- a run ---------------------------------------------------------------------------------
+
+
+async def test_what_is_found_is_what_there_is(store: Store) -> None:
+    """To look changes nothing; from the first request on somebody may have been told."""
+    await planned(store)
+    async with store.running() as run:
+        found = await run.found()
+        assert (found.may_have_told, found.left_at, found.stray) == (False, None, None)
+        assert [(total.state, total.chunks) for total in found.totals] == [(State.PLANNED, 4)]
+        begun = await begin(run, "first", None)
+        assert (begun.isolated, begun.recent, begun.command) == (0, [], Command.RUN)
+        await sent(run)
+        assert (await run.found()).may_have_told
+        header = (await run.found()).header
+        assert (header.base_url, header.identity) == ("https://a.test", "me")
+
+
+async def test_a_run_is_written_down_with_its_events_and_its_end(store: Store) -> None:
+    """Nobody waits for them, and all are there when the store is let go of."""
+    await planned(store)
+    event = Event(at=NOW + 2, incident=Incident.OUTAGE, seconds=5.0, reason="no network")
+    async with running(store) as run:
+        (one,) = (await state_of(store)).runs
+        assert (one.id, one.budget, one.ended_at) == ("first", 9, None)
+        run.note(event)
+        run.finish("first", NOW + 9, "done")
+    state = await state_of(store)
+    assert [*state.events] == [event]
+    assert [(one.ended_at, one.ended) for one in state.runs] == [(NOW + 9, "done")]
+    assert state.alive == frozenset()
+
+
+async def test_a_job_with_nothing_to_send_gets_no_run(store: Store) -> None:
+    """It was looked at, and nothing more."""
+    await planned(store, 1)
+    async with running(store) as run:
+        await run.settle(end_of((await sent(run))[0]))
+    async with running(store, "second") as run:
+        assert [one.id for one in (await run.account.state()).runs] == ["first"]
+
+
+async def test_the_unknown_are_sent_again_or_left_by_the_users_word(store: Store) -> None:
+    """What was left stays so whatever is said later, and how it stands is told."""
+    await planned(store)
+    async with running(store) as run:
+        for chunk in await sent(run, 2):
+            await run.settle(end_of(chunk, State.UNKNOWN))
+    async with running(store, "second", "resend") as run:
+        first, _ = await run.claim("second", 2)
+        assert first.resent
+        await run.sending(first, NOW)
+        await run.settle(end_of(first, State.UNKNOWN))
+    async with running(store, "third", "skip") as run:
+        assert (await run.found()).left_at == NOW
+    async with running(store, "fourth", "resend") as run:
+        assert [chunk.id for chunk in await run.claim("fourth", 9)] == [2, 3]
+    assert (await states_of(store))[:2] == [State.UNKNOWN] * 2
+    assert [record.left_alone for record in await records_of(store)] == [True, True, False, False]
+
+
+async def test_what_the_server_may_still_count_is_known_to_the_next_run(store: Store) -> None:
+    """Ages of the requests of the last window, from their answers."""
+    await planned(store)
+    async with running(store) as run:
+        early, late = await sent(run, 2)
+        await run.settle(end_of(early, at=NOW - 100))
+        await run.settle(end_of(late, at=NOW - 10))
+    async with store.running() as run:
+        assert (await begin(run, "second")).recent == [10.0]
+
+
+async def test_commands_reach_the_run_that_is_at_work(store: Store) -> None:
+    """Pause, go on, stop; only a pause can be ended, and nobody hears what none can hear."""
+    await planned(store)
+    for command in Command:
+        assert not await store.ask(command, NOW)
+    async with running(store) as run:
+        assert await run.command() is Command.RUN
+        assert not await store.ask(Command.RUN, NOW)
+        assert await store.ask(Command.PAUSE, NOW)
+        assert (await run.command(), (await state_of(store)).command) == (Command.PAUSE,) * 2
+        assert await store.ask(Command.RUN, NOW + 1)
+        assert await run.command() is Command.RUN
+        assert await store.ask(Command.STOP, NOW + 2)
+        assert await run.command() is Command.STOP
+    async with running(store, "second") as run:
+        assert await run.command() is Command.RUN
+
+
+async def test_the_counts_add_up_whatever_happens(kind: Kind, store: Store) -> None:
+    """Everybody who was planned is in one state, and what is divided is counted in its parts."""
+    await planned(store, 7)
+    ends = [State.ACCEPTED, State.REJECTED, State.UNKNOWN, State.PLANNED, State.SPLIT]
+    async with running(store) as run:
+        chunks = await sent(run, 6)
+        for chunk, end in zip(chunks, ends, strict=False):
+            parts = [chunk.recipients[:1], chunk.recipients[1:]] if end is State.SPLIT else []
+            await run.settle(end_of(chunk, end), parts)
+        during = await run.account.state()
+    await kind.bury(store, "first")
+    for state in (during, await state_of(store)):
+        assert sum(record.people for record in state.records) == state.header.people
+        counted = [total for total in state.totals if total.state is not State.SPLIT]
+        assert sum(total.people for total in counted) == state.header.people
+        assert sum(total.chunks for total in counted) == len(state.records)
+        assert sum(total.requests for total in state.totals) == 5
+    async with store.reading() as account:
+        found = [pair async for some in account.recipients() for pair in some]
+    assert sorted(person for _, people in found for person in people) == sorted(
+        person for chunk in range(7) for person in people_of(chunk)
+    )
