@@ -49,7 +49,8 @@ INNER_ROWS = {
     " | delivery entry fault_answers moveworks | answers faults | limiters listener routes rules",
     "wire": "moveworks shift | recipients token | status | http | redaction",
     "transport": "aiohttp_transport | answers causes evidence port",
-    "limits": "choice | process shared | queue | adaptive_window gate | adaptive | circuit priority window",
+    "limits": "choice | process shared | queue | adaptive_window gate | adaptive"
+    " | circuit priority window",
 }
 INNER_ROW_OF = {
     (room, name): number

@@ -17,7 +17,7 @@ from attrs import frozen
 
 from ...errors import ConfigurationError
 from ...text import covered, duration, hide_addresses, install, people, plural
-from ..records import Incident
+from ..records import Incident, State
 from . import sentences as say
 from .account import ErrorKind, JobAccount, Text
 from .plot import NARROW, WIDE, draw
@@ -80,7 +80,7 @@ def _missing(name: str | None) -> ConfigurationError:
 def _words(account: JobAccount) -> Mapping[str, Any]:
     limits = dict.fromkeys(say.limit_words(run.budget, run.per) for run in account.runs)
     idle = sum(gap.seconds for gap in account.breaks)
-    marks = _marks(account)
+    events = _events(account)
     return {
         "headline": say.headline(account),
         "others": say.others(account),
@@ -103,21 +103,21 @@ def _words(account: JobAccount) -> Mapping[str, Any]:
         "unknown_ways": say.ways_for_unknown(account),
         "ways_on": say.ways_on(account),
         "moments": _moments(account),
-        "marks": marks[:ROWS],
-        "more_marks": max(0, len(marks) - ROWS),
+        "events": events[:ROWS],
+        "more_events": max(0, len(events) - ROWS),
     }
 
 
 def _totals(account: JobAccount) -> list[Total]:
-    unknown = "They may have been told or not."
+    unknown = f"{say.TOLD[State.UNKNOWN]}."
     if account.left_alone:
         unknown += f" {account.left_alone:,} stay so by decision."
-    not_sent = "Nobody of them was told yet."
+    not_sent = f"{say.TOLD[State.PLANNED]}."
     if account.in_flight:
         not_sent += f" {account.in_flight:,} are on their way now."
     rows = (
         ("accepted", "accepted", account.accepted, "Scheduled by the vendor."),
-        ("rejected", "rejected", account.rejected, "Refused. Nobody of them was told."),
+        ("rejected", "rejected", account.rejected, f"Refused. {say.TOLD[State.REJECTED]}."),
         ("unknown", "unknown", account.unknown, unknown),
         ("unsent", "not sent", account.not_sent, not_sent),
     )
@@ -146,27 +146,27 @@ def _moments(account: JobAccount) -> list[tuple[str, int]]:
     return [(duration(after), count) for after, count in points[::-1][::step][::-1]]
 
 
-def _marks(account: JobAccount) -> list[dict[str, str]]:
+def _events(account: JobAccount) -> list[dict[str, str]]:
     """What made it wait: one row for all that are equal."""
     equal: dict[tuple[Incident, str], list[TimelineEvent]] = {}
-    for mark in account.events:
-        equal.setdefault((mark.incident, mark.reason), []).append(mark)
-    return [_mark(marks) for marks in equal.values()]
+    for event in account.events:
+        equal.setdefault((event.incident, event.reason), []).append(event)
+    return [_row(events) for events in equal.values()]
 
 
-def _mark(marks: list[TimelineEvent]) -> dict[str, str]:
+def _row(events: list[TimelineEvent]) -> dict[str, str]:
     names = {
         Incident.THROTTLED: "answer 429: the limit was met",
         Incident.OUTAGE: "outage",
         Incident.PAUSED: "paused",
     }
-    first, last = duration(marks[0].after), duration(marks[-1].after)
+    first, last = duration(events[0].after), duration(events[-1].after)
     return {
         "after": first if first == last else f"{first} to {last}",
-        "what": names[marks[0].incident],
-        "times": say.times(len(marks)),
-        "lasted": duration(say.time_in(marks)),
-        "reason": covered(marks[0].reason),
+        "what": names[events[0].incident],
+        "times": say.times(len(events)),
+        "lasted": duration(say.time_in(events)),
+        "reason": covered(events[0].reason),
     }
 
 

@@ -45,8 +45,8 @@ _TRIED = 10_000
 _STEPS = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 10800, 21600, 43200, 86400)
 # A cut gap's width, as a part of the time of work; gaps shorter than that are not cut.
 _GAP = 0.05
-# Marks of one kind: more lie on one another.
-_MARKS = 400
+# Events of one kind: more lie on one another.
+_MOST_EVENTS = 400
 # Corners of the stair; with more it is a line to the eye.
 _STAIRS = 300
 
@@ -101,7 +101,7 @@ def _figure(account: JobAccount, shape: Shape) -> Figure:
     from matplotlib.figure import Figure  # noqa: PLC0415
     from matplotlib.layout_engine import ConstrainedLayoutEngine  # noqa: PLC0415
 
-    kinds = [kind for kind in Incident if any(mark.incident is kind for mark in account.events)]
+    kinds = [kind for kind in Incident if any(event.incident is kind for event in account.events)]
     layout = ConstrainedLayoutEngine(w_pad=0.02, h_pad=0.02, hspace=0.02)
     figure = Figure(figsize=(shape.width / 72, shape.height / 72), dpi=72, layout=layout)
     below = max(len(kinds), 0.01) * shape.size * 1.7
@@ -201,9 +201,9 @@ def _curves(plot: Axes, account: JobAccount, time: _Time) -> None:
 def _waits(waits: Axes, account: JobAccount, time: _Time, kinds: list[Incident]) -> None:
     """What made the job wait, a line for each kind."""
     for row, kind in enumerate(kinds):
-        marks = [mark for mark in account.events if mark.incident is kind]
-        spans = [(time(mark.after), time(min(mark.after + mark.seconds, time.end)))
-                 for mark in marks[:: math.ceil(len(marks) / _MARKS)]]  # fmt: skip
+        events = [event for event in account.events if event.incident is kind]
+        spans = [(time(event.after), time(min(event.after + event.seconds, time.end)))
+                 for event in events[:: math.ceil(len(events) / _MOST_EVENTS)]]  # fmt: skip
         bars = [(left, max(right - left, time.right / 250)) for left, right in spans]
         waits.broken_barh(bars, (row - 0.3, 0.6), color=_COLOURS[kind], linewidth=0, gid=kind.value)
     waits.set_ylim(max(len(kinds), 1) - 0.5, -0.5)

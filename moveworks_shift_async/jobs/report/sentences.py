@@ -38,7 +38,7 @@ _NOTHING_KNOWN = {
     State.UNKNOWN: "No usable answer came",
     State.PLANNED: "It could not be sent",
 }
-_TOLD = {
+TOLD = {
     State.REJECTED: "Nobody of them was told",
     State.UNKNOWN: "They may have been told or not",
     State.PLANNED: "Nobody of them was told yet",
@@ -81,14 +81,14 @@ def headline(account: JobAccount) -> str:
 
 def others(account: JobAccount) -> str:
     """What became of those who were not accepted; empty if there are none."""
-    parts = [
-        (account.rejected, "rejected", "nobody of them was told"),
-        (account.unknown, "unknown", "they may have been told or not"),
-        (account.not_sent, "not sent", "nobody of them was told yet"),
-    ]
     if not account.runs:
         return ""
-    said = [f"{count:,} {label} ({means})" for count, label, means in parts if count]
+    counts = (account.rejected, account.unknown, account.not_sent)
+    said = [
+        f"{count:,} {LABELS[state]} ({told[0].lower()}{told[1:]})"
+        for count, (state, told) in zip(counts, TOLD.items(), strict=True)
+        if count
+    ]
     return f"The others: {'; '.join(said)}." if said else ""
 
 
@@ -106,13 +106,13 @@ def meaning(kind: ErrorKind, *, running: bool = False) -> str:
     """
     met = error_class(kind.error) or NotSent
     means = met.means or _NOTHING_KNOWN[kind.state]
-    told, todo = _TOLD[kind.state], ""  # what can be done for the unknown is said once for all
+    told, todo = TOLD[kind.state], ""  # what can be done for the unknown is said once for all
     if kind.state is State.REJECTED:
         todo = _RESUME if met.unprocessed else _PLAN_AGAIN
     elif kind.state is State.PLANNED and running:
         todo = "They are still to be sent to"
     elif kind.state is State.PLANNED and met.outcome is Outcome.UNKNOWN:  # and planned again
-        told, todo = _TOLD[State.UNKNOWN], f"{_RESUME}: it sends to them again"
+        told, todo = TOLD[State.UNKNOWN], f"{_RESUME}: it sends to them again"
     elif kind.state is State.PLANNED:
         todo = f"{met.remedy}, then resume" if met.remedy else _RESUME
     return ". ".join(filter(None, (means, told, todo))) + "."
@@ -210,7 +210,7 @@ def limit_words(budget: int, per: float) -> str:
 
 def waited(account: JobAccount, incident: Incident) -> str:
     """How often it waited for this, and how long; empty if it did not."""
-    found = [mark for mark in account.events if mark.incident is incident]
+    found = [event for event in account.events if event.incident is incident]
     return f"{times(len(found))}, {duration(time_in(found))}" if found else ""
 
 
@@ -219,10 +219,10 @@ def times(count: int) -> str:
     return {1: "once", 2: "twice"}.get(count, f"{count:,} times")
 
 
-def time_in(marks: Iterable[TimelineEvent]) -> float:
+def time_in(events: Iterable[TimelineEvent]) -> float:
     """Seconds that lie in any of them: several requests may meet the same pause."""
     seconds, end = 0.0, 0.0
-    for begin, until in sorted((mark.after, mark.after + mark.seconds) for mark in marks):
+    for begin, until in sorted((event.after, event.after + event.seconds) for event in events):
         seconds += max(0.0, until - max(begin, end))
         end = max(end, until)
     return seconds
