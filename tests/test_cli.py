@@ -136,17 +136,17 @@ async def test_an_unknown_event_ends_with_5_and_one_line_for_all(
 ) -> None:
     """The line says what happened, that nobody was told, and what to do."""
     wrong = sandbox.event_id[:-1] + "f"
-    args = ("send", "--event", wrong, "--message", "Hi", "--yes", "--recipients", people(600))
+    args = ("send", "--event", wrong, "--message", "Hi", "--yes", "--recipients", people(400))
     ended = await run(*args, env=environment(sandbox))
     assert ended.code == 5
     line = next(line for line in ended.err.splitlines() if line.startswith("rejected: "))
     assert line == (
-        "rejected: 600 people: HTTP 404 INVALID_EVENT_ID: Event not found. They were not told."
+        "rejected: 400 people: HTTP 404 INVALID_EVENT_ID: Event not found. They were not told."
         " Check the ids and the base URL, then try again."
     )
     assert "example.com" not in ended.err + ended.out
     assert ended.last == (
-        "not told: 600 people, lines 2 to 601. With --json the account lists the addresses."
+        "not told: 400 people, lines 2 to 401. With --json the account lists the addresses."
     )
 
 
