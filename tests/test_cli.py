@@ -17,7 +17,7 @@ import aiohttp
 import pytest
 
 from moveworks_shift_async import FileGate, RateLimit
-from moveworks_shift_async.cli import reaching
+from moveworks_shift_async.cli import preflight
 from moveworks_shift_async.jobs.plan.spool import Spool
 from moveworks_shift_async.sandbox import Sandbox
 from moveworks_shift_async.text import shell_word
@@ -194,7 +194,7 @@ async def test_no_connection_ends_with_5(
 ) -> None:
     """It says at once that it tries again, and to which host; then that nothing was sent."""
     await sandbox.stop_listening()
-    monkeypatch.setattr(reaching, "SECONDS_TRIED", 1.2)
+    monkeypatch.setattr(preflight, "SECONDS_TRIED", 1.2)
     here = {"env": environment(sandbox), "patch": monkeypatch, "capsys": capsys}
     host = sandbox.url.removeprefix("http://")
     sent = await run_here(*LEGACY, "--json", "--recipients", people(2), **here)

@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 
 from moveworks_shift_async import Job
-from moveworks_shift_async.cli import main, reaching
+from moveworks_shift_async.cli import main, preflight
 from moveworks_shift_async.cli.failures import INTERRUPTED
 from moveworks_shift_async.jobs.report import files
 from moveworks_shift_async.jobs.report.csv_export import write_rows
@@ -196,7 +196,7 @@ async def test_without_a_server_a_job_does_not_begin(
     """At once it says what is wrong and that it tries again; then it ends, and all stay planned."""
     await a_job(journal, 1200)
     await sandbox.stop_listening()
-    monkeypatch.setattr(reaching, "SECONDS_TRIED", 1.2)
+    monkeypatch.setattr(preflight, "SECONDS_TRIED", 1.2)
     here = {"env": free(sandbox), "patch": monkeypatch, "capsys": capsys}
     ended = await run_here("run", journal, "--yes", **here)
     first, *_, last = ended.err.splitlines()[1:]

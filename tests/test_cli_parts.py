@@ -24,7 +24,7 @@ from click.testing import CliRunner
 from pyarrow import parquet
 
 from moveworks_shift_async import __main__, errors
-from moveworks_shift_async.cli import demo, files, main, options, reaching, stopping, terminal
+from moveworks_shift_async.cli import demo, input_files, main, options, preflight, signals, terminal
 from moveworks_shift_async.cli.failures import ExitCode, error_line, exit_code, stopped_line
 from moveworks_shift_async.cli.foreground import RunResult, run_in_foreground
 from moveworks_shift_async.cli.line_numbers import AddressFile, lines_of
@@ -274,7 +274,7 @@ def test_who_leaves_at_once_removes_what_was_written(
     monkeypatch.setattr("os._exit", codes.append)
 
     async def press_twice() -> None:
-        with stopping.leaving():
+        with signals.cancel_on_signal():
             for _ in range(2):
                 signal.raise_signal(signal.SIGINT)
             await asyncio.sleep(60)
@@ -418,16 +418,16 @@ async def test_waiting_for_the_limit_is_no_silence_of_the_server(
     sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, capsys: Any
 ) -> None:
     """Commands at once may take the last slot from a question; it is asked when there is one."""
-    monkeypatch.setattr(reaching, "SECONDS_TRIED", 0.05)
+    monkeypatch.setattr(preflight, "SECONDS_TRIED", 0.05)
     async with MoveworksClient(
         ApiKey(sandbox.api_key), base_url=sandbox.url, rate_limit=RateLimit(requests=1)
     ) as client:
         slot = await client.gate.acquire(math.inf, "normal")
-        asking = asyncio.create_task(reaching.ask(client))
+        asking = asyncio.create_task(preflight.ask(client))
         for _ in range(30):  # longer than the server's silence may last
             await asyncio.sleep(0.01)
         assert capsys.readouterr().err == "waiting for the rate limit\n"
-        monkeypatch.setattr(reaching, "SECONDS_TRIED", 60.0)
+        monkeypatch.setattr(preflight, "SECONDS_TRIED", 60.0)
         client.gate.release(slot, counted=False)
         assert await asking == "Auth tested successfully"
     assert sandbox.stats().requests == 1
@@ -443,7 +443,7 @@ async def test_the_question_takes_no_place_from_a_message(
         ApiKey(sandbox.api_key), base_url=sandbox.url, rate_limit=RateLimit(requests=10)
     ) as client:
         client.gate.observed([0.0] * used)
-        await reaching.check_server(client, requests)
+        await preflight.check_server(client, requests)
     assert sandbox.stats().requests == asks
 
 
@@ -451,14 +451,14 @@ async def test_a_server_that_is_silent_is_named(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """It took the request and says nothing: that is no connection to rely on."""
-    monkeypatch.setattr(reaching, "SECONDS_TRIED", 0.2)
+    monkeypatch.setattr(preflight, "SECONDS_TRIED", 0.2)
     async with (
         Sandbox(latency=600.0) as silent,
         MoveworksClient(ApiKey(silent.api_key), base_url=silent.url) as client,
     ):
         host = silent.url.removeprefix("http://")
         with pytest.raises(errors.ConnectionFailed, match=f"no answer from {host} within 0 s"):
-            await reaching.ask(client)
+            await preflight.ask(client)
 
 
 async def _in_thread(args: list[str]) -> int:
@@ -700,7 +700,7 @@ def test_no_journals_error_says_that_a_job_sent_nothing() -> None:
 
 
 @pytest.fixture
-def signals() -> Iterator[None]:
+def handlers() -> Iterator[None]:
     """What a run leaves of the signals' handlers is put back."""
     numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
     before = {number: signal.getsignal(number) for number in numbers}
@@ -710,7 +710,7 @@ def signals() -> Iterator[None]:
 
 
 @pytest.mark.parametrize("sent", [0, 1])
-@pytest.mark.usefixtures("signals")
+@pytest.mark.usefixtures("handlers")
 async def test_a_journal_that_fails_is_told_by_what_went_out(
     sent: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -768,14 +768,14 @@ def test_a_context_file_is_passed_on_as_it_is(tmp_path: Path) -> None:
     """Any JSON object, as it stands."""
     path = tmp_path / "context.json"
     path.write_text('{"slots": {"a": 1}}')
-    assert files.read_object(str(path)) == {"slots": {"a": 1}}
+    assert input_files.read_object(str(path)) == {"slots": {"a": 1}}
 
 
 def test_a_message_file_may_start_with_a_byte_order_mark(tmp_path: Path) -> None:
     """The mark is no part of the message."""
     path = tmp_path / "message.html"
     path.write_bytes("﻿<b>Grüße</b>".encode())
-    assert files.read_text(str(path)) == "<b>Grüße</b>"
+    assert input_files.read_text(str(path)) == "<b>Grüße</b>"
 
 
 def test_failures_are_found_again_by_their_lines(tmp_path: Path) -> None:

@@ -42,6 +42,9 @@ ROW_OF = {room: number for number, row in enumerate(ROWS) for room in row}
 
 #: The same inside of the big rooms: files and folders, top to bottom.
 INNER_ROWS = {
+    "cli": "main | auth demo sandbox send shift | run | jobs plan | message_options send_account"
+    " | foreground line_numbers options temporary | gate_file input_files preflight preview"
+    " | signals | views | terminal | failures",
     "sources": "detect | iterables parquet workbook | objects tables | json_values plaintext rows"
     " | bounded_zip document | decoding source sql | columns files typed_cells | block refusals"
     " | address_text",

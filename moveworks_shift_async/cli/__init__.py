@@ -10,13 +10,14 @@
     preview     what is shown and asked before anything goes out
     temporary   the journal of a send without one
     foreground  a run of a job with progress and Ctrl-C; its exit code
-    stopping    Ctrl-C and its kin
+    preflight   is the server there, and does it take the credential?
+    signals     Ctrl-C and its kin
     views       where progress is shown: the bar on a terminal, plain lines without one
     send_account   the end of a send without a journal: the table and the JSON object
     line_numbers   where the people of a failed chunk stand in their file
     failures    what to say of an error, and its exit code
     options     options that several commands have
-    gate        the file in which all commands share the rate limit
-    files       the other files: message, context, attachments
+    gate_file   the file in which all commands share the rate limit
+    input_files    the files beside the recipients: message, context, attachments
     terminal    what reaches the terminal
 """

@@ -12,7 +12,7 @@ from ..settings import MoveworksSettings
 from ..text import one_line
 from .failures import ExitCode, error_line, exit_code
 from .options import MOVEWORKS_EPILOG, moveworks_settings, server_options
-from .reaching import ask
+from .preflight import ask
 from .terminal import note, show
 
 

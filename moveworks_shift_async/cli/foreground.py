@@ -17,8 +17,8 @@ from ..jobs.run.job_run import OnProgress
 from ..jobs.run.progress import JobProgress
 from ..settings import MoveworksSettings
 from .failures import ExitCode, exit_code
-from .reaching import check_server
-from .stopping import Stopper
+from .preflight import check_server
+from .signals import Stopper
 from .terminal import note, say
 from .views import View, make_view
 

@@ -15,7 +15,7 @@ from ..jobs.report.text import account_lines
 from ..text import one_line, shell_word
 from .failures import ExitCode, error_line, exit_code
 from .options import journal_argument, json_option, option
-from .stopping import leaving
+from .signals import cancel_on_signal
 from .terminal import note, show
 
 
@@ -85,7 +85,7 @@ def report(journal: str, csv: str | None, html: str | None, as_json: bool) -> in
 
 async def _reported(job: Job, csv: str | None, html: str | None) -> JobAccount:
     """Both files, or none: a Ctrl-C leaves none, so the command can be run again."""
-    with leaving("the disk"):
+    with cancel_on_signal("the disk"):
         return await job.write(csv=csv, page=html)
 
 

@@ -9,7 +9,7 @@ from typing import Any
 from attrs import field, fields, frozen
 
 from ..errors import InvalidInput
-from .files import read_object, read_text
+from .input_files import read_object, read_text
 from .options import F, apply, option
 
 

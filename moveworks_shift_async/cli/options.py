@@ -19,7 +19,7 @@ from ..settings import (
     moveworks_from_env,
     shift_from_env,
 )
-from .gate import shared
+from .gate_file import with_shared_gate
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -145,7 +145,7 @@ def moveworks_settings(
         }
     )
     named = any(context.get_parameter_source(name) is not ParameterSource.DEFAULT for name in rates)
-    return shared(found, adopts=not named)
+    return with_shared_gate(found, adopts=not named)
 
 
 def shift_settings(*, base_url: str | None) -> ShiftSettings:

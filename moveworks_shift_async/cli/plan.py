@@ -20,7 +20,7 @@ from .failures import ExitCode
 from .message_options import MessageOptions, message_options, template_options
 from .options import json_option, rate_options
 from .preview import examples
-from .stopping import leaving
+from .signals import cancel_on_signal
 from .terminal import note, say
 
 
@@ -113,7 +113,7 @@ async def _plan(
     message, recipients = arguments.message, arguments.recipients
     if recipients is None:
         raise InvalidInput("give --recipients FILE, or - for standard input")
-    with leaving("the recipients' source"):
+    with cancel_on_signal("the recipients' source"):
         return await Job.plan(
             journal,
             recipients,

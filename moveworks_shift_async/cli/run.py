@@ -29,8 +29,8 @@ from .options import (
     yes_option,
 )
 from .plan import sent_by
+from .preflight import check_server
 from .preview import confirm, destination
-from .reaching import check_server
 from .terminal import note, say
 
 _UNKNOWN = click.Choice(["report", "resend", "skip"])

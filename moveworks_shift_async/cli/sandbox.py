@@ -12,7 +12,7 @@ from ..errors import ConfigurationError, InvalidInput
 from ..sandbox import FAULTS, LIMITER_NAMES, Sandbox
 from .failures import ExitCode
 from .options import Number, option
-from .stopping import heard
+from .signals import on_signal
 from .terminal import say
 
 # Faults concern the messages of either vendor; the auth test and tokens stay as they are.
@@ -123,7 +123,7 @@ async def _serve(server: Sandbox) -> None:
     """Serve until the first Ctrl-C."""
     task = asyncio.create_task(server.serve_forever(_announce))
     try:
-        with heard(asyncio.get_running_loop(), task.cancel):
+        with on_signal(asyncio.get_running_loop(), task.cancel):
             await task
     except asyncio.CancelledError:
         return

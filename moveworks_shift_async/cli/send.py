@@ -40,7 +40,7 @@ Settings = Callable[[], MoveworksSettings]
 
 
 @frozen(kw_only=True)
-class _Order:
+class _SendOptions:
     """What was asked for, apart from the settings."""
 
     plan: PlanArguments
@@ -97,42 +97,46 @@ def send(
     arguments = PlanArguments.of(given)
     if test_to is not None:
         check_test_address(test_to)
-    order = _Order(plan=arguments, test_to=test_to, dry_run=dry_run, yes=yes, as_json=as_json)
+    options = _SendOptions(
+        plan=arguments, test_to=test_to, dry_run=dry_run, yes=yes, as_json=as_json
+    )
 
     def settings() -> MoveworksSettings:
         rates = {"requests_per_minute": arguments.requests_per_minute, "share": arguments.share}
         return moveworks_settings(context, base_url=base_url, region=region, **rates)
 
-    return _send_now(order, settings) if journal is None else _send_job(order, journal, settings)
+    return (
+        _send_now(options, settings) if journal is None else _send_job(options, journal, settings)
+    )
 
 
-def _send_now(order: _Order, settings: Settings) -> int:
+def _send_now(options: _SendOptions, settings: Settings) -> int:
     """Send it by a journal that lasts as long as this command."""
     with temporary_journal() as journal:
-        plan = _preview(journal, order)
-        if order.dry_run:
-            return _dry(plan, order)
-        if order.test_to is None:
-            return _run(plan, order, settings())
+        plan = _preview(journal, options)
+        if options.dry_run:
+            return _dry(plan, options)
+        if options.test_to is None:
+            return _run(plan, options, settings())
     note("test: to the address of --test-to only; nobody else is told")
     with temporary_journal() as journal:
-        return _run(make_plan(journal, order.test()), order, settings())
+        return _run(make_plan(journal, options.test()), options, settings())
 
 
-def _preview(journal: str, order: _Order) -> Plan:
+def _preview(journal: str, options: _SendOptions) -> Plan:
     """Plan it, and say whom it is for before anything goes out."""
-    alone = order.plan.recipients is None and order.test_to is not None
-    plan = make_plan(journal, evolve(order.test() if alone else order.plan, strict=False))
+    alone = options.plan.recipients is None and options.test_to is not None
+    plan = make_plan(journal, evolve(options.test() if alone else options.plan, strict=False))
     for line in preview(plan):
         note(line)
-    if order.plan.strict and plan.invalid:
+    if options.plan.strict and plan.invalid:
         raise not_addresses(plan.source, plan.invalid, plan.invalid_examples)
     return plan
 
 
-def _dry(plan: Plan, order: _Order) -> ExitCode:
+def _dry(plan: Plan, options: _SendOptions) -> ExitCode:
     note("dry run: nothing was sent")
-    if order.as_json:
+    if options.as_json:
         invalid = invalid_rows(asyncio.run(Job(plan.journal).invalid()))
         show(json.dumps(_plain(plan) | {"invalid_rows": invalid}))
     return ExitCode.OK
@@ -149,12 +153,12 @@ def _plain(plan: Plan) -> dict[str, Any]:
     }
 
 
-def _run(plan: Plan, order: _Order, settings: MoveworksSettings) -> ExitCode:
-    note(destination(order.plan.message.event, settings))
-    if not confirm(plan.people, yes=order.yes, source=order.plan.recipients):
+def _run(plan: Plan, options: _SendOptions, settings: MoveworksSettings) -> ExitCode:
+    note(destination(options.plan.message.event, settings))
+    if not confirm(plan.people, yes=options.yes, source=options.plan.recipients):
         raise click.Abort
     account = asyncio.run(_sent(Job(plan.journal), plan.chunks, settings))
-    return conclude(account, order.file, as_json=order.as_json)
+    return conclude(account, options.file, as_json=options.as_json)
 
 
 async def _sent(job: Job, requests: int, settings: MoveworksSettings) -> SendAccount:
@@ -169,32 +173,32 @@ async def _sent(job: Job, requests: int, settings: MoveworksSettings) -> SendAcc
     return await read_send(job, run)
 
 
-def _send_job(order: _Order, journal: str, settings: Settings) -> int:
+def _send_job(options: _SendOptions, journal: str, settings: Settings) -> int:
     """Plan it, show the plan, and run it."""
-    if order.dry_run or order.test_to is not None:
+    if options.dry_run or options.test_to is not None:
         raise InvalidInput(
             "--journal goes with neither --dry-run nor --test-to; see plan, and run --test-to"
         )
     server = settings()
-    plan = make_plan(journal, order.plan)
+    plan = make_plan(journal, options.plan)
     show_plan(plan)
-    note(destination(order.plan.message.event, server))
-    _confirm_job(plan.people, order, journal)
+    note(destination(options.plan.message.event, server))
+    _confirm_job(plan.people, options, journal)
     job = Job(journal)
     return run_job(
         job,
         server,
         lambda client, show: job.run(client, on_progress=show),
-        as_json=order.as_json,
+        as_json=options.as_json,
         requests=plan.chunks,
         lines=False,
     )
 
 
-def _confirm_job(count: int, order: _Order, journal: str) -> None:
+def _confirm_job(count: int, options: _SendOptions, journal: str) -> None:
     """Ask before a large send. Without a yes the journal stays, and it is said how to go on."""
     try:
-        agreed = confirm(count, yes=order.yes, source=order.plan.recipients)
+        agreed = confirm(count, yes=options.yes, source=options.plan.recipients)
     except InvalidInput as error:
         raise JournalError(
             f"{str(error).removesuffix('; add --yes')}; the job is planned, and {sent_by(journal)}"

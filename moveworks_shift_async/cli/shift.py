@@ -17,7 +17,7 @@ from ..settings import ShiftSettings, Timeouts
 from ..text import one_line
 from ..wire.shift import AddressedUsers, message_request
 from .failures import ExitCode
-from .files import read_json
+from .input_files import read_json
 from .options import SHIFT_EPILOG, json_option, option, shift_settings
 from .terminal import note, say
 

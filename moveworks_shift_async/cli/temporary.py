@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from ..errors import JobStopped, JournalError
 from ..jobs.job import Job
 from ..storage.system import reason
-from .stopping import AT_EXIT, ignoring, interrupting
+from .signals import AT_EXIT, ignore_signals, raise_on_signal
 
 
 @contextmanager
@@ -22,7 +22,7 @@ def temporary_journal() -> Iterator[str]:
     killed leaves them, and no later one minds. Raises `JournalError` where they cannot be made, and
     says what to do for every `JournalError` of the journal: its own words speak of a resume.
     """
-    with interrupting():
+    with raise_on_signal():
         try:
             directory = tempfile.mkdtemp(prefix="moveworks-shift-")
         except OSError as error:
@@ -38,7 +38,7 @@ def temporary_journal() -> Iterator[str]:
             with _in_our_words():
                 yield journal
         finally:
-            with ignoring():
+            with ignore_signals():
                 remove()
             AT_EXIT.remove(remove)
 

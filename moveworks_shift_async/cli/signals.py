@@ -35,7 +35,7 @@ AT_EXIT: list[Callable[[], object]] = []
 
 
 @contextmanager
-def leaving(waits_for: str = "the recipients' source") -> Iterator[None]:
+def cancel_on_signal(waits_for: str = "the recipients' source") -> Iterator[None]:
     """Ctrl-C while nothing is sent: the first cancels, the second leaves at once.
 
     What a thread waits for cannot be cancelled: a terminal that nobody types at, or a database.
@@ -55,7 +55,7 @@ def leaving(waits_for: str = "the recipients' source") -> Iterator[None]:
         if task is not None:
             task.cancel()
 
-    with heard(loop, pressed):
+    with on_signal(loop, pressed):
         try:
             yield
         except asyncio.CancelledError:
@@ -66,7 +66,7 @@ def leaving(waits_for: str = "the recipients' source") -> Iterator[None]:
 
 
 @contextmanager
-def heard(
+def on_signal(
     loop: asyncio.AbstractEventLoop, pressed: Callable[[], object], *, ignored_after: bool = False
 ) -> Iterator[None]:
     """Take the signals, and give them back, or let them be ignored from then on.
@@ -87,7 +87,7 @@ def heard(
 
 
 @contextmanager
-def interrupting() -> Iterator[None]:
+def raise_on_signal() -> Iterator[None]:
     """SIGTERM and SIGHUP end as Ctrl-C does: an error is raised, and what cleans up is reached."""
     handler = signal.default_int_handler
     before = {number: signal.signal(number, handler) for number in _not_ignored()}
@@ -100,7 +100,7 @@ def interrupting() -> Iterator[None]:
 
 
 @contextmanager
-def ignoring() -> Iterator[None]:
+def ignore_signals() -> Iterator[None]:
     """No signal breaks in."""
     before = {number: signal.signal(number, signal.SIG_IGN) for number in _not_ignored()}
     try:
@@ -133,7 +133,7 @@ class Stopper:
         A late one must neither lose it nor end in a line that says that nothing was sent.
         """
         loop, pressed = asyncio.get_running_loop(), partial(self._pressed, asyncio.current_task())
-        with heard(loop, pressed, ignored_after=True):
+        with on_signal(loop, pressed, ignored_after=True):
             yield
 
     def _pressed(self, task: asyncio.Task[Any] | None) -> None:

@@ -21,7 +21,7 @@ from ..errors import (
 )
 from ..text import duration
 from .failures import what_happened
-from .stopping import leaving
+from .signals import cancel_on_signal
 from .terminal import note
 
 # Seconds in which it must answer, so that a command fails within ten: who started it still looks.
@@ -47,7 +47,7 @@ async def check_server(client: MoveworksClient, requests: int) -> None:
 
 async def ask(client: MoveworksClient) -> str:
     """The server's answer to an auth test. Without a usable one it is tried again for a while."""
-    with leaving("the network"):
+    with cancel_on_signal("the network"):
         return await _ask(client, urlsplit(client.base_url).netloc)
 
 

@@ -20,7 +20,7 @@ from ..text import one_line
 from .terminal import note
 
 
-def shared(settings: MoveworksSettings, *, adopts: bool) -> MoveworksSettings:
+def with_shared_gate(settings: MoveworksSettings, *, adopts: bool) -> MoveworksSettings:
     """The settings, with a gate in any case.
 
     With `adopts` the user named no rate; then that of the commands at work just now counts.
