@@ -19,47 +19,27 @@ import moveworks_shift_async
 PACKAGE = "moveworks_shift_async"
 ROOT = Path(moveworks_shift_async.__file__).parent
 
+#: The page says the rows, and is true because they are held here.
+HOUSE = (ROOT / "guide" / "house.md").read_text(encoding="utf-8")
+
+
+def rows_of(block: str) -> dict[str, list[list[str]]]:
+    """The rows below each line that is not indented, top to bottom."""
+    rooms = re.findall(r"^(\w+)\n((?:  .+\n)+)", block, re.MULTILINE)
+    return {room: [row.split() for row in rows.splitlines()] for room, rows in rooms}
+
+
 #: Top to bottom. Names in one row never import each other; files of one package may.
 #: The face, `__init__`, gathers the public names; it stands above what it gathers.
-ROWS = (
-    ("__main__",),
-    ("cli",),
-    ("__init__",),
-    ("jobs",),
-    ("client",),
-    ("endpoints",),
-    ("sending",),
-    ("session",),
-    ("credentials",),
-    ("attempt",),
-    ("tokens", "transport", "limits"),
-    ("wire", "retry", "sandbox", "sources"),
-    ("models", "settings", "addresses", "tasks", "storage"),
-    ("validators",),
-    ("errors", "clock", "text"),
-)
+ROWS = rows_of(HOUSE)[PACKAGE]
 ROW_OF = {room: number for number, row in enumerate(ROWS) for room in row}
-
-#: The same inside of the big rooms: files and folders, top to bottom.
-INNER_ROWS = {
-    "cli": "main | auth demo sandbox send shift | run | jobs plan | message_options send_account"
-    " | foreground line_numbers options temporary | gate_file input_files preflight preview"
-    " | signals | views | terminal | failures",
-    "sources": "detect | iterables parquet workbook | objects tables | json_values plaintext rows"
-    " | bounded_zip document | decoding source sql | columns files typed_cells | block refusals"
-    " | address_text",
-    "sandbox": "server | admin app | ledger shift | shift_rules sums"
-    " | delivery entry fault_answers moveworks | answers faults | limiters listener routes rules",
-    "wire": "moveworks shift | recipients token | status | http | redaction",
-    "transport": "aiohttp_transport | answers causes evidence port",
-    "limits": "choice | process shared | queue | adaptive_window gate | adaptive"
-    " | circuit priority window",
-}
+#: The same inside of the big rooms: files and folders.
+INNER_ROWS = {room: rows for room, rows in rows_of(HOUSE).items() if room != PACKAGE}
 INNER_ROW_OF = {
     (room, name): number
     for room, rows in INNER_ROWS.items()
-    for number, row in enumerate(rows.split(" | "))
-    for name in row.split()
+    for number, row in enumerate(rows)
+    for name in row
 }
 
 #: Who may import what of the outside. A name with a slash is a folder and all that is in it.
@@ -172,8 +152,9 @@ def _parts_used(file: str) -> Iterator[tuple[int, str]]:
 
 
 def test_every_file_has_a_row() -> None:
-    """A new file or folder at the top level must be given its place."""
-    assert {room_of(file) for file in FILES} <= ROW_OF.keys()
+    """A new file or folder at the top level must be given its place, and no other has one."""
+    assert {room_of(file) for file in FILES} == ROW_OF.keys()
+    assert len(ROW_OF) == sum(map(len, ROWS))
 
 
 @pytest.mark.parametrize("file", FILES)
@@ -202,7 +183,7 @@ INNER_FILES = {file: inner for file in FILES if (inner := inner_name(file)) is n
 
 def test_the_rows_inside_a_room_name_what_is_there() -> None:
     """Each of its files and folders, once, and nothing that does not exist."""
-    named = [(room, name) for room, rows in INNER_ROWS.items() for name in re.findall(r"\w+", rows)]
+    named = [(room, name) for room, rows in INNER_ROWS.items() for row in rows for name in row]
     assert sorted(named) == sorted(set(INNER_FILES.values()))
     assert [room for room in INNER_ROWS if room not in ROW_OF] == []
 
