@@ -33,8 +33,8 @@ All of them pickle.
 
 from __future__ import annotations
 
+import copyreg
 import enum
-from collections.abc import Callable
 from typing import Any, ClassVar
 
 _LOOK_FIRST = "Find out whether it arrived before you send it again"
@@ -91,17 +91,9 @@ class MoveworksError(Exception):
         if concerns is not None:  # this one differs from its class
             self.concerns = concerns
 
-    def __reduce__(self) -> tuple[Callable[..., MoveworksError], tuple[Any, ...]]:
-        return _rebuild, (type(self), self.args, self.__dict__.copy())
-
-
-def _rebuild(
-    cls: type[MoveworksError], args: tuple[Any, ...], attributes: dict[str, Any]
-) -> MoveworksError:
-    """Unpickle without calling `__init__`, whose keyword arguments pickle cannot pass."""
-    error = cls.__new__(cls, *args)
-    error.__dict__.update(attributes)
-    return error
+    def __reduce__(self) -> tuple[Any, ...]:
+        # Made anew without `__init__`, whose keyword arguments a pickle cannot pass.
+        return copyreg.__newobj__, (type(self), *self.args), self.__dict__.copy()  # type: ignore[attr-defined]
 
 
 def error_class(name: str) -> type[MoveworksError] | None:

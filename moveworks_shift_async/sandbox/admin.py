@@ -11,8 +11,7 @@ from typing import Any, Protocol
 from aiohttp import web
 from attrs import evolve, frozen
 
-from moveworks_shift_async.errors import InvalidInput
-
+from ..errors import InvalidInput
 from .faults import FAULTS, FaultPlan
 from .ledger import Received
 from .rules import read_json

@@ -10,8 +10,7 @@ from __future__ import annotations
 from aiohttp import web
 from attrs import define, frozen
 
-from moveworks_shift_async.clock import Clock
-
+from ..clock import Clock
 from .answers import Answer, Decision, Variants, moveworks_error
 from .delivery import breakable, read_body, reset, send_half, to_response
 from .entry import Entry

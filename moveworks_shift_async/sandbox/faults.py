@@ -1,8 +1,8 @@
 """Faults on request: what can go wrong, and when it does. Pure.
 
 A fault says two things that a client cannot see: whether the request was processed, and how
-the connection ends. Script first: a queue for each route family, one entry a request. Without
-a script the rates decide, by a random number of the sandbox's own seed.
+the connection ends. A script goes first: a queue for each route family, one entry a request.
+Without a script the rates decide, by a random number of the sandbox's own seed.
 """
 
 from __future__ import annotations
@@ -15,8 +15,7 @@ from typing import Any
 
 from attrs import Factory, define, field, frozen
 
-from moveworks_shift_async.errors import InvalidInput
-
+from ..errors import InvalidInput
 from .routes import FAMILIES
 
 
@@ -125,8 +124,7 @@ class FaultPlan:
     def script(self, family: str, *kinds: str, times: int = 1) -> None:
         """Give the next requests of a family these faults, in order, after those already queued.
 
-        Raises:
-            InvalidInput: no such family or kind.
+        Raises `InvalidInput` if there is no such family or kind.
         """
         _check(family, kinds)
         self._scripts[family].extend(kinds * times)
@@ -134,8 +132,7 @@ class FaultPlan:
     def rate(self, family: str, kind: str, probability: float) -> None:
         """Give each request of a family this fault with a probability; 0 ends it.
 
-        Raises:
-            InvalidInput: no such family or kind, or the rates of the family exceed 1.
+        Raises `InvalidInput` if there is no such family or kind, or the rates of it exceed 1.
         """
         _check(family, (kind,))
         rates = self._rates[family] | {kind: probability}
@@ -153,8 +150,7 @@ class FaultPlan:
     def load(self, orders: Mapping[str, Any]) -> None:
         """Take orders as data: `clear`, `script` (family -> kinds), `rates` (family -> kind -> p).
 
-        Raises:
-            InvalidInput: the data has another shape; what came before the error stays done.
+        Raises `InvalidInput` for data of another shape; what came before the error stays done.
         """
         if unknown := orders.keys() - {"clear", "script", "rates"}:
             raise InvalidInput(

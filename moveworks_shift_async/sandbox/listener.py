@@ -11,7 +11,7 @@ from typing import Any
 from aiohttp import web
 from attrs import define, field
 
-from moveworks_shift_async.clock import Clock
+from ..clock import Clock
 
 #: Connections that wait to be accepted: a thousand tasks may call at once.
 _BACKLOG = 2048
@@ -43,11 +43,7 @@ class Listener:
     _refusals: set[asyncio.Task[None]] = field(factory=set, init=False)
 
     async def open(self) -> None:
-        """Begin to accept connections.
-
-        Raises:
-            OSError: the port is taken.
-        """
+        """Begin to accept connections. Raises `OSError` if the port is taken."""
         self._server = web.Server(
             self._serve,
             request_factory=_make_request,

@@ -147,11 +147,7 @@ def _token_fields(request: Incoming) -> Mapping[str, Any]:
 
 
 def read_form(body: bytes) -> dict[str, str]:
-    """The fields of a form body.
-
-    Raises:
-        Refusal: it is not text.
-    """
+    """The fields of a form body. Raises `Refusal` if it is not text."""
     try:
         return dict(parse_qsl(body.decode()))
     except ValueError:

@@ -106,11 +106,7 @@ def _depth(value: object) -> int:
 
 
 def parse_object(body: bytes) -> dict[str, Any]:
-    """The body as a JSON object.
-
-    Raises:
-        Refusal: it is not JSON, or not an object.
-    """
+    """The body as a JSON object. Raises `Refusal` if it is none."""
     try:
         value = read_json(body)
     except ValueError:
@@ -121,11 +117,7 @@ def parse_object(body: bytes) -> dict[str, Any]:
 
 
 def check_message(body: bytes) -> Told:
-    """Read and check the body of either send endpoint.
-
-    Raises:
-        Refusal: with the code that the vendor lists for it.
-    """
+    """Check the body of either send endpoint. Raises `Refusal` with the code the vendor lists."""
     payload = parse_object(body)
     text = _text(payload.get("message"))
     addresses, count = _recipients(payload.get("recipients"))

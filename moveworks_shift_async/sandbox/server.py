@@ -9,8 +9,7 @@ from typing import Self
 from aiohttp import web
 from attrs import Factory, define, field, validators
 
-from moveworks_shift_async.clock import SYSTEM_CLOCK, Clock
-
+from ..clock import SYSTEM_CLOCK, Clock
 from .admin import PREFIX, admin_page
 from .answers import Variants
 from .app import App, FaultOptions

@@ -52,11 +52,7 @@ class ShiftPost:
 
 
 def check_post(body: bytes) -> ShiftPost:
-    """Read and check the body of a message.
-
-    Raises:
-        ShiftRefusal: with the code that fits best.
-    """
+    """Read and check the body of a message. Raises `ShiftRefusal` with the code that fits best."""
     payload = _parse(body)
     text = _field(payload, "text", (str,), "")
     attachments = _field(payload, "attachments", (list, dict), [])
