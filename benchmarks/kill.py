@@ -138,15 +138,15 @@ async def live_and_die(path: str, sandbox: Sandbox, chance: random.Random, figur
 def sending_in(path: str) -> int:
     """Chunks that the dead process left on their way."""
     with Journal.look(path) as journal:
-        return sum(record.state is State.SENDING for record in journal.records())
+        return sum(record.state is State.SENDING for record in journal.reads.records())
 
 
 def compare(path: str, told: Mapping[str, int], figures: Figures) -> None:
     """The journal beside the server's record."""
     found: Counter[str] = Counter()
     with Journal.look(path) as journal:
-        states = {record.id: record.state for record in journal.records()}
-        for number, addresses in journal.recipients():
+        states = {record.id: record.state for record in journal.reads.records()}
+        for number, addresses in journal.reads.recipients():
             state, times = states[number], [told.get(address, 0) for address in addresses]
             found[state] += len(times)
             if state is State.UNKNOWN:

@@ -51,7 +51,7 @@ def addresses(chunk: int, size: int) -> list[str]:
 
 def begin(journal: Journal, at: float, budget: int = 120, per: float = 60.0) -> str:
     """A process begins to work; the name of its run."""
-    run = Run(id=f"run {len(journal.runs())}", pid=4711, host="vendor", began_at=at,
+    run = Run(id=f"run {len(journal.reads.runs())}", pid=4711, host="vendor", began_at=at,
               ended_at=None, ended=None, budget=budget, per=per)  # fmt: skip
     journal.begin_run(run)
     return run.id

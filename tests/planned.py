@@ -57,7 +57,7 @@ def plan(
 def states_of(path: str) -> list[State]:
     """The state of each chunk that was not divided, in order."""
     with Journal.look(path) as journal:
-        return [record.state for record in journal.records()]
+        return [record.state for record in journal.reads.records()]
 
 
 @frozen
@@ -78,8 +78,8 @@ def audit(path: str, told: Mapping[str, int], spared: frozenset[int] = frozenset
     """Compare; `spared` are chunks that were unknown and sent again by somebody's word."""
     found: Counter[str] = Counter()
     with Journal.look(path) as journal:
-        states = {record.id: record.state for record in journal.records()}
-        for number, addresses in journal.recipients():
+        states = {record.id: record.state for record in journal.reads.records()}
+        for number, addresses in journal.reads.recipients():
             state, times = states[number], [told.get(address, 0) for address in addresses]
             found[state] += len(times)
             if state is State.ACCEPTED:

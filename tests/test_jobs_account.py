@@ -203,11 +203,11 @@ def test_reading_holds_up_no_writer(tmp_path: Path) -> None:
     writer = planned(tmp_path / "j", 1)
     with Journal.look(str(tmp_path / "j")) as reader:
         with reader.snapshot():
-            assert reader.header().people == 500
+            assert reader.reads.header().people == 500
             begin(writer, BEGAN)
-        assert reader.runs() == []
+        assert reader.reads.runs() == []
     with Journal.look(str(tmp_path / "j")) as reader:
-        assert len(reader.runs()) == 1
+        assert len(reader.reads.runs()) == 1
     writer.close()
 
 
@@ -506,7 +506,7 @@ def test_the_file_is_a_source_of_the_same_recipients(tmp_path: Path) -> None:
     asyncio.run(Job(tmp_path / "j").write_csv(tmp_path / "account.csv"))
     asyncio.run(Job.plan(tmp_path / "k", tmp_path / "account.csv", message="Again", legacy=True))
     with Journal.look(str(tmp_path / "k")) as journal:
-        header, found = journal.header(), [*journal.recipients()]
+        header, found = journal.reads.header(), [*journal.reads.recipients()]
     assert found == [(0, tuple(people))]
     assert (header.people, header.duplicates, header.invalid) == (4, 1, 3)
 
@@ -555,5 +555,5 @@ def test_the_halves_of_a_list_that_was_sent_again_stay_marked(tmp_path: Path) ->
         journal.resend_unknown()
         send(journal, [0], lambda _: BEGAN + 2, State.SPLIT)
         journal.split(0, [("p0@example.com",), ("p1@example.com",)])
-    assert [record.resent for record in journal.records()] == [True, True]
+    assert [record.resent for record in journal.reads.records()] == [True, True]
     assert read_account(journal).resent == 2

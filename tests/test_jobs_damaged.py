@@ -95,5 +95,5 @@ def test_a_command_says_that_it_is_damaged(
 def test_the_helper_makes_a_sound_journal(tmp_path: Path) -> None:
     """Else the tests above would show nothing."""
     with Journal.look(str(begun(tmp_path / "job.journal"))) as journal:
-        assert len([*journal.records()]) == 3
+        assert len([*journal.reads.records()]) == 3
     assert journals.HEADER.complete is False

@@ -21,6 +21,7 @@ from moveworks_shift_async.errors import JournalError
 from moveworks_shift_async.jobs.records import Command, Event, Incident, Run, Settlement, State
 from moveworks_shift_async.jobs.store.sqlite.database import APPLICATION_ID, FORMAT
 from moveworks_shift_async.jobs.store.sqlite.journal import Journal
+from moveworks_shift_async.jobs.store.sqlite.reads import Reads
 from moveworks_shift_async.jobs.store.sqlite.rows import pack, unpack
 from moveworks_shift_async.wire.moveworks import Content
 
@@ -53,17 +54,17 @@ def test_a_plan_is_kept(path: Path) -> None:
     """What was planned is read back: the header, the texts, the people in their order."""
     plan(path, chunks=3, size=2, texts=2, event_id="e1")
     journal = Journal.open(str(path), verify=True)
-    header = journal.verify()
+    header = journal.reads.verify()
     assert (header.source, header.event_id, header.complete) == ("people.csv", "e1", True)
     assert (header.people, header.chunks, header.texts, header.base_url) == (6, 3, 2, None)
     assert len(header.digest) == 64
-    assert [*journal.recipients()] == [(n, people_of(n, 2)) for n in range(3)]
-    (first, some), (second, others) = journal.texts(3)
+    assert [*journal.reads.recipients()] == [(n, people_of(n, 2)) for n in range(3)]
+    (first, some), (second, others) = journal.reads.texts(3)
     assert (some, others) == (4, 2)
     assert first == Content(event_id="e1", message="text 0", context=None)
     assert second.context == {"slots": {"floor": 1}}
-    assert journal.texts(1) == [(first, 4)]
-    assert (journal.runs(), journal.events(), journal.isolated()) == ([], [], 0)
+    assert journal.reads.texts(1) == [(first, 4)]
+    assert (journal.reads.runs(), journal.reads.events(), journal.reads.isolated()) == ([], [], 0)
     journal.close()
 
 
@@ -85,7 +86,7 @@ def test_the_digest_is_of_what_is_sent_to_whom(tmp_path: Path, change: str) -> N
     def digest(name: str, **options: object) -> str:
         plan(tmp_path / name, **options)  # type: ignore[arg-type]
         with Journal.look(str(tmp_path / name)) as journal:
-            return journal.header().digest
+            return journal.reads.header().digest
 
     lists = [("a@x.io", "b@x.io"), ("c@x.io",)]
     other = {
@@ -218,13 +219,15 @@ def test_a_step_adds_up(path: Path) -> None:
         step(0, State.PLANNED, requests=1, throttled=1, error="RateLimited", reason="slow down")
     )
     journal.sending(0, 30.0)
-    (record,) = journal.records()
+    (record,) = journal.reads.records()
     assert (record.state, record.sent_at, record.ended_at) == (State.SENDING, 30.0, None)
     journal.settle(evolve(step(0, State.ACCEPTED, requests=1), at=31.0))
-    (record,) = journal.records()
+    (record,) = journal.reads.records()
     assert (record.requests, record.throttled, record.error) == (2, 1, None)
     assert (record.sent_at, record.ended_at, record.people) == (30.0, 31.0, 2)
-    assert [astuple(total) for total in journal.totals()] == [(State.ACCEPTED, False, 1, 2, 2, 1)]
+    assert [astuple(total) for total in journal.reads.totals()] == [
+        (State.ACCEPTED, False, 1, 2, 2, 1)
+    ]
     journal.close()
 
 
@@ -232,11 +235,11 @@ def test_chunks_are_claimed_in_order(path: Path) -> None:
     """Planned ones alone, above an id, as many as are wanted."""
     journal = Journal.open(plan(path, 5, texts=2))
     journal.sending(1, 1.0)
-    assert [chunk.id for chunk in journal.claim(-1, 3)] == [0, 2, 3]
-    (last,) = journal.claim(3, 9)
+    assert [chunk.id for chunk in journal.reads.claim(-1, 3)] == [0, 2, 3]
+    (last,) = journal.reads.claim(3, 9)
     assert (last.id, last.recipients) == (4, people_of(4, 2))
     assert last.content == Content(event_id=None, message="text 0", context=None)
-    assert journal.claim(4, 9) == []
+    assert journal.reads.claim(4, 9) == []
     assert "example.com" not in repr(last)
     assert "text" not in repr(last)
     journal.close()
@@ -249,11 +252,11 @@ def test_a_divided_chunk_is_its_parts(path: Path) -> None:
     journal.sending(1, 10.0)
     journal.settle(step(1, State.SPLIT, requests=1))
     journal.split(1, [people[:1], people[1:]])
-    assert [record.id for record in journal.records()] == [0, 2, 3]
-    assert dict(journal.recipients()) == {0: people_of(0, 3), 2: people[:1], 3: people[1:]}
-    assert [chunk.content.message for chunk in journal.claim(0, 9)] == ["text 1", "text 1"]
-    assert journal.isolated() == 2
-    journal.verify()
+    assert [record.id for record in journal.reads.records()] == [0, 2, 3]
+    assert dict(journal.reads.recipients()) == {0: people_of(0, 3), 2: people[:1], 3: people[1:]}
+    assert [chunk.content.message for chunk in journal.reads.claim(0, 9)] == ["text 1", "text 1"]
+    assert journal.reads.isolated() == 2
+    journal.reads.verify()
     journal.close()
 
 
@@ -265,7 +268,7 @@ def test_orphans_become_unknown(path: Path) -> None:
     journal.settle(step(1, State.ACCEPTED, requests=1))
     assert (journal.orphans(), journal.orphans()) == (1, 0)
     assert states_of(str(path)) == [State.UNKNOWN, State.ACCEPTED, State.PLANNED]
-    record = next(journal.records())
+    record = next(journal.reads.records())
     assert (record.requests, record.error, record.ended_at) == (1, "OutcomeUnknown", None)
     assert "the process ended" in (record.reason or "")
     journal.close()
@@ -280,8 +283,8 @@ def test_unknown_chunks_are_sent_again_or_left(path: Path) -> None:
         assert journal.leave_unknown(20.0) == 1 if chunk == 0 else True
     assert journal.resend_unknown() == 1
     assert states_of(str(path)) == [State.UNKNOWN, State.PLANNED]
-    assert [record.left_at for record in journal.records()] == [20.0, None]
-    assert journal.left_at() == 20.0
+    assert [record.left_at for record in journal.reads.records()] == [20.0, None]
+    assert journal.reads.left_at() == 20.0
     journal.close()
 
 
@@ -289,18 +292,18 @@ def test_runs_events_and_wishes_are_kept(path: Path) -> None:
     """Who worked on it, what made it wait, and what another terminal wants."""
     journal = Journal.open(plan(path))
     name = begin(journal)
-    (run,) = journal.runs()
+    (run,) = journal.reads.runs()
     assert (run.id, run.pid, run.ended, run.budget) == (name, 7, None, 120)
     journal.end_run(name, 5.0, "done")
-    (run,) = journal.runs()
+    (run,) = journal.reads.runs()
     assert (run.ended_at, run.ended) == (5.0, "done")
     event = Event(at=3.0, incident=Incident.OUTAGE, seconds=4.0, reason="no connection")
     journal.add_event(evolve(event, at=9.0))
     journal.add_event(event)
-    assert journal.events() == [event, evolve(event, at=9.0)]
-    assert journal.command() is Command.RUN
+    assert journal.reads.events() == [event, evolve(event, at=9.0)]
+    assert journal.reads.command() is Command.RUN
     journal.set_command(Command.PAUSE, 1.0)
-    assert journal.command() is Command.PAUSE
+    assert journal.reads.command() is Command.PAUSE
     journal.close()
 
 
@@ -332,9 +335,9 @@ def test_what_the_server_may_still_count_is_given_as_ages(path: Path) -> None:
         journal.settle(evolve(step(chunk, State.ACCEPTED, requests=1), at=ended_at))
     journal.sending(3, 60.0)
     journal.orphans()
-    assert journal.recent(140.0, 60.0, 9) == [10.0, 30.0, 20.0]
-    assert journal.recent(140.0, 60.0, 1) == [10.0]
-    assert journal.recent(500.0, 60.0, 9) == []
+    assert journal.reads.recent(140.0, 60.0, 9) == [10.0, 30.0, 20.0]
+    assert journal.reads.recent(140.0, 60.0, 1) == [10.0]
+    assert journal.reads.recent(500.0, 60.0, 9) == []
     journal.close()
 
 
@@ -343,8 +346,8 @@ def test_a_clock_that_was_set_back_makes_no_age_negative(path: Path) -> None:
     journal = Journal.open(plan(path, 1))
     journal.sending(0, 1_000.0)
     journal.settle(evolve(step(0, State.ACCEPTED, requests=1), at=1_001.0))
-    assert journal.recent(990.0, 60.0, 9) == [0.0]
-    assert journal.recent(0.0, 60.0, 9) == []
+    assert journal.reads.recent(990.0, 60.0, 9) == [0.0]
+    assert journal.reads.recent(0.0, 60.0, 9) == []
     journal.close()
 
 
@@ -508,16 +511,16 @@ def test_a_missing_journal_is_named(path: Path) -> None:
     assert not path.exists()
 
 
-BROKEN: dict[str, tuple[str, Callable[[Journal], object]]] = {
+BROKEN: dict[str, tuple[str, Callable[[Reads], object]]] = {
     "state": ("UPDATE chunk SET state = 'told'", lambda j: [*j.records()]),
-    "totals": ("UPDATE chunk SET state = 'told'", Journal.totals),
-    "command": ("UPDATE job SET command = 'dance'", Journal.command),
+    "totals": ("UPDATE chunk SET state = 'told'", Reads.totals),
+    "command": ("UPDATE job SET command = 'dance'", Reads.command),
     "context": ("UPDATE content SET context = '{'", lambda j: j.claim(-1, 9)),
     "texts": ("UPDATE content SET context = '{'", lambda j: j.texts(3)),
     "addresses": ("UPDATE address SET packed = x'00'", lambda j: [*j.recipients()]),
     "claimed": ("UPDATE address SET packed = x'00'", lambda j: j.claim(-1, 9)),
-    "event": ("INSERT INTO event VALUES (1, 'rain', 1, '')", Journal.events),
-    "table": ("DROP TABLE event", Journal.events),
+    "event": ("INSERT INTO event VALUES (1, 'rain', 1, '')", Reads.events),
+    "table": ("DROP TABLE event", Reads.events),
 }
 
 
@@ -528,7 +531,7 @@ def test_nonsense_in_it_is_no_error_of_python(path: Path, what: str) -> None:
     statement, read = BROKEN[what]
     execute(path, statement)
     with pytest.raises(JournalError, match="is damaged"), Journal.look(str(path)) as journal:
-        read(journal)
+        read(journal.reads)
 
 
 QUOTED: dict[str, str] = {
@@ -551,8 +554,8 @@ def test_no_error_quotes_what_stands_in_a_damaged_file(path: Path, damage: str) 
 
     def read() -> None:
         with Journal.look(str(path)) as journal:
-            [*journal.records()]
-            journal.texts(3)
+            [*journal.reads.records()]
+            journal.reads.texts(3)
 
     for act in (read, lambda: Journal.open(str(path), verify=True)):
         with pytest.raises(JournalError, match="is damaged") as caught:
@@ -568,7 +571,7 @@ def test_a_page_that_breaks_while_it_is_read_is_damage(path: Path) -> None:
             file.seek(page * 4096)
             file.write(b"\xff" * 4096)
     with Journal.look(str(path)) as journal, pytest.raises(JournalError, match="is damaged"):
-        [*journal.recipients()]
+        [*journal.reads.recipients()]
 
 
 def test_a_reader_does_not_write(path: Path) -> None:

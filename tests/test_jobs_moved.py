@@ -196,10 +196,10 @@ async def test_the_main_file_alone_says_at_any_moment_what_has_left(
     seen = 0
     for copy, told in copies:
         with Journal.look(str(copy)) as journal:
-            if journal.strayed() is Stray.TORN:
+            if journal.identity.strayed() is Stray.TORN:
                 continue
-            states = {record.id: record.state for record in journal.records()}
-            for number, people in journal.recipients():
+            states = {record.id: record.state for record in journal.reads.records()}
+            for number, people in journal.reads.recipients():
                 assert states[number] is not State.PLANNED or not told.intersection(people)
         seen += 1
     assert seen > 0
@@ -355,7 +355,7 @@ def test_the_note_on_a_file_never_says_more_than_the_file(path: Path) -> None:
                 journal.sending(0, 1.0)
         journal.close()
         with Journal.look(str(path)) as looked:
-            assert looked.strayed() is None
+            assert looked.identity.strayed() is None
 
 
 @pytest.mark.usefixtures("keeps_marks")
@@ -435,7 +435,7 @@ async def test_another_job_in_the_same_place_is_not_taken_for_it(
     """What is remembered of a place is another job's by now, so this file is a copy."""
     await partly(path, sandbox)
     with Journal.look(str(path)) as journal:
-        place = journal.header().place
+        place = journal.reads.header().place
     assert place is not None
     remember(place, "another 7")
     with pytest.raises(JournalError, match="is a copy, or was moved"):
@@ -456,7 +456,7 @@ async def test_what_is_remembered_holds_a_count_and_nobody(path: Path, sandbox: 
     """For its owner alone."""
     await resume(path, sandbox)
     with Journal.look(str(path)) as journal:
-        header = journal.header()
+        header = journal.reads.header()
     assert header.place is not None
     assert remembered(header.place) == f"{header.key} {2 * CHUNKS}"
     (file,) = state_directory().glob(f"**/journal-{header.place.replace(':', '-')}")

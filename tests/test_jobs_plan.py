@@ -119,8 +119,8 @@ def planned(path: Path, blocks: Iterator[Rows] | list[Rows], wanted: PlanOptions
 def sent(path: Path) -> list[tuple[str, tuple[str, ...]]]:
     """Message and people of each chunk in the journal, in order."""
     with contextlib.closing(Journal.open(str(path))) as journal:
-        journal.verify()
-        found = journal.claim(-1, 1_000_000)
+        journal.reads.verify()
+        found = journal.reads.claim(-1, 1_000_000)
         assert [chunk.id for chunk in found] == [*range(len(found))]
         return [(chunk.content.message, chunk.recipients) for chunk in found]
 
@@ -209,7 +209,7 @@ def test_context_and_event_reach_the_journal(tmp_path: Path) -> None:
     blocks = one("a@b.c", "d@b.c", team=["R&D", "IT"])
     planned(tmp_path / "job", blocks, PlanOptions.of(content, template=True))
     journal = Journal.open(str(tmp_path / "job"))
-    assert [chunk.content for chunk in journal.claim(-1, 9)] == [
+    assert [chunk.content for chunk in journal.reads.claim(-1, 9)] == [
         Content(event_id=EVENT, message="Hi", context={"slots": {"team": name}})
         for name in ("R&D", "IT")
     ]
@@ -237,7 +237,7 @@ async def test_the_context_is_what_it_was_at_the_call(tmp_path: Path, template: 
     changed.set()
     await planning
     with Journal.look(str(tmp_path / "job")) as journal:
-        (chunk,) = journal.claim(-1, 9)
+        (chunk,) = journal.reads.claim(-1, 9)
     assert chunk.content.context == {"slots": {"name": "Ann", "more": [1]}}
 
 
@@ -337,7 +337,7 @@ def test_the_journal_keeps_who_was_left_out(
     entries = [f" {'AaBb'[n % 4]}@b.c" if n % 3 else f"no {n}" for n in range(40)]
     done = planned(tmp_path / "job", in_blocks(entries, size), order())
     with Journal.look(str(tmp_path / "job")) as journal:
-        blocks = [*journal.left_out()]
+        blocks = [*journal.reads.left_out()]
     found = [
         (block.why, *row)
         for block in blocks
@@ -360,7 +360,7 @@ def test_what_differs_is_named_so_and_what_is_long_is_cut(tmp_path: Path) -> Non
     blocks = one(*entries, name=["Ann", "Ann", "Eve", "Bob"])
     planned(tmp_path / "job", blocks, order("Hello {name}", template=True))
     with Journal.look(str(tmp_path / "job")) as journal:
-        invalid, again = journal.left_out()
+        invalid, again = journal.reads.left_out()
     assert (again.lines, again.reasons, again.entries) == (
         [3, 4], ["came before", "came before with another text"], ["A@b.c", "a@B.c"],
     )  # fmt: skip
@@ -475,7 +475,7 @@ def test_a_killed_plan_is_replaced(tmp_path: Path) -> None:
         process.send_signal(signal.SIGKILL)
     interrupted = Journal.open(str(path))
     with pytest.raises(JournalError, match="interrupted; nothing was sent: plan it again"):
-        interrupted.verify()
+        interrupted.reads.verify()
     interrupted.close()
     planned(path, one("a@b.c"), order())
     assert sent(path) == [("Hello", ("a@b.c",))]

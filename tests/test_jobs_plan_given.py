@@ -19,7 +19,7 @@ from moveworks_shift_async.jobs.store.sqlite.journal import Journal
 def told(path: Path) -> list[tuple[str, Any, tuple[str, ...]]]:
     """Message, context and people of each chunk."""
     with Journal.look(str(path)) as journal:
-        chunks = journal.claim(-1, 1_000)
+        chunks = journal.reads.claim(-1, 1_000)
         return [(one.content.message, one.content.context, one.recipients) for one in chunks]
 
 

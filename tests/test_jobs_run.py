@@ -51,6 +51,7 @@ from moveworks_shift_async.jobs.run.progress import JobProgress
 from moveworks_shift_async.jobs.store.sqlite import thread
 from moveworks_shift_async.jobs.store.sqlite.database import Database
 from moveworks_shift_async.jobs.store.sqlite.journal import Journal
+from moveworks_shift_async.jobs.store.sqlite.reads import Reads
 from moveworks_shift_async.models import Receipt
 from moveworks_shift_async.sandbox import Sandbox
 from moveworks_shift_async.sending import breaker
@@ -114,13 +115,13 @@ async def go(
 def runs_of(path: str) -> list[Run]:
     """The processes that worked on it."""
     with Journal.look(path) as journal:
-        return journal.runs()
+        return journal.reads.runs()
 
 
 def events_of(path: str) -> list[Event]:
     """What made it wait."""
     with Journal.look(path) as journal:
-        return journal.events()
+        return journal.reads.events()
 
 
 def audited(path: str, sandbox: Sandbox) -> Audit:
@@ -154,8 +155,8 @@ async def test_everybody_is_told_once(file: Path, sandbox: Sandbox) -> None:
     assert run.ended_at is not None
     assert run.ended_at >= run.began_at
     with Journal.look(path) as journal:
-        assert journal.header().base_url == sandbox.url
-        for record in journal.records():
+        assert journal.reads.header().base_url == sandbox.url
+        for record in journal.reads.records():
             assert (record.requests, record.throttled, record.error) == (1, 0, None)
             assert record.sent_at is not None
             assert record.ended_at is not None
@@ -195,7 +196,7 @@ class Witness:
             people = json.loads(await request.read())["recipients"]
             chunk = int(people[0].removeprefix("p").partition(".")[0])
             with Journal.look(self.path) as journal:
-                records = [*journal.records()]
+                records = [*journal.reads.records()]
             self.seen.append((records[chunk].state, records[chunk].requests))
             self.before.append({record.state for record in records[:chunk]})
             return await serve(request)
@@ -249,7 +250,10 @@ async def test_429s_are_waited_for(file: Path) -> None:
         assert audited(path, tight) == CLEAN
         assert tight.stats().throttled > 0
         with Journal.look(path) as journal:
-            assert sum(record.throttled for record in journal.records()) == tight.stats().throttled
+            assert (
+                sum(record.throttled for record in journal.reads.records())
+                == tight.stats().throttled
+            )
         assert {event.incident for event in events_of(path)} == {Incident.THROTTLED}
 
 
@@ -772,7 +776,7 @@ async def test_resumed_it_leaves_them_for_good(file: Path, sandbox: Sandbox) -> 
     await go(path, sandbox)
     assert audited(path, sandbox) == Audit(0, 0, 0, unknown=2, planned=0)
     with Journal.look(path) as journal:
-        assert [record.left_alone for record in journal.records()][2]
+        assert [record.left_alone for record in journal.reads.records()][2]
 
 
 async def test_an_unknown_word_for_the_unknown_is_refused(file: Path, sandbox: Sandbox) -> None:
@@ -807,7 +811,7 @@ async def test_a_server_that_told_nobody_may_be_left_for_another(
     async with client_of(sandbox) as client:
         await Job(path).run(client)
     with Journal.look(path) as journal:
-        assert journal.header().base_url == sandbox.url
+        assert journal.reads.header().base_url == sandbox.url
     assert audited(path, sandbox) == CLEAN
 
 
@@ -815,7 +819,7 @@ async def test_a_pause_that_comes_while_the_journal_is_read_holds(
     file: Path, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """One that was meant for an earlier process does not."""
-    path, verify = plan(file, 5), Journal.verify
+    path, verify = plan(file, 5), Reads.verify
     job = Job(path)
     journal = Journal.open(path)
     journal.set_command(Command.PAUSE, 1.0)  # for a process that was killed
@@ -823,14 +827,14 @@ async def test_a_pause_that_comes_while_the_journal_is_read_holds(
     await go(path, sandbox)
     assert audited(path, sandbox) == CLEAN
 
-    def paused(journal: Journal) -> Header:
+    def paused(journal: Reads) -> Header:
         found = verify(journal)
         asyncio.run(job.pause())
         return found
 
     other = plan(file.with_name("other"), 5)
     job = Job(other)
-    monkeypatch.setattr(Journal, "verify", paused)
+    monkeypatch.setattr(Reads, "verify", paused)
     async with client_of(sandbox) as client:
         task = asyncio.create_task(job.run(client))
         await asyncio.sleep(1.2)
@@ -920,7 +924,7 @@ async def test_another_credential_needs_the_users_word(file: Path, sandbox: Sand
     await go(path, sandbox, ClientCredentials(sandbox.client_id, "its next secret"))
     assert audited(path, sandbox) == CLEAN
     with Journal.look(path) as journal:
-        header = journal.header()
+        header = journal.reads.header()
     assert sandbox.client_id not in repr(header)
 
 
@@ -1023,10 +1027,12 @@ async def test_isolate_finds_the_guilty_and_tells_the_others(file: Path, sandbox
     innocent = [person for person in with_guilty(40, 0, 7, 39) if GUILTY not in person]
     assert [told.get(person, 0) for person in innocent] == [1] * 37
     with Journal.look(path) as journal:
-        rejected = {r.id for r in journal.records() if r.state is State.REJECTED}
-        people = {a for number, those in journal.recipients() if number in rejected for a in those}
-        assert journal.isolated() <= 40
-        journal.verify()
+        rejected = {r.id for r in journal.reads.records() if r.state is State.REJECTED}
+        people = {
+            a for number, those in journal.reads.recipients() if number in rejected for a in those
+        }
+        assert journal.reads.isolated() <= 40
+        journal.reads.verify()
     assert people == {person for person in with_guilty(40, 0, 7, 39) if GUILTY in person}
     assert sandbox.stats().requests <= 3 + 40
     assert audited(path, sandbox) == CLEAN
@@ -1290,18 +1296,19 @@ async def test_a_journal_that_breaks_on_the_way_stops_it(
 ) -> None:
     """Whatever step meets it, nobody is unknown for it."""
     sandbox._app.latency, path = 0.05, plan(file, 60)
-    real, calls = getattr(Journal, method), list[int]()
+    part = Journal if method == "sending" else Reads
+    real, calls = getattr(part, method), list[int]()
 
-    def breaks(journal: Journal, *values: object, **more: object) -> object:
+    def breaks(journal: object, *values: object) -> object:
         calls.append(1)
         if len(calls) > 2:
             raise JournalError("the disk is broken")
-        return real(journal, *values, **more)
+        return real(journal, *values)
 
-    monkeypatch.setattr(Journal, method, breaks)
+    monkeypatch.setattr(part, method, breaks)
     with pytest.raises(JobStopped, match="the disk is broken"):
         await go(path, sandbox)
-    monkeypatch.setattr(Journal, method, real)
+    monkeypatch.setattr(part, method, real)
     found = audited(path, sandbox)
     assert (found.lost, found.twice, found.denied, found.unknown) == (0, 0, 0, 0)
     await go(path, sandbox)
@@ -1341,7 +1348,7 @@ async def test_a_defect_of_this_package_costs_one_chunk(
     assert states_of(path).count(State.UNKNOWN) == 1
     assert sandbox.stats().accepted == 10
     with Journal.look(path) as journal:
-        (record,) = (one for one in journal.records() if one.error)
+        (record,) = (one for one in journal.reads.records() if one.error)
     assert (record.error, record.people) == ("OutcomeUnknown", 2)
     assert "unexpected ZeroDivisionError" in (record.reason or "")
 

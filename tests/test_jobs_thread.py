@@ -61,7 +61,7 @@ async def test_what_is_asked_for_is_on_the_disk_when_it_returns(path: str) -> No
     async with JournalThread.at(path) as journal_thread:
         await journal_thread.do(sending(0))
         assert states_of(path)[0] is State.SENDING
-        assert len(await journal_thread.do(lambda journal: journal.claim(-1, 99))) == 9
+        assert len(await journal_thread.do(lambda journal: journal.reads.claim(-1, 99))) == 9
 
 
 async def test_many_steps_share_a_commit(path: str, commits: list[int]) -> None:
@@ -273,7 +273,9 @@ async def until_full(folder: Path) -> None:
         # Even a small step may find no room now; whatever happens, it is told and it is true.
         (failed,) = await asyncio.gather(journal_thread.do(sending(1)), return_exceptions=True)
         expected = State.PLANNED if isinstance(failed, JournalError) else State.SENDING
-        assert (await journal_thread.do(lambda j: [r.state for r in j.records()]))[1] is expected
+        assert (await journal_thread.do(lambda j: [r.state for r in j.reads.records()]))[
+            1
+        ] is expected
         ballast.unlink()
         resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, -1))
         await journal_thread.do(sending(2))
@@ -305,4 +307,4 @@ async def test_a_wish_is_read_while_another_process_writes_it(path: str) -> None
         with other.transaction():
             other.set_command(Command.PAUSE, 1.0)
         other.close()
-        assert await journal_thread.do(Journal.command) is Command.PAUSE
+        assert await journal_thread.do(lambda journal: journal.reads.command()) is Command.PAUSE

@@ -58,6 +58,8 @@ OWNERS = {
     "matplotlib": ("jobs/report/plot.py",),
     "openpyxl": ("sources/workbook.py",),
     "pyarrow": ("sources/parquet.py",),
+    # Whoever asks a store knows its ports; which kinds there are, the file that parses names.
+    f"{PACKAGE}.jobs.store.sqlite": ("jobs/store/names.py", "jobs/store/sqlite/"),
     "sqlalchemy": ("sources/sql.py",),
 }
 #: Who may use these parts of a module that others use otherwise.

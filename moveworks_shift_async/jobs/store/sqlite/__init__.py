@@ -4,7 +4,8 @@
 
     store          the file as a store; plan_store, run_store, account_store are its ports
     thread         the journal's own thread, and one commit for many steps
-    journal        what was planned and what became of it, chunk by chunk; rows makes values of it
+    journal        what was planned and what became of it, chunk by chunk
+    reads, rows    what it holds, as values
     identity       is it the file that the job was last run from?
     database       its file; the statements stand in journal.sql
     lock           one process at a time works on a journal, and knows its file again

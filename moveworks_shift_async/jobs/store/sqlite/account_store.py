@@ -39,20 +39,20 @@ class SqliteAccountStore:
 
     async def texts(self, count: int) -> list[tuple[Content, int]]:
         """The first texts."""
-        return await self._ask(lambda journal: journal.texts(count))
+        return await self._ask(lambda journal: journal.reads.texts(count))
 
     async def verify(self) -> None:
         """Read all of it."""
-        await self._ask(Journal.verify)
+        await self._ask(lambda journal: journal.reads.verify())
 
     async def recipients(self) -> AsyncGenerator[Sequence[tuple[int, tuple[str, ...]]]]:
         """Whom each chunk is for."""
-        async for some in self._some(Journal.recipients, _CHUNKS):
+        async for some in self._some(lambda journal: journal.reads.recipients(), _CHUNKS):
             yield some
 
     async def left_out(self) -> AsyncGenerator[LeftOut]:
         """The entries that are for nobody."""
-        async for some in self._some(Journal.left_out, 1):
+        async for some in self._some(lambda journal: journal.reads.left_out(), 1):
             yield some[0]
 
     async def _some(
@@ -70,17 +70,17 @@ class SqliteAccountStore:
 def state_of(journal: Journal) -> JobState:
     """How everything stands, as of one moment."""
     with journal.snapshot():
-        runs = journal.runs()
+        runs = journal.reads.runs()
         # A run without an end may be at work while somebody has the lock; all others are dead.
         at_work = bool(runs) and runs[-1].ended_at is None and not is_free(journal.path)
         return JobState(
             name=journal.path,
-            header=journal.header(),
-            records=[*journal.records()],
-            totals=journal.totals(),
+            header=journal.reads.header(),
+            records=[*journal.reads.records()],
+            totals=journal.reads.totals(),
             runs=runs,
-            events=journal.events(),
-            command=journal.command(),
+            events=journal.reads.events(),
+            command=journal.reads.command(),
             alive=frozenset([runs[-1].id] if at_work else []),
-            stray=None if at_work else journal.strayed(),
+            stray=None if at_work else journal.identity.strayed(),
         )

@@ -17,9 +17,10 @@ from __future__ import annotations
 from attrs import define, field
 
 from ....errors import JournalError
-from ...records import Header, Stray
+from ...records import Stray
 from .database import Database, damaged, reading
 from .lock import Lock, moved_away, place_of, steps_noted
+from .reads import Reads
 
 
 @define(eq=False, repr=False)
@@ -44,11 +45,11 @@ class FileIdentity:
             raise damaged(self._db.path)
         return str(row[0]), int(row[1])
 
-    def strayed(self, header: Header) -> Stray | None:
+    def strayed(self) -> Stray | None:
         """Why it may not be the file that the job was last run from; None: it is, or never ran."""
         if self.belongs:
             return None
-        key, steps = self.count()
+        header, (key, steps) = Reads(self._db).header(), self.count()
         with reading(self._db.path):
             (counted,) = self._db.run("steps_of_chunks").fetchone()
         if counted != steps:

@@ -16,42 +16,22 @@ Theory of operation, for a file that people move, copy, link and back up:
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import json
 import os
 import secrets
 import stat
-from collections.abc import Callable, Iterable, Iterator
-from functools import partial
-from typing import Any, TypeVar
+from collections.abc import Iterable, Iterator
 
 from attrs import asdict, define, field
 
 from ....errors import JournalError
 from ....wire.moveworks import Content
-from ...records import (
-    Chunk,
-    ChunkRecord,
-    Command,
-    Event,
-    Header,
-    Left,
-    LeftOut,
-    Run,
-    Settlement,
-    Stray,
-    Total,
-)
-from . import rows
-from .database import Database, check_name, damaged, reading
+from ...records import Command, Event, Header, Left, Run, Settlement
+from .database import Database, check_name
 from .identity import FileIdentity
 from .lock import Lock, marked
-
-T = TypeVar("T")
-
-# Seconds. What a killed process left on its way may have been counted by the server as late as its
-# answer could have come: the usual bound of a request.
-_ANSWER = 60.0
+from .reads import Reads
+from .rows import pack
 
 
 @define(eq=False, repr=False)
@@ -61,12 +41,13 @@ class Journal:
     _db: Database
     #: Held while it is planned or run, until `close`.
     _lock: Lock | None = field(default=None)
-    _identity: FileIdentity = field(init=False)
+    identity: FileIdentity = field(init=False)
+    reads: Reads = field(init=False)
     #: The run of this process; None: it runs nothing.
     _run: str | None = field(default=None, init=False)
 
     def __attrs_post_init__(self) -> None:
-        self._identity = FileIdentity(self._db)
+        self.identity, self.reads = FileIdentity(self._db), Reads(self._db)
 
     @classmethod
     def create(cls, path: str, header: Header) -> Journal:
@@ -94,7 +75,7 @@ class Journal:
     def open(cls, path: str, *, verify: bool = False) -> Journal:
         """An existing journal; `JournalError` if there is none, and the file is left untouched.
 
-        `verify` reads all of it first, as `Journal.verify` does.
+        `verify` reads all of it first, as `Reads.verify` does.
         """
         return cls(Database.connect(path))._checked(verify)
 
@@ -106,9 +87,9 @@ class Journal:
         """
         journal = cls(Database.connect(path))
         try:
-            commanded_at = journal.commanded_at()
+            commanded_at = journal.reads.commanded_at()
             journal._lock = Lock.take(path)
-            journal._identity = FileIdentity(journal._db, marked(path))
+            journal.identity = FileIdentity(journal._db, marked(path))
             journal._db.keep_beside()
         except BaseException:
             journal.close()
@@ -118,7 +99,7 @@ class Journal:
     def _checked(self, verify: bool) -> Journal:
         if verify:
             try:
-                self.verify()
+                self.reads.verify()
             except BaseException:
                 self.close()
                 raise
@@ -131,7 +112,7 @@ class Journal:
         noted = marked(path)  # before the file is read: whoever runs it only adds steps
         with Database.look(path) as database:
             journal = cls(database)
-            journal._identity = FileIdentity(database, noted)
+            journal.identity = FileIdentity(database, noted)
             yield journal
 
     @property
@@ -160,14 +141,14 @@ class Journal:
         try:
             with self._db.transaction():
                 yield
-                if self._identity.belongs:
-                    counted = self._identity.count()
+                if self.identity.belongs:
+                    counted = self.identity.count()
         except JournalError:
-            if self._identity.belongs and self._lock is not None:
+            if self.identity.belongs and self._lock is not None:
                 self._lock.check_place()  # which says more than SQLite does of a file that is gone
             raise
         if counted is not None and self._lock is not None:
-            self._identity.committed(self._lock, counted)
+            self.identity.committed(self._lock, counted)
 
     def snapshot(self) -> contextlib.AbstractContextManager[None]:
         """All that is read inside is as of one moment, and nobody's writing waits for it."""
@@ -194,79 +175,22 @@ class Journal:
 
     def complete(self, header: Header) -> Header:
         """The plan is whole: fix its numbers and its digest."""
-        digest = self.digest(header)
+        digest = self.reads.digest(header)
         self._db.run("complete", asdict(header) | {"digest": digest})
-        return self.header()
-
-    def digest(self, header: Header) -> str:
-        """Of what is sent to whom, as it is in the file."""
-        digest = hashlib.sha256(f"{header.event_id}\0".encode())
-        for row in self._db.rows("contents"):
-            digest.update(json.dumps(row).encode())
-        for content, people, packed in self._db.rows("packed"):
-            digest.update(b"%d %d %d\0" % (content, people, len(packed)))
-            digest.update(packed)
-        return digest.hexdigest()
+        return self.reads.header()
 
     # --- running --------------------------------------------------------------------------
-
-    def verify(self) -> Header:
-        """The header, once nothing in the file is found damaged or changed."""
-        header = self.header()
-        if not header.complete:
-            raise JournalError(
-                f"the planning of {self.path} was interrupted; nothing was sent: plan it again"
-            )
-        found = [*self._db.rows("quick_check")]
-        with reading(self.path):
-            (people,) = self._db.run("people").fetchone()
-            whole = found == [("ok",)] and people == header.people
-            whole = whole and self.digest(header) == header.digest
-            self.totals()  # every state is one
-        if not whole:
-            raise damaged(self.path)
-        return header
-
-    def strayed(self) -> Stray | None:
-        """Why it may not be the file that the job was last run from; None: it is, or never ran."""
-        return self._identity.strayed(self.header())
-
-    def adopt(self) -> None:
-        """By the user's word this file is the newest from now on, whatever was noted of others."""
-        self._identity.adopt()
-
-    def may_have_told(self) -> bool:
-        """Somebody was told, refused, or may have been."""
-        (found,) = self._db.run("may_have_told").fetchone()
-        return bool(found)
 
     def belong(self, base_url: str, identity: str) -> None:
         """From now on this file is the job's, and the job that server's and that credential's."""
         assert self._lock is not None  # noqa: S101 - who runs it has it
         self._db.run("bind", (base_url, identity))
-        self._identity.belong(self._lock)
-
-    def recent(self, now: float, window: float, most: int) -> list[float]:
-        """Ages in seconds of the requests, `most` at most, that the server may still count.
-
-        A slot ends one window after its answer. The clock may have been set back since.
-        """
-        ages = []
-        for sent_at, ended_at in self._db.rows("recent", (most,)):
-            age = now - (min(now, sent_at + _ANSWER) if ended_at is None else ended_at)
-            if abs(age) < window:
-                ages.append(max(0.0, age))
-        return ages
-
-    def claim(self, after: int, count: int, owner: str = "") -> list[Chunk]:
-        """The next chunks that are planned, with an id above `after`."""
-        make = partial(rows.chunk_of, self.header().event_id, owner)
-        return [*self._each(make, "claim", (after, count))]
+        self.identity.belong(self._lock)
 
     def sending(self, chunk: int, at: float, owner: str = "") -> bool:
         """A request of this chunk may leave from now on; False: it is not planned any more."""
         if self._lock is not None:
-            self._identity.check(self._lock)
+            self.identity.check(self._lock)
         return self._db.run("sending", (at, owner, chunk)).rowcount == 1
 
     def settle(self, step: Settlement) -> bool:
@@ -283,26 +207,18 @@ class Journal:
         """This process still has the file that its run began with: nobody else has begun since."""
         if self._run is None or self._lock is None:
             return
-        self._identity.check(self._lock)
+        self.identity.check(self._lock)
         if self._db.run("last_run").fetchone() != (self._run,):
-            raise self._identity.moved()
+            raise self.identity.moved()
 
     def split(self, chunk: int, parts: Iterable[tuple[str, ...]]) -> None:
         """New planned chunks for the parts of one that is settled as split."""
         (number,) = self._db.run("next_chunk").fetchone()
         (content,) = self._db.run("content_of", (chunk,)).fetchone()
         self.add_chunks(
-            (
-                (number + place, content, len(part), rows.pack(part))
-                for place, part in enumerate(parts)
-            ),
+            ((number + place, content, len(part), pack(part)) for place, part in enumerate(parts)),
             parent=chunk,
         )
-
-    def isolated(self) -> int:
-        """Chunks that splitting has added."""
-        (count,) = self._db.run("isolated").fetchone()
-        return int(count)
 
     def orphans(self, alive: str | None = None) -> int:
         """Chunks that a run left `sending` are unknown now; how many there were.
@@ -325,11 +241,6 @@ class Journal:
         """Unknown chunks stay so by the user's word, and those that wait to be sent again."""
         return self._db.run("leave_unknown", (at,)).rowcount
 
-    def left_at(self) -> float | None:
-        """When the user said so last; None: never."""
-        (at,) = self._db.run("left_at").fetchone()
-        return None if at is None else float(at)
-
     def begin_run(self, run: Run) -> None:
         """A process begins."""
         self._db.run("begin_run", asdict(run))
@@ -343,75 +254,13 @@ class Journal:
         """Something made the job wait."""
         self._db.run("add_event", (event.at, event.incident, event.seconds, event.reason))
 
-    def command(self) -> Command:
-        """What is wanted of the process that runs the job."""
-        (found,) = self._db.run("command").fetchone()
-        with reading(self.path):
-            return Command(found)
-
     def set_command(self, command: Command, at: float) -> None:
         """Ask it of the process that runs the job."""
         self._db.run("set_command", (command, at))
 
-    def commanded_at(self) -> float:
-        """When the last command was given, by the clock of whoever did."""
-        row = self._db.run("commanded_at").fetchone()
-        if row is None:
-            raise damaged(self.path)
-        return float(row[0])
-
     def forget_command(self, commanded_at: float) -> None:
         """What was asked then holds no more; a later command does."""
         self._db.run("forget_command", (commanded_at,))
-
-    # --- account --------------------------------------------------------------------------
-
-    def header(self) -> Header:
-        """What the job is."""
-        row = self._db.run("header").fetchone()
-        if row is None:
-            raise damaged(self.path)
-        with reading(self.path):
-            return rows.header_of(row)
-
-    def records(self) -> Iterator[ChunkRecord]:
-        """Every chunk, in order."""
-        return self._each(rows.record_of, "records")
-
-    def totals(self) -> list[Total]:
-        """How many chunks and people stand where."""
-        return [*self._each(rows.total_of, "totals")]
-
-    def recipients(self) -> Iterator[tuple[int, tuple[str, ...]]]:
-        """Whom each chunk is for, in the order of `records`."""
-        return self._each(rows.recipients_of, "recipients")
-
-    def left_out(self) -> Iterator[LeftOut]:
-        """The entries that are for nobody: all that are no address, then all duplicates."""
-        return self._each(rows.left_out_of, "left_out")
-
-    def texts(self, count: int) -> list[tuple[Content, int]]:
-        """The first texts of the job, each with how many people it is for."""
-        event_id = self.header().event_id
-        make = partial(rows.content_of, event_id)
-        return [*self._each(lambda row: (make(*row[:2]), row[2]), "texts", (count,))]
-
-    def runs(self) -> list[Run]:
-        """The processes that worked on it."""
-        return [*self._each(rows.run_of, "runs")]
-
-    def events(self) -> list[Event]:
-        """What made it wait."""
-        return [*self._each(rows.event_of, "events")]
-
-    def _each(
-        self, make: Callable[[tuple[Any, ...]], T], name: str, values: Any = ()
-    ) -> Iterator[T]:
-        """What is made of each row; what nothing can be made of is damage."""
-        for row in self._db.rows(name, values):
-            with reading(self.path):
-                made = make(row)
-            yield made
 
 
 def _make_way(path: str) -> None:
@@ -434,7 +283,7 @@ def _make_way(path: str) -> None:
     journal = Journal(Database.connect(path))
     try:
         journal._lock = Lock.take(path)
-        complete = journal.header().complete
+        complete = journal.reads.header().complete
     except BaseException:
         journal.close()
         raise

@@ -38,9 +38,7 @@ class SqliteRunStore:
         """The next planned chunks."""
         while True:
             after = self._claimed
-            found = await self._thread.do(
-                partial(Journal.claim, after=after, count=count, owner=owner)
-            )
+            found = await self._thread.do(partial(_claim, after, count, owner))
             if after == self._claimed:  # else they were claimed by another meanwhile
                 self._claimed = found[-1].id if found else after
                 return found
@@ -59,20 +57,24 @@ class SqliteRunStore:
 
     async def command(self) -> Command:
         """What another terminal wants."""
-        return await self._thread.do(Journal.command)
+        return await self._thread.do(lambda journal: journal.reads.command())
 
     def finish(self, owner: str, at: float, how: str) -> None:
         """The run ends."""
         self._thread.note(lambda journal: journal.end_run(owner, at, how))
 
 
+def _claim(after: int, count: int, owner: str, journal: Journal) -> list[Chunk]:
+    return journal.reads.claim(after, count, owner)
+
+
 def _found(journal: Journal) -> Found:
     return Found(
-        header=journal.header(),
-        totals=journal.totals(),
-        may_have_told=journal.may_have_told(),
-        stray=journal.strayed(),
-        left_at=journal.left_at(),
+        header=journal.reads.header(),
+        totals=journal.reads.totals(),
+        may_have_told=journal.reads.may_have_told(),
+        stray=journal.identity.strayed(),
+        left_at=journal.reads.left_at(),
     )
 
 
@@ -83,7 +85,7 @@ def _begin(beginning: Beginning, commanded_at: float, journal: Journal) -> Begun
     if stray is not None:
         if stray is not Stray.COPY:
             journal.doubt()
-        journal.adopt()
+        journal.identity.adopt()
     if beginning.unknown == "resend":
         journal.resend_unknown()
     elif beginning.unknown == "skip":
@@ -91,11 +93,14 @@ def _begin(beginning: Beginning, commanded_at: float, journal: Journal) -> Begun
     journal.belong(beginning.base_url, beginning.identity)
     # A command to an earlier run is none to this one, whatever the clock says.
     journal.forget_command(commanded_at)
-    totals, recent = journal.totals(), journal.recent(run.began_at, run.per, run.budget)
+    totals, recent = journal.reads.totals(), journal.reads.recent(run.began_at, run.per, run.budget)
     if any(total.state is State.PLANNED for total in totals):
         journal.begin_run(run)
     return Begun(
-        totals=totals, isolated=journal.isolated(), recent=recent, command=journal.command()
+        totals=totals,
+        isolated=journal.reads.isolated(),
+        recent=recent,
+        command=journal.reads.command(),
     )
 
 

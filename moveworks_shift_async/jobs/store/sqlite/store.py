@@ -91,7 +91,7 @@ class SqliteStore:
         with quiet, contextlib.closing(Journal.open(self.name)) as journal:
             if is_free(self.name):
                 return False
-            if command is Command.RUN and journal.command() is not Command.PAUSE:
+            if command is Command.RUN and journal.reads.command() is not Command.PAUSE:
                 return False
             journal.set_command(command, at)
             return True

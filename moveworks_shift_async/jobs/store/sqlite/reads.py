@@ -1,0 +1,149 @@
+"""What a journal holds, read as values."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Iterator
+from functools import partial
+from typing import Any, TypeVar
+
+from attrs import frozen
+
+from ....errors import JournalError
+from ....wire.moveworks import Content
+from ...records import Chunk, ChunkRecord, Command, Event, Header, LeftOut, Run, Total
+from . import rows
+from .database import Database, damaged, reading
+
+T = TypeVar("T")
+
+# Seconds. What a killed process left on its way may have been counted by the server as late as its
+# answer could have come: the usual bound of a request.
+_ANSWER = 60.0
+
+
+@frozen(eq=False, repr=False)
+class Reads:
+    """Reads from an open database. What is damaged raises `JournalError`."""
+
+    _db: Database
+
+    def header(self) -> Header:
+        """What the job is."""
+        row = self._db.run("header").fetchone()
+        if row is None:
+            raise damaged(self._db.path)
+        with reading(self._db.path):
+            return rows.header_of(row)
+
+    def digest(self, header: Header) -> str:
+        """Of what is sent to whom, as it is in the file."""
+        digest = hashlib.sha256(f"{header.event_id}\0".encode())
+        for row in self._db.rows("contents"):
+            digest.update(json.dumps(row).encode())
+        for content, people, packed in self._db.rows("packed"):
+            digest.update(b"%d %d %d\0" % (content, people, len(packed)))
+            digest.update(packed)
+        return digest.hexdigest()
+
+    def verify(self) -> Header:
+        """The header, once nothing in the file is found damaged or changed."""
+        header = self.header()
+        if not header.complete:
+            raise JournalError(
+                f"the planning of {self._db.path} was interrupted; nothing was sent: plan it again"
+            )
+        found = [*self._db.rows("quick_check")]
+        with reading(self._db.path):
+            (people,) = self._db.run("people").fetchone()
+            whole = found == [("ok",)] and people == header.people
+            whole = whole and self.digest(header) == header.digest
+            self.totals()  # every state is one
+        if not whole:
+            raise damaged(self._db.path)
+        return header
+
+    def records(self) -> Iterator[ChunkRecord]:
+        """Every chunk, in order."""
+        return self._each(rows.record_of, "records")
+
+    def totals(self) -> list[Total]:
+        """How many chunks and people stand where."""
+        return [*self._each(rows.total_of, "totals")]
+
+    def recipients(self) -> Iterator[tuple[int, tuple[str, ...]]]:
+        """Whom each chunk is for, in the order of `records`."""
+        return self._each(rows.recipients_of, "recipients")
+
+    def left_out(self) -> Iterator[LeftOut]:
+        """The entries that are for nobody: all that are no address, then all duplicates."""
+        return self._each(rows.left_out_of, "left_out")
+
+    def texts(self, count: int) -> list[tuple[Content, int]]:
+        """The first texts of the job, each with how many people it is for."""
+        event_id = self.header().event_id
+        make = partial(rows.content_of, event_id)
+        return [*self._each(lambda row: (make(*row[:2]), row[2]), "texts", (count,))]
+
+    def runs(self) -> list[Run]:
+        """The processes that worked on it."""
+        return [*self._each(rows.run_of, "runs")]
+
+    def events(self) -> list[Event]:
+        """What made it wait."""
+        return [*self._each(rows.event_of, "events")]
+
+    def may_have_told(self) -> bool:
+        """Somebody was told, refused, or may have been."""
+        (found,) = self._db.run("may_have_told").fetchone()
+        return bool(found)
+
+    def recent(self, now: float, window: float, most: int) -> list[float]:
+        """Ages in seconds of the requests, `most` at most, that the server may still count.
+
+        A slot ends one window after its answer. The clock may have been set back since.
+        """
+        ages = []
+        for sent_at, ended_at in self._db.rows("recent", (most,)):
+            age = now - (min(now, sent_at + _ANSWER) if ended_at is None else ended_at)
+            if abs(age) < window:
+                ages.append(max(0.0, age))
+        return ages
+
+    def claim(self, after: int, count: int, owner: str = "") -> list[Chunk]:
+        """The next chunks that are planned, with an id above `after`."""
+        make = partial(rows.chunk_of, self.header().event_id, owner)
+        return [*self._each(make, "claim", (after, count))]
+
+    def isolated(self) -> int:
+        """Chunks that splitting has added."""
+        (count,) = self._db.run("isolated").fetchone()
+        return int(count)
+
+    def left_at(self) -> float | None:
+        """When the user said so last; None: never."""
+        (at,) = self._db.run("left_at").fetchone()
+        return None if at is None else float(at)
+
+    def command(self) -> Command:
+        """What is wanted of the process that runs the job."""
+        (found,) = self._db.run("command").fetchone()
+        with reading(self._db.path):
+            return Command(found)
+
+    def commanded_at(self) -> float:
+        """When the last command was given, by the clock of whoever did."""
+        row = self._db.run("commanded_at").fetchone()
+        if row is None:
+            raise damaged(self._db.path)
+        return float(row[0])
+
+    def _each(
+        self, make: Callable[[tuple[Any, ...]], T], name: str, values: Any = ()
+    ) -> Iterator[T]:
+        """What is made of each row; what nothing can be made of is damage."""
+        for row in self._db.rows(name, values):
+            with reading(self._db.path):
+                made = make(row)
+            yield made
