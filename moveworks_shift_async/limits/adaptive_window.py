@@ -150,7 +150,7 @@ class AdaptiveWindow:
         return f"{reason}: others spend too, or bursts are refused"
 
     def _see(self, now: float) -> float:
-        """The time to go by: it stands still for a small step back, and all moves for a large."""
+        """The latest time seen, or `now`; if the clock was set far back, all moments follow it."""
         back = self.seen - now
         if back > CLOCK_SLACK * self.quota.per:
             self.window.shift(-back)

@@ -1,8 +1,8 @@
 """What happens to one request: counted on arrival, given a fault or not, decided, answered.
 
-The order is the promise. A request is in the ledger before anything can go wrong with it, and
-its entry says `processed` before any byte of the answer or the fault goes out, so the ledger
-is right however the connection ends.
+The order is what makes the ledger right. A request is entered before anything can go wrong with
+it, and its entry says `processed` before any byte of the answer or the fault goes out, so the
+ledger is right however the connection ends.
 """
 
 from __future__ import annotations

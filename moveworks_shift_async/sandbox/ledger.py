@@ -2,7 +2,7 @@
 
 There is no row a person: the addresses of a request are one text, and people are counted when
 somebody asks. The oldest entries go when all take more than `keep` bytes; the numbers still count
-them. One in hand stays, and what came after it.
+them. A request that is still served keeps its entry, and so do those after it.
 """
 
 from __future__ import annotations
@@ -67,7 +67,7 @@ class Ledger:
     #: Bytes of records to keep.
     keep: int = KEEP
     _entries: deque[Entry] = field(factory=deque, init=False)
-    #: Bytes of all that are out of hand.
+    #: Bytes of the entries of requests that have ended.
     _size: int = field(default=0, init=False)
     _forgotten: Sums = field(init=False)
     _open: int = field(default=0, init=False)
@@ -86,17 +86,17 @@ class Ledger:
         return entry
 
     def close(self, entry: Entry) -> None:
-        """A request is out of hand."""
+        """A request has ended."""
         self._open -= 1
         if not entry.kept:
             return
         entry.weigh()
         self._size += entry.size
-        while self._size > self.keep and self._entries[0].size:  # one in hand is not known yet
+        while self._size > self.keep and self._entries[0].size:  # 0 while it is served
             self._forget(self._entries.popleft())
 
     def reset(self) -> None:
-        """Forget every entry; requests in hand end unrecorded."""
+        """Forget every entry; requests that are still served end unrecorded."""
         for entry in self._entries:
             entry.kept = False
         self._entries, self._size, self._forgotten = deque(), 0, Sums(self.window)

@@ -37,7 +37,7 @@ class Listener:
     _socket: socket.socket | None = field(default=None, init=False)
     _listener: asyncio.Server | None = field(default=None, init=False)
     _server: web.Server | None = field(default=None, init=False)
-    #: Connections with a request in hand -> the task that serves it.
+    #: Connections with a request that is served -> the task that does so.
     _busy: dict[object, asyncio.Task[Any] | None] = field(factory=dict, init=False)
     #: Refusals for a while that nobody waits for.
     _refusals: set[asyncio.Task[None]] = field(factory=set, init=False)
@@ -56,7 +56,7 @@ class Listener:
         await self.start_listening()
 
     async def close(self) -> None:
-        """Close for good and at once; requests in hand end with their connections."""
+        """Close for good and at once; unfinished requests end with their connections."""
         tasks = self._refusals | {task for task in self._busy.values() if task is not None}
         self._close_port()
         for task in tasks:

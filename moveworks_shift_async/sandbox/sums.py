@@ -33,7 +33,7 @@ class Stats:
     max_admitted_in_window: int
     #: The most requests that it saw within any window, refused ones included.
     max_arrived_in_window: int
-    #: The most requests that were in hand at the same time.
+    #: The most requests that were served at the same time.
     max_concurrent: int
     #: Requests whose records were dropped, the oldest; all other numbers count them.
     forgotten: int = 0

@@ -1,8 +1,8 @@
 """Accepted people over time against the limit, as SVG for a page. The only importer of matplotlib.
 
-Colours are stand-ins that the page's CSS gives a value to, so one drawing serves light and dark.
-Texts stay texts, in the page's own type. Time in which nobody was at work is cut to a small gap:
-else a job that went on after a night would be two lines at the edges.
+Colours are placeholders that the page's CSS gives a value to, so one drawing serves light and
+dark. Texts stay texts, in the page's own type. Time in which nobody was at work is cut to a small
+gap: else a job that went on after a night would be two lines at the edges.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-# Stand-ins, and the custom properties of the page that they become.
+# Placeholders, and the custom properties of the page that they become.
 _INK, _MUTED, _LINE = "#010101", "#010102", "#010103"
 _ACCEPTED, _LIMIT, _REJECTED, _UNKNOWN, _IDLE = (
     "#010104", "#010105", "#010106", "#010107", "#010108"
