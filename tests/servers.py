@@ -1,4 +1,6 @@
-"""Bare TCP servers on loopback that answer as a test says: early, late, twice, half, or never."""
+"""Bare TCP servers on loopback that answer as a test says: early, late, twice, half, or never; and
+a transport to reach them.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +10,11 @@ import socket
 import ssl
 import struct
 from collections.abc import AsyncIterator, Awaitable, Callable
+
+import aiohttp
+
+from moveworks_shift_async.settings import Timeouts
+from moveworks_shift_async.transport.aiohttp_transport import AiohttpTransport
 
 Handler = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 
@@ -54,6 +61,34 @@ async def serving(handler: Handler) -> AsyncIterator[tuple[str, list[bytes]]]:
 
     async with accepting(serve) as url:
         yield url, heads
+
+
+def noting(asked: list[list[bytes]]) -> Handler:
+    """Answers every request and keeps the connection; what was asked for on each, in order."""
+
+    async def handler(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        mine: list[bytes] = []
+        asked.append(mine)
+        while True:
+            mine.append((await read_request(reader)).split(b" ")[1])
+            writer.write(OK)
+            await writer.drain()
+
+    return handler
+
+
+@contextlib.asynccontextmanager
+async def transport_over(
+    timeouts: Timeouts, http: aiohttp.ClientSession | None = None
+) -> AsyncIterator[AiohttpTransport]:
+    """A transport with a session of its own, or with this one; both are closed at the end."""
+    transport = AiohttpTransport(timeouts, http=http)
+    try:
+        yield transport
+    finally:
+        await transport.close()
+        if http is not None:
+            await http.close()
 
 
 async def read_request(reader: asyncio.StreamReader) -> bytes:

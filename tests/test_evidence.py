@@ -28,7 +28,7 @@ from moveworks_shift_async.transport.aiohttp_transport import AiohttpTransport
 from moveworks_shift_async.wire.http import Effect, Request
 
 from .fakes import request_of, settle
-from .servers import OK, accepting, read_request, reset, serving
+from .servers import OK, accepting, noting, read_request, reset, serving, transport_over
 
 POST = request_of("POST", "/send", body=b'{"text":"private"}')
 #: More than a connection takes before somebody reads at its other end.
@@ -41,20 +41,6 @@ PATIENT = Timeouts(connect=60.0, total=60.0)
 _Handle = Callable[[aiohttp.ClientRequest], Awaitable[aiohttp.ClientResponse]]
 
 
-@contextlib.asynccontextmanager
-async def transport_to(
-    url: str, http: aiohttp.ClientSession | None = None, timeouts: Timeouts = PATIENT
-) -> AsyncIterator[AiohttpTransport]:
-    """A transport, with a session of its own or the caller's."""
-    transport = AiohttpTransport(timeouts, http=http)
-    try:
-        yield transport
-    finally:
-        await transport.close()
-        if http is not None:
-            await http.close()
-
-
 async def outcome_of(
     url: str,
     request: Request = POST,
@@ -62,7 +48,7 @@ async def outcome_of(
     timeouts: Timeouts = PATIENT,
 ) -> MoveworksError | int:
     """The status of the answer, or the error."""
-    async with transport_to(url, http, timeouts) as transport:
+    async with transport_over(timeouts, http) as transport:
         try:
             return (await transport.exchange(request.ready(url))).status
         except MoveworksError as error:
@@ -204,7 +190,7 @@ async def test_a_long_body_cut_while_it_leaves_is_unknown() -> None:
         begun.set()
         await asyncio.Event().wait()
 
-    async with serving(handler) as (url, _), transport_to(url) as transport:
+    async with serving(handler) as (url, _), transport_over(PATIENT) as transport:
         task = asyncio.create_task(transport.exchange(LONG.ready(url)))
         await begun.wait()
         task.cancel()
@@ -225,7 +211,7 @@ async def test_the_first_of_two_answers_counts_and_the_second_answers_nobody() -
         await writer.drain()
         await reader.read()
 
-    async with accepting(twice) as url, transport_to(url) as transport:
+    async with accepting(twice) as url, transport_over(PATIENT) as transport:
         assert [(await transport.exchange(POST.ready(url))).status for _ in range(3)] == [
             202,
             202,
@@ -249,7 +235,7 @@ async def test_no_connection_is_used_twice() -> None:
         await writer.drain()
         await reader.read()
 
-    async with accepting(stray) as url, transport_to(url) as transport:
+    async with accepting(stray) as url, transport_over(PATIENT) as transport:
         for _ in range(3):
             assert (await transport.exchange(POST.ready(url))).status == 200
             read.set()
@@ -262,18 +248,9 @@ async def test_no_connection_is_used_twice() -> None:
 async def test_an_idle_connection_of_the_callers_session_is_left_alone(request_: Request) -> None:
     """A stray answer on it would be taken for ours; and it stays the caller's for his next one."""
     asked: list[list[bytes]] = []
-
-    async def handler(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        mine: list[bytes] = []
-        asked.append(mine)
-        while True:
-            mine.append((await read_request(reader)).split(b" ")[1])
-            writer.write(OK)
-            await writer.drain()
-
-    async with accepting(handler) as url:
+    async with accepting(noting(asked)) as url:
         http = aiohttp.ClientSession()
-        async with transport_to(url, http) as transport:
+        async with transport_over(PATIENT, http) as transport:
             for _ in range(2):
                 await (await http.get(f"{url}/mine")).read()
                 assert (await transport.exchange(request_.ready(url))).status == 200
@@ -295,7 +272,7 @@ async def test_our_connection_is_closed_though_the_server_would_keep_it() -> Non
 
     async with accepting(keep) as url:
         http = aiohttp.ClientSession(connector=aiohttp.TCPConnector(keepalive_timeout=3600.0))
-        async with transport_to(url, http) as transport:
+        async with transport_over(PATIENT, http) as transport:
             assert (await transport.exchange(POST.ready(url))).status == 200
             await closed.wait()
 
@@ -332,7 +309,7 @@ async def test_a_stray_answer_on_the_callers_idle_connection_answers_nobody() ->
 
     async with accepting(handler) as url:
         http = aiohttp.ClientSession()
-        async with transport_to(url, http) as transport:
+        async with transport_over(PATIENT, http) as transport:
             await (await http.get(f"{url}/mine")).read()
             await settle()
             assert (await transport.exchange(POST.ready(url))).status == 403
@@ -342,18 +319,9 @@ async def test_a_stray_answer_on_the_callers_idle_connection_answers_nobody() ->
 async def test_a_proxy_of_the_callers_session_gets_a_new_connection_too() -> None:
     """A plain proxy that keeps connections open sees one for each of our requests."""
     asked: list[list[bytes]] = []
-
-    async def proxy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        mine: list[bytes] = []
-        asked.append(mine)
-        while True:
-            mine.append((await read_request(reader)).split(b" ")[1])
-            writer.write(OK)
-            await writer.drain()
-
-    async with accepting(proxy) as url:
+    async with accepting(noting(asked)) as url:
         http = aiohttp.ClientSession(proxy=url)
-        async with transport_to("http://api.test", http) as transport:
+        async with transport_over(PATIENT, http) as transport:
             await (await http.get("http://api.test/mine")).read()
             assert (await transport.exchange(POST.ready("http://api.test"))).status == 200
     assert asked == [[b"http://api.test/mine"], [b"http://api.test/send"]]
@@ -383,7 +351,7 @@ async def test_an_answer_through_tls_counts_when_all_has_left(request_: Request)
     async with (
         tls_session() as (tls, http),
         accepting(handler, tls) as url,
-        transport_to(url, http) as transport,
+        transport_over(PATIENT, http) as transport,
     ):
         assert (await transport.exchange(request_.ready(url))).status == 200
         assert (await transport.exchange(request_.ready(url))).status == 200
@@ -502,7 +470,7 @@ async def test_a_body_that_ends_with_the_connection_is_read_to_its_end() -> None
         writer.write(next(rest))
         await writer.drain()
 
-    async with accepting(handler) as url, transport_to(url) as transport:
+    async with accepting(handler) as url, transport_over(PATIENT) as transport:
         assert [(await transport.exchange(POST.ready(url))).status for _ in answers] == [
             200,
             204,
@@ -728,7 +696,7 @@ async def test_an_answer_that_a_middleware_drops_is_closed(
     secret = request_of("POST", "/send", query={"client_secret": "hidden"}, body=b"{}")
     async with accepting(handler) as url:
         http = aiohttp.ClientSession(middlewares=[drop])
-        async with transport_to(url, http) as transport:
+        async with transport_over(PATIENT, http) as transport:
             with pytest.raises(OutcomeUnknown):
                 await transport.exchange(secret.ready(url))
             gc.collect()
@@ -774,7 +742,7 @@ async def test_a_stale_connection_of_the_callers_is_not_tried_with_a_put() -> No
     server = Record(200)
     async with accepting(server) as url:
         http = aiohttp.ClientSession()
-        async with transport_to(url, http) as transport:
+        async with transport_over(PATIENT, http) as transport:
             await (await http.get(f"{url}/mine")).read()
             assert (await transport.exchange(PUT.ready(url))).status == 200
     assert server.bodies == [b"", b"{}"]
@@ -902,7 +870,7 @@ async def test_what_was_given_up_never_leaves_later() -> None:
 
     async with accepting(server) as url:
         http = aiohttp.ClientSession(middlewares=[keep])
-        async with transport_to(url, http) as transport:
+        async with transport_over(PATIENT, http) as transport:
             with pytest.raises(NotSent) as raised:
                 await transport.exchange(POST.ready(url))
             with pytest.raises(aiohttp.ClientError):

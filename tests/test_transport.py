@@ -10,7 +10,7 @@ import os
 import socket
 import sys
 import traceback
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import Awaitable, Callable
 
 import aiohttp
 import pytest
@@ -35,7 +35,7 @@ from moveworks_shift_async.wire.http import Effect, Request, Response
 from moveworks_shift_async.wire.status import request_id
 
 from .fakes import request_of
-from .servers import Handler, accepting, read_request, reset, serving
+from .servers import Handler, accepting, read_request, reset, serving, transport_over
 
 SECRET = "s3cr3t-in-the-query"
 POST = request_of(
@@ -55,18 +55,6 @@ BOTH = pytest.mark.parametrize("request_", [POST, GET], ids=["post", "get"])
 QUICK = Timeouts(connect=0.3, total=0.5)
 
 
-@contextlib.asynccontextmanager
-async def transport_to(
-    url: str, timeouts: Timeouts = QUICK, http: aiohttp.ClientSession | None = None
-) -> AsyncIterator[AiohttpTransport]:
-    """A transport with a session of its own, or the caller's."""
-    transport = AiohttpTransport(timeouts, http=http)
-    try:
-        yield transport
-    finally:
-        await transport.close()
-
-
 async def failure_of(
     url: str,
     request: Request = POST,
@@ -74,7 +62,7 @@ async def failure_of(
     http: aiohttp.ClientSession | None = None,
 ) -> MoveworksError:
     """The error of one exchange, which must not leak what the request held."""
-    async with transport_to(url, timeouts, http) as transport:
+    async with transport_over(timeouts, http) as transport:
         with pytest.raises(MoveworksError) as raised:
             await transport.exchange(request.ready(url))
     printed = "".join(traceback.format_exception(raised.value))
@@ -98,7 +86,7 @@ async def test_an_answer_comes_back_whole() -> None:
         writer.write(b"HTTP/1.1 200 OK\r\nX-Request-Id: 7\r\nContent-Length: 2\r\n\r\n{}")
         await writer.drain()
 
-    async with serving(handler) as (url, heads), transport_to(url) as transport:
+    async with serving(handler) as (url, heads), transport_over(QUICK) as transport:
         response = await transport.exchange(POST.ready(url))
     assert (response.status, response.body, request_id(response)) == (200, b"{}", "7")
     assert response.received is not None
@@ -262,7 +250,7 @@ async def test_no_redirect_is_followed() -> None:
         writer.write(b"HTTP/1.1 307 X\r\nLocation: /elsewhere\r\nContent-Length: 0\r\n\r\n")
         await writer.drain()
 
-    async with serving(handler) as (url, heads), transport_to(url) as transport:
+    async with serving(handler) as (url, heads), transport_over(QUICK) as transport:
         assert (await transport.exchange(POST.ready(url))).status == 307
     assert len(heads) == 1
 
@@ -300,7 +288,7 @@ async def cancel_after(url: str, delay: float) -> asyncio.CancelledError:
         except asyncio.CancelledError as cancelled:
             seen.append(cancelled)
 
-    async with transport_to(url, Timeouts()) as transport:
+    async with transport_over(Timeouts()) as transport:
         task = asyncio.create_task(exchange(transport))
         await asyncio.sleep(delay)
         task.cancel()
@@ -417,7 +405,7 @@ async def test_of_a_long_refusal_only_a_part_is_read(status: int, head: bytes) -
         line = f"HTTP/1.1 {status} X\r\n".encode()
         poured.set_result(await pour(writer, line + head + b"\r\n", b"x" * 65536))
 
-    async with serving(handler) as (url, _), transport_to(url, Timeouts()) as transport:
+    async with serving(handler) as (url, _), transport_over(Timeouts()) as transport:
         response = await transport.exchange(POST.ready(url))
         taken = await poured
     assert response.status == status
@@ -433,7 +421,7 @@ async def test_a_success_without_an_end_is_unknown(head: bytes) -> None:
         await read_body(reader)
         await pour(writer, b"HTTP/1.1 200 OK\r\n" + head + b"\r\n", b"x" * 65536)
 
-    async with serving(handler) as (url, _), transport_to(url, Timeouts()) as transport:
+    async with serving(handler) as (url, _), transport_over(Timeouts()) as transport:
         with pytest.raises(OutcomeUnknown, match="longer"):
             await transport.exchange(POST.ready(url))
 
@@ -449,7 +437,7 @@ async def test_nothing_is_unpacked(status: int, kind: type[MoveworksError] | Non
         writer.write(f"{head}Content-Length: {len(packed)}\r\n\r\n".encode() + packed)
         await writer.drain()
 
-    async with serving(handler) as (url, _), transport_to(url, Timeouts()) as transport:
+    async with serving(handler) as (url, _), transport_over(Timeouts()) as transport:
         if kind is None:
             assert (await transport.exchange(POST.ready(url))).body == b""
         else:
@@ -467,7 +455,7 @@ async def test_the_longest_answer_that_is_read(length: int) -> None:
         writer.write(head.encode() + b"\r\n\r\n" + b"x" * length)
         await writer.drain()
 
-    async with serving(handler) as (url, _), transport_to(url, Timeouts()) as transport:
+    async with serving(handler) as (url, _), transport_over(Timeouts()) as transport:
         if length > LONGEST_ANSWER:
             with pytest.raises(OutcomeUnknown):
                 await transport.exchange(POST.ready(url))
@@ -486,7 +474,7 @@ async def test_a_refusal_whose_body_breaks_off_is_one_all_the_same(
         writer.write(f"HTTP/1.1 {status} X\r\nContent-Length: 100\r\n\r\n{{".encode())
         await writer.drain()
 
-    async with serving(handler) as (url, _), transport_to(url) as transport:
+    async with serving(handler) as (url, _), transport_over(QUICK) as transport:
         if refused:
             assert (await transport.exchange(POST.ready(url))).status == status
         else:
@@ -538,7 +526,7 @@ async def test_no_cookie_is_sent_back() -> None:
         writer.write(b"HTTP/1.1 204 X\r\nSet-Cookie: a=b; Path=/\r\n\r\n")
         await writer.drain()
 
-    async with accepting(handler) as url, transport_to(url.replace("127.0.0.1", "localhost")) as t:
+    async with accepting(handler) as url, transport_over(QUICK) as t:
         await t.exchange(POST.ready(url))
         await t.exchange(POST.ready(url))
     assert len(heads) == 2
@@ -623,7 +611,7 @@ async def test_without_instrumentation_nothing_is_imported_for_it() -> None:
     names = {name for name in sys.modules if name.startswith("opentelemetry.instrumentation.utils")}
     saved = {name: sys.modules.pop(name) for name in names}
     try:
-        async with serving(after_body_ok) as (url, _), transport_to(url) as transport:
+        async with serving(after_body_ok) as (url, _), transport_over(QUICK) as transport:
             await transport.exchange(POST.ready(url))
         assert "opentelemetry.instrumentation.utils" not in sys.modules
     finally:
@@ -660,6 +648,6 @@ async def test_the_pool_is_never_the_queue() -> None:
         await writer.drain()
 
     small = evolve(POST, body=b"{}")
-    async with accepting(handler) as url, transport_to(url, Timeouts()) as transport:
+    async with accepting(handler) as url, transport_over(Timeouts()) as transport:
         answers = await asyncio.gather(*(transport.exchange(small.ready(url)) for _ in range(many)))
     assert {answer.status for answer in answers} == {204}
