@@ -57,13 +57,14 @@ def first_fault(texts: Sequence[str]) -> tuple[int, str] | None:
     One match over all of them is many times as fast as one match each, and a good list is the
     common case; the slow way is for the others, and names the culprit.
     """
-    if _surely_good(texts):
+    if surely_addresses(texts):
         return None
     faults = ((position, address_fault(text)) for position, text in enumerate(texts))
     return next(((position, fault) for position, fault in faults if fault is not None), None)
 
 
-def _surely_good(texts: Sequence[str]) -> bool:
+def surely_addresses(texts: Sequence[str]) -> bool:
+    """Whether all are addresses, in ASCII; where one is not, each must be looked at."""
     try:
         lines = "\n".join(texts).encode("ascii")
     except (TypeError, UnicodeEncodeError):

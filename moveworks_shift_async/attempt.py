@@ -7,13 +7,12 @@ been read does not change what it said; a defect between the two leaves the outc
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 import math
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
-from attrs import define, evolve, field
+from attrs import define, evolve, field, frozen
 
 from .clock import SYSTEM_CLOCK, Clock
 from .errors import (
@@ -189,12 +188,12 @@ class Requester:
         """One request: wait for a slot, take a token, exchange, read the answer."""
         call.check_withdrawn()
         asked = self.clock.now()
-        with _before_the_first_byte("in the rate limit's `acquire`"):
+        with _AT_THE_GATE:
             slot = await self.gate.acquire(call.deadline, call.priority)
         waited = self.clock.now() - asked
         counted, limited = False, None
         try:
-            with _before_the_first_byte("while the request was made"):
+            with _WHILE_IT_IS_MADE:
                 grant = await grant_by(call.deadline, self.authorizer, self.clock)
                 ready = request()
                 call.effect = ready.effect
@@ -257,17 +256,25 @@ class Requester:
         logger.warning("HTTP 429: %s", self.gate.snapshot())
 
 
-@contextlib.contextmanager
-def _before_the_first_byte(where: str) -> Iterator[None]:
-    """Whoever's piece it is that raises here, and whatever: nobody was told."""
-    try:
-        yield
-    except MoveworksError:
-        raise
-    except (Exception, asyncio.CancelledError) as error:
-        if isinstance(error, asyncio.CancelledError) and is_cancelled():
-            raise
-        raise NotSent(f"{type(error).__name__} {where}; not sent") from error
+@frozen
+class _BeforeTheFirstByte:
+    """Whoever's piece it is that raises in it, and whatever: nobody was told."""
+
+    where: str
+
+    def __enter__(self) -> None:
+        """Nothing to do."""
+
+    def __exit__(self, kind: object, error: BaseException | None, traceback: object) -> None:
+        if error is None or isinstance(error, MoveworksError):
+            return
+        theirs = isinstance(error, asyncio.CancelledError) and not is_cancelled()
+        if theirs or isinstance(error, Exception):
+            raise NotSent(f"{type(error).__name__} {self.where}; not sent") from error
+
+
+_AT_THE_GATE = _BeforeTheFirstByte("in the rate limit's `acquire`")
+_WHILE_IT_IS_MADE = _BeforeTheFirstByte("while the request was made")
 
 
 def _cancelled(cancelled: asyncio.CancelledError) -> BaseException:

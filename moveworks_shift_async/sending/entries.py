@@ -17,13 +17,13 @@ from collections.abc import (
     Iterator,
 )
 from itertools import islice
-from typing import Any, TypeVar
+from typing import Any
 
 from attrs import define, field
 
 from ..errors import InvalidInput
-
-T = TypeVar("T")
+from ..wire.recipients import CheckedRecipients
+from .batcher import Batcher
 
 # Entries between two turns of the event loop, where none of them completes a chunk: duplicates and
 # invalid ones take some microseconds each, and whoever else is in the loop waits meanwhile.
@@ -64,7 +64,7 @@ class Entries:
         if _is_async(self._given):
             self._elsewhere = aiter(self._given)
         elif not self.known:
-            self._here = iter(self._given)
+            self._here = _each(iter(self._given))
 
     @property
     def ended(self) -> bool:
@@ -72,26 +72,36 @@ class Entries:
         return self._here is None and self._elsewhere is None
 
     async def read(
-        self, take: Callable[[object], T | None], turn: Callable[[], Awaitable[None]]
-    ) -> T | None:
-        """Give entry after entry to `take` until it returns something or there are no more.
+        self, batcher: Batcher, turn: Callable[[], Awaitable[None]]
+    ) -> CheckedRecipients | None:
+        """Give entries to `batcher` until a chunk is complete or there are no more.
 
-        `turn` lets others in the event loop have theirs. Raises what the source raises.
+        `turn` lets others in the event loop have theirs. Raises what the source raises; what it
+        gave before is in the batcher.
         """
         while not self.ended:
-            found = self._slice(take) if self._elsewhere is None else await self._async_slice(take)
-            if found is not None:
-                return found
+            how = self._slice if self._elsewhere is None else self._async_slice
+            if (chunk := await how(batcher)) is not None:
+                return chunk
             await turn()
         return None
 
-    def _slice(self, take: Callable[[object], T | None]) -> T | None:
-        for entry in islice(self._all_here(), _SLICE):
-            if (found := take(entry)) is not None:
-                return found
+    async def _slice(self, batcher: Batcher) -> CheckedRecipients | None:
+        left = _SLICE
+        while left and self._here is not None:
+            asked, some = min(left, batcher.room), list[object]()
+            try:
+                some.extend(islice(self._here, asked))  # it keeps what came before an error
+            finally:
+                chunk = batcher.take(some)
+            if chunk is not None:
+                return chunk
+            if len(some) < asked:
+                self._here = None
+            left -= asked
         return None
 
-    async def _async_slice(self, take: Callable[[object], T | None]) -> T | None:
+    async def _async_slice(self, batcher: Batcher) -> CheckedRecipients | None:
         for _ in range(_SLICE):
             if self._elsewhere is None:
                 break
@@ -100,21 +110,14 @@ class Entries:
             except StopAsyncIteration:
                 self._elsewhere = None
                 break
-            if (found := take(entry)) is not None:
-                return found
+            if (chunk := batcher.feed(entry)) is not None:
+                return chunk
         return None
-
-    def _all_here(self) -> Iterator[object]:
-        while self._here is not None:
-            if (entry := next(self._here, _END)) is _END:
-                self._here = None
-            else:
-                yield entry
 
     def rest(self) -> Iterator[object]:
         """Those that are known and not read."""
-        if self.known:
-            yield from self._all_here()
+        here, self._here = self._here, None
+        return iter(()) if here is None or not self.known else here
 
     async def close(self) -> None:
         """Let go of the source; a generator ends now, and not when somebody collects it."""
@@ -126,4 +129,11 @@ class Entries:
             await source.aclose()
 
 
-_END = object()
+def _each(source: Iterator[object]) -> Iterator[object]:
+    """The same, of an iterator that may have `__next__` alone."""
+    while True:
+        try:
+            entry = next(source)
+        except StopIteration:
+            return
+        yield entry

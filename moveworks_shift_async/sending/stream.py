@@ -230,7 +230,7 @@ class BulkSend(Coroutine[Any, Any, BulkReport]):
     async def _read(self) -> None:
         """Read one chunk and start it; at the end of the source, what is left."""
         try:
-            addresses = await self._entries.read(self._batcher.feed, self._turn)
+            addresses = await self._entries.read(self._batcher, self._turn)
         except asyncio.CancelledError:
             raise
         except BaseException as error:  # the caller's own: raised again when the rest has ended
@@ -323,7 +323,7 @@ class BulkSend(Coroutine[Any, Any, BulkReport]):
             return self._unsent.pop(0)
         if not self._entries.known:
             return self._batcher.flush()
-        found = await self._entries.read(self._batcher.feed, self._turn)
+        found = await self._entries.read(self._batcher, self._turn)
         return found or self._batcher.flush()
 
     def _account_for_rest(self) -> None:
