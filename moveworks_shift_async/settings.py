@@ -10,7 +10,6 @@ from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 from typing import Any, Literal
 from urllib.parse import urlsplit
-from urllib.request import getproxies, proxy_bypass
 
 from attrs import field, frozen, validators
 
@@ -140,6 +139,9 @@ class Timeouts:
 
 def proxy_from_env(base_url: str) -> str | None:
     """The proxy that `HTTPS_PROXY`, `HTTP_PROXY` and `NO_PROXY` name for this URL, if any."""
+    # With it come http.client and ssl; whoever has a client has them, whoever looks at a job not.
+    from urllib.request import getproxies, proxy_bypass  # noqa: PLC0415 - see above
+
     url = urlsplit(base_url)
     if is_loopback(url.hostname or "") or proxy_bypass(url.netloc):
         return None

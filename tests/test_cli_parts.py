@@ -24,7 +24,15 @@ from click.testing import CliRunner
 from pyarrow import parquet
 
 from moveworks_shift_async import __main__, errors
-from moveworks_shift_async.cli import demo, input_files, main, options, preflight, signals, terminal
+from moveworks_shift_async.cli import (
+    demo,
+    input_files,
+    main,
+    preflight,
+    shared_options,
+    signals,
+    terminal,
+)
 from moveworks_shift_async.cli.failures import ExitCode, error_line, exit_code, stopped_line
 from moveworks_shift_async.cli.foreground import RunResult, run_in_foreground
 from moveworks_shift_async.cli.line_numbers import AddressFile, lines_of
@@ -48,8 +56,9 @@ from moveworks_shift_async.text import duration, one_line
 @pytest.fixture(autouse=True)
 def no_variables(monkeypatch: pytest.MonkeyPatch) -> None:
     """A user who has set no variable."""
-    for name in (*options.MOVEWORKS_SECRETS, *options.SHIFT_SECRETS, "MOVEWORKS_BASE_URL",
-                 "MOVEWORKS_REGION", "SHIFT_BASE_URL", "MOVEWORKS_SHIFT_DEBUG"):  # fmt: skip
+    secrets = (*shared_options.MOVEWORKS_SECRETS, *shared_options.SHIFT_SECRETS)
+    for name in (*secrets, "MOVEWORKS_BASE_URL", "MOVEWORKS_REGION", "SHIFT_BASE_URL",
+                 "MOVEWORKS_SHIFT_DEBUG"):  # fmt: skip
         monkeypatch.delenv(name, raising=False)
 
 
@@ -344,11 +353,11 @@ def _settings(args: list[str]) -> MoveworksSettings:
     found: list[MoveworksSettings] = []
 
     @click.command()
-    @options.server_options
-    @options.rate_options
+    @shared_options.server_options
+    @shared_options.rate_options
     @click.pass_context
     def command(context: click.Context, /, **given: Any) -> None:
-        found.append(options.moveworks_settings(context, **given))
+        found.append(shared_options.moveworks_settings(context, **given))
 
     command.main(args, standalone_mode=False)
     return found[0]

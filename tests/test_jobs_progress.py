@@ -87,12 +87,11 @@ def test_the_last_minute_is_a_minute() -> None:
 
 
 def test_counts_are_sentences() -> None:
-    """One line for a reader, with the last minute where somebody counts it."""
+    """One line for a reader."""
     counts = tally(people={State.ACCEPTED: 1000}, requests=2)
     counts.add(step(State.ACCEPTED), 500, 101.0)
     seen, text = progress(counts, 102.0), "told 1,500, rejected 0, unknown 0; 3 requests"
     assert seen.counts() == f"{text}, 1 in the last minute, from now on at most 120 a minute"
-    assert evolve(seen, last_minute=None).counts() == text
 
 
 FULL = evolve(IDLE, used=120, waiting=1, next_in=30.0, per=60.0, ends=(30.0,) * 100 + (40.0,) * 20)

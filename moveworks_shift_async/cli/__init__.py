@@ -2,22 +2,22 @@
 
 ::
 
-    main        the commands, and what every failure ends in
-    auth send plan shift sandbox demo       one command each
-    run         run and resume: a job is sent
-    jobs        status, pause, stop, report: a job is looked at, or told to wait
-    message_options   the options that say what is sent and to whom; `send` and `plan` share them
-    preview     what is shown and asked before anything goes out
-    temporary   the journal of a send without one
-    foreground  a run of a job with progress and Ctrl-C; its exit code
-    preflight   is the server there, and does it take the credential?
-    signals     Ctrl-C and its kin
-    views       where progress is shown: the bar on a terminal, plain lines without one
-    send_account   the end of a send without a journal: the table and the JSON object
-    line_numbers   where the people of a failed chunk stand in their file
-    failures    what to say of an error, and its exit code
-    options     options that several commands have
-    gate_file   the file in which all commands share the rate limit
-    input_files    the files beside the recipients: message, context, attachments
-    terminal    what reaches the terminal
+    main             the commands, and what every failure ends in
+    auth send plan shift sandbox demo  one command each
+    run              run and resume: a job is sent
+    jobs             status, pause, stop, report: a job is looked at, or told to wait
+    message_options  the options that say what is sent and to whom; `send` and `plan` share them
+    preview          what is shown and asked before anything goes out
+    temporary        the journal of a send without one
+    foreground       a run of a job with progress and Ctrl-C; its exit code
+    preflight        is the server there, and does it take the credential?
+    signals          Ctrl-C, SIGTERM and SIGHUP
+    views            where progress is shown: the bar on a terminal, plain lines without one
+    send_account     the end of a send without a journal: the table and the JSON object
+    line_numbers     where the people of a failed chunk stand in their file
+    failures         what to say of an error, and its exit code
+    shared_options   options that several commands have
+    gate_file        the file in which all commands share the rate limit
+    input_files      the files beside the recipients: message, context, attachments
+    terminal         what reaches the terminal
 """

@@ -11,8 +11,8 @@ from ..errors import MoveworksError
 from ..settings import MoveworksSettings
 from ..text import one_line
 from .failures import ExitCode, error_line, exit_code
-from .options import MOVEWORKS_EPILOG, moveworks_settings, server_options
 from .preflight import ask
+from .shared_options import MOVEWORKS_EPILOG, moveworks_settings, server_options
 from .terminal import note, show
 
 

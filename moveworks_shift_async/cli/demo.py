@@ -24,9 +24,9 @@ from ..text import people
 from .failures import ExitCode
 from .foreground import RunResult, run_in_foreground
 from .jobs import account_text, plain_account
-from .options import json_option
 from .plan import show_plan
 from .preview import rate
+from .shared_options import json_option
 from .terminal import note, say
 
 # The vendor's 120 requests a minute, scaled so that six requests show the waiting in 5 seconds.

@@ -14,7 +14,7 @@ from ..jobs.report.account import JobAccount
 from ..jobs.report.text import account_lines
 from ..text import one_line, shell_word
 from .failures import ExitCode, error_line, exit_code
-from .options import journal_argument, json_option, option
+from .shared_options import journal_argument, json_option, option
 from .signals import cancel_on_signal
 from .terminal import note, show
 

@@ -10,7 +10,7 @@ from attrs import field, fields, frozen
 
 from ..errors import InvalidInput
 from .input_files import read_object, read_text
-from .options import F, apply, option
+from .shared_options import F, apply, option
 
 
 def message_options(command: F) -> F:

@@ -18,8 +18,8 @@ from ..text import one_line, shell_word
 from ..wire.moveworks import Content
 from .failures import ExitCode
 from .message_options import MessageOptions, message_options, template_options
-from .options import json_option, rate_options
 from .preview import examples
+from .shared_options import json_option, rate_options
 from .signals import cancel_on_signal
 from .terminal import note, say
 

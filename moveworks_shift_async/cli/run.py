@@ -17,7 +17,10 @@ from ..text import people, plural
 from .failures import ExitCode, error_line, exit_code, stopped_line, what_happened
 from .foreground import Runnable, run_in_foreground
 from .jobs import account_text, plain_account
-from .options import (
+from .plan import sent_by
+from .preflight import check_server
+from .preview import confirm, destination
+from .shared_options import (
     MOVEWORKS_EPILOG,
     check_test_address,
     journal_argument,
@@ -28,9 +31,6 @@ from .options import (
     server_options,
     yes_option,
 )
-from .plan import sent_by
-from .preflight import check_server
-from .preview import confirm, destination
 from .terminal import note, say
 
 _UNKNOWN = click.Choice(["report", "resend", "skip"])

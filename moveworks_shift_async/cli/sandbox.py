@@ -11,7 +11,7 @@ import click
 from ..errors import ConfigurationError, InvalidInput
 from ..sandbox import FAULTS, LIMITER_NAMES, Sandbox
 from .failures import ExitCode
-from .options import Number, option
+from .shared_options import Number, option
 from .signals import on_signal
 from .terminal import say
 

@@ -19,7 +19,11 @@ from .failures import ExitCode
 from .foreground import run_in_foreground
 from .line_numbers import AddressFile
 from .message_options import message_options
-from .options import (
+from .plan import PlanArguments, make_plan, sent_by, show_plan
+from .preview import confirm, destination, preview
+from .run import run_job
+from .send_account import SendAccount, conclude, invalid_rows, read_send
+from .shared_options import (
     MOVEWORKS_EPILOG,
     check_test_address,
     json_option,
@@ -29,10 +33,6 @@ from .options import (
     server_options,
     yes_option,
 )
-from .plan import PlanArguments, make_plan, sent_by, show_plan
-from .preview import confirm, destination, preview
-from .run import run_job
-from .send_account import SendAccount, conclude, invalid_rows, read_send
 from .temporary import temporary_journal
 from .terminal import note, show
 

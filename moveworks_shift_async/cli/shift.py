@@ -18,7 +18,7 @@ from ..text import one_line
 from ..wire.shift import AddressedUsers, message_request
 from .failures import ExitCode
 from .input_files import read_json
-from .options import SHIFT_EPILOG, json_option, option, shift_settings
+from .shared_options import SHIFT_EPILOG, json_option, option, shift_settings
 from .terminal import note, say
 
 _NOT_SENT = "Error: interrupted. Nothing was sent. Run it again to send it."

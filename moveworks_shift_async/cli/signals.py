@@ -1,4 +1,4 @@
-"""Ctrl-C and its kin, while something is planned or sent."""
+"""Ctrl-C, SIGTERM and SIGHUP, while something is planned or sent."""
 
 from __future__ import annotations
 

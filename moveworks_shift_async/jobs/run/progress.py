@@ -28,8 +28,8 @@ class JobProgress:
     requests: int
     #: Answers 429 among them.
     throttled: int
-    #: Those that ended in the last minute; None where nobody counts them.
-    last_minute: int | None
+    #: Those that ended in the last minute.
+    last_minute: int
     #: Requests a minute that the rate limit lets through now.
     allowed_a_minute: float
     #: Nobody is left to wait for; some may not have been sent to.
@@ -48,13 +48,10 @@ class JobProgress:
 
     def counts(self) -> str:
         """`told 1,000, rejected 0, unknown 0; 2 requests, 2 in the last minute`, and the limit."""
-        rate = ""
-        if self.last_minute is not None:
-            most = f"from now on at most {self.allowed_a_minute:.0f} a minute"
-            rate = f", {self.last_minute} in the last minute, {most}"
         return (
             f"told {self.told:,}, rejected {self.rejected:,}, unknown {self.unknown:,};"
-            f" {plural(self.requests, 'request')}{rate}"
+            f" {plural(self.requests, 'request')}, {self.last_minute} in the last minute,"
+            f" from now on at most {self.allowed_a_minute:.0f} a minute"
         )
 
     def time_left(self) -> str:
