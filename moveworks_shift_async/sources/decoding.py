@@ -33,7 +33,7 @@ _NOT_TEXT = (
     (b"\x89PNG\r\n", "a picture"),
     (b"\xff\xd8\xff", "a picture"),
 )
-#: UTF-32 LE stands before UTF-16 LE, whose mark is the beginning of its own.
+#: UTF-32 LE comes before UTF-16 LE: its mark begins with that of UTF-16 LE.
 _MARKS = (
     (codecs.BOM_UTF8, "utf-8-sig"),
     (codecs.BOM_UTF32_LE, "utf-32"),
@@ -47,9 +47,9 @@ _LEGACY = ["cp1252", "cp1250", "cp1251", "cp1253", "cp1254", "cp1255", "cp1256",
            "koi8_r", "mac_roman", "cp932", "euc_jp", "gb18030", "big5", "cp949"]  # fmt: skip
 #: Bytes looked at for UTF-16 and for control characters.
 _SAMPLE = 65_536
-#: Bytes around those that are not ASCII, for the guess: enough for it, and quick.
+#: Bytes that the encoding is guessed from: those that are not ASCII, and what is around them.
 _GUESS = 16_384
-#: How many of them before and after, to either side: a name, an address.
+#: How many of them on each side: as long as a name or an address.
 _BESIDE = 60
 #: Bytes read and decoded at once.
 _CHUNK = 1 << 20

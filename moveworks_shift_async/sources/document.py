@@ -22,7 +22,7 @@ class Document:
     #: The column, key or 1-based column number the caller asked for.
     wanted: str | None
     decoded: Decoded
-    #: Only one text read from it is good at a time: they share its place.
+    #: Read one text of it at a time: they share the file's position.
     file: SteadyFile = field(repr=False)
     #: Its beginning, line ends as they are.
     head: str = field(repr=False, init=False)

@@ -27,7 +27,7 @@ def blocks_of(
     """
     given = _Given(column=column, columns=columns)
     source = iter(rows)
-    if not hasattr(source, "__iter__"):  # which loops do not ask of an iterator
+    if not hasattr(source, "__iter__"):  # a `for` loop takes such an iterator, `islice` does not
         source = _each(source)
     while part := list(islice(source, BLOCK_ROWS)):
         yield given.block(part)

@@ -55,7 +55,7 @@ def array_values(document: Document) -> Iterator[tuple[int, int, Any]]:
     with document.text(None) as source:
         window = _Window(source=source, name=document.name)
         window.skip()
-        window.take()  # the bracket
+        window.take()  # the opening bracket
         mark = window.take() if window.skip() == "]" else ","
         while mark == ",":
             window.skip()
@@ -111,7 +111,7 @@ class _Window:
                 value, self.at = _DECODER.raw_decode(self.text, self.at)
                 self.taken = self.at - begin
             except json.JSONDecodeError as error:
-                wrong = error.pos - self.at  # for what is before it may go away
+                wrong = error.pos - self.at  # `_more` drops the text before it
                 if len(self.text) - self.at < longest and self._more():
                     continue
                 raise self.broken(self.at + wrong, error.msg.rstrip(":")) from None

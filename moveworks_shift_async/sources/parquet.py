@@ -138,7 +138,7 @@ class _Lengths:
     """How long the values of a file may be, from its own figures."""
 
     file: SteadyFile
-    #: What pyarrow reads the file with: two readers would share its place.
+    #: What pyarrow reads the file with: two readers would share the file's position.
     reader: BinaryIO
 
     def longest(self, metadata: Any, wanted: Container[str]) -> int:

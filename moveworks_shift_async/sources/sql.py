@@ -84,7 +84,7 @@ class _Access:
             return call()
         except Exception as error:
             what = self._said(error, quiet=quiet)
-        # Here, so that the driver's error is no context of ours.
+        # Outside of the `except`, so that the driver's error is not this one's `__context__`.
         raise refuse(self.name, None, what)
 
     def _said(self, error: Exception, *, quiet: bool) -> str:

@@ -80,7 +80,7 @@ def _table(document: Document, delimiter: str, start: int, first_line: int) -> T
     reader = csv.reader(source, delimiter=delimiter, strict=False, skipinitialspace=spaced)
     sample = _sample(reader, first_line)
     if len(sample) > 1 and not document.whole:
-        del sample[-1]  # the cut went through it
+        del sample[-1]  # the beginning may end in the middle of it
     return Table(
         delimiter=delimiter,
         start=start,
