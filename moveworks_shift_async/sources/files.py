@@ -59,7 +59,7 @@ class SteadyFile(FileIO):
         self.opened_as: os.stat_result = like or os.fstat(self.fileno())
 
     def again(self) -> BufferedReader:
-        """Read it from its beginning; the file stays open. Readers share its position: use the last."""
+        """Read it from its beginning; the file stays open. All readers share its position."""
         self.seek(0)
         view = SteadyFile(self.fileno(), self.title, self.go_on, closefd=False, like=self.opened_as)
         return BufferedReader(view, _COPY // 4)
