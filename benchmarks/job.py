@@ -24,7 +24,7 @@ from rich.console import Console
 from rich.table import Table
 
 from moveworks_shift_async import ApiKey, MoveworksClient, RateLimit
-from moveworks_shift_async.attempt import Call
+from moveworks_shift_async.call import Call
 from moveworks_shift_async.jobs.job import Job
 from moveworks_shift_async.wire.moveworks import Content
 from moveworks_shift_async.wire.recipients import CheckedRecipients

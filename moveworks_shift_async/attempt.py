@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import math
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from typing import TypeVar
 
-from attrs import define, evolve, field, frozen
+from attrs import define, evolve, frozen
 
+from .call import Call
 from .clock import SYSTEM_CLOCK, Clock
 from .errors import (
     MoveworksError,
@@ -24,13 +24,12 @@ from .errors import (
     RateLimited,
 )
 from .limits.gate import Gate
-from .limits.priority import Priority
 from .limits.window import Slot
 from .models import Attempt
 from .tasks import is_cancelled
 from .tokens import Authorizer, RequestAuth, grant_by
 from .transport.port import Transport
-from .wire.http import Effect, Request, Response
+from .wire.http import Request, Response
 from .wire.status import request_id
 
 logger: logging.Logger = logging.getLogger(__name__)
@@ -42,64 +41,6 @@ LEAST_PAUSE = 1.0
 #: Hears of attempts; it changes nothing, whatever it raises.
 Watch = Callable[[Attempt, Request], None]
 _NO_AUTH = RequestAuth()
-
-
-@define(eq=False, repr=False)
-class Call:
-    """One call while it runs, for whoever watches it."""
-
-    #: How urgent it is: the more urgent is served first.
-    priority: Priority = "normal"
-    #: Tries so far, those without a connection included.
-    attempts: int = 0
-    #: HTTP requests that left this machine so far.
-    requests: int = 0
-    #: Answers 429 so far.
-    throttled: int = 0
-    #: A request of it is on its way: cancelling now makes the outcome unknown.
-    in_flight: bool = False
-    #: What its request may do to people.
-    effect: Effect = Effect.MAY_TELL
-    #: An earlier request of it may have told people.
-    maybe_told: bool = False
-    #: Why no further request of it may start; set by whoever watches it.
-    withdrawn: str | None = None
-    #: Awaited when slot and token are there, before the first byte leaves. It may raise instead.
-    before: Callable[[], Awaitable[object]] | None = field(default=None, repr=False)
-    #: One request, whatever it meets: whoever watches it decides on the next. Only a dead token is
-    #: replaced, as the policy says, for nobody is told by a 401.
-    once: bool = False
-    #: Time of the clock after which it does not wait any more.
-    deadline: float = math.inf
-    last_error: MoveworksError | None = field(default=None, repr=False)
-    #: Its last attempt, until it is known what follows.
-    untold: tuple[Attempt, Request] | None = field(default=None, repr=False)
-
-    def check_withdrawn(self) -> None:
-        """Raise `NotSent` if no further request may start."""
-        if self.withdrawn is not None:
-            raise NotSent(f"not sent: {self.withdrawn}")
-
-    def failed(self, error: MoveworksError) -> None:
-        """Remember how one request ended."""
-        self.last_error = error
-        self.throttled += isinstance(error, RateLimited)
-        if error.outcome is Outcome.UNKNOWN and self.effect is Effect.MAY_TELL:
-            self.maybe_told = True
-
-    def ended(self, attempt: Attempt, request: Request) -> None:
-        """Remember an attempt until it is known what follows."""
-        self.untold = attempt, request
-
-    def settle(self, error: MoveworksError) -> MoveworksError:
-        """The error to raise: never one that denies what an earlier request may have done."""
-        error.attempts = self.attempts
-        if not self.maybe_told or error.outcome is Outcome.UNKNOWN:
-            return error
-        return OutcomeUnknown(
-            f"an earlier request may have been processed; the last step: {error}",
-            attempts=self.attempts,
-        )
 
 
 @define(eq=False, repr=False)

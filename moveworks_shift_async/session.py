@@ -15,7 +15,8 @@ from typing import TypeVar
 
 from attrs import define, evolve, field
 
-from .attempt import Call, Exchange, Requester
+from .attempt import Exchange, Requester
+from .call import Call
 from .clock import SYSTEM_CLOCK, Clock
 from .errors import ClientClosed, DeadlineExceeded, MoveworksError, OutcomeUnknown
 from .limits.gate import Gate

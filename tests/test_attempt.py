@@ -10,7 +10,7 @@ from collections.abc import Iterable
 import pytest
 from attrs import define, evolve, field
 
-from moveworks_shift_async.attempt import Call
+from moveworks_shift_async.call import Call
 from moveworks_shift_async.errors import (
     ClientClosed,
     ConnectionFailed,

@@ -12,7 +12,7 @@ import pytest
 from attrs import define, field
 
 from moveworks_shift_async import ApiKey, MoveworksClient, RateLimit
-from moveworks_shift_async.attempt import Call
+from moveworks_shift_async.call import Call
 from moveworks_shift_async.endpoints.sending import Sender
 from moveworks_shift_async.errors import (
     BadRequest,

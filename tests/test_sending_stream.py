@@ -14,7 +14,7 @@ from attrs import define, field
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from moveworks_shift_async.attempt import Call
+from moveworks_shift_async.call import Call
 from moveworks_shift_async.endpoints.sending import Sender
 from moveworks_shift_async.errors import (
     BadRequest,

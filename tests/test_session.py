@@ -8,7 +8,8 @@ import copy
 import pytest
 from attrs import define, field
 
-from moveworks_shift_async.attempt import Call, Exchange
+from moveworks_shift_async.attempt import Exchange
+from moveworks_shift_async.call import Call
 from moveworks_shift_async.credentials import Rotation
 from moveworks_shift_async.errors import (
     BadRequest,

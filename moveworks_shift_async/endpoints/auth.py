@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from attrs import define
 
-from ..attempt import Call
+from ..call import Call
 from ..session import SessionManager
 from ..wire import moveworks
 

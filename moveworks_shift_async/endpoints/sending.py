@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from attrs import define, field, frozen
 
-from ..attempt import Call
+from ..call import Call
 from ..errors import InvalidInput
 from ..limits.priority import Priority, check_priority
 from ..models import Receipt

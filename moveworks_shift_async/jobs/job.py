@@ -199,7 +199,7 @@ class Job:
         async with self._store.reading() as store:
             await store.verify()
             texts = await store.texts(_TESTED)
-        from ..attempt import Call  # noqa: PLC0415 - whoever has a client has it already
+        from ..call import Call  # noqa: PLC0415 - whoever has a client has it already
 
         people = CheckedRecipients((address,))
         return [await client.sender.deliver(text, people, Call()) for text, _ in texts]

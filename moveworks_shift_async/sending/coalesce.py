@@ -23,7 +23,7 @@ from typing import Any, Self
 from attrs import define, field, frozen
 
 from ..addresses import address_fault, person
-from ..attempt import Call
+from ..call import Call
 from ..clock import SYSTEM_CLOCK, Clock, Timer
 from ..errors import ClientClosed, InvalidInput, MoveworksError, NotSent, Outcome, OutcomeUnknown
 from ..limits.priority import Priority

@@ -24,9 +24,9 @@ from typing import Any
 
 from attrs import define, field
 
-from ..attempt import Call
+from ..call import Call
 from ..clock import SYSTEM_CLOCK, Clock
-from ..errors import InvalidInput, MoveworksError, NotSent, Outcome
+from ..errors import InvalidInput, NotSent
 from ..limits.priority import Priority
 from ..models import BulkReport, ChunkOutcome, Receipt
 from ..tasks import broken_off, ending_of, start
@@ -34,49 +34,10 @@ from ..wire.recipients import CheckedRecipients
 from .batcher import Batcher, chunks
 from .breaker import Breaker
 from .entries import Entries
+from .outcomes import Account, RunningChunk
 
 Recipients = Iterable[str] | AsyncIterable[str]
 Deliver = Callable[[CheckedRecipients, Call], Awaitable[Receipt]]
-
-
-@define(eq=False, repr=False)
-class _Chunk:
-    """One request on its way to its outcome."""
-
-    index: int
-    recipients: CheckedRecipients = field(repr=False)
-    call: Call
-    #: Set when it is in the account.
-    outcome: ChunkOutcome | None = None
-
-    def ended(
-        self, receipt: Receipt | None = None, error: MoveworksError | None = None
-    ) -> ChunkOutcome:
-        return ChunkOutcome(
-            index=self.index,
-            recipients=self.recipients,
-            outcome=Outcome.ACCEPTED if error is None else error.outcome,
-            receipt=receipt,
-            error=error,
-            attempts=self.call.attempts,
-        )
-
-
-@define(eq=False, repr=False)
-class _Account:
-    """What became of whom. Accepted chunks are counted, the others kept."""
-
-    people: dict[Outcome, int] = field(factory=lambda: dict.fromkeys(Outcome, 0))
-    failures: list[ChunkOutcome] = field(factory=list)
-    requests: int = 0
-    throttled: int = 0
-
-    def add(self, outcome: ChunkOutcome, call: Call) -> None:
-        self.people[outcome.outcome] += len(outcome.recipients)
-        self.requests += call.requests
-        self.throttled += call.throttled
-        if outcome.outcome is not Outcome.ACCEPTED:
-            self.failures.append(outcome)
 
 
 @define(eq=False, repr=False)
@@ -97,9 +58,9 @@ class BulkSend(Coroutine[Any, Any, BulkReport]):
     _priority: Priority = "bulk"
     _clock: Clock = SYSTEM_CLOCK
     _batcher: Batcher = field(factory=Batcher, init=False)
-    _account: _Account = field(factory=_Account, init=False)
+    _account: Account = field(factory=Account, init=False)
     _breaker: Breaker = field(factory=Breaker, init=False)
-    _running: dict[asyncio.Task[ChunkOutcome], _Chunk] = field(factory=dict, init=False)
+    _running: dict[asyncio.Task[ChunkOutcome], RunningChunk] = field(factory=dict, init=False)
     _reader: asyncio.Task[None] | None = field(default=None, init=False)
     #: What a task runs that this was made.
     _main: Coroutine[Any, Any, BulkReport] | None = field(default=None, init=False)
@@ -175,20 +136,8 @@ class BulkSend(Coroutine[Any, Any, BulkReport]):
     @property
     def report(self) -> BulkReport:
         """The account now; final once the send has ended."""
-        calls = [chunk.call for chunk in self._running.values() if chunk.outcome is None]
-        people = self._account.people
-        return BulkReport(
-            accepted=people[Outcome.ACCEPTED],
-            rejected=people[Outcome.REJECTED],
-            unknown=people[Outcome.UNKNOWN],
-            not_sent=people[Outcome.NOT_SENT],
-            requests=self._account.requests + sum(call.requests for call in calls),
-            duplicates=self._batcher.duplicates,
-            invalid=tuple(self._batcher.invalid),
-            throttled=self._account.throttled + sum(call.throttled for call in calls),
-            elapsed=self._elapsed(),
-            failures=tuple(sorted(self._account.failures, key=lambda failure: failure.index)),
-        )
+        running = (chunk.call for chunk in self._running.values() if chunk.outcome is None)
+        return self._account.report(running, self._batcher, self._elapsed())
 
     def _elapsed(self) -> float:
         if self._took is not None:
@@ -230,18 +179,19 @@ class BulkSend(Coroutine[Any, Any, BulkReport]):
     async def _read(self) -> None:
         """Read one chunk and start it; at the end of the source, what is left."""
         try:
-            addresses = await self._entries.read(self._batcher, self._turn)
+            addresses = await self._next_chunk()
         except asyncio.CancelledError:
             raise
         except BaseException as error:  # the caller's own: raised again when the rest has ended
             self._break_off(error, f"the recipients' source raised {type(error).__name__}")
             return
-        if (addresses := addresses or self._batcher.flush()) is not None:
+        if addresses is not None:
             self._start(addresses)
 
-    async def _turn(self) -> None:
-        """Let others in the event loop have their turn."""
-        await self._clock.sleep(0)
+    async def _next_chunk(self) -> CheckedRecipients | None:
+        """Read one; others in the event loop have their turns meanwhile."""
+        chunk = await self._entries.read(self._batcher, lambda: self._clock.sleep(0))
+        return chunk or self._batcher.flush()
 
     def _break_off(self, error: BaseException, why: str) -> None:
         self._raised = self._raised or error
@@ -272,15 +222,15 @@ class BulkSend(Coroutine[Any, Any, BulkReport]):
             why = "the recipients' source was cancelled"
             self._break_off(InvalidInput(f"{why}; the rest was not sent"), why)
 
-    def _new_chunk(self, addresses: CheckedRecipients) -> _Chunk:
+    def _new_chunk(self, addresses: CheckedRecipients) -> RunningChunk:
         self._count += 1
-        return _Chunk(self._count - 1, addresses, Call(priority=self._priority))
+        return RunningChunk(self._count - 1, addresses, Call(priority=self._priority))
 
-    async def _send(self, chunk: _Chunk) -> ChunkOutcome:
+    async def _send(self, chunk: RunningChunk) -> ChunkOutcome:
         delivery = self._deliver(chunk.recipients, chunk.call)
         return chunk.ended(*await ending_of(delivery, self._never_sent))
 
-    def _settle(self, chunk: _Chunk, task: asyncio.Task[ChunkOutcome]) -> None:
+    def _settle(self, chunk: RunningChunk, task: asyncio.Task[ChunkOutcome]) -> None:
         """Enter the chunk into the account, whatever ended its task."""
         if task.cancelled():  # before its first step, so it never ran at all
             outcome = chunk.ended(error=self._never_sent())
@@ -292,7 +242,7 @@ class BulkSend(Coroutine[Any, Any, BulkReport]):
             outcome = task.result()
         self._enter(chunk, outcome)
 
-    def _enter(self, chunk: _Chunk, outcome: ChunkOutcome) -> ChunkOutcome:
+    def _enter(self, chunk: RunningChunk, outcome: ChunkOutcome) -> ChunkOutcome:
         chunk.outcome = outcome
         self._account.add(outcome, chunk.call)
         self._breaker.met(outcome.error, self._clock.now())
@@ -323,8 +273,7 @@ class BulkSend(Coroutine[Any, Any, BulkReport]):
             return self._unsent.pop(0)
         if not self._entries.known:
             return self._batcher.flush()
-        found = await self._entries.read(self._batcher, self._turn)
-        return found or self._batcher.flush()
+        return await self._next_chunk()
 
     def _account_for_rest(self) -> None:
         """The same for all of them, at once: nothing can break in."""

@@ -15,7 +15,7 @@ from functools import partial
 
 from attrs import define, field
 
-from ...attempt import Call
+from ...call import Call
 from ...client import MoveworksClient
 from ...clock import SYSTEM_CLOCK, Clock
 from ...errors import JournalError, MoveworksError, NotSent, Outcome, OutcomeUnknown

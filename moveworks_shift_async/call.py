@@ -1,0 +1,71 @@
+"""One call while it runs: what whoever sends it may know and say, whatever its attempts meet."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Awaitable, Callable
+
+from attrs import define, field
+
+from .errors import MoveworksError, NotSent, Outcome, OutcomeUnknown, RateLimited
+from .limits.priority import Priority
+from .models import Attempt
+from .wire.http import Effect, Request
+
+
+@define(eq=False, repr=False)
+class Call:
+    """One call while it runs, for whoever watches it."""
+
+    #: How urgent it is: the more urgent is served first.
+    priority: Priority = "normal"
+    #: Tries so far, those without a connection included.
+    attempts: int = 0
+    #: HTTP requests that left this machine so far.
+    requests: int = 0
+    #: Answers 429 so far.
+    throttled: int = 0
+    #: A request of it is on its way: cancelling now makes the outcome unknown.
+    in_flight: bool = False
+    #: What its request may do to people.
+    effect: Effect = Effect.MAY_TELL
+    #: An earlier request of it may have told people.
+    maybe_told: bool = False
+    #: Why no further request of it may start; set by whoever watches it.
+    withdrawn: str | None = None
+    #: Awaited when slot and token are there, before the first byte leaves. It may raise instead.
+    before: Callable[[], Awaitable[object]] | None = field(default=None, repr=False)
+    #: One request, whatever it meets: whoever watches it decides on the next. Only a dead token is
+    #: replaced, as the policy says, for nobody is told by a 401.
+    once: bool = False
+    #: Time of the clock after which it does not wait any more.
+    deadline: float = math.inf
+    last_error: MoveworksError | None = field(default=None, repr=False)
+    #: Its last attempt, until it is known what follows.
+    untold: tuple[Attempt, Request] | None = field(default=None, repr=False)
+
+    def check_withdrawn(self) -> None:
+        """Raise `NotSent` if no further request may start."""
+        if self.withdrawn is not None:
+            raise NotSent(f"not sent: {self.withdrawn}")
+
+    def failed(self, error: MoveworksError) -> None:
+        """Remember how one request ended."""
+        self.last_error = error
+        self.throttled += isinstance(error, RateLimited)
+        if error.outcome is Outcome.UNKNOWN and self.effect is Effect.MAY_TELL:
+            self.maybe_told = True
+
+    def ended(self, attempt: Attempt, request: Request) -> None:
+        """Remember an attempt until it is known what follows."""
+        self.untold = attempt, request
+
+    def settle(self, error: MoveworksError) -> MoveworksError:
+        """The error to raise: never one that denies what an earlier request may have done."""
+        error.attempts = self.attempts
+        if not self.maybe_told or error.outcome is Outcome.UNKNOWN:
+            return error
+        return OutcomeUnknown(
+            f"an earlier request may have been processed; the last step: {error}",
+            attempts=self.attempts,
+        )
