@@ -139,8 +139,7 @@ class AdaptiveWindow:
                 return "paused"
             case Circuit.HALF_OPEN:
                 return "probing"
-            case Circuit.CLOSED:
-                return "paced" if self.adaptive.paced(now) else "burst"
+        return "paced" if self.adaptive.paced(now) else "burst"
 
     def _why(self, now: float) -> str:
         if not self.adaptive.paced(now):
