@@ -1315,6 +1315,47 @@ async def test_a_journal_that_breaks_on_the_way_stops_it(
     assert audited(path, sandbox) == CLEAN
 
 
+@pytest.mark.parametrize("waits", [True, False])
+async def test_a_chunk_that_another_run_has_is_left_to_it(
+    file: Path, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, waits: bool
+) -> None:
+    """Nothing of it leaves, however often a call repeats its request; the job goes on."""
+    path, sending, asked = plan(file, 10), Journal.sending, list[int]()
+
+    def lost(journal: Journal, chunk: int, at: float, owner: str) -> bool:
+        asked.append(chunk)
+        return chunk != 3 and sending(journal, chunk, at, owner)
+
+    monkeypatch.setattr(Journal, "sending", lost)
+    seen: list[JobProgress] = []
+    async with client_of(sandbox) as client:
+        account = await Job(path).run(client, on_progress=seen.append, waits=waits)
+    assert (account.accepted, account.not_sent, account.errors) == (18, 2, ())
+    assert audited(path, sandbox) == Audit(0, 0, 0, unknown=0, planned=2)
+    assert asked.count(3) == 1
+    assert seen[-1].finished
+    assert runs_of(path)[0].ended == "done"
+
+
+async def test_an_end_that_is_not_its_owners_to_say_is_dropped(
+    file: Path, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Somebody else has called the chunk unknown; this run goes on with the others."""
+    path, settle = plan(file, 10), Journal.settle
+
+    def late(journal: Journal, step: Settlement) -> bool:
+        if step.chunk == 3:
+            journal._db.connection.execute(
+                "UPDATE chunk SET state = 'unknown', ended_at = 1 WHERE id = 3"
+            )
+        return settle(journal, step)
+
+    monkeypatch.setattr(Journal, "settle", late)
+    await go(path, sandbox)
+    assert audited(path, sandbox) == Audit(0, 0, 0, unknown=2, planned=0)
+    assert runs_of(path)[0].ended == "done"
+
+
 async def test_an_event_that_cannot_be_written_is_no_reason_to_stop(
     file: Path, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
