@@ -19,7 +19,7 @@ from typing import Protocol
 
 from attrs import define, evolve, frozen
 
-from ...clock import SYSTEM_CLOCK, Clock
+from ...clock import SYSTEM_CLOCK
 from ...errors import InvalidInput, JournalError, NotSent
 from ...sources.refusals import refuse
 from ...storage.system import reason
@@ -103,10 +103,9 @@ class Planner:
         loop: FromThread,
         *,
         stop: threading.Event | None = None,
-        clock: Clock = SYSTEM_CLOCK,
     ) -> Planner:
         """Make the journal; `JournalError` if there is one with a job."""
-        header = _header(options, source, clock)
+        header = _header(options, source)
         with contextlib.ExitStack() as undo, reporting(store.name):
             # The journal is first: a name that is taken is found before anything is made.
             planned = loop.wait(store.plan(header))
@@ -224,7 +223,7 @@ class Planner:
                     continue
                 self._writer.add(groups.add(people, [*compress(beside[count:], kept)]))
                 if len(lines) < EXAMPLES:
-                    lines += _differing(answers[start:at], beside[:count])
+                    lines += compress(beside[:count], map(DIFFERING.__eq__, answers[start:at]))
             for chunk in _rest(waiting, groups):
                 self._go_on()
                 self._writer.add([chunk])
@@ -271,13 +270,13 @@ class Planner:
             raise NotSent(f"the planning of {self.name} was stopped; nothing was sent")
 
 
-def _header(options: PlanOptions, source: str, clock: Clock) -> Header:
+def _header(options: PlanOptions, source: str) -> Header:
     event_id = options.content.event_id
     return Header(
         # The name of a file need not be text.
         source=source.encode(errors="backslashreplace").decode(),
         event_id=None if event_id is None else str(event_id),
-        planned_at=clock.utcnow().timestamp(),
+        planned_at=SYSTEM_CLOCK.utcnow().timestamp(),
     )
 
 
@@ -286,10 +285,6 @@ def _rest(waiting: list[str], groups: Groups) -> Iterator[Cut]:
     if waiting:
         yield 0, waiting
     yield from groups.rest()
-
-
-def _differing(answers: bytes, lines: Sequence[int]) -> list[int]:
-    return [*compress(lines, map(DIFFERING.__eq__, answers))]
 
 
 @contextlib.contextmanager

@@ -7,7 +7,9 @@
     journal        what was planned and what became of it, chunk by chunk
     reads, rows    what it holds, as values
     identity       is it the file that the job was last run from?
-    database       its file; the statements stand in journal.sql
+    database       its file
+    statements     those of journal.sql, by name
+    beside         what lies beside the file, and what of it SQLite may undo
     lock           one process at a time works on a journal, and knows its file again
     memory         what this user's machine remembers of a file
 """

@@ -27,7 +27,8 @@ from attrs import asdict, define, field
 from ....errors import JournalError
 from ....wire.moveworks import Content
 from ...records import Command, Event, Header, Left, Run, Settlement
-from .database import Database, check_name
+from .beside import check_name
+from .database import Database
 from .identity import FileIdentity
 from .lock import Lock, marked
 from .reads import Reads
