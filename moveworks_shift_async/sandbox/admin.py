@@ -89,7 +89,7 @@ def _whole(orders: Orders, name: str, default: int) -> int:
 
 
 def _received_text(page: Received, following: int | None) -> str:
-    """`Received.as_json` and the number to go on after, in small steps."""
+    """All of it and the number to go on after, made in small steps."""
     requests = ", ".join(json.dumps(record.as_json()) for record in page.requests)
     return (
         f'{{"people": {{{", ".join(_slices(page.people))}}}, '

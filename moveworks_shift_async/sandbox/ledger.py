@@ -12,7 +12,6 @@ from collections import Counter, deque
 from collections.abc import Callable, Iterable, Mapping
 from functools import cached_property, partial
 from itertools import islice
-from typing import Any
 
 from attrs import define, field, frozen
 
@@ -40,15 +39,6 @@ class Received:
     def shift(self) -> Mapping[str, int]:
         """SHIFT: user id, address or `team:` and its id -> times told."""
         return _tally(r for r in self.requests if r.route.startswith("shift."))
-
-    def as_json(self) -> dict[str, Any]:
-        """Plain dictionaries and lists."""
-        return {
-            "people": dict(self.people),
-            "shift": dict(self.shift),
-            "requests": [record.as_json() for record in self.requests],
-            "forgotten": self.forgotten,
-        }
 
     def __repr__(self) -> str:
         parts = [f"requests={len(self.requests)}"]
