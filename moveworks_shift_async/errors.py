@@ -168,7 +168,7 @@ class ConnectionFailed(NotSent):
     concerns = Concerns.THIS_LIST
     means = "There was no connection to the server"
     remedy = "Check the network, the proxy and the base URL"
-    advice = f"{remedy}, then try again"
+    advice: ClassVar[str] = f"{remedy}, then try again"
 
 
 class TokenUnavailable(NotSent):
@@ -179,7 +179,7 @@ class TokenUnavailable(NotSent):
 
     means = "No access token was to be had"
     remedy = "Check the credential and the network"
-    advice = f"{remedy}, then try again"
+    advice: ClassVar[str] = f"{remedy}, then try again"
 
     def __init__(
         self,
@@ -265,7 +265,8 @@ class RefusedByServer(MoveworksError):
     ) -> None:
         super().__init__(message, attempts=attempts)
         if status in self._of_this_list:
-            self.concerns, self.unprocessed = Concerns.THIS_LIST, status in _UNPROCESSED
+            self.concerns = Concerns.THIS_LIST
+            self.unprocessed: bool = status in _UNPROCESSED
         #: HTTP status of the answer.
         self.status = status
         #: The vendor's own code, an open set. It is as it came, but for what it repeats of the
@@ -293,7 +294,7 @@ class NotAuthenticated(RefusedByServer):
 
     means = "The credential was refused"
     remedy = "Check the credential and the base URL"
-    advice = f"{remedy}, then try again"
+    advice: ClassVar[str] = f"{remedy}, then try again"
 
 
 class NotAllowed(RefusedByServer):
@@ -301,7 +302,7 @@ class NotAllowed(RefusedByServer):
 
     means = "The credential may not do this"
     remedy = "Have the credential allowed to do this"
-    advice = f"{remedy}, then try again"
+    advice: ClassVar[str] = f"{remedy}, then try again"
 
 
 class NotFound(RefusedByServer):

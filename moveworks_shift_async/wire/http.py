@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import enum
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from types import MappingProxyType
 from typing import Any
@@ -211,7 +211,7 @@ FORM_TYPE: Mapping[str, str] = MappingProxyType(
 
 
 #: A value as JSON, in ASCII and without spare spaces.
-written = json.JSONEncoder(allow_nan=False, separators=(",", ":")).encode
+written: Callable[[Any], str] = json.JSONEncoder(allow_nan=False, separators=(",", ":")).encode
 
 
 def json_request(route: Route, content: Any) -> Request:
