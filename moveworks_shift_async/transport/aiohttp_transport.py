@@ -92,9 +92,9 @@ class AiohttpTransport:
             request.method,
             request.url,
             params=request.query or None,
-            headers={**_HEADERS, **request.headers},
+            headers=request.headers if session is self._own else {**_HEADERS, **request.headers},
             data=body,
-            skip_auto_headers=("Content-Type",),  # of the empty one
+            skip_auto_headers=None if "Content-Type" in request.headers else ("Content-Type",),
             allow_redirects=False,
             raise_for_status=False,  # whatever the caller's session does by itself
             auto_decompress=False,
@@ -121,7 +121,7 @@ class AiohttpTransport:
             # limit=0: the gate is the queue, the pool never is.
             connector = aiohttp.TCPConnector(limit=0, force_close=True)
             self._own = aiohttp.ClientSession(
-                connector=connector, cookie_jar=aiohttp.DummyCookieJar()
+                connector=connector, cookie_jar=aiohttp.DummyCookieJar(), headers=_HEADERS
             )
         return self._own
 
