@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import errno
 import os
 import re
@@ -447,6 +448,29 @@ async def test_a_signal_before_anything_is_sent_leaves_nothing(
         assert code == 130
         assert "Error: interrupted. This command sent nothing. Run it again." in screen
         assert left_in(places) == []
+
+
+async def test_its_journal_is_gone_before_the_account_is_told(
+    sandbox: Sandbox, people: Callable[[int], str], places: dict[str, str]
+) -> None:
+    """Whoever does not read on, as a pager does, keeps no addresses on the disk."""
+    reading, writing = os.pipe()
+    os.set_blocking(writing, False)
+    with contextlib.suppress(BlockingIOError):
+        while True:
+            os.write(writing, b" " * 65_536)
+    os.set_blocking(writing, True)
+    sandbox.faults.rate("send", "forbidden", 1.0)
+    args = (*LEGACY, "--recipients", people(9_000), "--yes", "--json")
+    process = await start(*args, env=environment(sandbox, **places), stdout=writing)
+    os.close(writing)
+    assert process.stderr is not None
+    while b"entries read" not in await asyncio.wait_for(process.stderr.readline(), HANG):
+        pass
+    assert left_in(places) == []
+    os.close(reading)
+    await process.communicate()
+    assert process.returncode == 5
 
 
 async def test_a_send_that_was_killed_is_in_nobodys_way(

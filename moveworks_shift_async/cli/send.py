@@ -110,17 +110,20 @@ def send(
     )
 
 
-def _send_now(options: _SendOptions, settings: Settings) -> int:
-    """Send it by a journal that lasts as long as this command."""
+def _send_now(options: _SendOptions, settings: Settings) -> ExitCode:
+    """Send it by a journal that lasts no longer than the sending."""
+    account = None
     with temporary_journal() as journal:
         plan = _preview(journal, options)
         if options.dry_run:
             return _dry(plan, options)
         if options.test_to is None:
-            return _run(plan, options, settings())
-    note("test: to the address of --test-to only; nobody else is told")
-    with temporary_journal() as journal:
-        return _run(make_plan(journal, options.test()), options, settings())
+            account = _run(plan, options, settings())
+    if account is None:
+        note("test: to the address of --test-to only; nobody else is told")
+        with temporary_journal() as journal:
+            account = _run(make_plan(journal, options.test()), options, settings())
+    return conclude(account, options.file, as_json=options.as_json)
 
 
 def _preview(journal: str, options: _SendOptions) -> Plan:
@@ -153,12 +156,11 @@ def _plain(plan: Plan) -> dict[str, Any]:
     }
 
 
-def _run(plan: Plan, options: _SendOptions, settings: MoveworksSettings) -> ExitCode:
+def _run(plan: Plan, options: _SendOptions, settings: MoveworksSettings) -> SendAccount:
     note(destination(options.plan.message.event, settings))
     if not confirm(plan.people, yes=options.yes, source=options.plan.recipients):
         raise click.Abort
-    account = asyncio.run(_sent(Job(plan.journal), plan.chunks, settings))
-    return conclude(account, options.file, as_json=options.as_json)
+    return asyncio.run(_sent(Job(plan.journal), plan.chunks, settings))
 
 
 async def _sent(job: Job, requests: int, settings: MoveworksSettings) -> SendAccount:
