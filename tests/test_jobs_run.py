@@ -383,7 +383,7 @@ async def test_a_network_that_is_away_from_the_start(file: Path, sandbox: Sandbo
 async def test_a_server_that_fails_for_everything_costs_a_bounded_number(
     file: Path, sandbox: Sandbox
 ) -> None:
-    """It answers questions and fails for messages: the job stops, and most are not told."""
+    """It answers health checks and fails for messages: the job stops, and most are not told."""
     path = plan(file, 100)
     sandbox.faults.rate("send", "server-503-json", 1.0)
     with pytest.raises(JobStopped) as stopped:
@@ -398,10 +398,10 @@ async def test_a_server_that_fails_for_everything_costs_a_bounded_number(
     assert audited(path, sandbox) == CLEAN
 
 
-async def test_a_question_that_breaks_ends_no_job(
+async def test_a_health_check_that_breaks_ends_no_job(
     file: Path, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A defect of ours in it is one more question without an answer."""
+    """A defect of ours in it is one more health check without an answer."""
     path, asked = plan(file, 20), list[bool]()
     sandbox.faults.script("send", *["server-503-html"] * IN_FLIGHT)
 

@@ -85,11 +85,11 @@ def test_each_end_says_what_is_known_of_its_chunk(
 
 
 def test_closed_all_may_start() -> None:
-    """And no question is due."""
+    """And no health check is due."""
     breaker = Breaker()
     assert breaker.may_start(0)
     assert breaker.may_start(31)
-    assert breaker.question_in() is None
+    assert breaker.health_check_in() is None
 
 
 def opened(error: MoveworksError = AWAY, now: float = 0.0) -> Breaker:
@@ -159,37 +159,37 @@ def test_what_concerns_everybody_ends_it_for_good(error: MoveworksError) -> None
     assert breaker.given_up is error
     assert not breaker.may_start(0)
     assert breaker.circuit is Circuit.CLOSED
-    assert breaker.question_in() is None
+    assert breaker.health_check_in() is None
 
 
-def test_questions_become_rarer() -> None:
+def test_health_checks_become_rarer() -> None:
     """1, 2, 4 … seconds, at most a minute."""
     breaker = opened()
     waits = []
     for _ in range(8):
-        waits.append(breaker.question_in())
-        breaker.asked(AWAY, 1.0)
+        waits.append(breaker.health_check_in())
+        breaker.health_checked(AWAY, 1.0)
     assert waits == [1, 2, 4, 8, 16, 32, 60, 60]
     assert waits[-1] == LONGEST_BACKOFF
-    breaker.asked(None, 2.0)
-    assert breaker.question_in() is None
+    breaker.health_checked(None, 2.0)
+    assert breaker.health_check_in() is None
 
 
 def test_after_an_answer_one_chunk_goes_first() -> None:
     """Alone; once it is accepted, all go on."""
     breaker = opened()
-    breaker.asked(None, 1.0)
+    breaker.health_checked(None, 1.0)
     assert (breaker.may_start(0), breaker.may_start(1)) == (True, False)
     breaker.started()
     breaker.met(None, 2.0)
     assert breaker.may_start(31)
-    assert (breaker.since, breaker.reason, breaker.question_in()) == (None, "", None)
+    assert (breaker.since, breaker.reason, breaker.health_check_in()) == (None, "", None)
 
 
 def test_a_refused_list_leaves_it_half_open() -> None:
     """A 400 is an answer, and does not say that messages are taken."""
     breaker = opened()
-    breaker.asked(None, 1.0)
+    breaker.health_checked(None, 1.0)
     breaker.started()
     breaker.met(REFUSED, 2.0)
     assert (breaker.may_start(0), breaker.may_start(1)) == (True, False)
@@ -204,18 +204,18 @@ def test_a_refused_list_leaves_it_half_open() -> None:
         REFUSED,
     ],
 )
-def test_a_refusal_of_the_question_is_an_answer(error: MoveworksError) -> None:
+def test_a_refusal_of_the_health_check_is_an_answer(error: MoveworksError) -> None:
     """Somebody is there."""
     breaker = opened()
-    breaker.asked(error, 1.0)
+    breaker.health_checked(error, 1.0)
     assert breaker.may_start(0)
 
 
 @pytest.mark.parametrize("error", [UNKNOWN, ServerFailed("503", status=503), AWAY])
-def test_a_question_without_an_answer_goes_on_waiting(error: MoveworksError) -> None:
+def test_a_health_check_without_an_answer_goes_on_waiting(error: MoveworksError) -> None:
     """Its reason is the latest."""
     breaker = opened()
-    breaker.asked(error, 1.0)
+    breaker.health_checked(error, 1.0)
     assert not breaker.may_start(0)
     assert (breaker.reason, breaker.given_up) == (str(error), None)
 
@@ -224,23 +224,23 @@ def test_a_refused_credential_ends_the_wait() -> None:
     """No time cures it."""
     breaker = opened()
     error = NotAuthenticated("401", status=401)
-    breaker.asked(error, 1.0)
+    breaker.health_checked(error, 1.0)
     assert breaker.given_up is error
 
 
-def test_an_error_that_holds_for_all_ends_the_question_late_at_worst() -> None:
-    """The question itself may fail for a reason of ours; the wait is bounded all the same."""
+def test_an_error_that_holds_for_all_ends_the_health_checks_late_at_worst() -> None:
+    """The health check itself may fail for a reason of ours; the wait is bounded all the same."""
     breaker, error = opened(), ClientClosed("closed")
-    breaker.asked(error, 1.0)
+    breaker.health_checked(error, 1.0)
     assert breaker.given_up is error
 
 
 def test_what_left_before_and_is_accepted_lets_one_chunk_go_first() -> None:
-    """It shows that the server was there; a question that is answered later changes nothing."""
+    """It shows that the server was there; a health check that is answered later changes nothing."""
     breaker = opened()
     breaker.met(None, 1.0)
     for error in (None, AWAY, NotAuthenticated("401", status=401)):
-        breaker.asked(error, 2.0)
+        breaker.health_checked(error, 2.0)
         assert breaker.circuit is Circuit.HALF_OPEN
         assert (breaker.given_up, breaker.since) == (None, 0.0)
         assert (breaker.may_start(0), breaker.may_start(1)) == (True, False)
@@ -248,7 +248,7 @@ def test_what_left_before_and_is_accepted_lets_one_chunk_go_first() -> None:
     breaker.met(None, 3.0)
     assert breaker.circuit is Circuit.CLOSED
     for error in (None, AWAY, NotAuthenticated("401", status=401)):
-        breaker.asked(error, 4.0)
+        breaker.health_checked(error, 4.0)
         assert breaker.may_start(9)
 
 
@@ -258,35 +258,35 @@ def test_what_left_before_closes_nothing_for_those_that_fail_after_it() -> None:
     breaker.met(None, 1.0)
     breaker.met(UNKNOWN, 1.0)
     assert not breaker.may_start(0)
-    assert breaker.question_in() is not None
+    assert breaker.health_check_in() is not None
 
 
 def test_two_hours_without_a_server_are_enough() -> None:
     """An hour is waited for."""
     breaker = opened(now=10.0)
-    breaker.asked(AWAY, 10.0 + SECONDS_WITHOUT_SERVER / 2)
+    breaker.health_checked(AWAY, 10.0 + SECONDS_WITHOUT_SERVER / 2)
     assert breaker.given_up is None
-    breaker.asked(AWAY, 10.1 + SECONDS_WITHOUT_SERVER)
+    breaker.health_checked(AWAY, 10.1 + SECONDS_WITHOUT_SERVER)
     assert breaker.given_up is AWAY
 
 
 def test_two_hours_of_answers_without_a_connection_for_a_message_are_enough() -> None:
-    """A question that is answered does not keep it waiting for ever."""
+    """A health check that is answered does not keep it waiting for ever."""
     breaker = opened()
     for now in (1.0, SECONDS_WITHOUT_SERVER - 1, SECONDS_WITHOUT_SERVER + 1):
         assert breaker.given_up is None
-        breaker.asked(None, now)
+        breaker.health_checked(None, now)
         breaker.started()
         breaker.met(AWAY, now)
     assert breaker.given_up is AWAY
 
 
 def test_three_unknown_probes_are_hopeless() -> None:
-    """The server answers questions and leaves messages in doubt."""
+    """The server answers health checks and leaves messages in doubt."""
     breaker = opened(UNKNOWN)
     for probe in range(PROBES):
         assert breaker.given_up is None, probe
-        breaker.asked(None, 1.0)
+        breaker.health_checked(None, 1.0)
         breaker.started()
         breaker.met(UNKNOWN, 2.0)
         assert not breaker.may_start(0)
@@ -304,17 +304,17 @@ ENDS: dict[str, Callable[[], MoveworksError | None]] = {
 
 @given(st.data(), st.integers(1, 8))
 def test_there_is_a_bound_on_the_unknown(data: st.DataObject, in_flight: int) -> None:
-    """However starts, ends and questions fall: at most so many chunks end unknown in a row."""
+    """However starts, ends and checks fall: at most so many chunks end unknown in a row."""
     breaker, under_way, unknown, now = Breaker(), 0, 0, 0.0
-    for what in data.draw(st.lists(st.sampled_from(["start", "question", *ENDS]), max_size=80)):
+    for what in data.draw(st.lists(st.sampled_from(["start", "check", *ENDS]), max_size=80)):
         now += 1
         if breaker.given_up is not None:
             break
         if what == "start" and under_way < in_flight and breaker.may_start(under_way):
             breaker.started()
             under_way += 1
-        elif what == "question" and breaker.question_in() is not None:
-            breaker.asked(data.draw(st.sampled_from([None, AWAY, REFUSED])), now)
+        elif what == "check" and breaker.health_check_in() is not None:
+            breaker.health_checked(data.draw(st.sampled_from([None, AWAY, REFUSED])), now)
         elif what in ENDS and under_way:
             under_way -= 1
             breaker.met(ENDS[what](), now)
@@ -329,8 +329,8 @@ def test_one_accepted_chunk_heals_everything(ends: list[str]) -> None:
     breaker = Breaker()
     for end in ends:
         breaker.met(ENDS[end](), 1.0)
-    breaker.asked(None, 2.0)
+    breaker.health_checked(None, 2.0)
     breaker.started()
     breaker.met(None, 2.0)
     assert breaker.may_start(31)
-    assert breaker.question_in() is None
+    assert breaker.health_check_in() is None

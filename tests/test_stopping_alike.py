@@ -28,7 +28,7 @@ CHUNKS = 8
 
 @define(eq=False)
 class Server:
-    """Answers each send with one status, and the harmless question with another."""
+    """Answers each send with one status, and the health check with another."""
 
     status: int
     asked: int = 200
@@ -140,7 +140,7 @@ async def test_three_in_a_row_without_a_usable_answer_end_a_stream_where_a_job_w
 async def test_a_job_that_does_not_wait_ends_where_a_stream_ends(
     tmp_path: Path, status: int
 ) -> None:
-    """At the third request, although the server answers questions; for the same reason."""
+    """At the third request, although the server answers health checks; for the same reason."""
     ours, theirs = Server(status), Server(status)
     report, error = await stream(ours)
     path = plan(tmp_path / "j", CHUNKS)
@@ -154,7 +154,7 @@ async def test_a_job_that_does_not_wait_ends_where_a_stream_ends(
     assert states_of(path) == [State.UNKNOWN] * 3 + [State.PLANNED] * (CHUNKS - 3)
 
 
-async def test_a_job_tries_three_times_more_where_the_server_answers_questions(
+async def test_a_job_tries_three_times_more_where_the_server_answers_health_checks(
     tmp_path: Path,
 ) -> None:
     """Then it ends with the error, as a stream does without asking."""

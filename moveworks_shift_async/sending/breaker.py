@@ -8,10 +8,11 @@ Theory of operation. The breaker hears how each request of a send has ended.
   next ones would meet the same, and each that leaves may make 500 more people unknown. A 429 does
   not count: the gate has its own breaker for that.
 
-For a stream an open circuit is the end. A job waits: a harmless request (`auth test`) asks ever
-more rarely whether the server is there. Once it answers, or a request that left before is accepted,
-the circuit is half-open: one chunk at a time goes as a probe, and the first that is accepted closes
-it. Three probes without a usable answer end the job, and so do two hours without a server.
+For a stream an open circuit is the end. A job waits: a health check (`auth test`, which tells
+nobody) asks ever more rarely whether the server is there. Once it is answered, or a request that
+left before is accepted, the circuit is half-open: one chunk at a time goes as a probe, and the
+first that is accepted closes it. Three probes without a usable answer end the job, and so do two
+hours without a server.
 """
 
 from __future__ import annotations
@@ -33,10 +34,10 @@ from ..limits.circuit import Circuit
 
 # Requests without a usable answer before one is accepted: one is bad luck, two are a bad moment.
 FAILURES = 3
-# Probes that may end so one after another although the server had just answered the question.
+# Probes that may end so one after another although the health check had just been answered.
 PROBES = 3
-# Seconds between two questions whether the server is there: doubling, as everywhere, but never so
-# rare that a minute is lost.
+# Seconds between two health checks: doubling, as everywhere, but never so rare that more than a
+# minute is lost.
 FIRST_BACKOFF, LONGEST_BACKOFF = 1.0, 60.0
 # Seconds. An hour without a network is a thing that happens; after two somebody should look.
 SECONDS_WITHOUT_SERVER = 7200.0
@@ -48,8 +49,7 @@ class _Event(enum.Enum):
     PROBE_ACCEPTED = enum.auto()
     #: A request had no usable answer, `FAILURES` of them by now.
     FAILED = enum.auto()
-    #: The harmless question was answered.
-    ANSWERED = enum.auto()
+    HEALTH_CHECK_ANSWERED = enum.auto()
 
 
 # Any other event leaves the circuit as it is. What is accepted while it is open had left before:
@@ -57,7 +57,7 @@ class _Event(enum.Enum):
 _NEXT: Mapping[tuple[Circuit, _Event], Circuit] = {
     (Circuit.CLOSED, _Event.FAILED): Circuit.OPEN,
     (Circuit.OPEN, _Event.ACCEPTED): Circuit.HALF_OPEN,
-    (Circuit.OPEN, _Event.ANSWERED): Circuit.HALF_OPEN,
+    (Circuit.OPEN, _Event.HEALTH_CHECK_ANSWERED): Circuit.HALF_OPEN,
     (Circuit.HALF_OPEN, _Event.FAILED): Circuit.OPEN,
     (Circuit.HALF_OPEN, _Event.PROBE_ACCEPTED): Circuit.CLOSED,
 }
@@ -103,7 +103,7 @@ class Breaker:
     _failed_probes: int = field(default=0, init=False)
     #: The chunk that started last is a probe. No other is under way then.
     _probing: bool = field(default=False, init=False)
-    _questions: int = field(default=0, init=False)
+    _health_checks: int = field(default=0, init=False)
 
     @property
     def why_open(self) -> str:
@@ -128,29 +128,29 @@ class Breaker:
         elif _has_no_usable_answer(error):
             self._failed(error, now)
 
-    def question_in(self) -> float | None:
-        """Seconds until the next harmless question; None: none is due."""
+    def health_check_in(self) -> float | None:
+        """Seconds until the next health check; None: none is due."""
         if self.circuit is not Circuit.OPEN:
             return None
-        return float(min(FIRST_BACKOFF * 2**self._questions, LONGEST_BACKOFF))
+        return float(min(FIRST_BACKOFF * 2**self._health_checks, LONGEST_BACKOFF))
 
-    def asked(self, error: MoveworksError | None, now: float) -> None:
-        """The harmless question was answered, or not."""
+    def health_checked(self, error: MoveworksError | None, now: float) -> None:
+        """The health check was answered, or not."""
         if self.since is None or self.circuit is not Circuit.OPEN:
             return  # a request in flight was accepted meanwhile
         if error is None or _somebody_is_there(error):
-            self._go(_Event.ANSWERED)
+            self._go(_Event.HEALTH_CHECK_ANSWERED)
         elif error.concerns is Concerns.EVERYBODY or now - self.since > SECONDS_WITHOUT_SERVER:
             self._give_up(error)
         else:
-            self._questions += 1
+            self._health_checks += 1
             self.reason = str(error)
 
     def _go(self, event: _Event) -> None:
         self.circuit = _NEXT.get((self.circuit, event), self.circuit)
         if self.circuit is Circuit.CLOSED:
             self.since, self.reason, self._probing = None, "", False
-            self._failures = self._failed_probes = self._questions = 0
+            self._failures = self._failed_probes = self._health_checks = 0
 
     def _failed(self, error: MoveworksError, now: float) -> None:
         self._failures += 1
@@ -160,7 +160,7 @@ class Breaker:
         self._go(_Event.FAILED)
         self.since = now if self.since is None else self.since
         self.reason, self._probing = str(error), False
-        # It answers questions and takes no message.
+        # It may answer health checks all the same, and take no message.
         if self._failed_probes >= PROBES or now - self.since > SECONDS_WITHOUT_SERVER:
             self._give_up(error)
 

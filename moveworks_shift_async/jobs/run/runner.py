@@ -97,7 +97,10 @@ class Runner:
         """Until no chunk is planned any more, or it was told to end."""
         try:
             async with asyncio.TaskGroup() as tasks:
-                others = [tasks.create_task(self._listen()), tasks.create_task(self._ask())]
+                others = [
+                    tasks.create_task(self._listen()),
+                    tasks.create_task(self._check_health()),
+                ]
                 while self._fill(tasks):
                     self._wake.clear()
                     await self._wake.wait()
@@ -290,16 +293,16 @@ class Runner:
             except JournalError:
                 self.tally.unwritten += 1
 
-    async def _ask(self) -> None:
+    async def _check_health(self) -> None:
         """While the server is away: ask whether it is there again."""
         while True:
-            wait = self.breaker.question_in()
+            wait = self.breaker.health_check_in()
             await self._clock.sleep(_LOOK if wait is None else wait)
             if wait is not None and self.ending is None:
-                self.breaker.asked(await self._answer(), self._clock.now())
+                self.breaker.health_checked(await self._health(), self._clock.now())
                 self._wake.set()
 
-    async def _answer(self) -> MoveworksError | None:
+    async def _health(self) -> MoveworksError | None:
         try:
             await self._client.auth.test(once=True)
         except MoveworksError as error:
