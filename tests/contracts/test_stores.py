@@ -49,7 +49,10 @@ from moveworks_shift_async.jobs.store.ports import (
     RunStore,
     Store,
 )
+from moveworks_shift_async.jobs.store.sqlite.store import SqliteStore
 from moveworks_shift_async.wire.moveworks import Content
+
+from . import memory_store
 
 PLANNED_AT = 1_767_225_600.0  # 2026-01-01
 NOW = PLANNED_AT + 60
@@ -64,13 +67,17 @@ async def _known_by_its_lock(store: Store, owner: str) -> None:
 class Kind:
     """A kind of store."""
 
+    type: type
     #: Where no job is yet.
     make: Callable[[Path], Store]
     #: Have it known that the process of a run has died.
     bury: Callable[[Store, str], Awaitable[None]]
 
 
-KINDS = {"sqlite": Kind(lambda folder: store_of(str(folder / "job")), _known_by_its_lock)}
+KINDS = {
+    "sqlite": Kind(SqliteStore, lambda folder: store_of(str(folder / "job")), _known_by_its_lock),
+    "memory": Kind(memory_store.MemoryStore, memory_store.in_memory, memory_store.bury),
+}
 
 
 @pytest.fixture(params=KINDS)
@@ -142,6 +149,8 @@ async def running(
     async with store.running() as run:
         await begin(run, owner, unknown)
         yield run
+    (kind,) = (kind for kind in KINDS.values() if isinstance(store, kind.type))
+    await kind.bury(store, owner)
 
 
 def end_of(chunk: Chunk, state: State = State.ACCEPTED, **more: Any) -> Settlement:
@@ -278,12 +287,11 @@ async def test_claim_gives_each_chunk_to_one_owner(store: Store) -> None:
     assert [chunk.id for chunk in rest] == [8]
 
 
-async def test_what_a_dead_owner_had_claimed_is_claimed_again(kind: Kind, store: Store) -> None:
+async def test_what_a_dead_owner_had_claimed_is_claimed_again(store: Store) -> None:
     """No request of it had left."""
     await planned(store)
     async with running(store) as run:
         await run.claim("first", 3)
-    await kind.bury(store, "first")
     async with running(store, "second") as run:
         assert [chunk.id for chunk in await run.claim("second", 9)] == [0, 1, 2, 3]
 
@@ -352,13 +360,12 @@ async def test_the_parts_of_a_chunk_are_claimed(store: Store) -> None:
         assert (await begin(run, "third")).isolated == 2
 
 
-async def test_what_dead_owners_left_sending_is_unknown(kind: Kind, store: Store) -> None:
+async def test_what_dead_owners_left_sending_is_unknown(store: Store) -> None:
     """Its request counts, for it may have left; what had ended and what had not begun stay."""
     await planned(store)
     async with running(store) as run:
         chunks = await sent(run, 2)
         await run.settle(end_of(chunks[0]))
-    await kind.bury(store, "first")
     assert (await state_of(store)).alive == frozenset()
     async with running(store, "second") as run:
         assert await states_of(store) == [State.ACCEPTED, State.UNKNOWN, *[State.PLANNED] * 2]
@@ -375,7 +382,6 @@ async def test_a_late_answer_of_its_owner_makes_an_orphan_better(
     await planned(store)
     async with running(store) as run:
         (chunk,) = await sent(run)
-    await kind.bury(store, "first")
     async with running(store, "second") as run:
         assert not await run.settle(end_of(chunk, late, owner="second"))
         assert not await run.settle(end_of(chunk, State.UNKNOWN))
@@ -388,14 +394,11 @@ async def test_a_late_answer_of_its_owner_makes_an_orphan_better(
             assert (await records_of(store))[0] == record
 
 
-async def test_a_late_answer_says_nothing_of_who_was_sent_to_again(
-    kind: Kind, store: Store
-) -> None:
+async def test_a_late_answer_says_nothing_of_who_was_sent_to_again(store: Store) -> None:
     """The chunk is the second owner's by then, and so is its outcome."""
     await planned(store)
     async with running(store) as run:
         (chunk,) = await sent(run)
-    await kind.bury(store, "first")
     async with running(store, "second", "resend") as run:
         assert not await run.settle(end_of(chunk))
         (again,) = await sent(run, 1, "second")
@@ -510,7 +513,7 @@ async def test_commands_reach_the_run_that_is_at_work(store: Store) -> None:
         assert await run.command() is Command.RUN
 
 
-async def test_the_counts_add_up_whatever_happens(kind: Kind, store: Store) -> None:
+async def test_the_counts_add_up_whatever_happens(store: Store) -> None:
     """Everybody who was planned is in one state, and what is divided is counted in its parts."""
     await planned(store, 7)
     ends = [State.ACCEPTED, State.REJECTED, State.UNKNOWN, State.PLANNED, State.SPLIT]
@@ -520,7 +523,6 @@ async def test_the_counts_add_up_whatever_happens(kind: Kind, store: Store) -> N
             parts = [chunk.recipients[:1], chunk.recipients[1:]] if end is State.SPLIT else []
             await run.settle(end_of(chunk, end), parts)
         during = await run.account.state()
-    await kind.bury(store, "first")
     for state in (during, await state_of(store)):
         assert sum(record.people for record in state.records) == state.header.people
         counted = [total for total in state.totals if total.state is not State.SPLIT]

@@ -1,0 +1,347 @@
+"""A second kind of store, in memory: what the ports ask for is enough for a job, and no file is.
+
+Many runs may be at work on a job of it at a time; a run is dead once somebody has buried it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from attrs import define, evolve, field, frozen
+
+from moveworks_shift_async.errors import JobRunning, JournalError
+from moveworks_shift_async.jobs.records import (
+    Chunk,
+    ChunkRecord,
+    Command,
+    Event,
+    Header,
+    Left,
+    LeftOut,
+    Run,
+    Settlement,
+    State,
+    Total,
+)
+from moveworks_shift_async.jobs.store.ports import (
+    Beginning,
+    Begun,
+    Found,
+    JobState,
+    Parts,
+    PlanBatch,
+)
+from moveworks_shift_async.wire.moveworks import Content
+from moveworks_shift_async.wire.recipients import CheckedRecipients
+
+
+@define(eq=False)
+class Row:
+    """A chunk."""
+
+    record: ChunkRecord
+    text: int
+    people: tuple[str, ...]
+    claimed_by: str = ""
+
+
+@define(eq=False)
+class Kept:
+    """A job."""
+
+    header: Header
+    planning: bool = True
+    texts: dict[int, Content] = field(factory=dict)
+    rows: list[Row] = field(factory=list)
+    left_out: list[LeftOut] = field(factory=list)
+    runs: dict[str, Run] = field(factory=dict)
+    events: list[Event] = field(factory=list)
+    command: Command = Command.RUN
+    dead: set[str] = field(factory=set)
+
+    @property
+    def alive(self) -> frozenset[str]:
+        """The runs that may be at work."""
+        open_ = {name for name, run in self.runs.items() if run.ended_at is None}
+        return frozenset(open_ - self.dead)
+
+    def records(self) -> list[ChunkRecord]:
+        """Every chunk that was not divided."""
+        return [row.record for row in self.rows if row.record.state is not State.SPLIT]
+
+    def change(
+        self, of: Callable[[ChunkRecord], bool], to: Callable[[ChunkRecord], ChunkRecord]
+    ) -> None:
+        """Change the records of which this is true."""
+        for row in self.rows:
+            row.record = to(row.record) if of(row.record) else row.record
+
+    def totals(self) -> list[Total]:
+        """How many chunks and people stand where."""
+        found: dict[tuple[State, bool], list[ChunkRecord]] = {}
+        for row in self.rows:
+            found.setdefault((row.record.state, row.record.left_alone), []).append(row.record)
+        return [
+            Total(
+                state=state, left_alone=left, chunks=len(records),
+                people=sum(record.people for record in records),
+                requests=sum(record.requests for record in records),
+                throttled=sum(record.throttled for record in records),
+            )
+            for (state, left), records in found.items()
+        ]  # fmt: skip
+
+    def add(self, text: int, people: Sequence[str], *, resent: bool = False) -> None:
+        """One more chunk."""
+        record = ChunkRecord(
+            id=len(self.rows), state=State.PLANNED, people=len(people), requests=0, throttled=0,
+            sent_at=None, ended_at=None, error=None, reason=None, left_at=None, resent=resent,
+        )  # fmt: skip
+        self.rows.append(Row(record, text, tuple(people)))
+
+    def verify(self) -> None:
+        """It is whole."""
+        if not self.header.complete:
+            raise JournalError("the planning was interrupted; nothing was sent: plan it again")
+
+
+@frozen
+class MemoryStore:
+    """`Store`."""
+
+    name: str
+    jobs: dict[str, Kept] = field(factory=dict)
+    scratch: str | None = None
+
+    async def plan(self, header: Header) -> MemoryPlan:
+        """Make it."""
+        if (job := self.jobs.get(self.name)) is not None:
+            if job.planning:
+                raise JobRunning("it is just being planned")
+            if job.header.complete:
+                raise JournalError(f"{self.name} holds a job already")
+        self.jobs[self.name] = Kept(evolve(header, key=self.name))
+        return MemoryPlan(self)
+
+    @asynccontextmanager
+    async def running(self) -> AsyncGenerator[MemoryRun]:
+        """Whoever lets go of it has died, for all that this kind knows."""
+        job = self.job()
+        job.verify()
+        yield MemoryRun(self)
+
+    @asynccontextmanager
+    async def reading(self) -> AsyncGenerator[MemoryAccount]:
+        """All of it as it is."""
+        self.job()
+        yield MemoryAccount(self)
+
+    async def ask(self, command: Command, at: float) -> bool:
+        """Ask it of all runs."""
+        job = self.job()
+        if not job.alive or (command is Command.RUN and job.command is not Command.PAUSE):
+            return False
+        job.command = command
+        return True
+
+    def remove(self) -> None:
+        """Forget it."""
+        self.jobs.pop(self.name, None)
+
+    def job(self) -> Kept:
+        """The job."""
+        if self.name not in self.jobs:
+            raise JournalError(f"there is no job {self.name}")
+        return self.jobs[self.name]
+
+
+@frozen
+class MemoryPlan:
+    """`PlanStore`."""
+
+    store: MemoryStore
+
+    async def write(self, batch: PlanBatch) -> None:
+        """Keep it."""
+        job = self.store.job()
+        job.texts |= dict(batch.texts)
+        job.left_out += batch.left_out
+        for text, people in batch.chunks:
+            job.add(text, people)
+
+    async def complete(self, header: Header) -> Header:
+        """It is whole."""
+        job = self.store.job()
+        job.header = evolve(header, complete=True, key=job.header.key)
+        return job.header
+
+    async def discard(self) -> None:
+        """Forget it."""
+        self.store.remove()
+
+    def close(self) -> None:
+        """Let others have it."""
+        if self.store.name in self.store.jobs:
+            self.store.job().planning = False
+
+
+@frozen
+class MemoryAccount:
+    """`AccountStore`."""
+
+    store: MemoryStore
+
+    async def state(self) -> JobState:
+        """How everything stands."""
+        job = self.store.job()
+        return JobState(
+            name=self.store.name, header=job.header, records=job.records(), totals=job.totals(),
+            runs=[*job.runs.values()], events=[*job.events], command=job.command,
+            alive=job.alive, stray=None,
+        )  # fmt: skip
+
+    async def texts(self, count: int) -> list[tuple[Content, int]]:
+        """The first texts."""
+        job, people = self.store.job(), dict.fromkeys(self.store.job().texts, 0)
+        for row in job.rows:
+            people[row.text] += len(row.people) * (row.record.state is not State.SPLIT)
+        return [(job.texts[number], people[number]) for number in sorted(people)[:count]]
+
+    async def verify(self) -> None:
+        """It is whole."""
+        self.store.job().verify()
+
+    async def recipients(self) -> AsyncIterator[Sequence[tuple[int, tuple[str, ...]]]]:
+        """One at a time."""
+        for row in self.store.job().rows:
+            if row.record.state is not State.SPLIT:
+                yield [(row.record.id, row.people)]
+
+    async def left_out(self) -> AsyncIterator[LeftOut]:
+        """Those that are no address first."""
+        for left in sorted(
+            self.store.job().left_out, key=lambda left: left.why is not Left.INVALID
+        ):
+            yield left
+
+
+@frozen
+class MemoryRun:
+    """`RunStore`."""
+
+    store: MemoryStore
+
+    @property
+    def account(self) -> MemoryAccount:
+        """As of now."""
+        return MemoryAccount(self.store)
+
+    async def found(self) -> Found:
+        """What there is."""
+        job = self.store.job()
+        return Found(
+            header=job.header, totals=job.totals(), stray=None,
+            may_have_told=any(r.state is not State.PLANNED or r.resent for r in job.records()),
+            left_at=max((r.left_at for r in job.records() if r.left_at), default=None),
+        )  # fmt: skip
+
+    async def begin(self, beginning: Beginning) -> Begun:
+        """Begin a run."""
+        job, run = self.store.job(), beginning.run
+        job.change(
+            lambda r: r.state is State.SENDING and r.owner not in job.alive,
+            lambda r: evolve(
+                r, state=State.UNKNOWN, requests=r.requests + 1, error="OutcomeUnknown"
+            ),
+        )
+        if beginning.unknown == "resend":
+            job.change(
+                lambda r: r.state is State.UNKNOWN and not r.left_alone,
+                lambda r: evolve(r, state=State.PLANNED, resent=True),
+            )
+        elif beginning.unknown == "skip":
+            job.change(
+                lambda r: not r.left_alone and (r.state is State.UNKNOWN or r.waits_again),
+                lambda r: evolve(r, state=State.UNKNOWN, left_at=run.began_at),
+            )
+        job.header = evolve(job.header, base_url=beginning.base_url, identity=beginning.identity)
+        if not job.alive:
+            job.command = Command.RUN
+        if any(record.state is State.PLANNED for record in job.records()):
+            job.runs[run.id] = run
+        ages = [run.began_at - (r.ended_at or r.sent_at) for r in job.records() if r.sent_at]
+        return Begun(
+            totals=job.totals(), command=job.command,
+            isolated=2 * sum(row.record.state is State.SPLIT for row in job.rows),
+            recent=[age for age in ages if abs(age) < run.per],
+        )  # fmt: skip
+
+    async def claim(self, owner: str, count: int) -> list[Chunk]:
+        """What nobody alive has claimed; this kind knows a claim from the run that made it."""
+        job = self.store.job()
+        free = [
+            row for row in job.rows
+            if row.record.state is State.PLANNED
+            and (not row.claimed_by or row.claimed_by in job.dead)
+        ][:count]  # fmt: skip
+        for row in free:
+            row.claimed_by = owner
+        return [
+            Chunk(id=row.record.id, content=job.texts[row.text], owner=owner,
+                  recipients=CheckedRecipients(row.people), resent=row.record.resent)
+            for row in free
+        ]  # fmt: skip
+
+    async def sending(self, chunk: Chunk, at: float) -> bool:
+        """Compare, and set."""
+        row = self.store.job().rows[chunk.id]
+        if row.record.state is not State.PLANNED:
+            return False
+        row.record = evolve(
+            row.record, state=State.SENDING, sent_at=at, ended_at=None, owner=chunk.owner
+        )
+        return True
+
+    async def settle(self, step: Settlement, parts: Parts = ()) -> bool:
+        """Compare, and set."""
+        job = self.store.job()
+        row = job.rows[step.chunk]
+        record, orphan = row.record, row.record.state is State.UNKNOWN
+        late = orphan and record.ended_at is None and step.state is not State.UNKNOWN
+        if record.owner != step.owner or not (record.state is State.SENDING or late):
+            return False
+        row.record = evolve(
+            record, state=step.state, ended_at=step.at, error=step.error, reason=step.reason,
+            requests=record.requests + step.requests - orphan,
+            throttled=record.throttled + step.throttled,
+        )  # fmt: skip
+        for part in parts:
+            job.add(row.text, part, resent=record.resent)
+        return True
+
+    def note(self, event: Event) -> None:
+        """Keep it."""
+        self.store.job().events.append(event)
+
+    async def command(self) -> Command:
+        """What is wanted."""
+        return self.store.job().command
+
+    def finish(self, owner: str, at: float, how: str) -> None:
+        """It ends."""
+        runs = self.store.job().runs
+        if owner in runs:
+            runs[owner] = evolve(runs[owner], ended_at=at, ended=how)
+
+
+def in_memory(_: Path) -> MemoryStore:
+    """A place without a job."""
+    return MemoryStore("memory:job")
+
+
+async def bury(store: object, owner: str) -> None:
+    """Have it known that the process of a run has died."""
+    assert isinstance(store, MemoryStore)
+    store.job().dead.add(owner)
