@@ -9,6 +9,7 @@ import os
 import resource
 import subprocess
 import sys
+import threading
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -1354,6 +1355,28 @@ async def test_an_end_that_is_not_its_owners_to_say_is_dropped(
     await go(path, sandbox)
     assert audited(path, sandbox) == Audit(0, 0, 0, unknown=2, planned=0)
     assert runs_of(path)[0].ended == "done"
+
+
+async def test_cancelled_as_it_begins_a_run_has_an_end(
+    file: Path, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It was written although nobody waits for it any more, and nobody is sent to."""
+    path, begin_run, cancelled = plan(file, 3), Journal.begin_run, threading.Event()
+
+    def slow(journal: Journal, run: Run) -> None:
+        loop.call_soon_threadsafe(task.cancel)
+        loop.call_soon_threadsafe(cancelled.set)
+        assert cancelled.wait(HANG)
+        begin_run(journal, run)
+
+    monkeypatch.setattr(Journal, "begin_run", slow)
+    loop = asyncio.get_running_loop()
+    async with client_of(sandbox) as client:
+        task = asyncio.create_task(Job(path).run(client))
+        with pytest.raises(asyncio.CancelledError):
+            await task
+    assert [run.ended for run in runs_of(path)] == ["cut"]
+    assert states_of(path) == [State.PLANNED] * 3
 
 
 async def test_an_event_that_cannot_be_written_is_no_reason_to_stop(

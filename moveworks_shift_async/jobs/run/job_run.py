@@ -68,7 +68,11 @@ class JobRun:
         """Take the journal, send what is planned, and let go of it."""
         async with self.store.running() as store:
             beginning = self._beginning(await store.found())
-            begun = await store.begin(beginning)
+            try:
+                begun = await store.begin(beginning)
+            except asyncio.CancelledError:  # it may have begun although we were cancelled
+                store.finish(beginning.run.id, self.clock.utcnow().timestamp(), "cut")
+                raise
             tally = _tally(begun.totals, self.clock.now())
             if tally.to_send:
                 await self._run(store, beginning.run, begun, tally)
