@@ -405,8 +405,10 @@ async def test_a_send_leaves_nothing_however_it_ends(
     assert left_in(places) == []
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
-@pytest.mark.parametrize("presses", [1, 2])
+@pytest.mark.parametrize(
+    ("number", "presses"),
+    [(signal.SIGINT, 1), (signal.SIGINT, 2), (signal.SIGTERM, 1), (signal.SIGHUP, 1)],
+)
 async def test_a_signal_leaves_nothing(
     slow: Sandbox,
     people: Callable[[int], str],

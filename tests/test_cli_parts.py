@@ -37,7 +37,7 @@ from moveworks_shift_async.cli.failures import ExitCode, error_line, exit_code, 
 from moveworks_shift_async.cli.foreground import RunResult, run_in_foreground
 from moveworks_shift_async.cli.line_numbers import AddressFile, lines_of
 from moveworks_shift_async.cli.preview import rate
-from moveworks_shift_async.cli.send_account import Failure, SendAccount, conclude
+from moveworks_shift_async.cli.send_account import Failure, SendAccount, conclude, read_send
 from moveworks_shift_async.cli.temporary import temporary_journal
 from moveworks_shift_async.client import MoveworksClient
 from moveworks_shift_async.errors import MoveworksError
@@ -494,6 +494,7 @@ REJECTED = failure(errors.BadRequest("bad", status=400))
 UNKNOWN = failure(errors.OutcomeUnknown("sent, but no usable answer; told or not told"), 1)
 NOT_SENT = failure(None, 3)
 ROW = InvalidLine(line=7, reason="no @")
+RUN = Run(id="a", pid=1, host="vendor", began_at=0, ended_at=1, ended="done", budget=1, per=1)
 
 
 def sent(*failures: Failure, accepted: int = 0) -> SendAccount:
@@ -541,6 +542,36 @@ def test_the_json_report_is_one_object_with_the_addresses(capsys: Any) -> None:
     assert "entries read" in captured.err
     assert '"failures" in the JSON object' in captured.err
     assert "example.com" not in captured.err
+
+
+@pytest.mark.parametrize(
+    ("cause", "said"),
+    [
+        (errors.JournalError("the disk of /tmp/x is full; make room, then resume the job"),
+         "not sent: the disk of /tmp/x is full; make room there, or name another directory in"
+         " TMPDIR"),
+        (errors.NotFound("HTTP 404", status=404), "not sent: HTTP 404"),
+        (None, "not sent: interrupted"),
+    ],
+)  # fmt: skip
+async def test_the_rest_is_told_by_what_ended_the_send(
+    cause: MoveworksError | None, said: str, tmp_path: Path
+) -> None:
+    """Nobody is advised to resume a journal that is about to be removed."""
+    await Job.plan(tmp_path / "j", ["a@example.com"], message="Hi", legacy=True)
+    job = Job(tmp_path / "j")
+    stopped = None if cause is None else errors.JobStopped(f"the job stopped: {cause}", cause=cause)
+    account = evolve(await job.account(), runs=(RUN,))
+    ended = await read_send(job, RunResult(account=account, interrupted=True, stopped=stopped))
+    (rest,) = ended.failures
+    assert (rest.outcome, rest.kind, rest.message) == (
+        errors.Outcome.NOT_SENT,
+        errors.NotSent,
+        said,
+    )
+    unbegun = evolve(ended.run, account=evolve(account, runs=()))
+    (failed,) = (await read_send(job, unbegun)).failures
+    assert failed.kind is type(cause or errors.NotSent(""))
 
 
 def test_a_result_that_cannot_be_written_is_told(
@@ -688,8 +719,7 @@ def test_the_exit_code_of_a_job_is_the_worst_that_is_true(
 )
 def test_the_account_in_words_agrees_with_the_exit_code(people: dict[str, int]) -> None:
     """Only where it is 0 all were accepted, and nothing is said of others; else it names them."""
-    run = Run(id="a", pid=1, host="vendor", began_at=0, ended_at=1, ended="done", budget=1, per=1)
-    account = evolve(job_account(**people), runs=(run,))
+    account = evolve(job_account(**people), runs=(RUN,))
     code = RunResult(account=account, interrupted=False, stopped=None).exit_code()
     assert headline(account).startswith("All 9 people were accepted") is (code == 0)
     assert bool(others(account)) is (code != 0)
