@@ -13,7 +13,7 @@ from attrs import evolve
 
 from moveworks_shift_async.clock import SYSTEM_CLOCK, Clock
 from moveworks_shift_async.jobs.records import Event, Header, Incident, Left, Run, Settlement, State
-from moveworks_shift_async.jobs.report import files
+from moveworks_shift_async.jobs.report import report_files
 from moveworks_shift_async.jobs.report.account import JobAccount, account_of, read_state
 from moveworks_shift_async.jobs.store.sqlite.account_store import SqliteAccountStore
 from moveworks_shift_async.jobs.store.sqlite.journal import Journal
@@ -147,5 +147,5 @@ def read_account(journal: Journal, *, clock: Clock = SYSTEM_CLOCK) -> JobAccount
 def write_report(journal: Journal, csv: str | None, page: str | None) -> JobAccount:
     """Its account as files; in a loop of its own, also where another one runs."""
     with ThreadPoolExecutor(1) as thread:
-        writing = files.write_report(store_of(journal), csv, page)
+        writing = report_files.write_report(store_of(journal), csv, page)
         return thread.submit(asyncio.run, writing).result()

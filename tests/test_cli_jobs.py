@@ -19,7 +19,7 @@ import pytest
 from moveworks_shift_async import Job
 from moveworks_shift_async.cli import main, preflight
 from moveworks_shift_async.cli.failures import INTERRUPTED
-from moveworks_shift_async.jobs.report import files
+from moveworks_shift_async.jobs.report import report_files
 from moveworks_shift_async.jobs.report.csv_export import write_rows
 from moveworks_shift_async.sandbox import Sandbox
 
@@ -670,7 +670,7 @@ def test_an_interrupted_report_leaves_no_file(
         assert stop.wait(60)
 
     with monkeypatch.context() as patch:
-        patch.setattr(files, "write_rows", interrupted)
+        patch.setattr(report_files, "write_rows", interrupted)
         assert main.run(command) == 130
     assert capsys.readouterr().err == f"{INTERRUPTED}\n"
     assert {path.suffix for path in tmp_path.iterdir()} <= {".journal", ".journal-lock"}

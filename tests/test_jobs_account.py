@@ -17,6 +17,7 @@ from moveworks_shift_async.errors import JournalError
 from moveworks_shift_async.jobs.job import Job
 from moveworks_shift_async.jobs.records import Event, Incident, Settlement, State
 from moveworks_shift_async.jobs.report.account import ErrorKind, JobAccount
+from moveworks_shift_async.jobs.report.lines import KINDS, account_lines
 from moveworks_shift_async.jobs.report.page import render_page
 from moveworks_shift_async.jobs.report.plot import allowance
 from moveworks_shift_async.jobs.report.sentences import (
@@ -25,7 +26,6 @@ from moveworks_shift_async.jobs.report.sentences import (
     time_words,
     ways_for_unknown,
 )
-from moveworks_shift_async.jobs.report.text import KINDS, account_lines
 from moveworks_shift_async.jobs.report.timeline import POINTS
 from moveworks_shift_async.jobs.store.sqlite.journal import Journal
 from moveworks_shift_async.jobs.store.sqlite.rows import pack

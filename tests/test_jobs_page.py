@@ -28,10 +28,10 @@ from selenium.common.exceptions import WebDriverException
 from moveworks_shift_async.errors import InvalidInput
 from moveworks_shift_async.jobs.records import Event, Incident, State
 from moveworks_shift_async.jobs.report.account import JobAccount
+from moveworks_shift_async.jobs.report.lines import account_lines
 from moveworks_shift_async.jobs.report.page import ROWS, moment, render_page
 from moveworks_shift_async.jobs.report.plot import NARROW, WIDE, _Time, draw
 from moveworks_shift_async.jobs.report.sentences import waited
-from moveworks_shift_async.jobs.report.text import account_lines
 from moveworks_shift_async.jobs.store.sqlite.journal import Journal
 from moveworks_shift_async.jobs.store.sqlite.rows import pack
 from moveworks_shift_async.wire.moveworks import Content

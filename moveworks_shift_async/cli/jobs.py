@@ -11,7 +11,7 @@ import click
 from ..errors import MoveworksError
 from ..jobs.job import Job
 from ..jobs.report.account import JobAccount
-from ..jobs.report.text import account_lines
+from ..jobs.report.lines import account_lines
 from ..text import one_line, shell_word
 from .failures import ExitCode, error_line, exit_code
 from .shared_options import journal_argument, json_option, option

@@ -17,7 +17,7 @@ from .plan.plan import Plan, plan
 from .plan.rejects import InvalidLine
 from .records import ChunkRecord, Command, Left
 from .report.account import JobAccount, read_account, standing
-from .report.files import write_report
+from .report.report_files import write_report
 from .store.names import name_of, store_of
 from .store.ports import OnLeftUnknown, Store
 
