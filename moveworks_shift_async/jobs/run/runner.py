@@ -18,29 +18,21 @@ from attrs import define, field
 from ...call import Call
 from ...client import MoveworksClient
 from ...clock import SYSTEM_CLOCK, Clock
-from ...errors import JournalError, MoveworksError, NotSent, Outcome, OutcomeUnknown
-from ...sending.breaker import Breaker, chunk_outcome
+from ...errors import JournalError, MoveworksError, NotSent
+from ...sending.breaker import Breaker
 from ...tasks import ending_of, is_cancelled
 from ...text import duration, plural
 from ..records import Chunk, Command, Event, Incident, Settlement, State
-from ..store.ports import RunStore
-from .bisect import COST, blames_the_list, halves
+from ..store.ports import Parts, RunStore
+from .health import health_of
 from .progress import Tally
+from .settlement import settlement_of
 
 # Seconds between two looks at what another terminal asks for.
 _LOOK = 0.5
 # Chunks that start in one turn of the event loop: to write the request of one takes up to half a
 # millisecond, and whoever else is in the loop has a turn between them.
 _STARTS = 4
-
-Parts = list[tuple[str, ...]]
-
-_STATES = {
-    Outcome.ACCEPTED: State.ACCEPTED,
-    Outcome.REJECTED: State.REJECTED,
-    Outcome.UNKNOWN: State.UNKNOWN,
-    Outcome.NOT_SENT: State.PLANNED,
-}
 
 
 @define(eq=False, repr=False)
@@ -239,22 +231,16 @@ class Runner:
         self, chunk: Chunk, call: Call, error: MoveworksError | None, *, met_nothing: bool
     ) -> None:
         """The end of a request is on the disk when this returns."""
-        state = _STATES[chunk_outcome(error)]
-        parts = self._parts(chunk, error) if state is State.REJECTED else []
-        if state is State.REJECTED and chunk.resent and not parts:
-            state, error = State.UNKNOWN, _still_unknown(error)
-        if met_nothing:  # it is planned as before, and no failure
-            error = None
-        step = Settlement(
-            chunk=chunk.id,
-            owner=chunk.owner,
-            state=State.SPLIT if parts else state,
-            at=self._clock.utcnow().timestamp(),
+        step, parts = settlement_of(
+            chunk,
+            error,
+            self._clock.utcnow().timestamp(),
+            met_nothing=met_nothing,
             requests=call.requests,
             throttled=call.throttled,
-            error=None if error is None else type(error).__name__,
-            reason=None if error is None else str(error),
+            isolate=self._isolate,
         )
+        self._isolate -= len(parts)
         try:
             settled = await self._store.settle(step, parts)
         except JournalError as full:
@@ -266,24 +252,12 @@ class Runner:
             return
         self.tally.add(step, len(chunk.recipients), self._clock.now())
         if call.throttled:
-            self._note_throttled(step)
-        if state is State.PLANNED:
+            waits = self._client.gate.snapshot().paused_for
+            self._store.note(Event(at=step.at, incident=Incident.THROTTLED, seconds=waits))
+        if step.state is State.PLANNED:
             self._queue.appendleft(chunk)
         if parts:  # they stand at the end of the journal
             self._exhausted = False
-
-    def _parts(self, chunk: Chunk, error: MoveworksError | None) -> Parts:
-        """The halves of a list that was refused for its content, while that is allowed."""
-        if self._isolate < COST or not blames_the_list(error):
-            return []
-        parts = halves(chunk.recipients)
-        self._isolate -= len(parts)
-        return parts
-
-    def _note_throttled(self, step: Settlement) -> None:
-        waits = self._client.gate.snapshot().paused_for
-        event = Event(at=step.at, incident=Incident.THROTTLED, seconds=waits)
-        self._store.note(event)
 
     async def _write_rest(self) -> None:
         """What a full disk did not take may have room by now; else it stays `sending`."""
@@ -299,17 +273,8 @@ class Runner:
             wait = self.breaker.health_check_in()
             await self._clock.sleep(_LOOK if wait is None else wait)
             if wait is not None and self.ending is None:
-                self.breaker.health_checked(await self._health(), self._clock.now())
+                self.breaker.health_checked(await health_of(self._client), self._clock.now())
                 self._wake.set()
-
-    async def _health(self) -> MoveworksError | None:
-        try:
-            await self._client.auth.test(once=True)
-        except MoveworksError as error:
-            return error
-        except Exception as defect:  # it must not cut what is in flight
-            return OutcomeUnknown(f"unexpected {type(defect).__name__} in this package")
-        return None
 
     def _note_wait(self, incident: Incident, began: float, reason: str) -> None:
         lasted = self._clock.now() - began
@@ -336,8 +301,3 @@ class Runner:
             self._note_wait(Incident.PAUSED, self.paused_at, "")
             self.paused_at = None
             self._wake.set()
-
-
-def _still_unknown(error: MoveworksError | None) -> MoveworksError:
-    """A refusal of what was sent again denies nothing of what the first request may have done."""
-    return OutcomeUnknown(f"an earlier request may have been processed; the last step: {error}")
