@@ -6,6 +6,7 @@ import asyncio
 import io
 import json
 import math
+import os
 import re
 import signal
 import sys
@@ -56,10 +57,9 @@ from moveworks_shift_async.text import duration, one_line
 @pytest.fixture(autouse=True)
 def no_variables(monkeypatch: pytest.MonkeyPatch) -> None:
     """A user who has set no variable."""
-    secrets = (*shared_options.MOVEWORKS_SECRETS, *shared_options.SHIFT_SECRETS)
-    for name in (*secrets, "MOVEWORKS_BASE_URL", "MOVEWORKS_REGION", "SHIFT_BASE_URL",
-                 "MOVEWORKS_SHIFT_DEBUG"):  # fmt: skip
-        monkeypatch.delenv(name, raising=False)
+    for name in [*os.environ]:
+        if name.startswith(("MOVEWORKS_", "SHIFT_")):
+            monkeypatch.delenv(name)
 
 
 def every_command(

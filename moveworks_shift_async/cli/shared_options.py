@@ -23,13 +23,6 @@ from .gate_file import with_shared_gate
 
 F = TypeVar("F", bound=Callable[..., Any])
 
-MOVEWORKS_SECRETS = ("MOVEWORKS_API_KEY", "MOVEWORKS_CLIENT_ID", "MOVEWORKS_CLIENT_SECRET")
-SHIFT_SECRETS = (
-    "SHIFT_CLIENT_ID",
-    "SHIFT_CLIENT_SECRET",
-    "SHIFT_ACCESS_TOKEN",
-    "SHIFT_REFRESH_TOKEN",
-)
 MOVEWORKS_EPILOG = (
     "The credential comes from the environment: MOVEWORKS_API_KEY, or MOVEWORKS_CLIENT_ID and"
     " MOVEWORKS_CLIENT_SECRET. MOVEWORKS_GATE names the file in which commands share the rate"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
 from typing import Protocol
 
 from attrs import define, field
@@ -13,13 +12,10 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from ..clock import SYSTEM_CLOCK
 from ..jobs.run.progress import JobProgress
 from ..text import people
 from .terminal import note
 
-# Seconds between two looks at the account. A bar that moves less often looks stuck.
-_TICK = 0.15
 # Seconds between two plain lines: often at first, then so that the log of a long send stays short.
 _PLAIN_FIRST, _PLAIN_LAST = 2.0, 10.0
 
@@ -42,13 +38,6 @@ def make_view() -> View:
     console = Console(stderr=True, highlight=False)
     drawable = sys.stderr is not None and sys.stderr.isatty() and console.is_interactive
     return Bar(console) if drawable else Lines()
-
-
-async def follow(view: View, read: Callable[[], JobProgress]) -> None:
-    """Show what `read` gives, over and over, until cancelled."""
-    while True:
-        view.show(read())
-        await SYSTEM_CLOCK.sleep(_TICK)
 
 
 @define(eq=False)
