@@ -297,6 +297,18 @@ def test_who_leaves_at_once_removes_what_was_written(
     assert "interrupted" in capsys.readouterr().err
 
 
+def test_a_temporary_journal_that_is_lost_leaves_people_unknown() -> None:
+    """There is nothing to resume, and nobody must send again without looking."""
+    lost = errors.JournalError("journal was moved while its job ran; go on with that very file")
+    with pytest.raises(errors.OutcomeUnknown) as unknown, temporary_journal():
+        raise errors.JobStopped(f"the job stopped: {lost}", cause=lost)
+    line = error_line(unknown.value)
+    assert exit_code(unknown.value) == 4
+    assert "resume" not in line
+    assert line.startswith("Error: the job stopped: journal was moved while its job ran; make room")
+    assert "may have been processed or not. Find out whether it arrived before you send" in line
+
+
 @pytest.mark.parametrize("kind", ["parquet", "xlsx"])
 def test_tables_that_are_no_text_are_recipients_too(kind: str, tmp_path: Path, capsys: Any) -> None:
     """Known by their content; invalid rows are named by their numbers."""

@@ -8,7 +8,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from ..errors import JobStopped, JournalError
+from ..errors import JobStopped, JournalError, OutcomeUnknown
 from ..jobs.job import Job
 from ..storage.system import reason
 from .signals import AT_EXIT, ignore_signals, raise_on_signal
@@ -20,7 +20,8 @@ def temporary_journal() -> Iterator[str]:
 
     Both are removed at the end, after an error, Ctrl-C, SIGTERM and SIGHUP too; a process that is
     killed leaves them, and no later one minds. Raises `JournalError` where they cannot be made, and
-    says what to do for every `JournalError` of the journal: its own words speak of a resume.
+    says what to do for every `JournalError` of the journal: its own words speak of a resume. Where
+    it fails once requests went out, and its account is lost, that is `OutcomeUnknown`.
     """
     with raise_on_signal():
         try:
@@ -47,8 +48,8 @@ def temporary_journal() -> Iterator[str]:
 def _in_our_words() -> Iterator[None]:
     try:
         yield
-    except JobStopped as error:
-        raise JobStopped(without_resume(error), cause=error.cause) from error
+    except JobStopped as error:  # and its account cannot be read
+        raise OutcomeUnknown(without_resume(error)) from error
     except JournalError as error:
         raise JournalError(without_resume(error)) from error
 
