@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from functools import partial
 
 from attrs import define, field
 
@@ -75,9 +74,8 @@ class Runner:
     def waits_for(self) -> str | None:
         """What it waits for, if that is not the rate limit."""
         if self.ending is not None:
-            return (
-                f"stopping: {plural(self._client.gate.snapshot().in_flight, 'request')} in flight"
-            )
+            in_flight = self._client.gate.snapshot().in_flight
+            return f"stopping: {plural(in_flight, 'request')} in flight"
         if self.paused_at is not None:
             return "paused from another terminal"
         if self.breaker.since is None:
@@ -135,13 +133,12 @@ class Runner:
         return bool(self._running or self._queue or not self._exhausted)
 
     def _may_start(self) -> bool:
-        under_way = len(self._running)
         return (
             bool(self._queue)
-            and under_way < self._max_in_flight
+            and self.under_way < self._max_in_flight
             and self.ending is None
             and self.paused_at is None
-            and self.breaker.may_start(under_way)
+            and self.breaker.may_start(self.under_way)
         )
 
     async def _claim(self) -> None:
@@ -167,7 +164,7 @@ class Runner:
         if call in self._calls:
             self._calls[call] = task
         self._running.add(task)
-        task.add_done_callback(partial(self._ended, chunk, call))
+        task.add_done_callback(lambda task: self._ended(chunk, call, task))
 
     def _ended(self, chunk: Chunk, call: Call, task: asyncio.Task[None]) -> None:
         self._running.discard(task)
