@@ -25,7 +25,7 @@ from ...storage.system import reason
 # Marks the file as a gate, in SQLite's own header: "mwsg".
 APPLICATION_ID = 0x6D777367
 # Of the text in it. A release that writes another text takes another number.
-FORMAT = 1
+FORMAT = 2
 # Seconds that opening waits for others that are opening.
 OPENING = 5.0
 # Times that another process may come in between while the file is made.
