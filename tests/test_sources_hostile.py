@@ -21,6 +21,7 @@ import pytest
 from moveworks_shift_async.errors import InvalidInput, NotSent
 from moveworks_shift_async.sources import (
     block,
+    csv_rows,
     decoding,
     document,
     files,
@@ -30,7 +31,6 @@ from moveworks_shift_async.sources import (
     open_recipients,
     parquet,
     plaintext,
-    rows,
     workbook,
 )
 from moveworks_shift_async.sources.refusals import quoted
@@ -193,13 +193,13 @@ def test_rows_of_any_width_are_held_in_bounded_memory(tmp_path: Path) -> None:
         counts: list[int] = []
         peak = peak_of(lambda: counts.extend(len(part.lines) for part in parts))
     assert sum(counts) > 150
-    assert max(counts) <= 2 * rows._DRAWN
+    assert max(counts) <= 2 * csv_rows._DRAWN
     assert peak < 300_000_000
 
 
 def test_rows_that_are_too_long_together_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
     """By the first row of them that was not read."""
-    monkeypatch.setattr(rows, "_MOST_DRAWN", 300_000)
+    monkeypatch.setattr(csv_rows, "_MOST_DRAWN", 300_000)
     note = ",".join(['"' + "x\n" * 20_000 + '"'] * 20)
     message = error(f"mail,n\na@x.io,1\na@x.io,{note}\n")
     assert message.startswith("people.csv, line 3: rows of more than 300,000 characters")

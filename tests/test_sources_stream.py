@@ -25,11 +25,11 @@ from moveworks_shift_async.sources import (
     async_blocks_of,
     block,
     blocks_of,
+    csv_rows,
     decoding,
     json_values,
     open_recipients,
     plaintext,
-    rows,
 )
 
 from .gathering import error, gather, read
@@ -38,7 +38,7 @@ from .gathering import error, gather, read
 @pytest.fixture(params=[1, 2, 3])
 def small(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> int:
     """Blocks of a few rows, so that boundaries fall everywhere."""
-    for module in (rows, block):
+    for module in (csv_rows, block):
         monkeypatch.setattr(module, "BLOCK_ROWS", request.param)
     monkeypatch.setattr(json_values, "_WINDOW", request.param)
     return int(request.param)
@@ -186,7 +186,7 @@ def test_any_rows_come_back_over_any_block_boundary(
         lines.append(len(io.StringIO(out.getvalue(), newline=None).readlines()) + 1)
         writer.writerow(["a@example.com", one, two])
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(rows, "BLOCK_ROWS", size)
+        patch.setattr(csv_rows, "BLOCK_ROWS", size)
         found = read(out.getvalue(), columns=["one", "two"])
     assert found.lines == tuple(lines)
     # A space before a quote is taken for one that stands behind the delimiter, as some write it.

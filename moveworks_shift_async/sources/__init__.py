@@ -7,7 +7,7 @@
     block        the values that come out
     iterables    the same blocks from a program's own iterables
 
-    tables       CSV, TSV: delimiter and header       rows          their rows and open quotes
+    tables       CSV, TSV: delimiter and header       csv_rows      their rows and open quotes
     objects      JSON objects and bare addresses      json_values   JSON values with their lines
     plaintext    one address a line, or several       parquet       Parquet files
     workbook     Excel workbooks                      bounded_zip   what their parts may become

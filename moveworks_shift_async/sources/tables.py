@@ -19,9 +19,9 @@ from typing import TYPE_CHECKING
 from .address_text import looks_like_address
 from .block import Reading
 from .columns import Columns, find_column, names_an_address, plain
+from .csv_rows import Row, Table, TableRows, is_filled
 from .document import SAMPLE_TEXT, Document
 from .refusals import refuse
-from .rows import Row, Table, TableRows, is_filled
 
 if TYPE_CHECKING:
     from _csv import Reader  # the csv module gives its reader's type no public name
