@@ -260,6 +260,28 @@ def test_a_divided_chunk_is_its_parts(path: Path) -> None:
     journal.close()
 
 
+def test_a_file_in_which_a_later_run_began_is_another_one(path: Path) -> None:
+    """Whoever has the lock is the last run: what it was sending was ended in a sibling's copy."""
+    plan(path, 3)
+    journal, _ = Journal.take(str(path))
+    with journal.transaction():
+        journal.belong("https://a.test", "somebody")
+        name = begin(journal)
+        assert journal.sending(0, 10.0, name)
+        assert journal.sending(1, 10.0, name)
+    with journal.transaction():
+        assert journal.settle(step(1, State.ACCEPTED, owner=name))
+        assert not journal.settle(step(1, State.UNKNOWN, owner=name))
+    with journal.transaction():
+        journal._db.connection.execute("UPDATE chunk SET state = 'rejected' WHERE id = 0")
+        journal._db.connection.execute(
+            "INSERT INTO run (id, pid, host, began_at, budget, per) VALUES ('b', 1, 'h', 2, 1, 1)"
+        )
+    with pytest.raises(JournalError, match="was moved, renamed, replaced"), journal.transaction():
+        journal.settle(step(0, State.ACCEPTED, owner=name))
+    journal.close()
+
+
 def test_orphans_become_unknown(path: Path) -> None:
     """Only what was being sent; the request counts, for it may have left."""
     journal = Journal.open(plan(path, 3))
