@@ -73,10 +73,7 @@ class BulkSend(Coroutine[Any, Any, BulkReport]):
     _began: float | None = field(default=None, init=False)
     _took: float | None = field(default=None, init=False)
     #: It is ready, and nobody has begun or stopped it.
-    _untouched: bool = field(default=False, init=False)
-
-    def __attrs_post_init__(self) -> None:
-        self._untouched = True
+    _untouched: bool = field(default=True, init=False)
 
     def __del__(self) -> None:
         # It may not have come as far as to have this attribute.
