@@ -92,8 +92,8 @@ class Runner:
                     tasks.create_task(self._check_health()),
                 ]
                 while self._fill(tasks):
-                    self._wake.clear()
                     await self._wake.wait()
+                    self._wake.clear()  # not later: with eager tasks a store answers in `_fill`
                 for other in others:
                     other.cancel()
         finally:
@@ -221,7 +221,7 @@ class Runner:
 
     def _heed(self) -> None:
         """End the job where the breaker has given it up."""
-        if (error := self.breaker.given_up) is not None:
+        if self.ending is None and (error := self.breaker.given_up) is not None:
             self.stop(str(error), error)
 
     async def _settle(
