@@ -41,6 +41,7 @@ from moveworks_shift_async.cli.preview import rate
 from moveworks_shift_async.cli.send_account import Failure, SendAccount, conclude, read_send
 from moveworks_shift_async.cli.temporary import temporary_journal
 from moveworks_shift_async.client import MoveworksClient
+from moveworks_shift_async.endpoints.auth import AuthEndpoint
 from moveworks_shift_async.errors import MoveworksError
 from moveworks_shift_async.jobs.job import Job
 from moveworks_shift_async.jobs.plan.rejects import InvalidLine
@@ -52,6 +53,8 @@ from moveworks_shift_async.jobs.run.progress import JobProgress
 from moveworks_shift_async.sandbox import Sandbox
 from moveworks_shift_async.settings import ApiKey, MoveworksSettings, RateLimit, Region
 from moveworks_shift_async.text import duration, one_line
+
+from .commands import until
 
 
 @pytest.fixture(autouse=True)
@@ -444,11 +447,19 @@ async def test_waiting_for_the_limit_is_no_silence_of_the_server(
         ApiKey(sandbox.api_key), base_url=sandbox.url, rate_limit=RateLimit(requests=1)
     ) as client:
         slot = await client.gate.acquire(math.inf, "normal")
+        rounds, asked_once = [0], AuthEndpoint.test
+
+        async def counted(auth: AuthEndpoint, *, once: bool) -> str:
+            rounds[0] += 1
+            return await asked_once(auth, once=once)
+
+        monkeypatch.setattr(AuthEndpoint, "test", counted)
         asking = asyncio.create_task(preflight.ask(client))
-        for _ in range(30):  # longer than the server's silence may last
-            await asyncio.sleep(0.01)
+        await until(lambda: rounds[0] > 3)  # longer than the server's silence may last
         assert capsys.readouterr().err == "waiting for the rate limit\n"
         monkeypatch.setattr(preflight, "SECONDS_TRIED", 60.0)
+        so_far = rounds[0]
+        await until(lambda: rounds[0] > so_far)  # this one has a minute
         client.gate.release(slot, counted=False)
         assert await asking == "Auth tested successfully"
     assert sandbox.stats().requests == 1
