@@ -320,6 +320,27 @@ async def test_an_older_copy_that_is_written_over_it_is_known(
 
 
 @pytest.mark.usefixtures("keeps_marks")
+async def test_an_older_copy_that_comes_while_a_run_begins_is_known(
+    path: Path, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After the file was looked at, and before the run stands in it."""
+    backup = path.with_name("backup")
+    shutil.copyfile(path, backup)
+    await partly(path, sandbox)
+    undo_what_was_cut(path)
+    identity, told = MoveworksClient.identity, sandbox.stats().people
+
+    def replaced_meanwhile(client: MoveworksClient, salt: str) -> str:
+        shutil.copyfile(backup, path)
+        return identity(client, salt)
+
+    monkeypatch.setattr(MoveworksClient, "identity", replaced_meanwhile)
+    with pytest.raises(JournalError):
+        await resume(path, sandbox)
+    assert sandbox.stats().people == told
+
+
+@pytest.mark.usefixtures("keeps_marks")
 async def test_a_plan_put_back_over_the_job_that_was_made_of_it_is_known(
     path: Path, sandbox: Sandbox
 ) -> None:

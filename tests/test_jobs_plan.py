@@ -45,6 +45,8 @@ from moveworks_shift_async.sources import RecipientSource, open_recipients
 from moveworks_shift_async.sources.iterables import Row
 from moveworks_shift_async.wire.moveworks import Content
 
+from .commands import HANG
+
 EVENT = "8a5f3f1e-6a0e-4b5c-9d3f-2f1f7f0c9a11"
 ENTRIES = st.lists(
     st.one_of(
@@ -102,6 +104,11 @@ def begin(path: Path | str, wanted: PlanOptions, source: str = "people.csv") -> 
     return Planner.begin(store_of(str(path)), wanted, source, FromThread(a_loop()))
 
 
+def abandon(planner: Planner) -> None:
+    """Leave nothing of it behind."""
+    FromThread(a_loop()).wait(planner.abandon())
+
+
 def planned(path: Path, blocks: Iterator[Rows] | list[Rows], wanted: PlanOptions) -> Planned:
     """A plan made at once."""
     planner = begin(path, wanted)
@@ -110,7 +117,7 @@ def planned(path: Path, blocks: Iterator[Rows] | list[Rows], wanted: PlanOptions
             planner.feed(block)
         made = planner.finish()
     except BaseException:
-        planner.abandon()
+        abandon(planner)
         raise
     planner.close()
     return made
@@ -443,7 +450,7 @@ CHILD = """
     import sys
     from moveworks_shift_async.jobs.plan.options import PlanOptions
     from moveworks_shift_async.wire.moveworks import Content
-    from tests.test_jobs_plan import begin
+    from tests.test_jobs_plan import abandon, begin
 
     class Rows:
         values = {}
@@ -521,7 +528,7 @@ try:
 except JournalError as error:
     print(error)
     if planner is not None:
-        planner.abandon()
+        abandon(planner)
 else:
     print("no error")
 # Lifted for what writes files at the end of a process, like a measurement of coverage.
@@ -839,8 +846,60 @@ def test_a_stopped_planner_does_nothing_more(tmp_path: Path) -> None:
         planner.feed(one("b@b.c")[0])
     with pytest.raises(NotSent, match="was stopped; nothing was sent"):
         planner.finish()
-    planner.abandon()
+    abandon(planner)
     assert left(tmp_path) == set()
+
+
+async def test_a_plan_whose_every_task_is_cancelled_leaves_no_file(tmp_path: Path) -> None:
+    """In every turn of the loop, as an application does that is ended twice."""
+    begun, go_on = threading.Event(), threading.Event()
+
+    def people() -> Iterator[str]:
+        yield "a@example.com"
+        begun.set()
+        assert go_on.wait(HANG)
+
+    task = asyncio.create_task(plan(tmp_path / "job", people(), message="Hello", legacy=True))
+    await asyncio.to_thread(begun.wait, HANG)
+    go_on.set()
+    async with asyncio.timeout(HANG):
+        while not task.done():
+            for other in asyncio.all_tasks() - {asyncio.current_task()}:
+                other.cancel()
+            await asyncio.sleep(0)
+    assert task.cancelled()
+    assert left(tmp_path) == set()
+
+
+LEFT = """
+    import asyncio, sys
+    from moveworks_shift_async import Job
+    from moveworks_shift_async.jobs.threads import FromThread
+
+    loop, start = asyncio.new_event_loop(), FromThread.start
+
+    def stopped(self, work):
+        if work.__name__ == "complete":
+            loop.call_soon_threadsafe(loop.stop)
+        return start(self, work)
+
+    FromThread.start = stopped
+    try:
+        people = ["a@example.com"]
+        loop.run_until_complete(Job.plan(sys.argv[1], people, message="Hello", legacy=True))
+    except RuntimeError as error:
+        print(error)
+    loop.close()
+"""
+
+
+def test_a_process_whose_loop_is_left_in_the_middle_of_a_plan_ends(tmp_path: Path) -> None:
+    """A thread that waits for a loop that never turns again would keep it for ever."""
+    ended = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(LEFT), tmp_path / "job"],
+        capture_output=True, text=True, timeout=HANG, check=True,
+    )  # fmt: skip
+    assert ended.stdout == "Event loop stopped before Future completed.\n"
 
 
 async def test_two_plans_of_one_journal_are_refused(tmp_path: Path) -> None:
@@ -850,7 +909,7 @@ async def test_two_plans_of_one_journal_are_refused(tmp_path: Path) -> None:
     with pytest.raises(JobRunning):
         await plan(tmp_path / "job", ["a@b.c"], message="Hello", legacy=True)
     assert (tmp_path / "job").read_bytes() == before
-    first.abandon()
+    abandon(first)
 
 
 async def test_a_folder_that_is_not_there_is_a_clear_error(tmp_path: Path) -> None:

@@ -577,6 +577,15 @@ def test_a_file_that_became_shorter_is_noticed_in_a_small_read(tmp_path: Path) -
             file.read(3)
 
 
+@pytest.mark.parametrize("size", [-1, None, 3 << 20])
+def test_a_large_read_is_all_that_there_was(tmp_path: Path, size: int | None) -> None:
+    """However much of it is asked for, it is read in parts."""
+    path = tmp_path / "p.csv"
+    path.write_bytes(b"a@x.io\n" * 300_000)
+    with files.SteadyFile(str(path), "p.csv") as file:
+        assert file.read(size) == path.read_bytes()
+
+
 def test_a_number_that_breaks_off_is_what_came_of_it() -> None:
     """The head of a Parquet page may end in the middle of a field."""
     assert parquet._number(iter([parquet._NUMBER, 0x84])) == 2

@@ -6,12 +6,18 @@ import asyncio
 import contextlib
 import threading
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
-from concurrent.futures import Executor, Future
+from concurrent.futures import Executor, Future, wait
 from typing import Any, TypeVar
 
 from attrs import define, field
 
+from ..errors import NotSent
+
 T = TypeVar("T")
+
+# Seconds between two looks at a loop that is waited for, and looks after which it is given up where
+# it does not run: whoever ran it was interrupted, and the thread would keep the process for ever.
+_LOOK, _LOOKS = 0.5, 10
 
 
 async def in_thread(
@@ -42,7 +48,16 @@ class FromThread:
 
     def wait(self, work: Coroutine[Any, Any, T]) -> T:
         """Have it done, and wait for it."""
-        return self.start(work).result()
+        return self.result(self.start(work))
+
+    def result(self, future: Future[T]) -> T:
+        """What came of something that was started; `NotSent` where the loop is gone."""
+        idle = 0
+        while not wait([future], _LOOK).done:
+            idle = 0 if self._loop.is_running() else idle + 1
+            if self._loop.is_closed() or idle > _LOOKS:
+                raise NotSent("the event loop was left in the middle; nothing was sent")
+        return future.result()
 
     def each(self, items: AsyncIterator[T]) -> Iterator[T]:
         """All that an async iterator gives."""

@@ -174,7 +174,9 @@ class _PlanRun:
                 await self._do(self._read, source)
             planned = await self._do(self._begun.finish)
         except BaseException:
-            await self._do(self._abandon)
+            # In this task: one of its own could be cancelled before its first step.
+            if self.planner is not None:
+                await self.planner.abandon()
             raise
         finally:
             # In the loop, for it takes some microseconds: a step more could be cancelled, when the
@@ -227,10 +229,6 @@ class _PlanRun:
         """Raise `NotSent` if it was cancelled."""
         if self.stop.is_set():
             raise NotSent(f"the planning of {self.store.name} was stopped; nothing was sent")
-
-    def _abandon(self) -> None:
-        if self.planner is not None:
-            self.planner.abandon()
 
     async def _do(self, step: Callable[..., T], *arguments: Any) -> T:
         """Run a step in a thread; when cancelled, make it stop and wait until it has."""

@@ -26,7 +26,7 @@ from ...storage.system import reason
 from ...text import plural
 from ..records import Header, Left
 from ..store.ports import PlanStore, Store
-from ..threads import FromThread
+from ..threads import FromThread, in_thread
 from .groups import Cut, Groups, cut
 from .leftout import LeftOuts
 from .options import PlanOptions
@@ -173,9 +173,14 @@ class Planner:
         self._close_files()
         return Planned(header=header, rejects=self._rejects, differing_lines=tuple(lines))
 
-    def abandon(self) -> None:
-        """Leave nothing behind."""
-        self._loop.wait(self._store.discard())
+    async def abandon(self) -> None:
+        """Leave nothing behind, also where it is cancelled."""
+        try:
+            await self._store.discard()
+        finally:
+            await in_thread(self._leave, self.stop)
+
+    def _leave(self) -> None:
         self._rejects.remove()
         self._close_files()
 

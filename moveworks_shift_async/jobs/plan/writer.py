@@ -73,7 +73,7 @@ class Writer:
 
     def _written(self) -> None:
         if self._writing is not None:
-            self._writing.result()
+            self._loop.result(self._writing)
 
     def _is_new(self, text: int) -> bool:
         """Whether this is a text's first chunk."""

@@ -63,9 +63,11 @@ class SqlitePlanStore:
 
     async def discard(self) -> None:
         """Remove the file."""
-        for journal in self._made:
-            await self._do(journal.discard)
-        self._end()
+        try:
+            for journal in self._made:
+                await self._do(journal.discard)
+        finally:
+            self._end()
 
     def close(self) -> None:
         """Some microseconds, in the thread of the event loop: nothing is being written now."""

@@ -80,6 +80,8 @@ def _found(journal: Journal) -> Found:
 
 def _begin(beginning: Beginning, commanded_at: float, journal: Journal) -> Begun:
     run, stray = beginning.run, beginning.stray
+    if journal.identity.strayed() is not stray:  # another file was put there since it was looked at
+        raise journal.identity.moved()
     if beginning.unknown is not None or stray not in (None, Stray.COPY):
         journal.orphans()
     if stray is not None:
