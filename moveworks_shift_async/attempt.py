@@ -102,7 +102,7 @@ class Exchange:
     async def _exchange(self, ready: Request, parse: Callable[[Response], T]) -> T:
         """Whatever the transport or the reading of the answer raises becomes what it means."""
         try:
-            return parse((await self.transport.exchange(ready)).to(ready))
+            return parse((await self._sent(ready)).to(ready))
         except MoveworksError:
             raise
         except asyncio.CancelledError as cancelled:
@@ -112,6 +112,17 @@ class Exchange:
                 f"unexpected {type(defect).__name__} while the answer was read; told or not told"
             ) from defect
         raise failure
+
+    async def _sent(self, ready: Request) -> Response:
+        """The answer. A refusal is read from one, so a transport that raises it proves nothing."""
+        try:
+            return await self.transport.exchange(ready)
+        except (NotSent, OutcomeUnknown):
+            raise
+        except MoveworksError as error:
+            raise OutcomeUnknown(
+                f"the transport raised {type(error).__name__}; told or not told"
+            ) from error
 
 
 @define(eq=False, repr=False)

@@ -121,16 +121,18 @@ class SessionManager:
             for cut in self._cuts:
                 if not cut.expired():  # another `close` has cut it
                     cut.reschedule(asyncio.get_running_loop().time())
-            await self._until_idle()
-            await self.authorizer.close()
-            await self.exchange.transport.close()
-            self._leave()
+            try:
+                await self._until_idle()
+                await self.authorizer.close()
+                await self.exchange.transport.close()
+            finally:
+                self._leave()
 
     def _leave(self) -> None:
         """What a gate of the caller's raises here does not change what became of the calls."""
         try:
             self.on_closed()
-        except Exception:
+        except (Exception, asyncio.CancelledError):
             logger.exception("the gate raised when the client left it")
 
     async def _until_idle(self) -> None:

@@ -12,15 +12,18 @@ from attrs import define, evolve, field
 
 from moveworks_shift_async.call import Call
 from moveworks_shift_async.errors import (
+    BadRequest,
     ClientClosed,
     ConnectionFailed,
     DeadlineExceeded,
     JournalError,
     MoveworksError,
+    NotAuthenticated,
     NotSent,
     Outcome,
     OutcomeUnknown,
     RateLimited,
+    RefusedByServer,
 )
 from moveworks_shift_async.limits.priority import Priority
 from moveworks_shift_async.limits.window import GateSnapshot, Slot
@@ -33,7 +36,7 @@ from moveworks_shift_async.wire.http import Request, Response
 from moveworks_shift_async.wire.recipients import CheckedRecipients
 from moveworks_shift_async.wire.token import Token
 
-from .fakes import Answer, FakeAuthorizer, FakeClock, answer, settle
+from .fakes import Answer, FakeAuthorizer, FakeClock, FakeTransport, answer, settle
 from .test_session import OK, REQUEST, Parts, build, read_attempts
 
 #: What a piece of the caller's may raise; a cancellation of something that it waited for included.
@@ -381,6 +384,49 @@ async def test_whatever_a_transport_raises_may_have_told_people(
     heard = watched(parts)
     assert isinstance(await failure_of(parts), OutcomeUnknown)
     assert [(one.outcome, one.status) for one in heard] == [(Outcome.UNKNOWN, None)]
+
+
+@pytest.mark.parametrize("refusal", [RateLimited, NotAuthenticated, BadRequest])
+async def test_a_refusal_that_a_transport_raises_proves_nothing(
+    clock: FakeClock, refusal: type[RefusedByServer]
+) -> None:
+    """It is read from an answer, and here is none: it is not sent again."""
+
+    async def refuse(_: Request) -> Response:
+        raise refusal("no", status=429)
+
+    parts = build(clock, refuse)
+    assert isinstance(await failure_of(parts), OutcomeUnknown)
+    assert len(parts.transport.requests) == 1
+
+
+async def test_a_transport_that_cannot_be_closed_leaves_its_gate(clock: FakeClock) -> None:
+    """Else the next client with another limit would be refused."""
+
+    class Broken(FakeTransport):
+        async def close(self) -> None:
+            raise ValueError("boom")
+
+    parts, left = build(clock), []
+    parts.session.on_closed = lambda: left.append(True)
+    parts.session.exchange.transport = Broken([])
+    with pytest.raises(ValueError, match="boom"):
+        await parts.session.close()
+    assert left == [True]
+
+
+async def test_a_gate_that_cancels_nobody_who_leaves_it_is_heard_of(
+    clock: FakeClock, caplog: pytest.LogCaptureFixture
+) -> None:
+    """What became of the calls stays as it is."""
+    parts = build(clock)
+
+    def leave() -> None:
+        raise asyncio.CancelledError
+
+    parts.session.on_closed = leave
+    await parts.session.close()
+    assert "when the client left it" in caplog.text
 
 
 async def test_who_watches_changes_nothing(

@@ -921,6 +921,7 @@ async def test_a_folder_that_is_not_there_is_a_clear_error(tmp_path: Path) -> No
 def test_no_file_is_left_open(tmp_path: Path) -> None:
     """Neither by a plan that was made nor by one that was not."""
     a_loop()  # it is made once, and has files of its own
+    gc.collect()
     before = len(os.listdir("/proc/self/fd")) if Path("/proc/self/fd").exists() else 0
     planned(tmp_path / "job", one("a@b.c", w=["1"]), order("{w}", template=True))
     with pytest.raises(InvalidInput):
