@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import socket
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -80,10 +81,32 @@ def on_signal(
 
     before = {number: signal.signal(number, handler) for number in _not_ignored()}
     try:
-        yield
+        with _woken(loop):
+            yield
     finally:
         for number, old in before.items():
             signal.signal(number, signal.SIG_IGN if ignored_after else old)
+
+
+@contextmanager
+def _woken(loop: asyncio.AbstractEventLoop) -> Iterator[None]:
+    """Let a signal wake the loop: one that another thread hears, or that comes just before the loop
+    goes to sleep, would wait until something else does.
+    """
+    if not _in_main_thread():
+        yield
+        return
+    reading, writing = socket.socketpair()
+    with reading, writing:
+        reading.setblocking(False)
+        writing.setblocking(False)
+        loop.add_reader(reading, reading.recv, 4096)
+        before = signal.set_wakeup_fd(writing.fileno(), warn_on_full_buffer=False)
+        try:
+            yield
+        finally:
+            signal.set_wakeup_fd(before)
+            loop.remove_reader(reading)
 
 
 @contextmanager
@@ -111,9 +134,13 @@ def ignore_signals() -> Iterator[None]:
 
 
 def _not_ignored() -> list[signal.Signals]:
-    # Python lets the main thread alone hear signals.
-    hears = _SIGNALS if threading.current_thread() is threading.main_thread() else ()
+    hears = _SIGNALS if _in_main_thread() else ()
     return [number for number in hears if signal.getsignal(number) is not signal.SIG_IGN]
+
+
+def _in_main_thread() -> bool:
+    # Python lets it alone hear signals.
+    return threading.current_thread() is threading.main_thread()
 
 
 @define(eq=False)
