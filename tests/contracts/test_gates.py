@@ -6,6 +6,7 @@ A new kind is one more entry in `KINDS`.
 from __future__ import annotations
 
 import asyncio
+import gc
 from collections.abc import Callable
 from math import inf
 from pathlib import Path
@@ -238,3 +239,14 @@ def test_it_has_what_a_client_asks_of_it(make: Make, clock: FakeClock, user: Use
     assert join_gate(gate, user, "acme", LIMIT, 32, clock) is gate
     assert "Gate" in repr(gate)
     gate.leave(user)
+
+
+async def test_who_was_forgotten_without_leaving_binds_nobody(make: Make) -> None:
+    """Another limit is taken at once, as after a `leave`."""
+    gate, user = make(), User()
+    join_gate(gate, user, "o", LIMIT, 1, FakeClock())
+    del user
+    gc.collect()
+    other = User()
+    join_gate(gate, other, "o", RateLimit(requests=3, per=10.0), 1, FakeClock())
+    assert gate.snapshot().budget == 3

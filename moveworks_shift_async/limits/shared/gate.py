@@ -71,6 +71,7 @@ class FileGate:
         or with another limit.
         """
         with self._lock:
+            self._close_unused()  # a client that was forgotten unclosed has left by now
             if self._book is None:
                 self._book, self._queue = self._opened()
             try:
