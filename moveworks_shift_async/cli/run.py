@@ -90,8 +90,7 @@ def run(
     if test_to is not None:
         return _test(job, settings, test_to, as_json=as_json)
     account = asyncio.run(job.account())
-    if not account.runs and not _agreed(account, settings, yes=yes):
-        note(f"Nothing was sent; {sent_by(journal)}")
+    if not _agreed(account, settings, journal, yes=yes):
         return ExitCode.INTERRUPTED
     return run_job(
         job,
@@ -148,8 +147,7 @@ def resume(
         return ExitCode.OK
     settings = moveworks_settings(context, **server)
     account = asyncio.run(job.account())
-    if not account.runs and not _agreed(account, settings, yes=yes):
-        note(f"Nothing was sent; {sent_by(journal)}")
+    if not _agreed(account, settings, journal, yes=yes):
         return ExitCode.INTERRUPTED
     return run_job(
         job,
@@ -167,13 +165,16 @@ def resume(
     )
 
 
-def _agreed(account: JobAccount, settings: MoveworksSettings, *, yes: bool) -> bool:
-    """Say what is about to be sent, and where, and ask before a large send."""
-    if not account.complete:  # running it says what to do
+def _agreed(account: JobAccount, settings: MoveworksSettings, journal: str, *, yes: bool) -> bool:
+    """Say what the first run is about to send, and where, and ask before a large send."""
+    if account.runs or not account.complete:  # of one that is not, running it says what to do
         return True
     count, requests = people(account.people), plural(account.chunks_left, "request")
     note(f"{count} in {requests}, {destination(account.event_id, settings)}")
-    return confirm(account.people, yes=yes, source=None)
+    if confirm(account.people, yes=yes, source=None):
+        return True
+    note(f"Nothing was sent; {sent_by(journal)}")
+    return False
 
 
 def run_job(
