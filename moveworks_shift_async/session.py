@@ -82,7 +82,7 @@ class SessionManager:
                 raise
             raise settled from error
         except TimeoutError as ended:  # `close` moved the cut's deadline
-            cancelled = ended.__cause__
+            cancelled = ended.__context__  # not its cause: 3.11.2 names none
             sent = isinstance(cancelled and cancelled.__cause__, OutcomeUnknown)
             failure = _cut_off(call, sent=sent)
         except asyncio.CancelledError as cancelled_by_caller:
