@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import shlex
 import sys
 
 # Characters between words. An address is looked for at the beginning of a word only, so that no
@@ -64,6 +63,8 @@ def shell_word(path: str) -> str:
     """
     path = f"./{path}" if path.startswith("-") else path
     if path.isprintable():
+        import shlex  # noqa: PLC0415 - for a sentence to a user, not for a send
+
         return shlex.quote(path)
     return f"$'{''.join(map(_escaped, path))}'"
 
