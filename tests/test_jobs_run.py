@@ -38,6 +38,7 @@ from moveworks_shift_async.errors import (
 )
 from moveworks_shift_async.jobs.job import Job
 from moveworks_shift_async.jobs.records import (
+    UNWRITTEN,
     Chunk,
     Command,
     Event,
@@ -1202,6 +1203,8 @@ async def full_in_the_middle(folder: Path, *, mounted: bool) -> None:
         states = states_of(path)
         assert 0 < states.count(State.ACCEPTED) < 300
         assert states.count(State.SENDING) <= IN_FLIGHT
+        errors = [*(await Job(path).account()).errors]
+        assert {error.message for error in errors if error.state is State.UNKNOWN} <= {UNWRITTEN}
         if mounted:
             fill_up(folder)
             with pytest.raises(JournalError, match="is full or broken"):
@@ -1266,8 +1269,11 @@ async def test_an_end_that_could_not_be_written_is_tried_again(
         await go(path, sandbox)
     assert ("the ends of 1 requests could not be" in str(stopped.value)) is lasting
     assert states_of(path)[3] is (State.SENDING if lasting else State.ACCEPTED)
+    before = [error.message for error in (await Job(path).account()).errors]
     monkeypatch.setattr(Journal, "settle", settle)
     await go(path, sandbox)
+    after = [error.message for error in (await Job(path).account()).errors]
+    assert before == after == ([UNWRITTEN] if lasting else [])
     assert audited(path, sandbox) == Audit(0, 0, 0, unknown=2 if lasting else 0, planned=0)
 
 

@@ -28,6 +28,11 @@ class State(enum.StrEnum):
     SPLIT = "split"
 
 
+#: Why what a run has left `SENDING` is unknown: it died, or it ended and could not write that down.
+DIED = "the process ended while the request was on its way"
+UNWRITTEN = "the journal could not be written when the request had ended"
+
+
 @frozen(kw_only=True)
 class Header:
     """What a journal is about."""

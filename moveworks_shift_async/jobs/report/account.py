@@ -18,7 +18,7 @@ from attrs import evolve, field, frozen
 from ...clock import SYSTEM_CLOCK, Clock
 from ...errors import JournalError
 from ...wire.moveworks import Content
-from ..records import ChunkRecord, Command, Header, Run, State, Stray
+from ..records import DIED, UNWRITTEN, ChunkRecord, Command, Header, Run, State, Stray
 from ..store.ports import AccountStore, JobState
 from ..threads import in_thread
 from .timeline import Break, TimelineEvent, breaks, span, timeline, timeline_event
@@ -31,7 +31,6 @@ _DOUBTS = {
     Stray.OLDER: "the journal is an older copy; the request may have been made since",
     Stray.TORN: "the journal is torn; the request may have been made since",
 }
-_ORPHANED = "the process ended while the request was on its way"
 
 
 @frozen(kw_only=True)
@@ -195,9 +194,11 @@ def standing(state: JobState) -> Iterator[ChunkRecord]:
     job that stops before it gets there must not call its people not sent. Nor may a file that may
     say less than what was done.
     """
+    ended = {run.id for run in state.runs if run.ended_at is not None}
     for record in state.records:
         if record.state is State.SENDING and record.owner not in state.alive:
-            yield evolve(record, state=State.UNKNOWN, error="OutcomeUnknown", reason=_ORPHANED)
+            reason = UNWRITTEN if record.owner in ended else DIED
+            yield evolve(record, state=State.UNKNOWN, error="OutcomeUnknown", reason=reason)
         elif record.waits_again:
             yield evolve(record, state=State.UNKNOWN)
         elif state.stray is not None and record.state is State.PLANNED:

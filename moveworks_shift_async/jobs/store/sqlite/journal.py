@@ -26,7 +26,7 @@ from attrs import asdict, define, field
 
 from ....errors import JournalError
 from ....wire.moveworks import Content
-from ...records import Command, Event, Header, Left, Run, Settlement
+from ...records import DIED, UNWRITTEN, Command, Event, Header, Left, Run, Settlement
 from .beside import check_name
 from .database import Database
 from .identity import FileIdentity
@@ -226,8 +226,8 @@ class Journal:
 
         Who has the file knows that all runs are dead but its own, which is `alive`.
         """
-        reason = "the process ended while the request was on its way"
-        return self._db.run("orphans", {"reason": reason, "alive": alive}).rowcount
+        values = {"died": DIED, "unwritten": UNWRITTEN, "alive": alive}
+        return self._db.run("orphans", values).rowcount
 
     def doubt(self) -> int:
         """Chunks that are planned by this file, and may have left by another, are unknown now."""

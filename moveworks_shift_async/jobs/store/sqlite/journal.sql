@@ -182,7 +182,9 @@ SELECT count(*) FROM chunk WHERE parent IS NOT NULL;
 
 -- name: orphans
 UPDATE chunk
-SET state = 'unknown', requests = requests + 1, error = 'OutcomeUnknown', reason = :reason
+SET state = 'unknown', requests = requests + 1, error = 'OutcomeUnknown',
+    reason = CASE WHEN owner IN (SELECT id FROM run WHERE ended_at IS NOT NULL)
+                  THEN :unwritten ELSE :died END
 WHERE state = 'sending' AND owner IS NOT :alive;
 
 -- name: doubt
