@@ -28,7 +28,7 @@ Way = Callable[[MoveworksClient, str, list[str]], Awaitable[None]]
 
 @frozen
 class Found:
-    """How one way went, by the sandbox's own book."""
+    """How one way went, by the sandbox's own record."""
 
     stats: Stats
     seconds: float

@@ -1,7 +1,7 @@
 """Sixty calls at once against a server that lets 12 through in any 3 seconds.
 
 Each client gets a new sandbox in a process of its own. What was delivered and how often 429 was
-answered is read from the sandbox's book, never from the client.
+answered is read from the sandbox's record, never from the client.
 """
 
 from __future__ import annotations

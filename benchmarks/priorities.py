@@ -1,7 +1,7 @@
 """How long a call waits during a job, by its priority.
 
 A bulk job fills the limit. Meanwhile single calls come at random moments, one after the other, in
-each priority in turn. Waited slots are read from the server's own book: the requests it let in
+each priority in turn. Waited slots are read from the server's own record: the requests it let in
 between the call and the call's own.
 """
 

@@ -2,7 +2,7 @@
 
 Each row gets a new sandbox in a process of its own, with a sliding log, and as many senders as it
 says, each a process with more to send than the limit allows. What was accepted and how often 429
-was answered is read from the sandbox's book, never from a client.
+was answered is read from the sandbox's record, never from a client.
 
 The use of the limit is the least time in which a sliding log lets that many through, against the
 time it took. A slot ends one window after its answer, so each window costs a round trip: 1 is out

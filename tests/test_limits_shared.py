@@ -24,10 +24,10 @@ from hypothesis import strategies as st
 import moveworks_shift_async
 from moveworks_shift_async import ApiKey, ConfigurationError, FileGate, MoveworksClient, RateLimit
 from moveworks_shift_async.limits.shared import step
+from moveworks_shift_async.limits.shared.file_store import FileStore
 from moveworks_shift_async.limits.shared.processes import SILENCE, alive, boot, myself
-from moveworks_shift_async.limits.shared.state import ATTENTIVE, GRACE, Book, Identity
-from moveworks_shift_async.limits.shared.step import LOOK, RETRY
-from moveworks_shift_async.limits.shared.store import Store
+from moveworks_shift_async.limits.shared.state import ATTENTIVE, GRACE, Identity, SharedState
+from moveworks_shift_async.limits.shared.step import POLL, RETRY
 from moveworks_shift_async.limits.window import CLOCK_SLACK, Slot
 from moveworks_shift_async.sandbox import Sandbox
 from moveworks_shift_async.settings import moveworks_from_env
@@ -37,7 +37,7 @@ from .fakes import FakeClock, settle, until
 
 WINDOW = 10.0
 # What a slot outlives its answer by, and a look more.
-FULL_WINDOW = WINDOW * (1 + CLOCK_SLACK) + 2 * LOOK
+FULL_WINDOW = WINDOW * (1 + CLOCK_SLACK) + 2 * POLL
 LIMIT = RateLimit(requests=4, per=WINDOW)
 #: No process has this number: it is above what Linux gives out.
 NOBODY = Identity(2**22 + 1, 1, myself().space)
@@ -83,21 +83,21 @@ OPERATIONS = st.lists(
 )
 
 
-def do(book: Book, slots: list[Slot], what: str, which: int, now: float) -> list[Slot]:
-    """Do one thing to a book; the slots that are in flight afterwards."""
-    member = sorted(book.members)[which % len(book.members)]
+def do(state: SharedState, slots: list[Slot], what: str, which: int, now: float) -> list[Slot]:
+    """Do one thing to a state; the slots that are in flight afterwards."""
+    member = sorted(state.members)[which % len(state.members)]
     if what == "start":
-        return [*slots, book.start(member, now)] if book.wait(member, 3, now) <= 0 else slots
+        return [*slots, state.start(member, now)] if state.wait(member, 3, now) <= 0 else slots
     if what == "leave":
-        kept = [slot for slot in slots if book.owners[slot.id] != member]
-        book.leave(member, now)
-        book.enter(NOBODY, now)
+        kept = [slot for slot in slots if state.owners[slot.id] != member]
+        state.leave(member, now)
+        state.enter(NOBODY, now)
         return kept
     if not slots:
         return slots
     slot = slots[which % len(slots)]
-    getattr(book.window, what)(slot, now)
-    book.end(slot)
+    getattr(state.window, what)(slot, now)
+    state.end(slot)
     return [other for other in slots if other is not slot]
 
 
@@ -105,20 +105,23 @@ def do(book: Book, slots: list[Slot], what: str, which: int, now: float) -> list
 def test_a_book_that_was_written_and_read_goes_on_as_before(
     operations: list[tuple[str, int, float]],
 ) -> None:
-    """Read back after each step, a book says and does the same as one that was never written."""
-    kept, read = Book.of("boot", "acme", 4, WINDOW), Book.of("boot", "acme", 4, WINDOW)
-    for book in (kept, read):
-        book.enter(NOBODY, 0.0)
-        book.enter(NOBODY, 0.0)
+    """Read back after each step, a state says and does the same as one that was never written."""
+    kept, read = (
+        SharedState.of("boot", "acme", 4, WINDOW),
+        SharedState.of("boot", "acme", 4, WINDOW),
+    )
+    for state in (kept, read):
+        state.enter(NOBODY, 0.0)
+        state.enter(NOBODY, 0.0)
     slots, again, now = list[Slot](), list[Slot](), 100.0
     for what, which, later in operations:
         now += later
         slots = do(kept, slots, what, which, now)
-        read = Book.restored(json.loads(json.dumps(read.state())))
+        read = SharedState.restored(json.loads(json.dumps(read.as_json())))
         again = do(read, again, what, which, now)
         assert slots == again
         assert read.snapshot(now) == kept.snapshot(now)
-        assert read.state() == kept.state()
+        assert read.as_json() == kept.as_json()
 
 
 @given(OPERATIONS)
@@ -126,51 +129,53 @@ def test_no_window_ever_holds_more_than_the_budget(
     operations: list[tuple[str, int, float]],
 ) -> None:
     """Whoever starts, ends or dies, the slots held are at most the budget, and come back."""
-    book, slots, now = Book.of("boot", "acme", 4, WINDOW), list[Slot](), 100.0
-    book.enter(NOBODY, now)
-    book.enter(NOBODY, now)
+    state, slots, now = SharedState.of("boot", "acme", 4, WINDOW), list[Slot](), 100.0
+    state.enter(NOBODY, now)
+    state.enter(NOBODY, now)
     for what, which, later in operations:
         now += later
-        slots = do(book, slots, what, which, now)
-        assert book.snapshot(now).used <= 4
-        assert {slot.id for slot in slots} == book.owners.keys() == book.window.window.flying.keys()
-    for member in list(book.members):
-        book.leave(member, now)
+        slots = do(state, slots, what, which, now)
+        assert state.snapshot(now).used <= 4
+        assert (
+            {slot.id for slot in slots} == state.owners.keys() == state.window.window.flying.keys()
+        )
+    for member in list(state.members):
+        state.leave(member, now)
     now += WINDOW * (1 + CLOCK_SLACK) + 1e-6
-    assert book.snapshot(now).used == book.snapshot(now).in_flight == 0
+    assert state.snapshot(now).used == state.snapshot(now).in_flight == 0
 
 
 def test_the_one_served_longest_ago_has_the_turn() -> None:
     """The others leave it a free slot for a moment, each a little longer than the one before."""
-    book, now = Book.of("boot", "acme", 4, WINDOW), 100.0
-    first, second, third = (book.enter(NOBODY, now) for _ in range(3))
-    for member in book.members.values():
+    state, now = SharedState.of("boot", "acme", 4, WINDOW), 100.0
+    first, second, third = (state.enter(NOBODY, now) for _ in range(3))
+    for member in state.members.values():
         member.waiting = 1
-    assert book.wait(first, 9, now) == 0
-    assert book.wait(second, 9, now) == pytest.approx(GRACE)
-    assert book.wait(third, 9, now) == pytest.approx(2 * GRACE)
-    book.start(first, now)  # one of four slots is its part
-    assert book.wait(second, 9, now) == 0
-    assert book.wait(first, 9, now) == pytest.approx(2 * GRACE)
-    assert book.wait(third, 9, now + 2 * GRACE) == 0  # the second did not come
+    assert state.wait(first, 9, now) == 0
+    assert state.wait(second, 9, now) == pytest.approx(GRACE)
+    assert state.wait(third, 9, now) == pytest.approx(2 * GRACE)
+    state.start(first, now)  # one of four slots is its part
+    assert state.wait(second, 9, now) == 0
+    assert state.wait(first, 9, now) == pytest.approx(2 * GRACE)
+    assert state.wait(third, 9, now + 2 * GRACE) == 0  # the second did not come
 
 
 def test_one_that_does_not_come_to_look_has_no_turn() -> None:
     """A process that stands still delays nobody for longer than a second."""
-    book, now = Book.of("boot", "acme", 4, WINDOW), 100.0
-    still, lively = book.enter(NOBODY, now), book.enter(NOBODY, now)
-    book.members[still].waiting = 1
-    assert book.wait(lively, 9, now) > 0
-    assert book.wait(lively, 9, now + 1.0) == 0
+    state, now = SharedState.of("boot", "acme", 4, WINDOW), 100.0
+    still, lively = state.enter(NOBODY, now), state.enter(NOBODY, now)
+    state.members[still].waiting = 1
+    assert state.wait(lively, 9, now) > 0
+    assert state.wait(lively, 9, now + 1.0) == 0
 
 
 def test_each_process_has_its_own_bound_in_flight() -> None:
     """What others have in flight does not count against it."""
-    book, now = Book.of("boot", "acme", 4, WINDOW), 100.0
-    one, other = book.enter(NOBODY, now), book.enter(NOBODY, now)
-    book.start(one, now)
-    assert book.wait(one, 1, now) == inf
-    assert book.wait(other, 1, now) == 0
+    state, now = SharedState.of("boot", "acme", 4, WINDOW), 100.0
+    one, other = state.enter(NOBODY, now), state.enter(NOBODY, now)
+    state.start(one, now)
+    assert state.wait(one, 1, now) == inf
+    assert state.wait(other, 1, now) == 0
 
 
 def test_a_process_is_told_from_one_that_got_its_number_later() -> None:
@@ -247,7 +252,7 @@ async def test_a_slot_given_back_unused_is_found_by_the_other(
     task = asyncio.create_task(take(two[1], log, "late"))
     await settle()
     two[0].release(slots[0], counted=False)
-    await clock.advance(LOOK)
+    await clock.advance(POLL)
     assert log == ["late"]
     await task
 
@@ -259,14 +264,14 @@ async def test_the_slots_of_the_dead_come_back_a_window_later(
     log = list[str]()
     for _ in range(4):
         await two[0].acquire()
-    assert two[0]._book is not None
-    assert two[1]._book is not None
-    dead = two[0]._book.number
-    with two[1]._book as book:
-        assert book._book is not None
-        book._book.members[dead].identity = NOBODY
+    assert two[0]._window is not None
+    assert two[1]._window is not None
+    dead = two[0]._window.number
+    with two[1]._window as window:
+        assert window._state is not None
+        window._state.members[dead].identity = NOBODY
     task = asyncio.create_task(take(two[1], log, "heir"))
-    await clock.advance(step.ROLL_CALL + LOOK)
+    await clock.advance(step.LIVENESS_CHECK + POLL)
     assert (two[1].snapshot().in_flight, two[1].snapshot().used) == (0, 4)
     assert log == []
     await clock.advance(FULL_WINDOW)
@@ -277,7 +282,7 @@ async def test_the_slots_of_the_dead_come_back_a_window_later(
 async def test_a_file_that_another_has_just_now_loses_no_answer(
     two: tuple[FileGate, FileGate], path: str, clock: FakeClock
 ) -> None:
-    """Calls wait a moment, answers are kept, and both are told to the book when it can be had."""
+    """Calls wait a moment, answers are kept, and both are written when the file can be had."""
     log = list[str]()
     slot = await two[0].acquire()
     thief = sqlite3.connect(path, isolation_level=None)
@@ -320,12 +325,12 @@ async def test_a_slot_that_could_not_be_written_is_nobodys(
     task = asyncio.create_task(two[0].acquire())
     await settle()
 
-    def fail(store: Store, _: str) -> None:
+    def fail(store: FileStore, _: str) -> None:
         store.rollback()
         raise ConfigurationError("the disk is full")
 
     with monkeypatch.context() as patch:
-        patch.setattr(Store, "commit", fail)
+        patch.setattr(FileStore, "commit", fail)
         two[0].release(mine[0], counted=False)
     task.cancel()  # it was granted, and does not know yet
     clock.time += ATTENTIVE  # the second waits for nobody's turn
@@ -406,7 +411,7 @@ def test_another_database_is_refused(path: str) -> None:
 @pytest.mark.parametrize("text", ["", "{", "[]", '{"boot": 1}', "null"])
 def test_a_damaged_gate_is_refused(path: str, text: str) -> None:
     """Whatever stands in it, the error says what to do; an empty one starts afresh."""
-    store = Store.open(path)
+    store = FileStore.open(path)
     store.begin()
     store.commit(text)
     store.close()
@@ -421,7 +426,7 @@ def test_a_damaged_gate_is_refused(path: str, text: str) -> None:
 
 def test_a_gate_of_another_release_is_refused(path: str) -> None:
     """Its numbers may mean something else."""
-    Store.open(path).close()
+    FileStore.open(path).close()
     db = sqlite3.connect(path)
     db.execute("PRAGMA user_version = 99")
     db.close()
@@ -483,7 +488,7 @@ async def test_what_was_spent_outlives_the_process(path: str, clock: FakeClock) 
         gate.join(user, "acme", LIMIT, 32)
         assert gate.snapshot().used == expected
         gate.leave(user)
-        machine_boot = Store.open(path)
+        machine_boot = FileStore.open(path)
         text = machine_boot.begin().replace(boot() or '"boot": ""', "another boot")
         machine_boot.commit(text)
         machine_boot.close()
@@ -499,7 +504,7 @@ async def test_clients_of_one_gate_join_and_leave_it(path: str) -> None:
         ):
             assert client.gate is gate
             assert gate.snapshot().budget == 4
-        assert gate._book is None
+        assert gate._window is None
         assert os.listdir(Path(path).parent) == ["gate"]
 
 
@@ -672,10 +677,10 @@ db.close()
 
 async def test_another_gate_of_a_process_leaves_the_first_its_locks(path: str) -> None:
     """While it opens and after it, no other process has the file or tidies up under the first."""
-    first = Store.open(path)
+    first = FileStore.open(path)
     first.begin()
     with ThreadPoolExecutor(1) as pool:
-        opening = pool.submit(Store.open, path)  # waits for the first
+        opening = pool.submit(FileStore.open, path)  # waits for the first
         assert await said(STRANGER, path) == "database is locked"
         first.commit("the first's")
         second = opening.result()
@@ -816,5 +821,5 @@ def test_many_may_make_the_file_at_the_same_moment(tmp_path: Path) -> None:
     with ThreadPoolExecutor(8) as pool:
         for number in range(40):
             path = str(tmp_path / f"gate{number}")
-            for store in pool.map(lambda _, path=path: Store.open(path), range(8)):
+            for store in pool.map(lambda _, path=path: FileStore.open(path), range(8)):
                 store.close()

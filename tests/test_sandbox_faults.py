@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from moveworks_shift_async.errors import InvalidInput
 from moveworks_shift_async.sandbox import FAMILIES, FAULTS, FaultPlan
-from moveworks_shift_async.sandbox.answers import Answer, Decision
+from moveworks_shift_async.sandbox.decisions import Answer, Decision
 from moveworks_shift_async.sandbox.ledger import Ledger
 from moveworks_shift_async.sandbox.rules import Told
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from moveworks_shift_async.sandbox import Variants, rules
-from moveworks_shift_async.sandbox.answers import SUCCESS_BODIES
+from moveworks_shift_async.sandbox.decisions import SUCCESS_BODIES
 from moveworks_shift_async.sandbox.moveworks import MoveworksVendor
 from moveworks_shift_async.sandbox.routes import Incoming, Route
 

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from moveworks_shift_async.sandbox import Variants, digest, rules
-from moveworks_shift_async.sandbox.answers import (
+from moveworks_shift_async.sandbox.decisions import (
     SUCCESS_BODIES,
     moveworks_error,
     plain_number,

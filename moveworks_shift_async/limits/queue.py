@@ -51,14 +51,14 @@ class _Waiter:
 
 
 @define(eq=False)
-class _Bell:
+class _LoopTimer:
     """The timer of one event loop in which somebody waits."""
 
     waiters: set[_Waiter] = field(factory=set)
     #: Those whose turn came while the loop stood still, the first first.
-    asleep: list[_Waiter] = field(factory=list)
-    timer: Timer | None = None
-    #: When it rings.
+    passed_over: list[_Waiter] = field(factory=list)
+    handle: Timer | None = None
+    #: When it fires.
     due: float = inf
     #: The loop was asked to set it, and has not come to do it.
     asked: bool = False
@@ -114,7 +114,7 @@ class WaitQueue:
     clock: Clock = SYSTEM_CLOCK
     lock: contextlib.AbstractContextManager[Any] = field(factory=threading.RLock)
     _waiting: PriorityQueue[_Waiter] = field(factory=PriorityQueue)
-    _bells: dict[asyncio.AbstractEventLoop, _Bell] = field(factory=dict)
+    _timers: dict[asyncio.AbstractEventLoop, _LoopTimer] = field(factory=dict)
 
     async def acquire(self, deadline: float = inf, priority: Priority = "normal") -> Slot:
         """Wait for a slot among the calls of that priority.
@@ -179,7 +179,7 @@ class WaitQueue:
             loop = asyncio.get_running_loop()
             waiter = _Waiter(loop, loop.create_future(), deadline, priority)
             self._waiting.add(waiter, priority)
-            self._bells.setdefault(loop, _Bell()).waiters.add(waiter)
+            self._timers.setdefault(loop, _LoopTimer()).waiters.add(waiter)
             self._arm(now)
             return waiter
 
@@ -193,10 +193,10 @@ class WaitQueue:
     def _remove(self, waiter: _Waiter) -> None:
         """Let it wait no longer, if it does."""
         self._waiting.discard(waiter)
-        bell = self._bells.get(waiter.loop, _Bell())
-        bell.waiters.discard(waiter)
-        if not bell.waiters:
-            self._bells.pop(waiter.loop, None)
+        timer = self._timers.get(waiter.loop, _LoopTimer())
+        timer.waiters.discard(waiter)
+        if not timer.waiters:
+            self._timers.pop(waiter.loop, None)
 
     def _dispatch(self) -> None:
         """Hand out what is free, in order, and set the timers for the rest."""
@@ -230,19 +230,19 @@ class WaitQueue:
         if waiter.loop.is_closed():
             return self._remove(waiter)
         self._waiting.discard(waiter)
-        bell = self._bells[waiter.loop]
-        bell.asleep.append(waiter)
-        if len(bell.asleep) == 1:
+        timer = self._timers[waiter.loop]
+        timer.passed_over.append(waiter)
+        if len(timer.passed_over) == 1:
             with contextlib.suppress(RuntimeError):  # closed just now
-                waiter.loop.call_soon_threadsafe(self._take_back, bell)
+                waiter.loop.call_soon_threadsafe(self._take_back, timer)
         return None
 
-    def _take_back(self, bell: _Bell) -> None:
+    def _take_back(self, timer: _LoopTimer) -> None:
         """The loop runs again: its waiters take their places."""
         with self.lock:
-            while bell.asleep:
-                waiter = bell.asleep.pop()
-                if waiter in bell.waiters:
+            while timer.passed_over:
+                waiter = timer.passed_over.pop()
+                if waiter in timer.waiters:
                     self._waiting.add(waiter, waiter.priority, first=True)
             self._dispatch()
 
@@ -263,27 +263,27 @@ class WaitQueue:
         if not self._waiting or wait == inf:
             return  # nobody waits, or an answer will dispatch
         here = _running_loop()
-        for loop, bell in self._bells.items():
-            if bell.due <= now + wait or bell.asked or not loop.is_running():
+        for loop, timer in self._timers.items():
+            if timer.due <= now + wait or timer.asked or not loop.is_running():
                 continue
             if loop is here:
-                self._set(bell, now, wait)
+                self._set(timer, now, wait)
             else:
-                bell.asked = True
-                loop.call_soon_threadsafe(self._asked, bell)
+                timer.asked = True
+                loop.call_soon_threadsafe(self._asked, timer)
 
-    def _asked(self, bell: _Bell) -> None:
-        bell.asked = False
+    def _asked(self, timer: _LoopTimer) -> None:
+        timer.asked = False
         self._dispatch()
 
-    def _set(self, bell: _Bell, now: float, wait: float) -> None:
-        if bell.timer is not None:
-            bell.timer.cancel()  # an answer made the next start come sooner
-        bell.timer, bell.due = self.clock.call_later(wait, lambda: self._ring(bell)), now + wait
+    def _set(self, timer: _LoopTimer, now: float, wait: float) -> None:
+        if timer.handle is not None:
+            timer.handle.cancel()  # an answer made the next start come sooner
+        timer.handle, timer.due = self.clock.call_later(wait, lambda: self._fire(timer)), now + wait
 
-    def _ring(self, bell: _Bell) -> None:
+    def _fire(self, timer: _LoopTimer) -> None:
         with self.lock:
-            bell.timer, bell.due = None, inf
+            timer.handle, timer.due = None, inf
             self._dispatch()
 
 

@@ -1,7 +1,7 @@
 """A Moveworks and a SHIFT on this machine: real HTTP, documented rules, faults on request."""
 
-from .answers import SUCCESS_BODIES, SUCCESS_STATUSES, Variants
 from .app import FaultOptions
+from .decisions import SUCCESS_BODIES, SUCCESS_STATUSES, Variants
 from .entry import RequestRecord
 from .faults import FAULTS, NO_FAULT, Fault, FaultPlan
 from .ledger import Received

@@ -11,7 +11,7 @@ from aiohttp import web
 from attrs import define, frozen
 
 from ..clock import Clock
-from .answers import Answer, Decision, Variants, moveworks_error
+from .decisions import Answer, Decision, Variants, moveworks_error
 from .delivery import breakable, read_body, reset, send_half, to_response
 from .entry import Entry
 from .fault_answers import (

@@ -9,7 +9,7 @@ from http import HTTPStatus
 from aiohttp import web
 from attrs import evolve
 
-from .answers import SUCCESS_BODIES, Answer
+from .decisions import SUCCESS_BODIES, Answer
 from .faults import Reads
 
 #: `SO_LINGER` switched on with zero seconds: closing sends a reset in place of a FIN.

@@ -7,7 +7,7 @@ from typing import Any
 
 from attrs import asdict, define, field, frozen
 
-from .answers import Decision
+from .decisions import Decision
 from .rules import Told
 
 # Bytes of an entry and the texts that it shares with no other; measured with tracemalloc.

@@ -8,7 +8,7 @@ from email.utils import format_datetime
 from http import HTTPStatus
 from typing import Literal
 
-from .answers import Answer, Variants, json_answer, moveworks_error
+from .decisions import Answer, Variants, json_answer, moveworks_error
 
 RetryAfter = Literal["seconds", "date"]
 Headers = tuple[tuple[str, str], ...]

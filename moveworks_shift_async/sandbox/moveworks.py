@@ -10,7 +10,7 @@ from urllib.parse import parse_qsl
 
 from attrs import define, field
 
-from .answers import (
+from .decisions import (
     Answer,
     Decision,
     Variants,

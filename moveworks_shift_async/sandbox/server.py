@@ -11,8 +11,8 @@ from attrs import Factory, define, field, validators
 
 from ..clock import SYSTEM_CLOCK, Clock
 from .admin import PREFIX, admin_page
-from .answers import Variants
 from .app import App, FaultOptions
+from .decisions import Variants
 from .fault_answers import RetryAfter
 from .faults import FaultPlan
 from .ledger import KEEP, Ledger, Received

@@ -9,7 +9,7 @@ from typing import Any
 
 from attrs import define, field
 
-from .answers import Answer, Decision, Variants, json_answer, plain_number, shift_error
+from .decisions import Answer, Decision, Variants, json_answer, plain_number, shift_error
 from .moveworks import read_form
 from .routes import Incoming
 from .rules import Refusal

@@ -7,5 +7,5 @@
     state       the window, and who holds which slot; pure
     join        who may come in, and who lives no more
     processes   which processes live
-    store       one text in a file that processes change in turn
+    file_store  one text in a file that processes change in turn
 """

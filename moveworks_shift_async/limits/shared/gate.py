@@ -2,21 +2,22 @@
 
 Theory of operation. A `WaitQueue` queues the calls of this process as ever: priority, order,
 deadlines and cancelling are its own. Only what it holds a lock for is another thing here: a
-`SharedWindow` is the lock and the window in one. Taking it opens the file and reads the `Book`;
-giving it back writes the book and lets go. So each step of the queue is one transaction of well
-under a millisecond, and the next process sees all of it or nothing.
+`SharedWindow` is the lock and the window in one. Taking it opens the file and reads the
+`SharedState`; giving it back writes the state and lets go. So each step of the
+queue is one transaction of well under a millisecond, and the next process sees all of it or
+nothing.
 
 When the file cannot be had within a few milliseconds the step goes on without it: the window says
-"wait a moment", and what it is told it keeps and tells the book as soon as it can. The event loop
+"wait a moment", and what it is told it keeps and writes as soon as it can. The event loop
 is never blocked for longer, and no answer is lost. A file that stays away for `SECONDS_HELD`
 seconds, or fails otherwise, fails the calls that wait, with `ConfigurationError`: they were not
 sent. So does one that was deleted or replaced: those who open the path later share another budget.
 A slot that could not be written, as on a full disk, fails its call too: the others would not count
 it.
 
-Nobody tells a process that another has given a slot back, so one that waits looks every `LOOK`
+Nobody tells a process that another has given a slot back, so one that waits looks every `POLL`
 seconds, and at the moment the arithmetic says. Times are those of the machine's monotonic clock,
-which all its processes share; after a reboot it counts anew and so does the book.
+which all its processes share; after a reboot it counts anew and so does the state.
 
 A step costs 0.1 ms with 120 answers in the window, most of it for reading and writing them as text:
 0.5 ms with 1,000 and 4 ms with 6,000.
@@ -58,7 +59,7 @@ class FileGate:
     def __init__(self, path: str | os.PathLike[str], clock: Clock = SYSTEM_CLOCK) -> None:
         self.path: str = os.fspath(path)
         self.clock = clock
-        self._book: SharedWindow | None = None
+        self._window: SharedWindow | None = None
         self._queue: WaitQueue | None = None
         self._users: weakref.WeakSet[Any] = weakref.WeakSet()
         self._lock = threading.RLock()
@@ -72,10 +73,10 @@ class FileGate:
         """
         with self._lock:
             self._close_unused()  # a client that was forgotten unclosed has left by now
-            if self._book is None:
-                self._book, self._queue = self._opened()
+            if self._window is None:
+                self._window, self._queue = self._opened()
             try:
-                self._book.join(organisation, limit, max_in_flight)
+                self._window.join(organisation, limit, max_in_flight)
                 self._users.add(user)
             finally:
                 self._close_unused()
@@ -114,17 +115,17 @@ class FileGate:
 
     def _opened(self) -> tuple[SharedWindow, WaitQueue]:
         # SQLite takes milliseconds to import: only those who name a file pay them.
+        from .file_store import FileStore  # noqa: PLC0415
         from .step import SharedWindow  # noqa: PLC0415
-        from .store import Store  # noqa: PLC0415
 
         waiting: PriorityQueue[Any] = PriorityQueue()
-        book = SharedWindow(Store.open(self.path), self.clock, waiting=waiting.__len__)
-        return book, WaitQueue(book, self.clock, lock=book, waiting=waiting)
+        window = SharedWindow(FileStore.open(self.path), self.clock, waiting=waiting.__len__)
+        return window, WaitQueue(window, self.clock, lock=window, waiting=waiting)
 
     def _close_unused(self) -> None:
-        if not self._users and self._book is not None:
-            self._book.leave()
-            self._book = None
+        if not self._users and self._window is not None:
+            self._window.leave()
+            self._window = None
 
     def _joined(self) -> WaitQueue:
         if self._queue is None:

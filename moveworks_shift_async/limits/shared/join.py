@@ -1,4 +1,4 @@
-"""Whose book a file holds, who may come in, and who lives no more."""
+"""Whose state a file holds, who may come in, and who lives no more."""
 
 from __future__ import annotations
 
@@ -9,32 +9,32 @@ import os
 from ...errors import ConfigurationError, OtherLimit
 from ...settings import RateLimit
 from ..window import Quota
+from .file_store import not_a_gate
 from .processes import alive, boot
-from .state import Book
-from .store import not_a_gate
+from .state import SharedState
 
 
-def admit(text: str, path: str, organisation: str, limit: RateLimit, now: float) -> Book:
-    """The book for a newcomer, who decides whose it is if nobody uses it.
+def admit(text: str, path: str, organisation: str, limit: RateLimit, now: float) -> SharedState:
+    """The state for a newcomer, who decides whose it is if nobody uses it.
 
     Raises `ConfigurationError` if others use it for another organisation, and `OtherLimit`.
     """
-    book = read(text, path) if text else None
-    if book is None or book.boot != boot():
-        return Book.of(boot(), _digest(organisation), limit.budget, limit.per)
-    bury(book, now)
+    state = read(text, path) if text else None
+    if state is None or state.boot != boot():
+        return SharedState.of(boot(), _digest(organisation), limit.budget, limit.per)
+    remove_dead(state, now)
     wanted = Quota(limit.budget, limit.per, limit.budget)
-    if not book.members:  # what was spent and the rate stay
-        book.organisation = _digest(organisation)
-        book.window.retune(wanted)
-    elif book.organisation != _digest(organisation, book.organisation.partition(":")[0]):
+    if not state.members:  # what was spent and the rate stay
+        state.organisation = _digest(organisation)
+        state.window.retune(wanted)
+    elif state.organisation != _digest(organisation, state.organisation.partition(":")[0]):
         raise ConfigurationError(
             f"other processes use the gate file {path} for another base_url or credential;"
             " give each organisation a file of its own"
         )
-    elif book.window.quota != wanted:
-        raise _other_limit(path, book.window.quota, wanted)
-    return book
+    elif state.window.quota != wanted:
+        raise _other_limit(path, state.window.quota, wanted)
+    return state
 
 
 def _other_limit(path: str, theirs: Quota, ours: Quota) -> OtherLimit:
@@ -47,19 +47,19 @@ def _other_limit(path: str, theirs: Quota, ours: Quota) -> OtherLimit:
     )
 
 
-def read(text: str, path: str) -> Book:
-    """The book that was written as this text."""
+def read(text: str, path: str) -> SharedState:
+    """The state that was written as this text."""
     try:
-        return Book.restored(json.loads(text))
+        return SharedState.restored(json.loads(text))
     except (ValueError, TypeError, KeyError, AttributeError):
         raise not_a_gate(path) from None
 
 
-def bury(book: Book, now: float) -> None:
-    """Strike those from the book who live no more."""
-    for number, member in list(book.members.items()):
+def remove_dead(state: SharedState, now: float) -> None:
+    """Strike those from the state who live no more."""
+    for number, member in list(state.members.items()):
         if not alive(member.identity, now - member.seen):
-            book.leave(number, now)
+            state.leave(number, now)
 
 
 def _digest(organisation: str, salt: str = "") -> str:

@@ -1,10 +1,10 @@
 """One budget for several processes: the arithmetic of a gate, and who holds which slot. Pure.
 
-Theory of operation. A `Book` is what all processes of one machine know together: the window with
-its rate, the processes that share it, and whose each request in flight is. One process at a time
-has the book open, changes it and puts it back; `state` and `restored` make it text and back.
+Theory of operation. A `SharedState` is what all processes know together: the window with its rate,
+the processes that share it, and whose each request in flight is. One process at a time has the
+state open, changes it and puts it back; `as_json` and `restored` make it plain values and back.
 
-Turns. Whoever opens the book first could take every free slot, and the others would wait for
+Turns. Whoever opens the state first could take every free slot, and the others would wait for
 ever. So while several wait, the one that was served longest ago has the turn, for its part of what
 is free. The others let it go first, but not for long: the next may take a free slot after one
 `GRACE`, the one after it after two. A process that does not come for its turn costs no more than
@@ -30,7 +30,7 @@ LEAST_TURN = 30
 # moment as ours; a busy event loop of its own is what we wait for.
 GRACE = 0.002
 # Seconds after which a process that says it waits, but does not come to look, has no turn. It
-# comes four times in that time when all is well (`file.LOOK`).
+# comes four times in that time when all is well (`step.POLL`).
 ATTENTIVE = 1.0
 
 
@@ -50,7 +50,7 @@ class Member:
     """A process that shares the budget."""
 
     identity: Identity
-    #: When it had the book open last.
+    #: When it had the state open last.
     seen: float
     #: Calls of it that wait for a slot.
     waiting: int = 0
@@ -63,7 +63,7 @@ class Member:
 
 
 @define
-class Book:
+class SharedState:
     """What the processes know together. Times are seconds of a clock that all of them read."""
 
     #: The boot that the times belong to.
@@ -77,7 +77,7 @@ class Book:
     last_member: int = 0
 
     @classmethod
-    def of(cls, boot: str, organisation: str, budget: int, per: float) -> Book:
+    def of(cls, boot: str, organisation: str, budget: int, per: float) -> SharedState:
         """One that nobody shares yet."""
         return cls(boot, organisation, AdaptiveWindow.of(budget, per, budget))
 
@@ -136,7 +136,7 @@ class Book:
         """What is known now, of all processes together."""
         return self.window.snapshot(now)
 
-    def state(self) -> dict[str, Any]:
+    def as_json(self) -> dict[str, Any]:
         """Everything, as numbers, text, lists and dicts, for JSON."""
         return {
             "boot": self.boot,
@@ -149,7 +149,7 @@ class Book:
         }
 
     @classmethod
-    def restored(cls, state: dict[str, Any]) -> Book:
+    def restored(cls, state: dict[str, Any]) -> SharedState:
         """The one whose `state` this was."""
         budget, per = state["quota"]
         return cls(

@@ -39,7 +39,7 @@ class Busy(Exception):
 
 
 @define(eq=False, repr=False)
-class Store:
+class FileStore:
     """The open file. Not for two threads at once."""
 
     path: str
@@ -48,7 +48,7 @@ class Store:
     _db: sqlite.Connection
 
     @classmethod
-    def open(cls, path: str) -> Store:
+    def open(cls, path: str) -> FileStore:
         """Open the file, make it if need be; `ConfigurationError` says what is wrong with it."""
         path = os.path.abspath(path)  # the program may change its directory
         try:
