@@ -36,8 +36,9 @@ def planned(path: Path, chunks: int, size: int = 500, **more: Any) -> Journal:
         journal.add_chunks((n, 0, size, pack(addresses(n, size))) for n in range(chunks))
         for why in Left:
             lines = range(more.get(f"{why}s", more.get(why, 0)))
-            texts = ["nobody" for _ in lines]
-            journal.add_left_out([(why, pack_left_out(lines, texts, texts))])
+            rows = [(line, "nobody", "nobody") for line in lines]
+            if rows:
+                journal.add_left_out([(why, pack_left_out(rows))])
         people = chunks * size
         journal.complete(evolve(HEADER, people=people, chunks=chunks, texts=1, **more))
     journal.close()

@@ -29,11 +29,11 @@ from hypothesis import strategies as st
 from pyarrow import parquet
 
 from moveworks_shift_async.errors import InvalidInput, JobRunning, JournalError, NotSent
-from moveworks_shift_async.jobs.plan import groups, leftout, texts, writer
+from moveworks_shift_async.jobs.plan import groups, texts, writer
 from moveworks_shift_async.jobs.plan import plan as planning
 from moveworks_shift_async.jobs.plan.options import PlanOptions
 from moveworks_shift_async.jobs.plan.plan import Plan, plan
-from moveworks_shift_async.jobs.plan.planner import Planned, Planner
+from moveworks_shift_async.jobs.plan.planner import Planner
 from moveworks_shift_async.jobs.plan.rejects import InvalidLine, faults
 from moveworks_shift_async.jobs.store.names import store_of
 from moveworks_shift_async.jobs.store.sqlite.journal import Journal
@@ -101,7 +101,14 @@ def a_loop() -> asyncio.AbstractEventLoop:
 
 def begin(path: Path | str, wanted: PlanOptions, source: str = "people.csv") -> Planner:
     """A plan that is being made."""
-    return Planner.begin(store_of(str(path)), wanted, source, FromThread(a_loop()))
+    loop, stop = FromThread(a_loop()), threading.Event()
+    planner = Planner.begin(store_of(str(path)), wanted, source, loop, stop)
+    try:
+        planner.open()
+    except BaseException:
+        abandon(planner)
+        raise
+    return planner
 
 
 def abandon(planner: Planner) -> None:
@@ -109,7 +116,7 @@ def abandon(planner: Planner) -> None:
     FromThread(a_loop()).wait(planner.abandon())
 
 
-def planned(path: Path, blocks: Iterator[Rows] | list[Rows], wanted: PlanOptions) -> Planned:
+def planned(path: Path, blocks: Iterator[Rows] | list[Rows], wanted: PlanOptions) -> Plan:
     """A plan made at once."""
     planner = begin(path, wanted)
     try:
@@ -149,16 +156,16 @@ def test_a_plan_is_what_the_batcher_makes(entries: list[str], size: int) -> None
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "job"
         try:
-            header = planned(path, in_blocks(entries, size), order()).header
+            made = planned(path, in_blocks(entries, size), order())
         except InvalidInput:
             assert not wanted
             assert left(Path(folder)) == set()
             return
         assert [people for _, people in sent(path)] == wanted
-    assert header.duplicates == batcher.duplicates
-    assert header.invalid == len(batcher.invalid)
-    assert header.people + header.duplicates + header.invalid == len(entries)
-    assert (header.chunks, header.texts, header.differing) == (len(wanted), 1, 0)
+    assert made.duplicates == batcher.duplicates
+    assert made.invalid == len(batcher.invalid)
+    assert made.people + made.duplicates + made.invalid == len(entries)
+    assert (made.chunks, made.texts, made.differing) == (len(wanted), 1, 0)
 
 
 @settings(max_examples=60, deadline=None)
@@ -176,11 +183,11 @@ def test_each_person_gets_her_first_text(rows: list[tuple[str, str]], size: int)
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "job"
         blocks = in_blocks(entries, size, word=[value for _, value in rows])
-        header = planned(path, blocks, order("Hi {word}", template=True)).header
+        made = planned(path, blocks, order("Hi {word}", template=True))
         got = [(text, address) for text, people in sent(path) for address in people]
     assert sorted(got) == sorted(wanted.values())
-    assert header.people + header.duplicates == len(rows)
-    assert header.texts == len({text for text, _ in got}) == header.chunks
+    assert made.people + made.duplicates == len(rows)
+    assert made.texts == len({text for text, _ in got}) == made.chunks
 
 
 def test_full_groups_come_first(tmp_path: Path) -> None:
@@ -188,11 +195,11 @@ def test_full_groups_come_first(tmp_path: Path) -> None:
     entries = [f"p{number}@b.c" for number in range(1203)]
     words = ["a" if number < 2 or number % 2 else "b" for number in range(1203)]
     blocks = in_blocks(entries, 7, word=words)
-    header = planned(tmp_path / "job", blocks, order("{word}", template=True)).header
+    made = planned(tmp_path / "job", blocks, order("{word}", template=True))
     assert [(text, len(people)) for text, people in sent(tmp_path / "job")] == [
         ("a", 500), ("b", 500), ("a", 102), ("b", 101),
     ]  # fmt: skip
-    assert (header.chunks, header.texts) == (4, 2)
+    assert (made.chunks, made.texts) == (4, 2)
 
 
 def test_many_texts_go_through_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -203,9 +210,9 @@ def test_many_texts_go_through_the_file(tmp_path: Path, monkeypatch: pytest.Monk
     entries = [f"p{number}@b.c" for number in range(3000)]
     words = [str(number % 300 if number < 1800 else 7) for number in range(3000)]
     blocks = in_blocks(entries, 90, word=words)
-    header = planned(tmp_path / "job", blocks, order("{word}", template=True)).header
+    made = planned(tmp_path / "job", blocks, order("{word}", template=True))
     found = sent(tmp_path / "job")
-    assert header.chunks == len(found) == 299 + 3
+    assert made.chunks == len(found) == 299 + 3
     told = sorted((address, text) for text, people in found for address in people)
     assert told == sorted(zip(entries, words, strict=True))
 
@@ -260,7 +267,7 @@ def test_a_text_nobody_gets_is_not_counted(tmp_path: Path) -> None:
     """Where all who would get it had another text before, it is not in the journal."""
     blocks = one("a@b.c", "A@b.c", "b@b.c", " a@b.c", word=["x", "y", "z", "x"])
     done = planned(tmp_path / "job", blocks, order("{word}", template=True))
-    assert (done.header.texts, done.header.duplicates, done.header.differing) == (2, 2, 1)
+    assert (done.texts, done.duplicates, done.differing) == (2, 2, 1)
     assert done.differing_lines == (3,)
     assert sent(tmp_path / "job") == [("x", ("a@b.c",)), ("z", ("b@b.c",))]
 
@@ -289,7 +296,7 @@ def test_a_message_too_long_is_an_error_with_its_line(tmp_path: Path) -> None:
 def test_half_a_character_is_refused(tmp_path: Path, template: bool) -> None:
     """A lone surrogate cannot be written down."""
 
-    def made() -> Planned:
+    def made() -> Plan:
         wanted = order("{word}" if template else "\ud800", template=template)
         return planned(tmp_path / "job", one("a@b.c", word=["\ud800"]), wanted)
 
@@ -319,8 +326,8 @@ def test_invalid_entries_are_written_down_on_request(tmp_path: Path) -> None:
     assert rows[1] == ["3", "no @", ' "x",\n']
     assert rows[-1] == ["16", "no @", "\\ud800"]
     assert len(rows) == 15
-    assert done.rejects.count == 14
-    assert [found.line for found in done.rejects.examples] == [*range(3, 13)]
+    assert done.invalid == 14
+    assert [found.line for found in done.invalid_examples] == [*range(3, 13)]
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
 
 
@@ -339,17 +346,13 @@ def test_the_journal_keeps_who_was_left_out(
     tmp_path: Path, size: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """With line, reason and entry, in the order of the source, also where many blocks are many."""
-    monkeypatch.setattr(leftout, "_BLOCK", 4)
-    monkeypatch.setattr(leftout, "_MOST", 8)
+    monkeypatch.setattr(writer, "_BLOCK", 4)
+    monkeypatch.setattr(writer, "_MOST", 8)
     entries = [f" {'AaBb'[n % 4]}@b.c" if n % 3 else f"no {n}" for n in range(40)]
     done = planned(tmp_path / "job", in_blocks(entries, size), order())
     with Journal.look(str(tmp_path / "job")) as journal:
         blocks = [*journal.reads.left_out()]
-    found = [
-        (block.why, *row)
-        for block in blocks
-        for row in zip(block.lines, block.reasons, block.entries, strict=True)
-    ]
+    found = [(block.why, *row) for block in blocks for row in block.entries]
     bad = [("invalid", n + 2, "holds a space", f"no {n}") for n in range(0, 40, 3)]
     again = [
         ("duplicate", n + 2, "came before", entry.strip())
@@ -357,8 +360,8 @@ def test_the_journal_keeps_who_was_left_out(
         if n % 3 and n not in (1, 2)
     ]
     assert found == bad + again
-    assert (done.header.invalid, done.header.duplicates) == (len(bad), len(again))
-    assert max(len(block.lines) for block in blocks) <= 4
+    assert (done.invalid, done.duplicates) == (len(bad), len(again))
+    assert max(len(block.entries) for block in blocks) <= 4
 
 
 def test_what_differs_is_named_so_and_what_is_long_is_cut(tmp_path: Path) -> None:
@@ -368,10 +371,10 @@ def test_what_differs_is_named_so_and_what_is_long_is_cut(tmp_path: Path) -> Non
     planned(tmp_path / "job", blocks, order("Hello {name}", template=True))
     with Journal.look(str(tmp_path / "job")) as journal:
         invalid, again = journal.reads.left_out()
-    assert (again.lines, again.reasons, again.entries) == (
-        [3, 4], ["came before", "came before with another text"], ["A@b.c", "a@B.c"],
-    )  # fmt: skip
-    assert invalid.entries == ["x" * 254 + "..."]
+    assert again.entries == [
+        (3, "came before", "A@b.c"), (4, "came before with another text", "a@B.c"),
+    ]  # fmt: skip
+    assert [entry for _, _, entry in invalid.entries] == ["x" * 254 + "..."]
 
 
 def test_an_existing_file_for_invalid_entries_is_refused(tmp_path: Path) -> None:
@@ -422,7 +425,7 @@ def test_a_source_whose_name_is_no_text_is_planned(tmp_path: Path) -> None:
     planner = begin(tmp_path / "job", order(), name)
     for block in one("a@b.c"):
         planner.feed(block)
-    assert planner.finish().header.source == r"\udcff.csv"
+    assert planner.finish().source == r"\udcff.csv"
     planner.close()
 
 

@@ -82,10 +82,9 @@ def test_it_may_be_stopped_between_two_buckets() -> None:
     def stop() -> None:
         raise KeyError("stopped")
 
-    with tempfile.TemporaryFile() as file:
+    with spool.nameless(None) as file:
         unique = Unique(file)
         unique.add(["a@b.c"])
         with pytest.raises(KeyError, match="stopped"):
             unique.answers(stop)
-        unique.close()
-        assert file.closed
+    assert file.closed

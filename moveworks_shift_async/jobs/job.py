@@ -158,10 +158,10 @@ class Job:
         """Each entry that is no address. All are in memory: for small jobs."""
         async with self._store.reading() as store:
             return [
-                InvalidLine(*row)
+                InvalidLine(line, reason)
                 async for left in store.left_out()
                 if left.why is Left.INVALID
-                for row in zip(left.lines, left.reasons, strict=True)
+                for line, reason, _ in left.entries
             ]
 
     async def write_csv(self, path: str | os.PathLike[str]) -> None:

@@ -159,14 +159,11 @@ class Left(enum.StrEnum):
 
 @frozen(kw_only=True)
 class LeftOut:
-    """Some entries that were left out, in their order; every sequence has one item an entry."""
+    """Some entries that were left out, in their order."""
 
     why: Left
-    #: Where each stands in the source.
-    lines: Sequence[int]
-    reasons: Sequence[str]
-    #: As they came, but for what is longer than any address.
-    entries: Sequence[str] = field(repr=False)
+    #: Line in the source, reason, and the entry, shortened where it is longer than any address.
+    entries: Sequence[tuple[int, str, str]] = field(repr=False)
 
 
 class Incident(enum.StrEnum):

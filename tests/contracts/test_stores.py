@@ -187,8 +187,8 @@ async def states_of(store: Store) -> list[State]:
 
 async def test_what_is_planned_is_what_is_read_back(store: Store) -> None:
     """Texts, people and their order, who is left out, and the numbers."""
-    left = LeftOut(why=Left.INVALID, lines=[2, 9], reasons=["no @", "empty"], entries=["x", ""])
-    again = LeftOut(why=Left.DUPLICATE, lines=[5], reasons=["came before"], entries=["a@b.c"])
+    left = LeftOut(why=Left.INVALID, entries=[(2, "no @", "x"), (9, "empty", "")])
+    again = LeftOut(why=Left.DUPLICATE, entries=[(5, "came before", "a@b.c")])
     plan = await store.plan(header_of())
     await plan.write(PlanBatch(left_out=[again]))
     await plan.write(

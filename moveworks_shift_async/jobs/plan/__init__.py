@@ -7,10 +7,9 @@
     template    a message and a context with the names of columns in them
     planner     the steps, in a thread
     rejects     the entries that are no address
-    leftout     all that is for nobody, put into the journal
     spool       what does not fit into memory: nameless files
     unique      who came before, exactly
     texts       the different texts, numbered
     groups      people and texts -> chunks
-    writer      chunks -> the journal
+    writer      chunks, and what is for nobody -> the journal
 """

@@ -9,7 +9,6 @@ grouped again, so a text never takes more chunks than its people need.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import IO
 
 from attrs import define, field
 
@@ -27,15 +26,11 @@ _WAITING = 200_000
 class Groups:
     """Takes people in order, gives back chunks."""
 
-    _buckets: Buckets
+    #: In a file that is open for whom it cannot keep in memory.
+    _buckets: Buckets = field(converter=Buckets)
     _waiting: int = 0
     _groups: dict[int, list[str]] = field(factory=dict)
     _spilled: bool = False
-
-    @classmethod
-    def on(cls, file: IO[bytes]) -> Groups:
-        """One that keeps in this file whom it cannot keep in memory."""
-        return cls(Buckets(file))
 
     def add(self, addresses: Sequence[str], texts: Sequence[int]) -> list[Cut]:
         """Take people, each with the number of her text; the chunks that they fill."""
@@ -57,11 +52,6 @@ class Groups:
             people, texts = [line[2] for line in lines], [int(line[0]) for line in lines]
             yield from _fill(groups, people, texts)
             yield from groups.items()
-
-    def close(self) -> None:
-        """Give the disk and the memory back."""
-        self._buckets.close()
-        self._groups.clear()
 
     def _spill(self) -> None:
         for text, people in self._groups.items():

@@ -7,6 +7,7 @@ from typing import Any
 
 from attrs import field, frozen
 
+from ...settings import RateLimit
 from ...wire.moveworks import Content, send_path
 from .template import Template
 
@@ -21,6 +22,8 @@ class PlanOptions:
     invalid_csv: str | None = None
     #: An entry that is no address ends the plan.
     strict: bool = False
+    #: What the plan counts with.
+    rate_limit: RateLimit = field(factory=RateLimit)
 
     @classmethod
     def of(

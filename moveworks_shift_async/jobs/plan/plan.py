@@ -13,7 +13,7 @@ from typing import Any, Protocol, TypeVar, runtime_checkable
 
 from attrs import define, field
 
-from ...errors import InvalidInput, NotSent
+from ...errors import InvalidInput
 from ...sending.entries import is_iterable
 from ...settings import RateLimit
 from ...sources import async_blocks_of, blocks_of, open_recipients
@@ -24,7 +24,7 @@ from ..store.ports import Store
 from ..threads import FromThread, in_thread
 from .cost import Plan
 from .options import PlanOptions
-from .planner import Block, Planned, Planner
+from .planner import Block, Planner, go_on
 
 __all__ = ["Plan", "Recipients", "plan"]
 
@@ -97,14 +97,15 @@ def plan(
         raise InvalidInput("give either event_id, or legacy=True for the endpoint without an event")
     if (message is None) == (template is None):
         raise InvalidInput("give either message or template")
-    options = PlanOptions.of(
+    wanted = PlanOptions.of(
         Content(event_id=event_id, message=template or message or "", context=context),
         template=template is not None,
         escape=escape,
         invalid_csv=None if invalid_csv is None else os.fspath(invalid_csv),
         strict=strict,
+        rate_limit=rate_limit,
     )
-    work = _PlanRun(store_of(os.fspath(journal)), options)
+    work = _PlanRun(store_of(os.fspath(journal)), wanted)
     if isinstance(source, (str, os.PathLike)):
         blocks: Blocks = open_recipients(
             source, column=column, query=query, encoding=encoding, go_on=work.go_on
@@ -112,12 +113,8 @@ def plan(
     elif query is not None or encoding is not None:
         raise InvalidInput("a query needs a database's URL as the source, an encoding a file")
     else:
-        blocks = _blocks(source, options, column)
-    return _planned(work, blocks, rate_limit)
-
-
-async def _planned(work: _PlanRun, blocks: Blocks, rate_limit: RateLimit) -> Plan:
-    return _plan_of(work.store.name, await work.all(blocks), work.read_as, rate_limit)
+        blocks = _blocks(source, wanted, column)
+    return work.all(blocks)
 
 
 def _blocks(
@@ -134,24 +131,6 @@ def _blocks(
     return blocks_of(rows, column, options.columns)
 
 
-def _plan_of(journal: str, planned: Planned, read_as: str, rate_limit: RateLimit) -> Plan:
-    header = planned.header
-    return Plan(
-        journal=journal,
-        source=header.source,
-        read_as=read_as,
-        people=header.people,
-        duplicates=header.duplicates,
-        differing=header.differing,
-        differing_lines=planned.differing_lines,
-        invalid=header.invalid,
-        invalid_examples=tuple(planned.rejects.examples),
-        chunks=header.chunks,
-        texts=header.texts,
-        rate_limit=rate_limit,
-    )
-
-
 @define(eq=False, repr=False)
 class _PlanRun:
     """A plan's steps, each in a thread; one at a time, and none is left alone."""
@@ -163,7 +142,7 @@ class _PlanRun:
     read_as: str = ""
     _loop: FromThread = field(init=False)
 
-    async def all(self, source: Blocks) -> Planned:
+    async def all(self, source: Blocks) -> Plan:
         """From the source to the journal, or to nothing."""
         self._loop = FromThread()
         try:
@@ -172,7 +151,7 @@ class _PlanRun:
                 await self._follow(source)
             else:
                 await self._do(self._read, source)
-            planned = await self._do(self._begun.finish)
+            plan = await self._do(self._begun.finish, self.read_as)
         except BaseException:
             # In this task: one of its own could be cancelled before its first step.
             if self.planner is not None:
@@ -183,7 +162,7 @@ class _PlanRun:
             # journal is complete and would have to be removed again.
             if self.planner is not None:
                 self.planner.close()
-        return planned
+        return plan
 
     @property
     def _begun(self) -> Planner:
@@ -191,7 +170,8 @@ class _PlanRun:
         return self.planner
 
     def _begin(self, name: str) -> None:
-        self.planner = Planner.begin(self.store, self.options, name, self._loop, stop=self.stop)
+        self.planner = Planner.begin(self.store, self.options, name, self._loop, self.stop)
+        self.planner.open()
 
     def _read(self, source: AbstractContextManager[Source] | Iterable[Block]) -> None:
         """All of a source that needs no loop; opened, read and closed in one thread."""
@@ -227,8 +207,7 @@ class _PlanRun:
 
     def go_on(self) -> None:
         """Raise `NotSent` if it was cancelled."""
-        if self.stop.is_set():
-            raise NotSent(f"the planning of {self.store.name} was stopped; nothing was sent")
+        go_on(self.stop, self.store.name)
 
     async def _do(self, step: Callable[..., T], *arguments: Any) -> T:
         """Run a step in a thread; when cancelled, make it stop and wait until it has."""

@@ -15,20 +15,22 @@ import threading
 from array import array
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import compress
-from typing import Protocol
+from typing import IO, Protocol
 
-from attrs import define, evolve, frozen
+from attrs import asdict, define, evolve, field
+from attrs.filters import include
 
 from ...clock import SYSTEM_CLOCK
 from ...errors import InvalidInput, JournalError, NotSent
 from ...sources.refusals import refuse
 from ...storage.system import reason
 from ...text import plural
+from ...wire.moveworks import Content
 from ..records import Header, Left
 from ..store.ports import PlanStore, Store
 from ..threads import FromThread, in_thread
+from .cost import Plan
 from .groups import Cut, Groups, cut
-from .leftout import LeftOuts
 from .options import PlanOptions
 from .rejects import EXAMPLES, Rejects, faults
 from .spool import NUMBERS, Spool, nameless
@@ -36,6 +38,8 @@ from .texts import Texts
 from .unique import DIFFERING, KEPT, SAME, Unique
 from .writer import Writer
 
+# What a plan says as its journal does.
+_NUMBERS = ("source", "people", "duplicates", "differing", "invalid", "chunks", "texts")
 # The answers about an entry -> is it kept?
 _KEEP = bytes(answer == KEPT for answer in range(256))
 _DROP = bytes(answer != KEPT for answer in range(256))
@@ -58,19 +62,9 @@ class Block(Protocol):
         """The columns that were asked for."""
 
 
-@frozen(kw_only=True)
-class Planned:
-    """What came of it."""
-
-    header: Header
-    rejects: Rejects
-    #: Lines of the first entries whose address had come before with another text.
-    differing_lines: tuple[int, ...]
-
-
-@define(eq=False, repr=False)
+@define(eq=False, repr=False, kw_only=True)
 class Planner:
-    """One plan being made. `feed` and `finish` it, or `abandon` it; then `close` it.
+    """One plan being made. `open` it, `feed` and `finish` it, or `abandon` it; then `close` it.
 
     Nobody else has its journal until then.
     """
@@ -83,16 +77,15 @@ class Planner:
     _loop: FromThread
     _store: PlanStore
     _header: Header
-    #: Where files without a name are made.
+    #: Where files without a name are made, and those that were.
     _scratch: str | None
-    _writer: Writer
-    _rejects: Rejects
-    _spool: Spool
-    _unique: Unique
-    _texts: Texts | None
-    _invalid: LeftOuts
-    _duplicates: LeftOuts
-    _taken: int = 0
+    _files: contextlib.ExitStack = field(factory=contextlib.ExitStack, init=False)
+    _rejects: Rejects = field(factory=Rejects, init=False)
+    _writer: Writer = field(init=False)
+    _spool: Spool = field(init=False)
+    _unique: Unique = field(init=False)
+    _texts: Texts | None = field(default=None, init=False)
+    _taken: int = field(default=0, init=False)
 
     @classmethod
     def begin(
@@ -101,42 +94,32 @@ class Planner:
         options: PlanOptions,
         source: str,
         loop: FromThread,
-        *,
-        stop: threading.Event | None = None,
+        stop: threading.Event,
     ) -> Planner:
         """Make the journal; `JournalError` if there is one with a job."""
         header = _header(options, source)
-        with contextlib.ExitStack() as undo, reporting(store.name):
-            # The journal is first: a name that is taken is found before anything is made.
-            planned = loop.wait(store.plan(header))
-            undo.callback(lambda: loop.wait(planned.discard()))
-            rejects = Rejects.to(options.invalid_csv)
-            undo.callback(rejects.remove)
-            files = (nameless(store.scratch) for _ in range(3))
-            texts = None
-            if options.template is not None:
-                texts = Texts(options.template, header.event_id, source, next(files))
-            content = texts.content if texts is not None else lambda _: options.content
-            writer = Writer(planned, loop, content)
-            planner = cls(
-                name=store.name,
-                options=options,
-                source=source,
-                stop=stop or threading.Event(),
-                loop=loop,
-                store=planned,
-                header=header,
-                scratch=store.scratch,
-                writer=writer,
-                rejects=rejects,
-                spool=Spool(next(files)),
-                unique=Unique(next(files)),
-                texts=texts,
-                invalid=LeftOuts(writer.leave_out, Left.INVALID),
-                duplicates=LeftOuts(writer.leave_out, Left.DUPLICATE),
-            )
-            undo.pop_all()
-        return planner
+        with reporting(store.name):
+            made = loop.wait(store.plan(header))
+        return cls(
+            name=store.name,
+            options=options,
+            source=source,
+            stop=stop,
+            loop=loop,
+            store=made,
+            header=header,
+            scratch=store.scratch,
+        )
+
+    def open(self) -> None:
+        """Make what it needs beside the journal, whose own name is the first to be found taken."""
+        template = self.options.template
+        with reporting(self.name):
+            self._rejects = Rejects.to(self.options.invalid_csv)
+            self._spool, self._unique = Spool(self._file()), Unique(self._file())
+            if template is not None:
+                self._texts = Texts(template, self._header.event_id, self.source, self._file())
+        self._writer = Writer(self._store, self._loop, self._content)
 
     def feed(self, block: Block) -> None:
         """Take the next rows."""
@@ -155,7 +138,7 @@ class Planner:
                 self._spool.add(people, lines, numbers)
                 self._unique.add(people, numbers)
 
-    def finish(self) -> Planned:
+    def finish(self, read_as: str = "") -> Plan:
         """Find the duplicates, write the chunks, and complete the journal."""
         if self._taken == self._rejects.count:
             raise self._nobody()
@@ -164,14 +147,19 @@ class Planner:
         with reporting(self.name):
             answers = self._unique.answers(self._go_on)
             lines = self._write(answers)
-            self._invalid.flush()
-            self._duplicates.flush()
             self._writer.flush()
             self._go_on()
             header = self._complete(answers)
             self._rejects.close()
-        self._close_files()
-        return Planned(header=header, rejects=self._rejects, differing_lines=tuple(lines))
+        self._files.close()
+        return Plan(
+            journal=self.name,
+            read_as=read_as,
+            differing_lines=tuple(lines),
+            invalid_examples=tuple(self._rejects.examples),
+            rate_limit=self.options.rate_limit,
+            **asdict(header, filter=include(*_NUMBERS)),
+        )
 
     async def abandon(self) -> None:
         """Leave nothing behind, also where it is cancelled."""
@@ -182,7 +170,7 @@ class Planner:
 
     def _leave(self) -> None:
         self._rejects.remove()
-        self._close_files()
+        self._files.close()
 
     def close(self) -> None:
         """Let somebody else have the journal; in the loop's own thread, too."""
@@ -195,10 +183,8 @@ class Planner:
         for place, fault in found:
             good[place] = 0
             self._rejects.add(block.lines[place], fault, block.entries[place])
-        self._invalid.add(
-            (block.lines[place] for place, _ in found),
-            (reason for _, reason in found),
-            (block.entries[place] for place, _ in found),
+        self._writer.leave_out(
+            Left.INVALID, ((block.lines[at], fault, block.entries[at]) for at, fault in found)
         )
         return good
 
@@ -215,7 +201,8 @@ class Planner:
         """Write the chunks; return the lines of the first differing entries."""
         keep, at, lines = answers.translate(_KEEP), 0, list[int]()
         waiting: list[str] = []
-        with contextlib.closing(Groups.on(nameless(self._scratch))) as groups:
+        with nameless(self._scratch) as file:
+            groups = Groups(file)
             for addresses, beside in self._spool.read():
                 self._go_on()
                 start, at, count = at, at + len(addresses), len(addresses)
@@ -237,11 +224,9 @@ class Planner:
     def _leave_out(self, addresses: Sequence[str], lines: Sequence[int], answers: bytes) -> None:
         """Note the duplicates of a block."""
         dropped = answers.translate(_DROP)
-        self._duplicates.add(
-            compress(lines, dropped),
-            map(_REASONS.__getitem__, compress(answers, dropped)),
-            compress(addresses, dropped),
-        )
+        reasons = map(_REASONS.__getitem__, compress(answers, dropped))
+        entries = zip(compress(lines, dropped), reasons, compress(addresses, dropped), strict=True)
+        self._writer.leave_out(Left.DUPLICATE, entries)
 
     def _complete(self, answers: bytes) -> Header:
         writer = self._writer
@@ -264,15 +249,20 @@ class Planner:
         what = f"nobody valid, all of {entries}; the first, line {first.line}: {first.reason}"
         return refuse(self.source, None, what)
 
-    def _close_files(self) -> None:
-        for part in (self._spool, self._unique, self._texts):
-            if part is not None:
-                with contextlib.suppress(OSError):  # what a full disk does not take is not wanted
-                    part.close()
+    def _file(self) -> IO[bytes]:
+        return self._files.enter_context(nameless(self._scratch))
+
+    def _content(self, text: int) -> Content:
+        return self.options.content if self._texts is None else self._texts.content(text)
 
     def _go_on(self) -> None:
-        if self.stop.is_set():
-            raise NotSent(f"the planning of {self.name} was stopped; nothing was sent")
+        go_on(self.stop, self.name)
+
+
+def go_on(stop: threading.Event, name: str) -> None:
+    """Raise `NotSent` once the planning of this job was stopped."""
+    if stop.is_set():
+        raise NotSent(f"the planning of {name} was stopped; nothing was sent")
 
 
 def _header(options: PlanOptions, source: str) -> Header:

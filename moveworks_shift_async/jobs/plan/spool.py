@@ -6,6 +6,7 @@ Nobody else can open them, and the system removes them when the process ends, ho
 
 from __future__ import annotations
 
+import contextlib
 import tempfile
 from array import array
 from collections import deque
@@ -22,9 +23,15 @@ BUCKETS = 256
 _HELD = 100_000
 
 
-def nameless(directory: str | None) -> IO[bytes]:
-    """A new file that only this process can see."""
-    return tempfile.TemporaryFile(dir=directory)
+@contextlib.contextmanager
+def nameless(directory: str | None) -> Iterator[IO[bytes]]:
+    """A new file that only this process can see, for as long as the block lasts."""
+    file = tempfile.TemporaryFile(dir=directory)  # noqa: SIM115 - its close may fail
+    try:
+        yield file
+    finally:
+        with contextlib.suppress(OSError):  # what a full disk does not take is not wanted
+            file.close()
 
 
 @define(eq=False, repr=False)
@@ -51,10 +58,6 @@ class Spool:
         for text, size in self._sizes:
             addresses = self._file.read(text).decode().split("\n")
             yield addresses, array(NUMBERS, self._file.read(size))
-
-    def close(self) -> None:
-        """Give the disk back."""
-        self._file.close()
 
 
 @define(eq=False, repr=False)

@@ -69,11 +69,6 @@ class Texts:
         message, context = json.loads(stored)
         return Content(event_id=self._event_id, message=message, context=context)
 
-    def close(self) -> None:
-        """Give the disk and the memory back."""
-        self._file.close()
-        self._numbers.clear()
-
     def _render(self, row: Row, line: int) -> int:
         for name in missing(self._template.columns, row):
             raise refuse(self._source, line, f"no value in column {quoted(name)}")

@@ -59,11 +59,6 @@ class Unique:
         self._buckets.close()
         return bytes(map(next, map(found.__getitem__, self._went_to)))
 
-    def close(self) -> None:
-        """Give the disk and the memory back."""
-        self._buckets.close()
-        self._texts.clear()
-
     def _search(self, bucket: int) -> bytes:
         """The answers for a bucket's entries."""
         keys = self._buckets.take(bucket)

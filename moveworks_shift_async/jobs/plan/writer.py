@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future
 
 from attrs import define, field
 
+from ...addresses import MAX_LENGTH
 from ...wire.moveworks import Content
-from ..records import LeftOut
+from ..records import Left, LeftOut
 from ..store.ports import PlanBatch, PlanStore
 from ..threads import FromThread
 from .groups import Cut
@@ -17,6 +18,9 @@ from .groups import Cut
 # for the disk, for some milliseconds.
 _PEOPLE = 128_000
 _CHUNKS = 8_192
+# Entries left out that are kept together, as more save little; and so many wait for a commit.
+_BLOCK = 8_192
+_MOST = 4 * _BLOCK
 
 
 @define(eq=False, repr=False)
@@ -36,6 +40,10 @@ class Writer:
     _coming: int = 0
     #: Which texts the store has.
     _has: bytearray = field(factory=bytearray)
+    #: Line, reason and entry of those that are for nobody, and wait.
+    _left_out: dict[Left, list[tuple[int, str, str]]] = field(
+        factory=lambda: {why: [] for why in Left}
+    )
     #: The batch that is being written.
     _writing: Future[None] | None = None
 
@@ -46,12 +54,17 @@ class Writer:
         if self._coming >= _PEOPLE or len(self._waiting) >= _CHUNKS:
             self._turn()
 
-    def leave_out(self, blocks: Sequence[LeftOut]) -> None:
-        """Write entries that are for nobody."""
-        self._write(PlanBatch(left_out=blocks))
+    def leave_out(self, why: Left, entries: Iterable[tuple[int, str, str]]) -> None:
+        """Take entries that are for nobody: line, reason, entry."""
+        waiting = self._left_out[why]
+        waiting += ((line, reason, _short(entry)) for line, reason, entry in entries)
+        if len(waiting) >= _MOST:
+            self._write_left_out(why)
 
     def flush(self) -> None:
         """Write all that was taken."""
+        for why in Left:
+            self._write_left_out(why)
         self._turn()
         self._written()
 
@@ -65,6 +78,12 @@ class Writer:
         self.chunks += len(cuts)
         self.people += self._coming
         self._coming = 0
+
+    def _write_left_out(self, why: Left) -> None:
+        entries, self._left_out[why] = self._left_out[why], []
+        parts = [entries[at : at + _BLOCK] for at in range(0, len(entries), _BLOCK)]
+        if parts:
+            self._write(PlanBatch(left_out=[LeftOut(why=why, entries=part) for part in parts]))
 
     def _write(self, batch: PlanBatch) -> None:
         """One batch is being written at a time; raises what the last one met."""
@@ -81,3 +100,8 @@ class Writer:
             self._has += bytes(text + 1 - len(self._has))
         known, self._has[text] = self._has[text], 1
         return not known
+
+
+def _short(entry: str) -> str:
+    """The beginning of what is longer than any address: a cell may hold a book."""
+    return entry if len(entry) <= MAX_LENGTH else f"{entry[:MAX_LENGTH]}..."

@@ -74,7 +74,7 @@ def _recipients(
 def _left_out(state: JobState, left_out: Iterable[LeftOut]) -> Iterator[str]:
     header, count = state.header, 0
     for block in left_out:
-        count += len(block.lines)
+        count += len(block.entries)
         yield _block(block)
     if header.complete and count != header.invalid + header.duplicates:
         raise JournalError(
@@ -94,11 +94,9 @@ def _chunk(record: ChunkRecord, addresses: tuple[str, ...]) -> str:
 
 def _block(block: LeftOut) -> str:
     """The rows of some entries that were left out."""
-    rows = zip(block.lines, block.reasons, block.entries, strict=True)
     write = text_cell if block.why is Left.INVALID else address_cell
-    return _lines(
-        (write(entry), block.why.value, "", "", reason, line) for line, reason, entry in rows
-    )
+    why = block.why.value
+    return _lines((write(entry), why, "", "", said, line) for line, said, entry in block.entries)
 
 
 def _lines(rows: Iterable[Sequence[object]]) -> str:

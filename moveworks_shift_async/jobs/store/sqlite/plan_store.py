@@ -78,10 +78,7 @@ class SqlitePlanStore:
         size = -(-len(batch.chunks) // _PACKERS) or 1
         parts = [batch.chunks[at : at + size] for at in range(0, len(batch.chunks), size)]
         packed = [data for part in self._packers.map(_packed, parts) for data in part]
-        left_out = [
-            (some.why, pack_left_out(some.lines, some.reasons, some.entries))
-            for some in batch.left_out
-        ]
+        left_out = [(some.why, pack_left_out(some.entries)) for some in batch.left_out]
         with self._journal.transaction():
             for number, content in batch.texts:
                 self._journal.add_content(number, content)

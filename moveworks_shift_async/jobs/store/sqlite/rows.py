@@ -36,8 +36,9 @@ def unpack(packed: bytes) -> tuple[str, ...]:
     return tuple(zlib.decompress(packed).decode().split("\n"))
 
 
-def pack_left_out(lines: Sequence[int], reasons: Sequence[str], entries: Sequence[str]) -> bytes:
+def pack_left_out(rows: Sequence[tuple[int, str, str]]) -> bytes:
     """Entries that are for nobody, as the journal keeps them: a duplicate takes about 12 bytes."""
+    lines, reasons, entries = zip(*rows, strict=True)
     # Lines as steps from one to the next: most of them are small numbers that come again.
     steps = [*map(sub, lines, (0, *lines[:-1]))]
     return zlib.compress(json.dumps((steps, reasons, entries)).encode(), _LEVEL)
@@ -47,7 +48,7 @@ def left_out_of(row: Row) -> LeftOut:
     """The entries that `pack_left_out` took."""
     why, packed = row
     steps, reasons, entries = json.loads(zlib.decompress(packed))
-    return LeftOut(why=Left(why), lines=[*accumulate(steps)], reasons=reasons, entries=entries)
+    return LeftOut(why=Left(why), entries=[*zip(accumulate(steps), reasons, entries, strict=True)])
 
 
 def header_of(row: Row) -> Header:
