@@ -371,8 +371,8 @@ def _settings(args: list[str]) -> MoveworksSettings:
     @shared_options.server_options
     @shared_options.rate_options
     @click.pass_context
-    def command(context: click.Context, /, **given: Any) -> None:
-        found.append(shared_options.moveworks_settings(context, **given))
+    def command(context: click.Context, /, **_: Any) -> None:
+        found.append(shared_options.moveworks_settings(context))
 
     command.main(args, standalone_mode=False)
     return found[0]
@@ -781,9 +781,9 @@ async def test_a_journal_that_fails_is_told_by_what_went_out(
     monkeypatch.setenv("MOVEWORKS_API_KEY", "key")
     job, settings = Job(tmp_path / "j"), _settings([])
 
-    async def run(_: object, show: OnProgress) -> None:
+    async def run(_: object, on_progress: OnProgress) -> None:
         for requests in (7, 7 + sent):
-            show(evolve(PROGRESS, requests=requests))
+            on_progress(evolve(PROGRESS, requests=requests))
         raise errors.JournalError("the disk is full")
 
     if not sent:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Any
 
 import click
 
@@ -24,9 +25,9 @@ def auth() -> None:
 @auth.command("test", epilog=MOVEWORKS_EPILOG)
 @server_options
 @click.pass_context
-def auth_test(context: click.Context, base_url: str | None, region: str | None) -> int:
+def auth_test(context: click.Context, /, **_: Any) -> int:
     """Check the credential and print the server's text. Nobody is told anything."""
-    settings = moveworks_settings(context, base_url=base_url, region=region)
+    settings = moveworks_settings(context)
     try:
         text = asyncio.run(_test(settings))
     except MoveworksError as error:

@@ -94,9 +94,7 @@ async def _demo(job: Job) -> tuple[RunResult, _Check]:
             base_url=sandbox.url,
             rate_limit=_LIMIT,
         )
-        ended = await run_in_foreground(
-            job, settings, lambda client, show: job.run(client, on_progress=show), as_json=False
-        )
+        ended = await run_in_foreground(job, settings, job.run, as_json=False)
         return ended, await _compare(job, ended.account, sandbox)
 
 

@@ -19,7 +19,7 @@ from ..settings import MoveworksSettings
 from .failures import ExitCode, exit_code
 from .preflight import check_server
 from .signals import Stopper
-from .terminal import note, say
+from .terminal import say
 from .views import View, make_view
 
 # Seconds between two lines of JSON.
@@ -50,7 +50,8 @@ class RunResult:
         )
 
 
-Runnable = Callable[[MoveworksClient, OnProgress], Awaitable[object]]
+#: Takes a client and `on_progress`.
+Runnable = Callable[..., Awaitable[object]]
 
 
 async def run_in_foreground(
@@ -66,7 +67,7 @@ async def run_in_foreground(
         stopped, cut = await _unreachable(client, requests), False
         if stopped is None:
             with stopper.listening():
-                stopped, cut = await _ended(run(client, meter.show), meter)
+                stopped, cut = await _ended(run(client, on_progress=meter.show), meter)
     finally:
         with suppress(Exception):  # a terminal that cannot be drawn on
             view.close()
@@ -131,7 +132,7 @@ class _Meter:
 
 @define(eq=False)
 class JsonLines(View):
-    """One line of JSON a second on stdout; notes go to stderr."""
+    """One line of JSON a second on stdout."""
 
     _next: float = field(default=0.0, init=False)
 
@@ -140,10 +141,3 @@ class JsonLines(View):
         if progress.elapsed >= self._next or progress.finished:
             self._next = progress.elapsed + _EVERY
             say(json.dumps({"progress": asdict(progress)}))
-
-    def note(self, text: str) -> None:
-        """Write it to stderr."""
-        note(text)
-
-    def close(self) -> None:
-        """Nothing to do."""

@@ -50,14 +50,13 @@ def read_text(path: str) -> str:
 
 def read_json(path: str) -> Any:
     """The value of a JSON file."""
+    text = read_text(path)
     try:
-        return json.loads(read_text(path))
+        return json.loads(text)
     except json.JSONDecodeError as error:
         where = f"{path}, line {error.lineno}, column {error.colno}"
         raise InvalidInput(f"{where}: not JSON: {error.msg}") from None
-    except (RecursionError, ValueError) as error:
-        if isinstance(error, InvalidInput):
-            raise
+    except (RecursionError, ValueError):
         raise InvalidInput(f"{path}: a number is too long or it is nested too deep") from None
 
 

@@ -6,7 +6,6 @@ import logging
 import traceback
 from collections.abc import Mapping, Sequence
 from importlib import import_module
-from typing import Any
 
 import click
 from attrs import define
@@ -78,6 +77,7 @@ class _Commands(click.Group):
     context_settings={
         "help_option_names": ["-h", "--help"],
         "auto_envvar_prefix": "MOVEWORKS_SHIFT",
+        "show_default": True,
     },
 )
 @click.option(
@@ -107,7 +107,7 @@ def run(args: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code; every failure is one line on stderr."""
     state = _State()
     try:
-        return _exit_code_of(commands.main(args, PROGRAM, standalone_mode=False, obj=state))
+        return int(commands.main(args, PROGRAM, standalone_mode=False, obj=state) or 0)
     except click.exceptions.NoArgsIsHelpError as error:
         note(error.format_message())
     except click.ClickException as error:
@@ -134,10 +134,6 @@ def _lost(error: OSError) -> bool:
         return False
     unwritten(error)
     return True
-
-
-def _exit_code_of(value: Any) -> int:
-    return int(value or 0)
 
 
 def _usage_line(error: click.ClickException) -> str:

@@ -6,11 +6,11 @@ from collections.abc import Mapping
 from functools import cached_property
 from typing import Any
 
-from attrs import field, fields, frozen
+from attrs import field, frozen
 
 from ..errors import InvalidInput
 from .input_files import read_object, read_text
-from .shared_options import F, apply, option
+from .shared_options import F, apply, option, picked
 
 
 def message_options(command: F) -> F:
@@ -74,9 +74,8 @@ class MessageOptions:
     @classmethod
     def of(cls, given: Mapping[str, Any]) -> MessageOptions:
         """From the options of a command that has them."""
-        own = {one.name: given[one.name] for one in fields(cls) if one.name in given}
         sources = (f"--{name.replace('_', '-')}" for name in _TEXTS if name in given)
-        return cls(sources=tuple(sources), **own)
+        return picked(cls, given, sources=tuple(sources))
 
     def __attrs_post_init__(self) -> None:
         if (self.event is None) != self.legacy:

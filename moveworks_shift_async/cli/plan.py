@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import click
-from attrs import asdict, field, fields, frozen
+from attrs import asdict, field, frozen
 
 from ..errors import InvalidInput, NotAddresses
 from ..jobs.job import Job
@@ -19,7 +19,7 @@ from ..wire.moveworks import Content
 from .failures import ExitCode
 from .message_options import MessageOptions, message_options, template_options
 from .preview import examples
-from .shared_options import json_option, rate_options
+from .shared_options import json_option, picked, rate_options
 from .signals import cancel_on_signal
 from .terminal import note, say
 
@@ -43,8 +43,7 @@ class PlanArguments:
     @classmethod
     def of(cls, given: Mapping[str, Any]) -> PlanArguments:
         """From the options of a command that has them."""
-        own = {one.name: given[one.name] for one in fields(cls) if one.name in given}
-        return cls(**own | {"message": MessageOptions.of(given)})
+        return picked(cls, given, message=MessageOptions.of(given))
 
     @property
     def limit(self) -> RateLimit:

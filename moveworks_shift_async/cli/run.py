@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from functools import partial
 from typing import Any
 
 import click
@@ -22,6 +23,8 @@ from .preflight import check_server
 from .preview import confirm, destination
 from .shared_options import (
     MOVEWORKS_EPILOG,
+    F,
+    apply,
     check_test_address,
     journal_argument,
     json_option,
@@ -33,50 +36,38 @@ from .shared_options import (
 )
 from .terminal import note, say
 
-_UNKNOWN = click.Choice(["report", "resend", "skip"])
-_isolate = option(
-    "--isolate",
-    metavar="N",
-    type=click.IntRange(min=0),
-    default=0,
-    show_default="none",
-    help="Add at most N requests, in all runs together, to find the addresses for which a list is"
-    " refused, and tell the others; one such address among 500 costs 18.",
-)
-_moved = option(
-    "--moved",
-    is_flag=True,
-    help="Go on in a file that was copied, restored or moved to another disk. The job must not have"
-    " gone on in another file since: whoever was told there is told again.",
-)
-_test_to = option(
-    "--test-to",
-    metavar="ADDRESS",
-    help="Send the first texts, at most three, to this address only, and the job to nobody.",
-)
+
+def _run_options(command: F) -> F:
+    return apply(
+        command,
+        option("--isolate", metavar="N", type=click.IntRange(min=0), default=0, show_default="none",
+               help="Add at most N requests, in all runs together, to find the addresses for which"
+                    " a list is refused, and tell the others; one such address among 500 costs"
+                    " 18."),
+        option("--moved", is_flag=True,
+               help="Go on in a file that was copied, restored or moved to another disk. The job"
+                    " must not have gone on in another file since: whoever was told there is told"
+                    " again."),
+        yes_option,
+    )  # fmt: skip
 
 
 @click.command(epilog=MOVEWORKS_EPILOG)
 @journal_argument
-@_isolate
-@_moved
-@_test_to
-@yes_option
+@_run_options
+@option(
+    "--test-to",
+    metavar="ADDRESS",
+    help="Send the first texts, at most three, to this address only, and the job to nobody.",
+)
 @json_option("RUN", lines=True)
 @rate_options
 @server_options
 @click.pass_context
 def run(
-    context: click.Context,
-    /,
-    journal: str,
-    isolate: int,
-    moved: bool,
-    test_to: str | None,
-    yes: bool,
-    as_json: bool,
-    **server: Any,
-) -> int:
+    context: click.Context, /, journal: str, test_to: str | None, isolate: int, moved: bool,
+    yes: bool, as_json: bool, **_: Any,
+) -> int:  # fmt: skip
     """Send a job that was planned.
 
     It asks before more than 500 people; where nobody can be asked, as in cron, it takes --yes.
@@ -86,35 +77,28 @@ def run(
     """
     if test_to is not None:
         check_test_address(test_to)  # a bad address comes before anything else
-    settings, job = moveworks_settings(context, **server), Job(journal)
+    settings, job = moveworks_settings(context), Job(journal)
     if test_to is not None:
         return _test(job, settings, test_to, as_json=as_json)
     account = asyncio.run(job.account())
     if not _agreed(account, settings, journal, yes=yes):
         return ExitCode.INTERRUPTED
-    return run_job(
-        job,
-        settings,
-        lambda client, show: job.run(client, on_progress=show, isolate=isolate, moved=moved),
-        as_json=as_json,
-        requests=0 if account.runs else account.chunks_left,
-    )
+    requests = 0 if account.runs else account.chunks_left
+    go = partial(job.run, isolate=isolate, moved=moved)
+    return run_job(job, settings, go, as_json=as_json, requests=requests)
 
 
 @click.command(epilog=MOVEWORKS_EPILOG)
 @journal_argument
 @option(
     "--unknown",
-    type=_UNKNOWN,
+    type=click.Choice(["report", "resend", "skip"]),
     default="report",
-    show_default=True,
     help="What becomes of people who may have been told or not: report keeps them for a later"
     " decision, resend sends to them again, and some may be told twice, skip leaves them for good,"
     " and a later resend is refused.",
 )
-@_isolate
-@yes_option
-@_moved
+@_run_options
 @option(
     "--other-credential",
     is_flag=True,
@@ -125,17 +109,9 @@ def run(
 @server_options
 @click.pass_context
 def resume(
-    context: click.Context,
-    /,
-    journal: str,
-    unknown: Any,
-    isolate: int,
-    yes: bool,
-    moved: bool,
-    other_credential: bool,
-    as_json: bool,
-    **server: Any,
-) -> int:
+    context: click.Context, /, journal: str, unknown: Any, isolate: int, moved: bool,
+    other_credential: bool, yes: bool, as_json: bool, **_: Any,
+) -> int:  # fmt: skip
     """Go on with a job that was interrupted, paused or stopped.
 
     Whoever was accepted is not told again. If the job is paused in a process that still runs, it
@@ -145,24 +121,13 @@ def resume(
     if asyncio.run(job.go_on()):
         note("the pause has ended; the process that runs the job goes on, with its own options")
         return ExitCode.OK
-    settings = moveworks_settings(context, **server)
+    settings = moveworks_settings(context)
     account = asyncio.run(job.account())
     if not _agreed(account, settings, journal, yes=yes):
         return ExitCode.INTERRUPTED
-    return run_job(
-        job,
-        settings,
-        lambda client, show: job.resume(
-            client,
-            unknown=unknown,
-            on_progress=show,
-            isolate=isolate,
-            moved=moved,
-            other_credential=other_credential,
-        ),
-        as_json=as_json,
-        requests=account.chunks_left,
-    )
+    go = partial(job.resume, unknown=unknown, isolate=isolate, moved=moved,
+                 other_credential=other_credential)  # fmt: skip
+    return run_job(job, settings, go, as_json=as_json, requests=account.chunks_left)
 
 
 def _agreed(account: JobAccount, settings: MoveworksSettings, journal: str, *, yes: bool) -> bool:

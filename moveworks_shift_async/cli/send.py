@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import click
@@ -29,6 +30,7 @@ from .shared_options import (
     json_option,
     moveworks_settings,
     option,
+    picked,
     rate_options,
     server_options,
     yes_option,
@@ -76,38 +78,19 @@ class _SendOptions:
 @rate_options
 @server_options
 @click.pass_context
-def send(
-    context: click.Context,
-    /,
-    *,
-    journal: str | None,
-    test_to: str | None,
-    dry_run: bool,
-    yes: bool,
-    as_json: bool,
-    base_url: str | None,
-    region: str | None,
-    **given: Any,
-) -> int:
+def send(context: click.Context, /, *, journal: str | None, **given: Any) -> int:
     """Send one message to everybody in a file.
 
     `plan` and `run` do it as a job that can be resumed, with templates. Exit codes: 0 all accepted;
     2 usage; 3 some rejected or not sent; 4 some unknown; 5 nobody told; 130 interrupted.
     """
-    arguments = PlanArguments.of(given)
-    if test_to is not None:
-        check_test_address(test_to)
-    options = _SendOptions(
-        plan=arguments, test_to=test_to, dry_run=dry_run, yes=yes, as_json=as_json
-    )
-
-    def settings() -> MoveworksSettings:
-        rates = {"requests_per_minute": arguments.requests_per_minute, "share": arguments.share}
-        return moveworks_settings(context, base_url=base_url, region=region, **rates)
-
-    return (
-        _send_now(options, settings) if journal is None else _send_job(options, journal, settings)
-    )
+    options = picked(_SendOptions, given, plan=PlanArguments.of(given))
+    if options.test_to is not None:
+        check_test_address(options.test_to)
+    settings = partial(moveworks_settings, context)
+    if journal is None:
+        return _send_now(options, settings)
+    return _send_job(options, journal, settings)
 
 
 def _send_now(options: _SendOptions, settings: Settings) -> ExitCode:
@@ -166,11 +149,7 @@ def _run(plan: Plan, options: _SendOptions, settings: MoveworksSettings) -> Send
 async def _sent(job: Job, requests: int, settings: MoveworksSettings) -> SendAccount:
     """Run the job; it does not wait for a server that is away, for nobody can resume it."""
     run = await run_in_foreground(
-        job,
-        settings,
-        lambda client, show: job.run(client, on_progress=show, waits=False),
-        as_json=False,
-        requests=requests,
+        job, settings, partial(job.run, waits=False), as_json=False, requests=requests
     )
     return await read_send(job, run)
 
@@ -187,14 +166,7 @@ def _send_job(options: _SendOptions, journal: str, settings: Settings) -> int:
     note(destination(options.plan.message.event, server))
     _confirm_job(plan.people, options, journal)
     job = Job(journal)
-    return run_job(
-        job,
-        server,
-        lambda client, show: job.run(client, on_progress=show),
-        as_json=options.as_json,
-        requests=plan.chunks,
-        lines=False,
-    )
+    return run_job(job, server, job.run, as_json=options.as_json, requests=plan.chunks, lines=False)
 
 
 def _confirm_job(count: int, options: _SendOptions, journal: str) -> None:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import reduce
 from typing import Any, TypeVar
 
 import click
+from attrs import AttrsInstance, fields
 from click.core import ParameterSource
 
 from ..addresses import address_fault
@@ -22,6 +23,7 @@ from ..settings import (
 from .gate_file import with_shared_gate
 
 F = TypeVar("F", bound=Callable[..., Any])
+_T = TypeVar("_T", bound=AttrsInstance)
 
 MOVEWORKS_EPILOG = (
     "The credential comes from the environment: MOVEWORKS_API_KEY, or MOVEWORKS_CLIENT_ID and"
@@ -55,6 +57,11 @@ def option(*names: str, **settings: Any) -> Callable[[F], F]:
     return click.option(*names, **{"show_envvar": "envvar" in settings} | settings)
 
 
+def picked(kind: type[_T], given: Mapping[str, Any], **more: Any) -> _T:
+    """A value of an attrs class that has fields of the names of options, and `more`."""
+    return kind(**{one.name: given[one.name] for one in fields(kind) if one.name in given} | more)
+
+
 def journal_argument(command: F) -> F:
     """`JOURNAL`, the name of a job."""
     return click.argument("journal", metavar="JOURNAL")(command)
@@ -83,11 +90,10 @@ def rate_options(command: F) -> F:
     return apply(
         command,
         option("--requests-per-minute", envvar="MOVEWORKS_REQUESTS_PER_MINUTE", default=120,
-               type=click.IntRange(min=1), show_default=True, metavar="N",
+               type=click.IntRange(min=1), metavar="N",
                help="What the whole organisation may send."),
         option("--share", envvar="MOVEWORKS_SHARE", default=1.0,
-               type=Number(min=0, min_open=True, max=1), show_default=True,
-               metavar="PART",
+               type=Number(min=0, min_open=True, max=1), metavar="PART",
                help="The part of it that this command may use."),
     )  # fmt: skip
 
@@ -116,35 +122,27 @@ def apply(command: F, *decorators: Callable[[F], F]) -> F:
     return reduce(lambda decorated, decorator: decorator(decorated), reversed(decorators), command)
 
 
-def moveworks_settings(
-    context: click.Context,
-    *,
-    base_url: str | None,
-    region: str | None,
-    **rates: float,
-) -> MoveworksSettings:
-    """What the options and the variables say; `ConfigurationError` names what is missing.
+_PLACES = ("base_url", "region")
+_RATES = ("requests_per_minute", "share")
 
-    `rates` are those of `rate_options`, in a command that has them.
+
+def moveworks_settings(context: click.Context) -> MoveworksSettings:
+    """What the options of a command and the variables say, of `server_options` and `rate_options`.
+
+    `ConfigurationError` names what is missing.
     """
-    if base_url and region and _given(context, "base_url") != _given(context, "region"):
-        # One of them was typed, the other is the environment's: what was typed wins.
-        base_url, region = (base_url, None) if _given(context, "base_url") else (None, region)
+    given = {name: context.params[name] for name in (*_PLACES, *_RATES) if name in context.params}
+    source = context.get_parameter_source
+    typed = [n for n in _PLACES if given[n] and source(n) is ParameterSource.COMMANDLINE]
+    if len(typed) == 1:  # the other one is the environment's: what was typed wins
+        given |= {name: None for name in _PLACES if name not in typed}
     found = moveworks_from_env(
-        instead={
-            "MOVEWORKS_BASE_URL": base_url or "",
-            "MOVEWORKS_REGION": region or "",
-            **{f"MOVEWORKS_{name.upper()}": str(rate) for name, rate in rates.items()},
-        }
+        instead={f"MOVEWORKS_{name.upper()}": str(value or "") for name, value in given.items()}
     )
-    named = any(context.get_parameter_source(name) is not ParameterSource.DEFAULT for name in rates)
-    return with_shared_gate(found, adopts=not named)
+    rates = [source(name) for name in _RATES if name in given]
+    return with_shared_gate(found, adopts={*rates} <= {ParameterSource.DEFAULT})
 
 
 def shift_settings(*, base_url: str | None) -> ShiftSettings:
     """What the option and the variables say; `ConfigurationError` names what is missing."""
     return shift_from_env(instead={"SHIFT_BASE_URL": base_url or ""})
-
-
-def _given(context: click.Context, name: str) -> bool:
-    return context.get_parameter_source(name) is ParameterSource.COMMANDLINE

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from typing import Protocol
 
 from attrs import define, field
 from rich.console import Console, Group, RenderableType
@@ -20,14 +19,15 @@ from .terminal import note
 _PLAIN_FIRST, _PLAIN_LAST = 2.0, 10.0
 
 
-class View(Protocol):
-    """Where progress is shown."""
+class View:
+    """Where progress is shown; this one shows none."""
 
     def show(self, progress: JobProgress) -> None:
         """Show this moment."""
 
     def note(self, text: str) -> None:
-        """Say something beside it."""
+        """Say something beside it, on stderr."""
+        note(text)
 
     def close(self) -> None:
         """Leave the screen as it is."""
@@ -41,7 +41,7 @@ def make_view() -> View:
 
 
 @define(eq=False)
-class Lines:
+class Lines(View):
     """A line every few seconds."""
 
     _next: float = field(default=_PLAIN_FIRST, init=False)
@@ -60,16 +60,9 @@ class Lines:
         )
         note("; ".join(filter(None, parts)))
 
-    def note(self, text: str) -> None:
-        """Write it."""
-        note(text)
-
-    def close(self) -> None:
-        """Nothing to do."""
-
 
 @define(eq=False)
-class Bar:
+class Bar(View):
     """A bar and two lines under it, redrawn in place."""
 
     _console: Console
