@@ -35,7 +35,7 @@ if _typing.TYPE_CHECKING:
     from .jobs.plan.template import escape_html
     from .jobs.report.account import JobAccount
     from .jobs.run.progress import JobProgress
-    from .limits.shared.gate import FileGate
+    from .limits.shared.file_gate import FileGate
     from .limits.window import GateSnapshot
     from .models import AppObject, BulkReport, ChunkOutcome, InvalidRecipient, Receipt, ShiftMessage
     from .retry import RetryPolicy
@@ -117,7 +117,7 @@ if not _typing.TYPE_CHECKING:  # else every misspelt name would have a type
         "jobs.plan.template": "escape_html",
         "jobs.report.account": "JobAccount",
         "jobs.run.progress": "JobProgress",
-        "limits.shared.gate": "FileGate",
+        "limits.shared.file_gate": "FileGate",
         "limits.window": "GateSnapshot",
         "models": "AppObject BulkReport ChunkOutcome InvalidRecipient Receipt ShiftMessage",
         "retry": "RetryPolicy",

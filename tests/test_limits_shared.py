@@ -25,8 +25,8 @@ import moveworks_shift_async
 from moveworks_shift_async import ApiKey, ConfigurationError, FileGate, MoveworksClient, RateLimit
 from moveworks_shift_async.limits.shared import step
 from moveworks_shift_async.limits.shared.file_store import FileStore
-from moveworks_shift_async.limits.shared.processes import SILENCE, alive, boot, myself
-from moveworks_shift_async.limits.shared.state import ATTENTIVE, GRACE, Identity, SharedState
+from moveworks_shift_async.limits.shared.processes import SILENCE, alive, boot, identity_of
+from moveworks_shift_async.limits.shared.state import ATTENTIVE, GRACE, SharedState
 from moveworks_shift_async.limits.shared.step import POLL, RETRY
 from moveworks_shift_async.limits.window import CLOCK_SLACK, Slot
 from moveworks_shift_async.sandbox import Sandbox
@@ -40,7 +40,7 @@ WINDOW = 10.0
 FULL_WINDOW = WINDOW * (1 + CLOCK_SLACK) + 2 * POLL
 LIMIT = RateLimit(requests=4, per=WINDOW)
 #: No process has this number: it is above what Linux gives out.
-NOBODY = Identity(2**22 + 1, 1, myself().space)
+NOBODY = identity_of(2**22 + 1)
 
 
 class User:
@@ -180,15 +180,16 @@ def test_each_process_has_its_own_bound_in_flight() -> None:
 
 def test_a_process_is_told_from_one_that_got_its_number_later() -> None:
     """This process lives; one of another start, or of no start, does not."""
-    me = myself()
-    assert alive(me, inf)
+    pid, started, space = map(int, identity_of(os.getpid()).split())
+    assert alive(f"{pid} {started} {space}", inf)
     assert not alive(NOBODY, 0.0)
-    assert not alive(Identity(me.pid, me.started - 1, me.space), 0.0)
+    assert not alive(f"{pid} {started - 1} {space}", 0.0)
 
 
 def test_a_process_of_another_container_lives_as_long_as_it_is_heard_of() -> None:
     """Its number means nothing here."""
-    there = Identity(1, 1, myself().space + 1)
+    *_, space = map(int, NOBODY.split())
+    there = f"1 1 {space + 1}"
     assert alive(there, SILENCE - 1)
     assert not alive(there, SILENCE + 1)
 
@@ -408,11 +409,11 @@ def test_another_database_is_refused(path: str) -> None:
     assert Path(path).read_bytes() == before
 
 
-@pytest.mark.parametrize("text", ["", "{", "[]", '{"boot": 1}', "null"])
+@pytest.mark.parametrize("text", ["", "{", "[]", '{"epoch": 1}', "null"])
 def test_a_damaged_gate_is_refused(path: str, text: str) -> None:
     """Whatever stands in it, the error says what to do; an empty one starts afresh."""
     store = FileStore.open(path)
-    store.begin()
+    store.begin(0.0)
     store.commit(text)
     store.close()
     gate, user = FileGate(path), User()
@@ -489,7 +490,7 @@ async def test_what_was_spent_outlives_the_process(path: str, clock: FakeClock) 
         assert gate.snapshot().used == expected
         gate.leave(user)
         machine_boot = FileStore.open(path)
-        text = machine_boot.begin().replace(boot() or '"boot": ""', "another boot")
+        text = machine_boot.begin(0.0).replace(boot() or '"epoch": ""', "another boot")
         machine_boot.commit(text)
         machine_boot.close()
 
@@ -678,17 +679,17 @@ db.close()
 async def test_another_gate_of_a_process_leaves_the_first_its_locks(path: str) -> None:
     """While it opens and after it, no other process has the file or tidies up under the first."""
     first = FileStore.open(path)
-    first.begin()
+    first.begin(0.0)
     with ThreadPoolExecutor(1) as pool:
         opening = pool.submit(FileStore.open, path)  # waits for the first
         assert await said(STRANGER, path) == "database is locked"
         first.commit("the first's")
         second = opening.result()
     assert await said(STRANGER, path) == "it is free"
-    assert second.begin() == "the first's"
+    assert second.begin(0.0) == "the first's"
     assert await said(STRANGER, path) == "database is locked"
     second.commit("the second's")
-    assert first.begin() == "the second's"
+    assert first.begin(0.0) == "the second's"
     assert {file.name for file in Path(path).parent.iterdir()} == {"gate", "gate-wal", "gate-shm"}
     first.rollback()
     first.close()

@@ -83,11 +83,6 @@ class AdaptiveWindow:
         self.adaptive.unused(slot)
         self.window.answered(slot, self._see(now))
 
-    @property
-    def pause_until(self) -> float:
-        """Nothing starts before."""
-        return self.adaptive.pause_until
-
     def retune(self, quota: Quota) -> None:
         """Go on with another budget; what was spent and the rate stay."""
         self.quota = self.window.quota = self.adaptive.quota = quota

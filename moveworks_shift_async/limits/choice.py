@@ -6,7 +6,7 @@ from ..clock import Clock
 from ..settings import RateLimit
 from .gate import Gate, check_gate
 from .process import join_process_gate
-from .shared.gate import FileGate
+from .shared.file_gate import FileGate
 
 
 def gate_at(place: str) -> Gate:

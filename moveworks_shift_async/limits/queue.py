@@ -74,10 +74,6 @@ def _running_loop() -> asyncio.AbstractEventLoop | None:
 class Window(Protocol):
     """The arithmetic that says when the next request may start; see `AdaptiveWindow`."""
 
-    @property
-    def pause_until(self) -> float:
-        """Nothing starts before."""
-
     def wait(self, now: float) -> float:
         """Seconds until one more request may start; infinite while only an answer can tell."""
 
@@ -148,8 +144,10 @@ class WaitQueue:
         `retry_after` is the seconds the server asked for, if it did.
         """
         with self.lock:
-            self.window.refused(slot, self.clock.now(), retry_after)
-            late = [w for w in self._waiting if w.deadline < self.window.pause_until]
+            now = self.clock.now()
+            self.window.refused(slot, now, retry_after)
+            next_start = now + self.window.snapshot(now).paused_for
+            late = [w for w in self._waiting if w.deadline < next_start]
             for waiter in late:
                 self._remove(waiter)
                 with contextlib.suppress(RuntimeError):  # its loop was closed under it

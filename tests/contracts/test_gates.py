@@ -20,11 +20,12 @@ from moveworks_shift_async.limits.choice import join_gate
 from moveworks_shift_async.limits.gate import Gate, check_gate
 from moveworks_shift_async.limits.priority import Priority
 from moveworks_shift_async.limits.process import ProcessGate
-from moveworks_shift_async.limits.shared.gate import FileGate
+from moveworks_shift_async.limits.shared.file_gate import FileGate
 from moveworks_shift_async.limits.window import CLOCK_SLACK
 from moveworks_shift_async.settings import RateLimit
 
 from ..fakes import FakeClock, settle
+from .memory_gate import memory_gate
 
 LIMIT = RateLimit(requests=2, per=10.0)
 FULL_WINDOW = LIMIT.per * (1 + CLOCK_SLACK) + 0.01
@@ -42,7 +43,12 @@ def file_gate(clock: FakeClock, folder: Path) -> Gate:
     return FileGate(folder / "gate", clock)
 
 
-KINDS = {"process": process_gate, "file": file_gate}
+def gate_elsewhere(clock: FakeClock, folder: Path) -> Gate:
+    """A shared gate whose state and clock are not of this machine."""
+    return memory_gate(str(folder), clock)
+
+
+KINDS = {"process": process_gate, "file": file_gate, "memory": gate_elsewhere}
 Make = Callable[[], Gate]
 
 

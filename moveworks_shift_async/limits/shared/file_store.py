@@ -15,40 +15,44 @@ import contextlib
 import os
 import weakref
 from pathlib import Path
+from typing import ClassVar
 
 from attrs import define
 
+from ...clock import SYSTEM_CLOCK, Clock
 from ...errors import ConfigurationError
 from ...storage import sqlite
 from ...storage.system import reason
+from .processes import alive, boot, identity_of
+from .store import OPENING, SECONDS_HELD, Busy
 
 # Marks the file as a gate, in SQLite's own header: "mwsg".
 APPLICATION_ID = 0x6D777367
 # Of the text in it. A release that writes another text takes another number.
 FORMAT = 2
-# Seconds that opening waits for others that are opening.
-OPENING = 5.0
 # Times that another process may come in between while the file is made.
 TURNS = 50
-# Seconds that a step may wait for the file inside the event loop: 50 times what a step takes.
-STEP = 0.005
-
-
-class Busy(Exception):
-    """Another process has the file just now."""
 
 
 @define(eq=False, repr=False)
 class FileStore:
-    """The open file. Not for two threads at once."""
+    """The open file; see `Store`.
 
-    path: str
+    Its times are those of the machine's monotonic clock, which all its processes share and which
+    counts anew after a reboot.
+    """
+
+    kind: ClassVar[str] = "file"
+    place: str
+    _clock: Clock
     #: Device and number of the file that is open, whatever the path names later.
     _file: tuple[int, int]
     _db: sqlite.Connection
+    #: How long `_db` waits for others.
+    _patience: float = OPENING
 
     @classmethod
-    def open(cls, path: str) -> FileStore:
+    def open(cls, path: str, clock: Clock = SYSTEM_CLOCK) -> FileStore:
         """Open the file, make it if need be; `ConfigurationError` says what is wrong with it."""
         path = os.path.abspath(path)  # the program may change its directory
         try:
@@ -57,7 +61,7 @@ class FileStore:
             db = sqlite.connect(path, busy_seconds=OPENING)
         except (OSError, sqlite.Error) as error:
             raise _unusable(path, error) from error
-        store = cls(path, file, db)
+        store = cls(path, clock, file, db)
         weakref.finalize(store, db.close)
         try:
             store._prepare_in_turn()
@@ -69,23 +73,23 @@ class FileStore:
             raise
         return store
 
-    def begin(self) -> str:
-        """Take the file and read it; empty if nothing was written yet.
-
-        Raises `Busy` after a few milliseconds, and `ConfigurationError` if it is unusable.
-        """
+    def begin(self, patience: float) -> str:
+        """Take the file and read it."""
         self._check_place()
         try:
+            if patience != self._patience:
+                self._db.execute(f"PRAGMA busy_timeout = {patience * 1000:.0f}")
+                self._patience = patience
             self._db.execute("BEGIN IMMEDIATE")
         except sqlite.Error as error:
             if sqlite.fault_of(error) is sqlite.Fault.BUSY:
-                raise Busy from error
-            raise _unusable(self.path, error) from error
+                raise self._busy() from error
+            raise _unusable(self.place, error) from error
         try:
             found = self._db.execute("SELECT state FROM gate").fetchone()
         except sqlite.Error as error:
             self.rollback()
-            raise _unusable(self.path, error) from error
+            raise _unusable(self.place, error) from error
         return str(found[0]) if found else ""
 
     def commit(self, text: str) -> None:
@@ -95,21 +99,42 @@ class FileStore:
             self._db.execute("COMMIT")
         except sqlite.Error as error:
             self.rollback()
-            raise _unusable(self.path, error) from error
+            raise _unusable(self.place, error) from error
 
     def rollback(self) -> None:
         """Let go of the file as it was."""
         with contextlib.suppress(sqlite.Error):  # it was let go already
             self._db.execute("ROLLBACK")
 
-    def be_patient(self, seconds: float) -> None:
-        """How long `begin` waits before it says `Busy`."""
-        with contextlib.suppress(sqlite.Error):  # closed
-            self._db.execute(f"PRAGMA busy_timeout = {seconds * 1000:.0f}")
-
     def close(self) -> None:
         """Close the file; the last one to do so tidies up."""
         self._db.close()
+
+    def now(self) -> float:
+        """The machine's monotonic clock."""
+        return self._clock.now()
+
+    def epoch(self) -> str:
+        """Which boot of the machine that clock counts from."""
+        return boot()
+
+    def identity(self) -> str:
+        """This process."""
+        return identity_of(os.getpid())
+
+    def alive(self, identity: str, silent: float) -> bool:
+        """Whether the process lives, as the machine says."""
+        return alive(identity, silent)
+
+    def damaged(self) -> ConfigurationError:
+        """What is in the file was not written by a gate."""
+        return _not_a_gate(self.place)
+
+    def _busy(self) -> Busy:
+        return Busy(
+            f"another process has held the gate file {self.place} for {SECONDS_HELD:.0f} s or more;"
+            " look for one that is stopped or hangs, or for another program that has the file open"
+        )
 
     def _check_place(self) -> None:
         """The path names the file that is open, so whoever opens it now meets us there.
@@ -117,10 +142,10 @@ class FileStore:
         The number of an open file is given to no other, and this costs 2 µs of a step's 100.
         """
         with contextlib.suppress(OSError):  # what cannot be reached is not in its place
-            if _file_at(self.path) == self._file:
+            if _file_at(self.place) == self._file:
                 return
         raise ConfigurationError(
-            f"the gate file {self.path} was deleted, moved or replaced while it was in use, so the"
+            f"the gate file {self.place} was deleted, moved or replaced while it was in use, so the"
             " processes no longer share one limit; end all that use it, start them again, and"
             " leave the file alone while they run"
         )
@@ -158,10 +183,10 @@ class FileStore:
         owner, version = sqlite.mark_of(self._db)
         (tables,) = self._db.execute("SELECT count(*) FROM sqlite_master").fetchone()
         if tables and owner != APPLICATION_ID:
-            raise not_a_gate(self.path)
+            raise self.damaged()
         if owner == APPLICATION_ID and version != FORMAT:
             raise ConfigurationError(
-                f"the gate file {self.path} was written by another release of this package;"
+                f"the gate file {self.place} was written by another release of this package;"
                 " delete it while no process uses it, or name another file"
             )
 
@@ -171,8 +196,7 @@ def _file_at(path: str) -> tuple[int, int]:
     return found.st_dev, found.st_ino
 
 
-def not_a_gate(path: str) -> ConfigurationError:
-    """What is in the file was not written by a gate."""
+def _not_a_gate(path: str) -> ConfigurationError:
     return ConfigurationError(
         f"{path} is no gate file, or is damaged; name another file,"
         " or, if it was a gate's, delete this one while no process uses it"
@@ -182,7 +206,7 @@ def not_a_gate(path: str) -> ConfigurationError:
 def _unusable(path: str, error: Exception) -> ConfigurationError:
     fault = sqlite.fault_of(error) if isinstance(error, sqlite.Error) else None
     if fault in (sqlite.Fault.FOREIGN, sqlite.Fault.DAMAGED):
-        return not_a_gate(path)
+        return _not_a_gate(path)
     why = reason(error) if isinstance(error, OSError) else error
     directory = Path(path).absolute().parent
     if not directory.is_dir():

@@ -1,64 +1,53 @@
-"""The gate of this machine: all processes that name one file share a budget, a pause, a rate.
+"""The gate that processes share: one budget, one pause, one rate, wherever its state is kept.
 
 Theory of operation. A `WaitQueue` queues the calls of this process as ever: priority, order,
 deadlines and cancelling are its own. Only what it holds a lock for is another thing here: a
-`SharedWindow` is the lock and the window in one. Taking it opens the file and reads the
-`SharedState`; giving it back writes the state and lets go. So each step of the
-queue is one transaction of well under a millisecond, and the next process sees all of it or
-nothing.
+`SharedWindow` is the lock and the window in one. Taking it takes the `SharedState` from its store;
+giving it back writes the state and lets go. So each step of the queue is one transaction of well
+under a millisecond, and the next process sees all of it or nothing.
 
-When the file cannot be had within a few milliseconds the step goes on without it: the window says
-"wait a moment", and what it is told it keeps and writes as soon as it can. The event loop
-is never blocked for longer, and no answer is lost. A file that stays away for `SECONDS_HELD`
-seconds, or fails otherwise, fails the calls that wait, with `ConfigurationError`: they were not
-sent. So does one that was deleted or replaced: those who open the path later share another budget.
-A slot that could not be written, as on a full disk, fails its call too: the others would not count
-it.
+When the state cannot be had within a few milliseconds the step goes on without it: the window says
+"wait a moment", and what it is told it keeps and writes as soon as it can. The event loop is never
+blocked for longer, and no answer is lost. A state that stays away for `SECONDS_HELD` seconds, or
+cannot be used, fails the calls that wait, with `ConfigurationError`: they were not sent. A slot
+that could not be written, as on a full disk, fails its call too: the others would not count it.
 
 Nobody tells a process that another has given a slot back, so one that waits looks every `POLL`
-seconds, and at the moment the arithmetic says. Times are those of the machine's monotonic clock,
-which all its processes share; after a reboot it counts anew and so does the state.
+seconds, and at the moment the arithmetic says.
 
-A step costs 0.1 ms with 120 answers in the window, most of it for reading and writing them as text:
-0.5 ms with 1,000 and 4 ms with 6,000.
-
-SQLite's locks do not hold on network file systems: the file must be on a local disk. A gate is
-opened in the process that uses it, not before a fork.
+A step costs 0.1 ms in a file with 120 answers in the window, most of it for reading and writing
+them as text: 0.5 ms with 1,000 and 4 ms with 6,000.
 """
 
 from __future__ import annotations
 
-import os
 import threading
 import weakref
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from math import inf
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any, cast
 
-from ...clock import SYSTEM_CLOCK, Clock
+from ...clock import Clock
 from ...errors import ConfigurationError
 from ...settings import RateLimit
 from ..priority import Priority, PriorityQueue
 from ..queue import WaitQueue
 from ..window import GateSnapshot, Slot
+from .step import SharedWindow
+from .store import Store
 
-if TYPE_CHECKING:
-    from .step import SharedWindow
 
+class SharedGate:
+    """Shares one rate limit among all processes that name the same place; see `Gate`.
 
-class FileGate:
-    """Shares one rate limit among all processes of this machine that name the same file.
-
-    Give it to a client as `gate`; the client's rate limit and credential must be those of all
-    others that use the file. The file is made if need be, for this user only; one that is there
-    keeps its permissions. It holds numbers and no secret. Its directory must be on a local disk.
-    `snapshot` tells of all processes together, but for the calls that wait, which are this
-    process's own.
+    A kind of gate is a class of its own that says how its store is opened. `snapshot` tells of all
+    processes together, but for the calls that wait, which are this process's own.
     """
 
-    def __init__(self, path: str | os.PathLike[str], clock: Clock = SYSTEM_CLOCK) -> None:
-        self.path: str = os.fspath(path)
+    def __init__(self, name: str, open_store: Callable[[], Store], clock: Clock) -> None:
         self.clock = clock
+        self._name = name
+        self._open_store = open_store
         self._window: SharedWindow | None = None
         self._queue: WaitQueue | None = None
         self._users: weakref.WeakSet[Any] = weakref.WeakSet()
@@ -67,8 +56,8 @@ class FileGate:
     def join(self, user: object, organisation: str, limit: RateLimit, max_in_flight: int) -> None:
         """A client begins to use the gate; `leave` when done.
 
-        `organisation` says whose budget it is; the file keeps a digest of it. Raises
-        `ConfigurationError` if the file is unusable, or others use it for another organisation
+        `organisation` says whose budget it is; a digest of it is kept. Raises
+        `ConfigurationError` if the gate is unusable, or others use it for another organisation
         or with another limit.
         """
         with self._lock:
@@ -88,7 +77,7 @@ class FileGate:
             self._close_unused()
 
     async def acquire(self, deadline: float = inf, priority: Priority = "normal") -> Slot:
-        """As `WaitQueue.acquire`; `ConfigurationError` when the file cannot be used any more."""
+        """As `WaitQueue.acquire`; `ConfigurationError` when the state cannot be used any more."""
         queue = self._joined()
         slot = await queue.acquire(deadline, priority)
         cast("SharedWindow", queue.window).check(slot)
@@ -110,16 +99,9 @@ class FileGate:
         """What the processes know together; after the last client has left, what it knew last."""
         return self._joined().snapshot()
 
-    def __repr__(self) -> str:
-        return f"<FileGate {self.path} {self.snapshot() if self._queue else 'unused'}>"
-
     def _opened(self) -> tuple[SharedWindow, WaitQueue]:
-        # SQLite takes milliseconds to import: only those who name a file pay them.
-        from .file_store import FileStore  # noqa: PLC0415
-        from .step import SharedWindow  # noqa: PLC0415
-
         waiting: PriorityQueue[Any] = PriorityQueue()
-        window = SharedWindow(FileStore.open(self.path), self.clock, waiting=waiting.__len__)
+        window = SharedWindow(self._open_store(), self.clock, waiting=waiting.__len__)
         return window, WaitQueue(window, self.clock, lock=window, waiting=waiting)
 
     def _close_unused(self) -> None:
@@ -129,7 +111,5 @@ class FileGate:
 
     def _joined(self) -> WaitQueue:
         if self._queue is None:
-            raise ConfigurationError(
-                f"the gate file {self.path} is not in use; give it to a client"
-            )
+            raise ConfigurationError(f"{self._name} is not in use; give it to a client")
         return self._queue

@@ -1,4 +1,4 @@
-"""Whose state a file holds, who may come in, and who lives no more."""
+"""Whose budget a state is, who may join, and who lives no more."""
 
 from __future__ import annotations
 
@@ -9,37 +9,36 @@ import os
 from ...errors import ConfigurationError, OtherLimit
 from ...settings import RateLimit
 from ..window import Quota
-from .file_store import not_a_gate
-from .processes import alive, boot
 from .state import SharedState
+from .store import Store
 
 
-def admit(text: str, path: str, organisation: str, limit: RateLimit, now: float) -> SharedState:
+def admit(text: str, store: Store, organisation: str, limit: RateLimit) -> SharedState:
     """The state for a newcomer, who decides whose it is if nobody uses it.
 
     Raises `ConfigurationError` if others use it for another organisation, and `OtherLimit`.
     """
-    state = read(text, path) if text else None
-    if state is None or state.boot != boot():
-        return SharedState.of(boot(), _digest(organisation), limit.budget, limit.per)
-    remove_dead(state, now)
+    state = read(text, store) if text else None
+    if state is None or state.epoch != store.epoch():
+        return SharedState.of(store.epoch(), _digest(organisation), limit.budget, limit.per)
+    remove_dead(state, store)
     wanted = Quota(limit.budget, limit.per, limit.budget)
     if not state.members:  # what was spent and the rate stay
         state.organisation = _digest(organisation)
         state.window.retune(wanted)
     elif state.organisation != _digest(organisation, state.organisation.partition(":")[0]):
         raise ConfigurationError(
-            f"other processes use the gate file {path} for another base_url or credential;"
-            " give each organisation a file of its own"
+            f"other processes use the gate {store.kind} {store.place} for another base_url or"
+            f" credential; give each organisation a {store.kind} of its own"
         )
     elif state.window.quota != wanted:
-        raise _other_limit(path, state.window.quota, wanted)
+        raise _other_limit(store, state.window.quota, wanted)
     return state
 
 
-def _other_limit(path: str, theirs: Quota, ours: Quota) -> OtherLimit:
+def _other_limit(store: Store, theirs: Quota, ours: Quota) -> OtherLimit:
     return OtherLimit(
-        f"other processes use the gate file {path} with {theirs.budget} requests in"
+        f"other processes use the gate {store.kind} {store.place} with {theirs.budget} requests in"
         f" {theirs.per:g} s, not {ours.budget} in {ours.per:g} s; give all the same rate_limit"
         " (in commands --requests-per-minute and --share)",
         requests=theirs.budget,
@@ -47,18 +46,19 @@ def _other_limit(path: str, theirs: Quota, ours: Quota) -> OtherLimit:
     )
 
 
-def read(text: str, path: str) -> SharedState:
+def read(text: str, store: Store) -> SharedState:
     """The state that was written as this text."""
     try:
         return SharedState.restored(json.loads(text))
     except (ValueError, TypeError, KeyError, AttributeError):
-        raise not_a_gate(path) from None
+        raise store.damaged() from None
 
 
-def remove_dead(state: SharedState, now: float) -> None:
+def remove_dead(state: SharedState, store: Store) -> None:
     """Strike those from the state who live no more."""
+    now = store.now()
     for number, member in list(state.members.items()):
-        if not alive(member.identity, now - member.seen):
+        if not store.alive(member.identity, now - member.seen):
             state.leave(number, now)
 
 

@@ -6,8 +6,6 @@ import os
 import sys
 from pathlib import Path
 
-from .state import Identity
-
 # Seconds of silence after which a process of another container is taken for dead. Its number
 # means nothing here, so only its last step tells; no request is on its way for so long.
 SILENCE = 600.0
@@ -23,22 +21,23 @@ def boot() -> str:
         return ""
 
 
-def myself() -> Identity:
-    """This process."""
-    return Identity(os.getpid(), _started(os.getpid()), _space())
+def identity_of(pid: int) -> str:
+    """The process with this number: its number, when it started, and where its number counts."""
+    return f"{pid} {_started(pid)} {_space()}"
 
 
-def alive(identity: Identity, silent: float) -> bool:
+def alive(identity: str, silent: float) -> bool:
     """Whether a process lives that was last heard of `silent` seconds ago."""
-    if identity.space != _space() or sys.platform == "win32":
+    pid, started, space = map(int, identity.split())
+    if space != _space() or sys.platform == "win32":
         return silent < SILENCE
     try:
-        os.kill(identity.pid, 0)
+        os.kill(pid, 0)
     except ProcessLookupError:
         return False
     except PermissionError:  # somebody else's: it lives
         pass
-    return _started(identity.pid) == identity.started
+    return _started(pid) == started
 
 
 def _started(pid: int) -> int:
@@ -52,6 +51,7 @@ def _started(pid: int) -> int:
 
 
 def _space() -> int:
+    """The namespace of process numbers that ours is one of; 0 where there are none."""
     try:
         return os.stat(_PROC / "self/ns/pid").st_ino
     except OSError:

@@ -19,7 +19,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from attrs import asdict, define, field, frozen
+from attrs import asdict, define, field
 
 from ..adaptive_window import AdaptiveWindow
 from ..window import GateSnapshot, Quota, Slot
@@ -34,22 +34,12 @@ GRACE = 0.002
 ATTENTIVE = 1.0
 
 
-@frozen
-class Identity:
-    """What tells a process from every other, also from one that got its number later."""
-
-    pid: int
-    #: When it started, in the kernel's ticks; 0 where the system does not say.
-    started: int
-    #: The pid namespace that `pid` is a number of; 0 where there is none.
-    space: int
-
-
 @define
 class Member:
     """A process that shares the budget."""
 
-    identity: Identity
+    #: As its store tells it from others; see `Store.identity`.
+    identity: str
     #: When it had the state open last.
     seen: float
     #: Calls of it that wait for a slot.
@@ -66,8 +56,8 @@ class Member:
 class SharedState:
     """What the processes know together. Times are seconds of a clock that all of them read."""
 
-    #: The boot that the times belong to.
-    boot: str
+    #: What the times count from; see `Store.epoch`.
+    epoch: str
     #: Stands for base URL and credential, which cannot be read from it.
     organisation: str
     window: AdaptiveWindow
@@ -77,11 +67,11 @@ class SharedState:
     last_member: int = 0
 
     @classmethod
-    def of(cls, boot: str, organisation: str, budget: int, per: float) -> SharedState:
+    def of(cls, epoch: str, organisation: str, budget: int, per: float) -> SharedState:
         """One that nobody shares yet."""
-        return cls(boot, organisation, AdaptiveWindow.of(budget, per, budget))
+        return cls(epoch, organisation, AdaptiveWindow.of(budget, per, budget))
 
-    def enter(self, identity: Identity, now: float) -> int:
+    def enter(self, identity: str, now: float) -> int:
         """A process comes in; its number."""
         self.last_member += 1
         self.members[self.last_member] = Member(identity, now)
@@ -139,7 +129,7 @@ class SharedState:
     def as_json(self) -> dict[str, Any]:
         """Everything, as numbers, text, lists and dicts, for JSON."""
         return {
-            "boot": self.boot,
+            "epoch": self.epoch,
             "organisation": self.organisation,
             "quota": [self.window.quota.budget, self.window.quota.per],
             "window": self.window.state(),
@@ -153,10 +143,10 @@ class SharedState:
         """The one whose `state` this was."""
         budget, per = state["quota"]
         return cls(
-            state["boot"],
+            state["epoch"],
             state["organisation"],
             AdaptiveWindow.restored(Quota(budget, per, budget), state["window"]),
-            {number: _member(**member) for number, member in state["members"]},
+            {number: Member(**member) for number, member in state["members"]},
             dict(state["owners"]),
             state["last_member"],
         )
@@ -171,7 +161,3 @@ class SharedState:
             for other, member in self.members.items()
             if other != number and member.waiting and now - member.seen < ATTENTIVE
         ]
-
-
-def _member(identity: dict[str, int], **rest: Any) -> Member:
-    return Member(Identity(**identity), **rest)

@@ -1,4 +1,4 @@
-"""The window of this machine, in a file: the lock and the window of a `WaitQueue` in one.
+"""The window that processes share: the lock and the window of a `WaitQueue` in one.
 
 `gate` tells how it works; here is one step of it, from opening the state to putting it back.
 """
@@ -19,19 +19,15 @@ from ...clock import Clock
 from ...errors import ConfigurationError
 from ...settings import RateLimit
 from ..window import GateSnapshot, Slot
-from .file_store import OPENING, STEP, Busy, FileStore
 from .join import admit, read, remove_dead
-from .processes import myself
 from .state import SharedState
+from .store import OPENING, SECONDS_HELD, STEP, Busy, Store
 
 # Seconds between two looks while others may give slots back. A quarter of a second is four steps
 # of 0.1 ms a second and process, and 1/240 of a minute lost at most where a slot came unforeseen.
 POLL = 0.25
-# Seconds until the file is asked for again that another process had.
+# Seconds until the state is asked for again that another process had.
 RETRY = 0.005
-# Seconds that the file may stay away. A process that was stopped with the file in its hand may
-# come back; the calls that wait cannot tell, and after so long they had better say so.
-SECONDS_HELD = 10.0
 # Seconds between two looks at who is still alive: 20 µs for each other process.
 LIVENESS_CHECK = 0.5
 
@@ -44,7 +40,7 @@ Change = Callable[[SharedState, float], None]
 class SharedWindow:
     """The lock and the window of a `WaitQueue` in one: hold it to read and change the state."""
 
-    store: FileStore
+    store: Store
     clock: Clock
     #: How many calls of this process wait.
     waiting: Callable[[], int]
@@ -63,7 +59,7 @@ class SharedWindow:
     #: Slots that could not be written, and why; their numbers are given again.
     _unwritten: dict[Slot, ConfigurationError] = field(factory=dict)
     _fault: ConfigurationError | None = None
-    #: Since when the file has been away.
+    #: Since when the state has been away.
     _away: float | None = None
     #: When we looked last who is alive.
     _checked_at: float = -inf
@@ -87,28 +83,24 @@ class SharedWindow:
             self._depth -= 1
             self._threads.release()
 
-    @property
-    def pause_until(self) -> float:
-        """Nothing starts before, as far as is known."""
-        state = self._state or self._last
-        return -inf if state is None else state.window.pause_until
-
     def wait(self, now: float) -> float:
         """Seconds until this process may start one more, or had better look again."""
         if self._fault is not None:
             raise self._fault
         if self._state is None:
             return RETRY
-        return min(POLL, self._state.wait(self.number, self.max_in_flight, now))
+        return min(POLL, self._state.wait(self.number, self.max_in_flight, self.store.now()))
 
     def least_wait(self, now: float, ahead: int) -> float:
         """Least seconds until a request may start that has `ahead` others before it here."""
-        return 0.0 if self._state is None else self._state.window.least_wait(now, ahead)
+        if self._state is None:
+            return 0.0
+        return self._state.window.least_wait(self.store.now(), ahead)
 
     def start(self, now: float) -> Slot:
         """Take a slot. Only when `wait` has said 0, and `check` it when the step is over."""
         assert self._state is not None  # noqa: S101 - `wait` says so
-        slot = self._state.start(self.number, now)
+        slot = self._state.start(self.number, self.store.now())
         self._started.append(slot)
         return slot
 
@@ -131,29 +123,27 @@ class SharedWindow:
 
     def observed(self, counted_at: Iterable[float], now: float) -> None:
         """Requests that others know of, by the latest moments at which the server counted them."""
-        times = list(counted_at)
+        ahead = self.store.now() - now
+        times = [time + ahead for time in counted_at]
         self._apply(lambda state, now: state.window.observed(times, now))
 
     def snapshot(self, now: float) -> GateSnapshot:
-        """What is known now of all processes, or was known last if the file is away."""
+        """What is known now of all processes, or was known last if the state is away."""
         state = self._state or self._last
         assert state is not None  # noqa: S101 - joining has seen it
-        return state.snapshot(now)
+        return state.snapshot(self.store.now())
 
     def join(self, organisation: str, limit: RateLimit, max_in_flight: int) -> None:
         """Enter ourselves in the state, if it is for that organisation and limit."""
         with self._threads:
             state = self._admit(organisation, limit)
-            now = self.clock.now()
-            if self.number not in state.members:
-                self.number = state.enter(myself(), now)
+            self._enter(state)
             self.max_in_flight = max(self.max_in_flight, max_in_flight)
             self._last = state
             self.store.commit(json.dumps(state.as_json()))
-            self.store.be_patient(STEP)
 
     def leave(self) -> None:
-        """Strike ourselves from the state and close the file."""
+        """Strike ourselves from the state and close the store."""
         with self:
             self._apply(lambda state, now: state.leave(self.number, now))
         self.number = 0
@@ -161,16 +151,17 @@ class SharedWindow:
 
     def _admit(self, organisation: str, limit: RateLimit) -> SharedState:
         """Take the state, and see that it is the one that is wanted."""
-        self.store.be_patient(OPENING)
         try:
-            text = self.store.begin()
-        except Busy:
-            raise _locked(self.store.path) from None
-        try:
-            return admit(text, self.store.path, organisation, limit, self.clock.now())
+            return admit(self.store.begin(OPENING), self.store, organisation, limit)
+        except Busy as busy:
+            raise ConfigurationError(*busy.args) from None
         except ConfigurationError:
             self.store.rollback()
             raise
+
+    def _enter(self, state: SharedState) -> None:
+        if self.number not in state.members:
+            self.number = state.enter(self.store.identity(), self.store.now())
 
     def _end(self, slot: Slot, how: Change) -> None:
         def change(state: SharedState, now: float) -> None:
@@ -188,35 +179,31 @@ class SharedWindow:
         """
         self._pending.append(change)
         if self._state is not None:
-            change(self._state, self.clock.now())
+            change(self._state, self.store.now())
 
     def _open(self) -> None:
         """Have the state if it can be had."""
         now = self.clock.now()
         try:
-            state = read(self.store.begin(), self.store.path)
-            now = self.clock.now()  # others may have had it for some milliseconds
-        except Busy:
-            if self._away is None:
-                self._away = now
-                self.store.be_patient(0)  # this one blocked the loop; the next will only ask
+            # The first time in vain may block the loop for a moment; the next will only ask.
+            state = read(self.store.begin(STEP if self._away is None else 0.0), self.store)
+        except Busy as busy:
+            self._away = now if self._away is None else self._away
             if now - self._away > SECONDS_HELD:
-                self._fault = _locked(self.store.path)
+                self._fault = ConfigurationError(*busy.args)
         except ConfigurationError as error:
             self.store.rollback()
             self._fault = error
         else:
-            self._catch_up(state, now)
+            self._catch_up(state)
 
-    def _catch_up(self, state: SharedState, now: float) -> None:
-        if self._away is not None:
-            self.store.be_patient(STEP)
+    def _catch_up(self, state: SharedState) -> None:
         self._state, self._away = state, None
-        if self.number not in state.members:  # taken for dead, in another container
-            self.number = state.enter(myself(), now)
+        self._enter(state)  # it was taken for dead, where nobody sees whether it lives
+        now = self.store.now()
         if now - self._checked_at >= LIVENESS_CHECK:
             self._checked_at = now
-            remove_dead(state, now)
+            remove_dead(state, self.store)
         for change in self._pending:
             change(state, now)
 
@@ -231,7 +218,7 @@ class SharedWindow:
     def _put_back(self, state: SharedState) -> None:
         member = state.members.get(self.number)
         if member is not None:
-            member.seen, member.waiting = self.clock.now(), self.waiting()
+            member.seen, member.waiting = self.store.now(), self.waiting()
         try:
             self.store.commit(json.dumps(state.as_json()))
             self._last, self._fault = state, None
@@ -251,10 +238,3 @@ class SharedWindow:
         self._timer_set = False
         with self:
             pass
-
-
-def _locked(path: str) -> ConfigurationError:
-    return ConfigurationError(
-        f"another process has held the gate file {path} for {SECONDS_HELD:.0f} s or more;"
-        " look for one that is stopped or hangs, or for another program that has the file open"
-    )
