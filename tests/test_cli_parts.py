@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import io
 import json
 import math
 import os
 import re
 import signal
+import socket
 import sys
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -34,7 +36,13 @@ from moveworks_shift_async.cli import (
     signals,
     terminal,
 )
-from moveworks_shift_async.cli.failures import ExitCode, error_line, exit_code, stopped_line
+from moveworks_shift_async.cli.failures import (
+    INTERRUPTED,
+    ExitCode,
+    error_line,
+    exit_code,
+    stopped_line,
+)
 from moveworks_shift_async.cli.foreground import RunResult, run_in_foreground
 from moveworks_shift_async.cli.line_numbers import AddressFile, lines_of
 from moveworks_shift_async.cli.preview import rate
@@ -276,6 +284,25 @@ def test_ctrl_c_before_anything_is_sent_ends_with_130(
     )
     assert main.run([*SEND, "--recipients", "-"]) == 130
     assert "interrupted. This command sent nothing." in capsys.readouterr().err
+
+
+def test_ctrl_c_while_the_event_loop_is_made_ends_as_later(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any
+) -> None:
+    """No traceback of half a loop, and no word of a coroutine that nobody awaited."""
+    unraisable: list[object] = []
+    monkeypatch.setattr("sys.unraisablehook", unraisable.append)
+    pair = socket.socketpair
+
+    def pressed() -> tuple[socket.socket, socket.socket]:
+        signal.raise_signal(signal.SIGINT)
+        return pair()
+
+    monkeypatch.setattr("socket.socketpair", pressed)
+    assert main.run(["status", str(tmp_path / "journal")]) == 130
+    gc.collect()
+    assert capsys.readouterr().err.strip() == INTERRUPTED
+    assert not unraisable
 
 
 def test_who_leaves_at_once_removes_what_was_written(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import Any
 
 import click
@@ -14,6 +13,7 @@ from ..text import one_line
 from .failures import ExitCode, error_line, exit_code
 from .preflight import ask
 from .shared_options import MOVEWORKS_EPILOG, moveworks_settings, server_options
+from .signals import run_loop
 from .terminal import note, show
 
 
@@ -29,7 +29,7 @@ def auth_test(context: click.Context, /, **_: Any) -> int:
     """Check the credential and print the server's text. Nobody is told anything."""
     settings = moveworks_settings(context)
     try:
-        text = asyncio.run(_test(settings))
+        text = run_loop(_test(settings))
     except MoveworksError as error:
         note(error_line(error, went_out="This test tells nobody anything"))
         return exit_code(error)

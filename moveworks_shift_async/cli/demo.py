@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import json
 import os
@@ -27,6 +26,7 @@ from .jobs import account_text, plain_account
 from .plan import show_plan
 from .preview import rate
 from .shared_options import json_option
+from .signals import run_loop
 from .terminal import note, say
 
 # The vendor's 120 requests a minute, scaled so that six requests show the waiting in 5 seconds.
@@ -64,7 +64,7 @@ def demo(as_json: bool) -> int:
     sample = files("moveworks_shift_async.sandbox").joinpath(_SAMPLE).read_bytes()
     with tempfile.TemporaryDirectory() as directory, _inside(directory):
         Path(_SAMPLE).write_bytes(sample)
-        ended, check = asyncio.run(_demo(Job("demo.journal")))
+        ended, check = run_loop(_demo(Job("demo.journal")))
     if as_json:
         record = {"people": check.told, "told_again": check.told_again}
         say(json.dumps(plain_account(ended.account) | {"sandbox": record}))

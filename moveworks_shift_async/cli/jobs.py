@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 from typing import Any
 
@@ -15,7 +14,7 @@ from ..jobs.report.lines import account_lines
 from ..text import one_line, shell_word
 from .failures import ExitCode, error_line, exit_code
 from .shared_options import journal_argument, json_option, option
-from .signals import cancel_on_signal
+from .signals import cancel_on_signal, run_loop
 from .terminal import note, show
 
 
@@ -27,7 +26,7 @@ def status(journal: str, as_json: bool) -> int:
 
     The exit code is 0 whatever has become of the people.
     """
-    show(account_text(asyncio.run(Job(journal).account()), as_json=as_json))
+    show(account_text(run_loop(Job(journal).account()), as_json=as_json))
     return ExitCode.OK
 
 
@@ -38,7 +37,7 @@ def pause(journal: str) -> int:
 
     That process waits meanwhile. Exit code 2 if there is none.
     """
-    asyncio.run(Job(journal).pause())
+    run_loop(Job(journal).pause())
     note(f"pausing: requests in flight end, no others begin; {_goes_on(journal)}")
     return ExitCode.OK
 
@@ -50,7 +49,7 @@ def stop(journal: str) -> int:
 
     It ends as it does after Ctrl-C. Exit code 2 if there is none.
     """
-    asyncio.run(Job(journal).stop())
+    run_loop(Job(journal).stop())
     note(f"stopping: requests in flight end, and then that process; {_goes_on(journal)}")
     return ExitCode.OK
 
@@ -71,7 +70,7 @@ def report(journal: str, csv: str | None, html: str | None, as_json: bool) -> in
     has become of the people.
     """
     try:
-        account = asyncio.run(_reported(Job(journal), csv, html))
+        account = run_loop(_reported(Job(journal), csv, html))
     except MoveworksError as error:
         note(error_line(error, went_out="Nothing was written" if csv or html else None))
         return exit_code(error)

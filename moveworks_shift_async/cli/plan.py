@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -20,7 +19,7 @@ from .failures import ExitCode
 from .message_options import MessageOptions, message_options, template_options
 from .preview import examples
 from .shared_options import json_option, picked, rate_options
-from .signals import cancel_on_signal
+from .signals import cancel_on_signal, run_loop
 from .terminal import note, say
 
 
@@ -99,7 +98,7 @@ def make_plan(journal: str, arguments: PlanArguments) -> Plan:
     if not message.templated:
         Content(event_id=message.event, message=text, context=context).check()
     try:
-        return asyncio.run(_plan(journal, arguments, text, context))
+        return run_loop(_plan(journal, arguments, text, context))
     except NotAddresses as error:
         for line in examples(error.examples, error.count):
             note(line)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 from functools import partial
 from typing import Any
@@ -34,6 +33,7 @@ from .shared_options import (
     server_options,
     yes_option,
 )
+from .signals import run_loop
 from .terminal import note, say
 
 
@@ -80,7 +80,7 @@ def run(
     settings, job = moveworks_settings(context), Job(journal)
     if test_to is not None:
         return _test(job, settings, test_to, as_json=as_json)
-    account = asyncio.run(job.account())
+    account = run_loop(job.account())
     if not _agreed(account, settings, journal, yes=yes):
         return ExitCode.INTERRUPTED
     requests = 0 if account.runs else account.chunks_left
@@ -118,11 +118,11 @@ def resume(
     goes on there, and this command ends. Exit codes: as `run`.
     """
     job = Job(journal)
-    if asyncio.run(job.go_on()):
+    if run_loop(job.go_on()):
         note("the pause has ended; the process that runs the job goes on, with its own options")
         return ExitCode.OK
     settings = moveworks_settings(context)
-    account = asyncio.run(job.account())
+    account = run_loop(job.account())
     if not _agreed(account, settings, journal, yes=yes):
         return ExitCode.INTERRUPTED
     go = partial(job.resume, unknown=unknown, isolate=isolate, moved=moved,
@@ -152,7 +152,7 @@ def run_job(
     lines: bool = True,
 ) -> int:
     """Run it, show its progress, print its account; the exit code."""
-    ended = asyncio.run(
+    ended = run_loop(
         run_in_foreground(job, settings, go, as_json=as_json and lines, requests=requests)
     )
     stopped = ended.stopped
@@ -170,7 +170,7 @@ def run_job(
 def _test(job: Job, settings: MoveworksSettings, address: str, *, as_json: bool) -> int:
     """Send the first texts to one address; a Ctrl-C cannot know whether they went out."""
     try:
-        sent = asyncio.run(_sent(job, settings, address))
+        sent = run_loop(_sent(job, settings, address))
     except KeyboardInterrupt:
         note("Error: interrupted. The test may have been sent or not. Nobody else was told.")
         return ExitCode.INTERRUPTED

@@ -12,7 +12,7 @@ from ..errors import ConfigurationError, InvalidInput
 from ..sandbox import FAULTS, LIMITER_NAMES, Sandbox
 from .failures import ExitCode
 from .shared_options import F, Number, apply, option
-from .signals import on_signal
+from .signals import on_signal, run_loop
 from .terminal import say
 
 # Faults concern the messages of either vendor; the auth test and tokens stay as they are.
@@ -52,7 +52,7 @@ def sandbox(*, fault: tuple[str, ...], **settings: Any) -> int:
     """Run a Moveworks and a SHIFT on this machine until Ctrl-C."""
     server = Sandbox(**settings)
     _add_faults(server, fault)
-    asyncio.run(_serve(server))
+    run_loop(_serve(server))
     return ExitCode.OK
 
 

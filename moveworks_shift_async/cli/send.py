@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 from collections.abc import Callable
 from functools import partial
@@ -35,6 +34,7 @@ from .shared_options import (
     server_options,
     yes_option,
 )
+from .signals import run_loop
 from .temporary import temporary_journal
 from .terminal import note, show
 
@@ -123,7 +123,7 @@ def _preview(journal: str, options: _SendOptions) -> Plan:
 def _dry(plan: Plan, options: _SendOptions) -> ExitCode:
     note("dry run: nothing was sent")
     if options.as_json:
-        invalid = invalid_rows(asyncio.run(Job(plan.journal).invalid()))
+        invalid = invalid_rows(run_loop(Job(plan.journal).invalid()))
         show(json.dumps(_plain(plan) | {"invalid_rows": invalid}))
     return ExitCode.OK
 
@@ -143,7 +143,7 @@ def _run(plan: Plan, options: _SendOptions, settings: MoveworksSettings) -> Send
     note(destination(options.plan.message.event, settings))
     if not confirm(plan.people, yes=options.yes, source=options.plan.recipients):
         raise click.Abort
-    return asyncio.run(_sent(Job(plan.journal), plan.chunks, settings))
+    return run_loop(_sent(Job(plan.journal), plan.chunks, settings))
 
 
 async def _sent(job: Job, requests: int, settings: MoveworksSettings) -> SendAccount:

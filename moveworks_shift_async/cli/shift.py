@@ -18,6 +18,7 @@ from ..wire.shift import AddressedUsers, message_request
 from .failures import ExitCode
 from .input_files import read_json
 from .shared_options import SHIFT_EPILOG, F, apply, json_option, option, shift_settings
+from .signals import run_loop
 from .terminal import note, say
 
 _NOT_SENT = "Error: interrupted. Nothing was sent. Run it again to send it."
@@ -69,7 +70,7 @@ def shift_send(
     }
     form: AddressedUsers = "list" if given["list_users"] else "object"
     message_request(**content, addressed_users=form)  # raises for what the vendor would refuse
-    message = asyncio.run(_create(content, form, shift_settings(base_url=given["base_url"])))
+    message = run_loop(_create(content, form, shift_settings(base_url=given["base_url"])))
     if message is None:
         return ExitCode.INTERRUPTED
     say(json.dumps(_as_json(message)) if given["as_json"] else one_line(message.id))

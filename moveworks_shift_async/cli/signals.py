@@ -7,10 +7,11 @@ import os
 import signal
 import socket
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Coroutine, Iterator
+from contextlib import AbstractContextManager, closing, contextmanager
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from types import FrameType
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 from attrs import define, field
@@ -28,7 +29,8 @@ _SIGNALS = tuple(
     getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)
 )
 
-
+_T = TypeVar("_T")
+_Handler = Callable[[int, FrameType | None], Any] | signal.Handlers
 # Seconds that a plan may take to clean up before anybody hears of it.
 _QUIET_SECONDS = 1.0
 #: Called before a process leaves at once, in the middle of what would clean up after it.
@@ -79,13 +81,8 @@ def on_signal(
     def handler(_number: int, _frame: object) -> None:
         loop.call_soon_threadsafe(pressed)
 
-    before = {number: signal.signal(number, handler) for number in _not_ignored()}
-    try:
-        with _woken(loop):
-            yield
-    finally:
-        for number, old in before.items():
-            signal.signal(number, signal.SIG_IGN if ignored_after else old)
+    with _handled_by(handler, signal.SIG_IGN if ignored_after else None), _woken(loop):
+        yield
 
 
 @contextmanager
@@ -109,28 +106,51 @@ def _woken(loop: asyncio.AbstractEventLoop) -> Iterator[None]:
             loop.remove_reader(reading)
 
 
+def run_loop(main: Coroutine[Any, Any, _T]) -> _T:
+    """As `asyncio.run`; but a signal that comes while the event loop is made is heard after that.
+
+    Python itself would write a traceback for a loop that is only half there, and a warning for
+    `main` if nobody closes it.
+    """
+    with closing(main), closing(asyncio.Runner()) as runner:
+        with _put_off():
+            runner.get_loop()
+        return runner.run(main)
+
+
 @contextmanager
-def raise_on_signal() -> Iterator[None]:
+def _put_off() -> Iterator[None]:
+    heard: list[int] = []
+    with _handled_by(lambda number, _: heard.append(number)):
+        yield
+    for number in heard:
+        signal.raise_signal(number)
+
+
+def raise_on_signal() -> AbstractContextManager[None]:
     """SIGTERM and SIGHUP end as Ctrl-C does: an error is raised, and what cleans up is reached."""
-    handler = signal.default_int_handler
+    return _handled_by(signal.default_int_handler)
+
+
+def ignore_signals() -> AbstractContextManager[None]:
+    """No signal breaks in."""
+    return _handled_by(signal.SIG_IGN)
+
+
+@contextmanager
+def _handled_by(handler: _Handler, afterwards: _Handler | None = None) -> Iterator[None]:
+    """Take the signals, but for those that are ignored.
+
+    At the end they have the handler from before, or `afterwards`; one that has another handler
+    meanwhile keeps it: it is ignored, for the account is about to be printed.
+    """
     before = {number: signal.signal(number, handler) for number in _not_ignored()}
     try:
         yield
     finally:
         for number, old in before.items():
-            if signal.getsignal(number) is handler:  # else the account is about to be printed
-                signal.signal(number, old)
-
-
-@contextmanager
-def ignore_signals() -> Iterator[None]:
-    """No signal breaks in."""
-    before = {number: signal.signal(number, signal.SIG_IGN) for number in _not_ignored()}
-    try:
-        yield
-    finally:
-        for number, old in before.items():
-            signal.signal(number, old)
+            if signal.getsignal(number) is handler:
+                signal.signal(number, old if afterwards is None else afterwards)
 
 
 def _not_ignored() -> list[signal.Signals]:
