@@ -9,8 +9,8 @@ from pathlib import Path
 from attrs import evolve
 
 from moveworks_shift_async.jobs.records import Header
+from moveworks_shift_async.jobs.store.rows import pack
 from moveworks_shift_async.jobs.store.sqlite.journal import Journal
-from moveworks_shift_async.jobs.store.sqlite.rows import pack
 from moveworks_shift_async.wire.moveworks import Content
 
 MESSAGE = "The VPN is down for maintenance tonight from 22:00 to 23:00."

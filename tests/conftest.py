@@ -9,6 +9,7 @@ import os
 import signal
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from functools import partial
+from pathlib import Path
 from typing import Any
 from unittest.mock import Mock
 
@@ -17,9 +18,11 @@ import pytest
 from aioresponses import aioresponses
 from hypothesis import HealthCheck, settings
 
+from moveworks_shift_async.jobs.store.postgres.schema import make_tables
 from moveworks_shift_async.limits import process
 from moveworks_shift_async.sandbox import Sandbox
 
+from . import postgres as postgres_server
 from .commands import STARTED
 from .fakes import FakeClock
 
@@ -141,3 +144,23 @@ def mocked_http(monkeypatch: pytest.MonkeyPatch) -> Iterator[aioresponses]:
         add = partial(mocked.add, response_class=_ClientResponse)
         monkeypatch.setattr(mocked, "add", add)
         yield mocked
+
+
+@pytest.fixture(scope="session")
+def postgres(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The URL of a database with our tables, which all tests of this run share."""
+    url = postgres_server.shared(_folder_of_run(tmp_path_factory.getbasetemp()))
+    asyncio.run(make_tables(url))
+    return url
+
+
+def _folder_of_run(folder: Path) -> Path:
+    return folder.parent if folder.name.startswith("popen-") else folder
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """End what the run has started."""
+    if not hasattr(session.config, "workerinput"):
+        factory = getattr(session.config, "_tmp_path_factory", None)
+        if factory is not None:
+            postgres_server.end(factory.getbasetemp())

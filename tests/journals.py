@@ -15,9 +15,9 @@ from moveworks_shift_async.clock import SYSTEM_CLOCK, Clock
 from moveworks_shift_async.jobs.records import Event, Header, Incident, Left, Run, Settlement, State
 from moveworks_shift_async.jobs.report import report_files
 from moveworks_shift_async.jobs.report.account import JobAccount, account_of, read_state
+from moveworks_shift_async.jobs.store.rows import pack, pack_left_out
 from moveworks_shift_async.jobs.store.sqlite.account_store import SqliteAccountStore
 from moveworks_shift_async.jobs.store.sqlite.journal import Journal
-from moveworks_shift_async.jobs.store.sqlite.rows import pack, pack_left_out
 from moveworks_shift_async.wire.moveworks import Content
 
 T = TypeVar("T")

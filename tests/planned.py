@@ -9,8 +9,8 @@ from pathlib import Path
 from attrs import evolve, frozen
 
 from moveworks_shift_async.jobs.records import Header, State
+from moveworks_shift_async.jobs.store.rows import pack
 from moveworks_shift_async.jobs.store.sqlite.journal import Journal
-from moveworks_shift_async.jobs.store.sqlite.rows import pack
 from moveworks_shift_async.wire.moveworks import Content
 
 PLANNED_AT = 1_767_225_600.0  # 2026-01-01

@@ -27,8 +27,8 @@ from moveworks_shift_async.jobs.report.sentences import (
     ways_for_unknown,
 )
 from moveworks_shift_async.jobs.report.timeline import POINTS
+from moveworks_shift_async.jobs.store.rows import pack
 from moveworks_shift_async.jobs.store.sqlite.journal import Journal
-from moveworks_shift_async.jobs.store.sqlite.rows import pack
 from moveworks_shift_async.wire.moveworks import Content
 
 from . import journals

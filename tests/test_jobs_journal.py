@@ -19,10 +19,10 @@ from attrs import astuple, evolve
 
 from moveworks_shift_async.errors import JournalError
 from moveworks_shift_async.jobs.records import Command, Event, Incident, Run, Settlement, State
+from moveworks_shift_async.jobs.store.rows import pack, unpack
 from moveworks_shift_async.jobs.store.sqlite.database import APPLICATION_ID, FORMAT
 from moveworks_shift_async.jobs.store.sqlite.journal import Journal
 from moveworks_shift_async.jobs.store.sqlite.reads import Reads
-from moveworks_shift_async.jobs.store.sqlite.rows import pack, unpack
 from moveworks_shift_async.wire.moveworks import Content
 
 from .planned import header_of, people_of, plan, states_of

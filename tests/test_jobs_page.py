@@ -32,8 +32,8 @@ from moveworks_shift_async.jobs.report.lines import account_lines
 from moveworks_shift_async.jobs.report.page import ROWS, moment, render_page
 from moveworks_shift_async.jobs.report.plot import NARROW, WIDE, _Time, draw
 from moveworks_shift_async.jobs.report.sentences import waited
+from moveworks_shift_async.jobs.store.rows import pack
 from moveworks_shift_async.jobs.store.sqlite.journal import Journal
-from moveworks_shift_async.jobs.store.sqlite.rows import pack
 from moveworks_shift_async.wire.moveworks import Content
 
 from . import journals

@@ -47,7 +47,7 @@ OWNERS = {
     "aiohttp": ("transport/", "client.py", "sandbox/"),
     "cattrs": ("wire/",),
     "tenacity": ("retry.py",),
-    "random": ("retry.py", "sandbox/"),
+    "random": ("retry.py", "sandbox/", "storage/postgres.py"),
     "time": ("clock.py",),
     "click": ("cli/",),
     "rich": ("cli/",),
@@ -60,6 +60,9 @@ OWNERS = {
     "pyarrow": ("sources/parquet.py",),
     # Whoever asks a store knows its ports; which kinds there are, the file that parses names.
     f"{PACKAGE}.jobs.store.sqlite": ("jobs/store/names.py", "jobs/store/sqlite/"),
+    f"{PACKAGE}.jobs.store.postgres": ("jobs/store/names.py", "jobs/store/postgres/", "cli/"),
+    "psycopg": ("storage/postgres.py",),
+    "procrastinate": ("fleet/",),
     "sqlalchemy": ("sources/sql.py",),
 }
 #: Who may use these parts of a module that others use otherwise.

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
-from pathlib import Path
 
 from attrs import define, evolve, field, frozen
 
@@ -294,6 +293,15 @@ class MemoryRun:
             for row in free
         ]  # fmt: skip
 
+    async def others_hold(self) -> bool:
+        """Whether any chunk is claimed, or on its way, by a run that lives."""
+        job = self.store.job()
+        return any(
+            (row.record.state is State.SENDING and row.record.owner in job.alive)
+            or (row.record.state is State.PLANNED and row.claimed_by in job.alive)
+            for row in job.rows
+        )
+
     async def sending(self, chunk: Chunk, at: float) -> bool:
         """Compare, and set."""
         row = self.store.job().rows[chunk.id]
@@ -336,7 +344,7 @@ class MemoryRun:
             runs[owner] = evolve(runs[owner], ended_at=at, ended=how)
 
 
-def in_memory(_: Path) -> MemoryStore:
+def in_memory() -> MemoryStore:
     """A place without a job."""
     return MemoryStore("memory:job")
 

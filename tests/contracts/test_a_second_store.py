@@ -25,7 +25,7 @@ PEOPLE = [f"p{number}@example.com" for number in range(20_000)]
 @pytest.fixture
 def store(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> MemoryStore:
     """What every job's name leads to: the one line in `names`."""
-    made = in_memory(tmp_path)
+    made = in_memory()
     for room in (jobs, planning):
         monkeypatch.setattr(room, "store_of", lambda _: made)
     return made

@@ -19,8 +19,8 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import pytest
 from attrs import evolve, frozen
@@ -49,6 +49,7 @@ from moveworks_shift_async.jobs.store.ports import (
     RunStore,
     Store,
 )
+from moveworks_shift_async.jobs.store.postgres.store import PostgresStore
 from moveworks_shift_async.jobs.store.sqlite.store import SqliteStore
 from moveworks_shift_async.wire.moveworks import Content
 
@@ -57,6 +58,22 @@ from . import memory_store
 PLANNED_AT = 1_767_225_600.0  # 2026-01-01
 NOW = PLANNED_AT + 60
 SIZE = 3
+
+
+def _a_file(request: pytest.FixtureRequest) -> Store:
+    return store_of(str(request.getfixturevalue("tmp_path") / "job"))
+
+
+def _in_postgres(request: pytest.FixtureRequest) -> Store:
+    return store_of(f"{request.getfixturevalue('postgres')}#{uuid4()}")
+
+
+def _in_memory(_: pytest.FixtureRequest) -> Store:
+    return memory_store.in_memory()
+
+
+async def _known_by_its_lease(store: Store, owner: str) -> None:
+    """Nothing: whoever lets go of the job ends its lease."""
 
 
 async def _known_by_its_lock(store: Store, owner: str) -> None:
@@ -69,14 +86,15 @@ class Kind:
 
     type: type
     #: Where no job is yet.
-    make: Callable[[Path], Store]
+    make: Callable[[pytest.FixtureRequest], Store]
     #: Have it known that the process of a run has died.
     bury: Callable[[Store, str], Awaitable[None]]
 
 
 KINDS = {
-    "sqlite": Kind(SqliteStore, lambda folder: store_of(str(folder / "job")), _known_by_its_lock),
-    "memory": Kind(memory_store.MemoryStore, memory_store.in_memory, memory_store.bury),
+    "sqlite": Kind(SqliteStore, _a_file, _known_by_its_lock),
+    "postgres": Kind(PostgresStore, _in_postgres, _known_by_its_lease),
+    "memory": Kind(memory_store.MemoryStore, _in_memory, memory_store.bury),
 }
 
 
@@ -87,9 +105,9 @@ def kind(request: pytest.FixtureRequest) -> Kind:
 
 
 @pytest.fixture
-def store(kind: Kind, tmp_path: Path) -> Store:
+def store(kind: Kind, request: pytest.FixtureRequest) -> Store:
     """A place without a job."""
-    return kind.make(tmp_path)
+    return kind.make(request)
 
 
 def header_of(chunks: int = 0, **more: Any) -> Header:

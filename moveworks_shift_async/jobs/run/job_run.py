@@ -126,6 +126,8 @@ class JobRun:
 
     def _check_first(self, found: Found, doubted: bool) -> None:
         """Nobody was told yet, or may have been."""
+        if found.others:  # it takes part
+            return
         if found.may_have_told or doubted:
             waits = not doubted and any(total.state is State.PLANNED for total in found.totals)
             on = "go on with it (resume)" if waits else "see its account (report)"

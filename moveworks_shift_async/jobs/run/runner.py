@@ -144,15 +144,16 @@ class Runner:
     async def _claim(self) -> None:
         """Read the next chunks before they are needed."""
         try:
-            count = 2 * self._max_in_flight
-            found = await self._store.claim(self._owner, count)
+            found = await self._store.claim(self._owner, 2 * self._max_in_flight)
+            self._exhausted = not found and not await self._store.others_hold()
+            if not (found or self._exhausted):  # what another run leaves may be claimed later
+                await self._clock.sleep(_LOOK)
         except JournalError as error:
             self.stop(str(error), error)
             return
         finally:
             self._claiming = False
         self._queue.extend(found)
-        self._exhausted = not found
         self._wake.set()
 
     def _start(self, tasks: asyncio.TaskGroup, chunk: Chunk) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 
 from .ports import Store
+from .postgres.store import SCHEMES, PostgresStore
 from .sqlite.store import SqliteStore
 
 
@@ -15,5 +16,6 @@ def name_of(given: str | os.PathLike[str]) -> str:
 
 def store_of(name: str) -> Store:
     """The store of a job of this name; `JournalError` if it can lead nowhere."""
-    # Another kind is known by its beginning, in a line of its own before this one.
+    if name.startswith(SCHEMES):
+        return PostgresStore.at(name)
     return SqliteStore.at(name)

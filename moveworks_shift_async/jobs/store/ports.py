@@ -71,6 +71,8 @@ class Found:
     stray: Stray | None
     #: When the user said last that the unknown shall stay so; None: never.
     left_at: float | None
+    #: Other runs are at work on it.
+    others: bool = False
 
 
 @frozen(kw_only=True)
@@ -174,6 +176,9 @@ class RunStore(Protocol):
 
         A chunk stays claimed until it has ended, or its owner's run has.
         """
+
+    async def others_hold(self) -> bool:
+        """Whether other runs have chunks, so that a later `claim` may find what none does now."""
 
     async def sending(self, chunk: Chunk, at: float) -> bool:
         """A request of this chunk may leave once this returns True; False: it is another's."""

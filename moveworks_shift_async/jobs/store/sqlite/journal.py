@@ -27,12 +27,12 @@ from attrs import asdict, define, field
 from ....errors import JournalError
 from ....wire.moveworks import Content
 from ...records import DIED, UNWRITTEN, Command, Event, Header, Left, Run, Settlement
+from ..rows import pack
 from .beside import check_name
 from .database import Database
 from .identity import FileIdentity
 from .lock import Lock, marked
 from .reads import Reads
-from .rows import pack
 
 
 @define(eq=False, repr=False)

@@ -14,8 +14,8 @@ from attrs import define, field
 from ...records import Header
 from ...threads import in_thread
 from ..ports import PlanBatch
+from ..rows import pack, pack_left_out
 from .journal import Journal
-from .rows import pack, pack_left_out
 
 T = TypeVar("T")
 

@@ -13,14 +13,10 @@ from attrs import frozen
 from ....errors import JournalError
 from ....wire.moveworks import Content
 from ...records import Chunk, ChunkRecord, Command, Event, Header, LeftOut, Run, Total
-from . import rows
+from .. import rows
 from .database import Database, damaged, reading
 
 T = TypeVar("T")
-
-# Seconds. What a killed process left on its way may have been counted by the server as late as its
-# answer could have come: the usual bound of a request.
-_ANSWER = 60.0
 
 
 @frozen(eq=False, repr=False)
@@ -100,16 +96,8 @@ class Reads:
         return bool(found)
 
     def recent(self, now: float, window: float, most: int) -> list[float]:
-        """Ages in seconds of the requests, `most` at most, that the server may still count.
-
-        A slot ends one window after its answer. The clock may have been set back since.
-        """
-        ages = []
-        for sent_at, ended_at in self._db.rows("recent", (most,)):
-            age = now - (min(now, sent_at + _ANSWER) if ended_at is None else ended_at)
-            if abs(age) < window:
-                ages.append(max(0.0, age))
-        return ages
+        """Ages in seconds of the requests, `most` at most, that the server may still count."""
+        return rows.ages_of(self._db.rows("recent", (most,)), now, window)
 
     def claim(self, after: int, count: int, owner: str = "") -> list[Chunk]:
         """The next chunks that are planned, with an id above `after`."""

@@ -43,6 +43,10 @@ class SqliteRunStore:
                 self._claimed = found[-1].id if found else after
                 return found
 
+    async def others_hold(self) -> bool:
+        """Nobody else has the file."""
+        return False
+
     async def sending(self, chunk: Chunk, at: float) -> bool:
         """It is on the disk when this returns."""
         return await self._thread.do(lambda journal: journal.sending(chunk.id, at, chunk.owner))

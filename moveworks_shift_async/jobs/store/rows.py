@@ -11,13 +11,16 @@ from typing import Any, TypeVar
 
 from attrs import fields
 
-from ....wire.moveworks import Content
-from ....wire.recipients import CheckedRecipients
-from ...records import Chunk, ChunkRecord, Event, Header, Incident, Left, LeftOut, Run, State, Total
+from ...wire.moveworks import Content
+from ...wire.recipients import CheckedRecipients
+from ..records import Chunk, ChunkRecord, Event, Header, Incident, Left, LeftOut, Run, State, Total
 
 T = TypeVar("T")
 Row = tuple[Any, ...]
 
+# Seconds. What a killed process left on its way may have been counted by the server as late as its
+# answer could have come: the usual bound of a request.
+_ANSWER = 60.0
 # What a field's annotation stands for.
 _KINDS: Mapping[str, tuple[type, ...]] = {"int": (int,), "float": (int, float), "str": (str,)}
 # Seconds since 1970 at the end of the year 9999, behind which Python knows no time.
@@ -116,6 +119,20 @@ def event_of(row: Row) -> Event:
     """What made it wait."""
     at, incident, seconds, reason = row
     return _sound(Event(at=at, incident=Incident(incident), seconds=seconds, reason=reason))
+
+
+def ages_of(rows: Iterable[Row], now: float, window: float) -> list[float]:
+    """Ages in seconds of the requests that the server may still count.
+
+    Of each comes when it was sent, and when it ended. A slot ends one window after its answer. The
+    clock may have been set back since.
+    """
+    ages = []
+    for sent_at, ended_at in rows:
+        age = now - (min(now, sent_at + _ANSWER) if ended_at is None else ended_at)
+        if abs(age) < window:
+            ages.append(max(0.0, age))
+    return ages
 
 
 def _sound(values: T) -> T:

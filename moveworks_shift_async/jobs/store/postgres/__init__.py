@@ -1,0 +1,20 @@
+"""Jobs in a PostgreSQL database, any number of runs at work on each.
+
+::
+
+    store          a job by its URL as a store; plan_store, run_store, account_store are its ports
+    lease          which runs live: one lease a run, and what dead ones leave behind
+    batch          one transaction for the steps of many requests
+    rows           rows <-> values
+    statements     those of jobs.sql, by name
+    schema         the tables: made, brought up to date, looked for
+
+Theory of operation. Time is the database's. A run holds one lease, which every transaction of it
+renews first; where that finds the run given up, the transaction sends nothing. Whoever finds a
+lease that ran out gives that run up, once: what it had `sending` is unknown, what it had claimed is
+nobody's. Only its own late answer may make that better. Locks are taken in one order: run, chunk,
+job.
+
+A commit whose answer was lost is done again, so every step may be done twice: it knows its own
+work by the run and the time that it carries.
+"""

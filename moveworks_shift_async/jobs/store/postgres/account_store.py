@@ -1,0 +1,103 @@
+"""`AccountStore` on a database: each look is of one moment."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Sequence
+from typing import Any
+
+from attrs import frozen
+
+from ....errors import JournalError
+from ....storage.postgres import Connection, connected, snapshot
+from ....wire.moveworks import Content
+from ...records import Command, Header, LeftOut
+from .. import rows as made
+from ..ports import JobState
+from .lease import alive
+from .statements import row, rows, sql, value
+
+# Chunks read in one go: 32,000 addresses at most, some MB.
+_CHUNKS = 64
+
+
+@frozen(eq=False, repr=False)
+class PostgresAccountStore:
+    """A job by its number, with a connection for each look."""
+
+    _url: str
+    _job: int
+    #: As the user may read it.
+    _name: str
+
+    async def state(self) -> JobState:
+        """How everything stands."""
+        async with connected(self._url) as connection, snapshot(connection):
+            job = (self._job,)
+            return JobState(
+                name=self._name,
+                header=await header_of(connection, self._job),
+                records=[made.record_of(found) for found in await rows(connection, "records", job)],
+                totals=[made.total_of(found) for found in await rows(connection, "totals", job)],
+                runs=[made.run_of(found) for found in await rows(connection, "runs", job)],
+                events=[made.event_of(found) for found in await rows(connection, "events", job)],
+                command=Command(await value(connection, "command", job)),
+                alive=await alive(connection, self._job),
+                stray=None,
+            )
+
+    async def texts(self, count: int) -> list[tuple[Content, int]]:
+        """The first texts."""
+        async with connected(self._url) as connection, snapshot(connection):
+            event_id = (await header_of(connection, self._job)).event_id
+            found = await rows(connection, "texts", (self._job, count))
+        return [(made.content_of(event_id, *text), int(people)) for *text, people in found]
+
+    async def verify(self) -> None:
+        """It is whole: the database itself sees to it that nothing changes unseen."""
+        async with connected(self._url) as connection, snapshot(connection):
+            await verify(connection, self._job, self._name)
+
+    async def recipients(self) -> AsyncGenerator[Sequence[tuple[int, tuple[str, ...]]]]:
+        """Whom each chunk is for."""
+        last = -1
+        async with connected(self._url) as connection, snapshot(connection):
+            while some := await rows(connection, "recipients", (self._job, last, _CHUNKS)):
+                last = some[-1][0]
+                yield [made.recipients_of(found) for found in some]
+
+    async def left_out(self) -> AsyncGenerator[LeftOut]:
+        """The entries that are for nobody."""
+        async with (
+            connected(self._url) as connection,
+            snapshot(connection),
+            connection.cursor("left_out") as cursor,
+        ):
+            cursor.itersize = _CHUNKS
+            await cursor.execute(sql("left_out"), (self._job,))
+            async for found in cursor:
+                yield made.left_out_of(found)
+
+
+async def header_of(connection: Connection, job: int) -> Header:
+    """What the job is; `JournalError` if it was removed meanwhile."""
+    found = await row(connection, "header", (job,))
+    if found is None:
+        raise JournalError("the job was removed")
+    no_file: tuple[Any, ...] = (None, False)
+    return made.header_of((*found, *no_file))
+
+
+async def verify(connection: Connection, job: int, name: str) -> Header:
+    """The header, if the plan is whole."""
+    header = await header_of(connection, job)
+    if not header.complete:
+        raise JournalError(
+            f"the planning of {name} was interrupted; nothing was sent: plan it again"
+        )
+    found = await row(connection, "planned_people", (job,))
+    if found != (header.chunks, header.people, header.chunks):
+        raise JournalError(
+            f"{name} does not hold all that was planned: a part of it was lost, or its texts and"
+            " addresses were forgotten; nothing more is sent from it"
+        )
+    return header

@@ -1,0 +1,127 @@
+"""One transaction for the steps of many requests: the leases first, then what was asked."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any, TypeVar
+
+from attrs import define, field, frozen
+
+from ....storage.postgres import Connection
+from ...records import Chunk, Settlement
+from ..ports import Parts
+from ..rows import pack
+from .lease import renew
+from .statements import rows, run, value
+
+T = TypeVar("T")
+Answer = "asyncio.Future[Any]"
+
+
+@frozen(eq=False)
+class Sending:
+    """A request of this chunk is to leave."""
+
+    chunk: Chunk
+    at: float
+
+    @property
+    def id(self) -> int:
+        """The chunk's."""
+        return self.chunk.id
+
+
+@frozen(eq=False)
+class Settling:
+    """A request has ended."""
+
+    step: Settlement
+    parts: Parts
+
+    @property
+    def id(self) -> int:
+        """The chunk's."""
+        return self.step.chunk
+
+
+@frozen(eq=False)
+class Other:
+    """Anything else; it is the same when it is done twice."""
+
+    do: Callable[[Connection], Awaitable[Any]]
+    id: None = None
+
+
+Step = Sending | Settling | Other
+
+
+@define(eq=False)
+class Batch:
+    """Steps that share a commit, at most one for each chunk."""
+
+    job: int
+    #: The runs of this process.
+    runs: Sequence[str]
+    lease: float
+    steps: Sequence[Step] = ()
+    #: It was tried before, and may have been committed.
+    again: bool = False
+    #: Runs of this process that were given up.
+    lost: frozenset[str] = field(default=frozenset(), init=False)
+
+    async def write(self, connection: Connection) -> list[Any]:
+        """What each step comes to."""
+        again, self.again = self.again, True
+        if self.runs:
+            living = await renew(connection, self.job, [*self.runs], self.lease)
+            self.lost = frozenset(self.runs) - living
+        settled = await self._settle(connection, again)
+        sending = await self._sending(connection)
+        return [
+            await step.do(connection)
+            if isinstance(step, Other)
+            else step.id in (settled if isinstance(step, Settling) else sending)
+            for step in self.steps
+        ]
+
+    async def _sending(self, connection: Connection) -> set[int]:
+        steps = [s for s in self.steps if isinstance(s, Sending) and s.chunk.owner not in self.lost]
+        if not steps:
+            return set()
+        values = {
+            "job": self.job,
+            "chunks": [step.chunk.id for step in steps],
+            "owners": [step.chunk.owner for step in steps],
+            "ats": [step.at for step in steps],
+        }
+        return {found[0] for found in await rows(connection, "sending", values)}
+
+    async def _settle(self, connection: Connection, again: bool) -> set[int]:
+        steps = {step.id: step for step in self.steps if isinstance(step, Settling)}
+        if not steps:
+            return set()
+        ends = [step.step for step in steps.values()]
+        values = {
+            "job": self.job,
+            "again": again,
+            "chunks": [end.chunk for end in ends],
+            "owners": [end.owner for end in ends],
+            "states": [str(end.state) for end in ends],
+            "ats": [end.at for end in ends],
+            "requests": [end.requests for end in ends],
+            "throttled": [end.throttled for end in ends],
+            "errors": [end.error for end in ends],
+            "reasons": [end.reason for end in ends],
+        }
+        found = await rows(connection, "settle", values)
+        for chunk, done in found:
+            if (parts := steps[chunk].parts) and not done:
+                await self._split(connection, chunk, parts)
+        return {chunk for chunk, _ in found}
+
+    async def _split(self, connection: Connection, chunk: int, parts: Parts) -> None:
+        last = await value(connection, "take_numbers", (len(parts), self.job))
+        for number, part in enumerate(parts, last - len(parts)):
+            values = {"job": self.job, "id": number, "people": len(part), "parent": chunk}
+            await run(connection, "add_part", values)
+            await run(connection, "add_address", (self.job, number, pack(part)))

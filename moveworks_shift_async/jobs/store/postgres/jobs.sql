@@ -1,0 +1,344 @@
+-- Jobs in a schema of their own, which the connection's search path names. Each statement has a name.
+
+-- name: tables
+CREATE TABLE job (
+    id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    name text NOT NULL UNIQUE,
+    source text NOT NULL,
+    event_id text,
+    planned_at float8 NOT NULL,
+    complete boolean NOT NULL DEFAULT false,
+    people bigint NOT NULL DEFAULT 0,
+    duplicates bigint NOT NULL DEFAULT 0,
+    differing bigint NOT NULL DEFAULT 0,
+    invalid bigint NOT NULL DEFAULT 0,
+    chunks bigint NOT NULL DEFAULT 0,
+    texts bigint NOT NULL DEFAULT 0,
+    digest text NOT NULL DEFAULT '',
+    key text NOT NULL,
+    base_url text,
+    identity text,
+    command text NOT NULL DEFAULT 'run',
+    next_chunk bigint NOT NULL DEFAULT 0,
+    forgotten_at float8
+);
+CREATE TABLE content (
+    job bigint NOT NULL REFERENCES job ON DELETE CASCADE,
+    id bigint NOT NULL,
+    message text NOT NULL,
+    context text,
+    PRIMARY KEY (job, id)
+);
+-- Half of each page is left free, and no index is on what changes: a change writes one row in place.
+CREATE TABLE chunk (
+    job bigint NOT NULL REFERENCES job ON DELETE CASCADE,
+    id bigint NOT NULL,
+    content bigint NOT NULL,
+    people integer NOT NULL,
+    state text NOT NULL DEFAULT 'planned',
+    requests integer NOT NULL DEFAULT 0,
+    throttled integer NOT NULL DEFAULT 0,
+    sent_at float8,
+    ended_at float8,
+    error text,
+    reason text,
+    left_at float8,
+    resent boolean NOT NULL DEFAULT false,
+    owner text,
+    claimed_by text,
+    parent bigint,
+    PRIMARY KEY (job, id)
+) WITH (fillfactor = 50);
+-- Apart from their chunk, and compressed already.
+CREATE TABLE address (
+    job bigint NOT NULL REFERENCES job ON DELETE CASCADE,
+    chunk bigint NOT NULL,
+    packed bytea NOT NULL,
+    PRIMARY KEY (job, chunk)
+);
+ALTER TABLE address ALTER COLUMN packed SET STORAGE EXTERNAL;
+CREATE TABLE left_out (
+    id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    job bigint NOT NULL REFERENCES job ON DELETE CASCADE,
+    why text NOT NULL,
+    packed bytea NOT NULL
+);
+ALTER TABLE left_out ALTER COLUMN packed SET STORAGE EXTERNAL;
+CREATE INDEX left_out_of_job ON left_out (job);
+CREATE TABLE run (
+    number bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    job bigint NOT NULL REFERENCES job ON DELETE CASCADE,
+    id text NOT NULL,
+    pid integer NOT NULL,
+    host text NOT NULL,
+    began_at float8 NOT NULL,
+    ended_at float8,
+    ended text,
+    budget integer NOT NULL,
+    per float8 NOT NULL,
+    lease_until timestamptz NOT NULL,
+    given_up boolean NOT NULL DEFAULT false,
+    UNIQUE (job, id)
+) WITH (fillfactor = 50);
+CREATE TABLE event (
+    id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    job bigint NOT NULL REFERENCES job ON DELETE CASCADE,
+    at float8 NOT NULL,
+    incident text NOT NULL,
+    seconds float8 NOT NULL,
+    reason text NOT NULL
+);
+CREATE INDEX event_of_job ON event (job);
+CREATE TABLE version (number integer NOT NULL);
+
+-- name: drop_unfinished
+DELETE FROM job WHERE name = %s AND NOT complete;
+
+-- name: add_job
+INSERT INTO job (name, source, event_id, planned_at, key)
+VALUES (%(name)s, %(source)s, %(event_id)s, %(planned_at)s, %(key)s) RETURNING id;
+
+-- name: job
+SELECT id, forgotten_at FROM job WHERE name = %s;
+
+-- name: lock_plan
+SELECT pg_try_advisory_lock(hashtext('moveworks_shift.plan'), hashtext(%s));
+
+-- name: copy_chunks
+COPY chunk (job, id, content, people) FROM STDIN;
+
+-- name: copy_addresses
+COPY address (job, chunk, packed) FROM STDIN;
+
+-- name: add_content
+INSERT INTO content (job, id, message, context) VALUES (%s, %s, %s, %s);
+
+-- name: add_left_out
+INSERT INTO left_out (job, why, packed) VALUES (%s, %s, %s);
+
+-- name: complete
+UPDATE job SET complete = true, people = %(people)s, duplicates = %(duplicates)s,
+               differing = %(differing)s, invalid = %(invalid)s, chunks = %(chunks)s,
+               texts = %(texts)s, digest = %(digest)s,
+               next_chunk = (SELECT coalesce(max(chunk.id) + 1, 0) FROM chunk WHERE job = job.id)
+WHERE id = %(job)s;
+
+-- name: remove
+DELETE FROM job WHERE name = %s;
+
+-- name: forget
+WITH told AS (UPDATE job SET forgotten_at = %(at)s WHERE id = %(job)s RETURNING id),
+     texts AS (UPDATE content SET message = '', context = NULL WHERE job = %(job)s),
+     left_out AS (DELETE FROM left_out WHERE job = %(job)s)
+DELETE FROM address WHERE job = %(job)s;
+
+-- name: header
+SELECT source, event_id, planned_at, complete, people, duplicates, differing, invalid, chunks,
+       texts, digest, key, base_url, identity
+FROM job WHERE id = %s;
+
+-- name: planned_people
+SELECT count(*), coalesce(sum(people), 0), count(address.chunk)
+FROM chunk LEFT JOIN address ON address.job = chunk.job AND address.chunk = chunk.id
+WHERE chunk.job = %s AND parent IS NULL;
+
+-- name: totals
+SELECT state, left_at IS NOT NULL, count(*), sum(people), sum(requests), sum(throttled)
+FROM chunk WHERE job = %s GROUP BY 1, 2 ORDER BY 1, 2;
+
+-- name: records
+SELECT id, state, people, requests, throttled, sent_at, ended_at, error, reason, left_at, resent,
+       owner
+FROM chunk WHERE job = %s AND state <> 'split' ORDER BY id;
+
+-- name: runs
+SELECT id, pid, host, began_at, ended_at, ended, budget, per FROM run WHERE job = %s ORDER BY number;
+
+-- name: alive
+SELECT id FROM run
+WHERE job = %s AND ended_at IS NULL AND NOT given_up AND lease_until > clock_timestamp();
+
+-- name: events
+SELECT at, incident, seconds, reason FROM event WHERE job = %s ORDER BY at, id;
+
+-- name: command
+SELECT command FROM job WHERE id = %s;
+
+-- name: texts
+SELECT message, context,
+       (SELECT coalesce(sum(people), 0) FROM chunk
+        WHERE chunk.job = content.job AND chunk.content = content.id AND state <> 'split')
+FROM content WHERE job = %s ORDER BY id LIMIT %s;
+
+-- name: recipients
+SELECT chunk.id, packed FROM chunk
+JOIN address ON address.job = chunk.job AND address.chunk = chunk.id
+WHERE chunk.job = %s AND chunk.id > %s AND state <> 'split' ORDER BY chunk.id LIMIT %s;
+
+-- name: left_out
+SELECT why, packed FROM left_out WHERE job = %s ORDER BY why DESC, id;
+
+-- name: may_have_told
+SELECT EXISTS (SELECT 1 FROM chunk WHERE job = %s AND (state <> 'planned' OR resent));
+
+-- name: left_at
+SELECT max(left_at) FROM chunk WHERE job = %s;
+
+-- name: recent
+SELECT sent_at, ended_at FROM chunk WHERE job = %s AND sent_at IS NOT NULL
+ORDER BY coalesce(ended_at, sent_at) DESC LIMIT %s;
+
+-- name: isolated
+SELECT count(*) FROM chunk WHERE job = %s AND parent IS NOT NULL;
+
+-- name: lock_job
+SELECT base_url, identity FROM job WHERE id = %s FOR UPDATE;
+
+-- name: bind
+UPDATE job SET base_url = %s, identity = %s WHERE id = %s;
+
+-- name: forget_command
+UPDATE job SET command = 'run'
+WHERE id = %(job)s AND NOT EXISTS (
+    SELECT 1 FROM run
+    WHERE job = %(job)s AND ended_at IS NULL AND NOT given_up AND lease_until > clock_timestamp());
+
+-- name: set_command
+UPDATE job SET command = %(command)s
+WHERE id = %(job)s AND (%(command)s <> 'run' OR command = 'pause') AND EXISTS (
+    SELECT 1 FROM run
+    WHERE job = %(job)s AND ended_at IS NULL AND NOT given_up AND lease_until > clock_timestamp());
+
+-- name: resend_unknown
+UPDATE chunk SET state = 'planned', resent = true, claimed_by = NULL
+WHERE job = %s AND state = 'unknown' AND left_at IS NULL;
+
+-- name: leave_unknown
+UPDATE chunk SET state = 'unknown', left_at = %s, claimed_by = NULL
+WHERE job = %s AND left_at IS NULL
+  AND (state = 'unknown' OR (state = 'planned' AND resent AND claimed_by IS NULL));
+
+-- name: begin_run
+INSERT INTO run (job, id, pid, host, began_at, budget, per, lease_until)
+VALUES (%(job)s, %(id)s, %(pid)s, %(host)s, %(began_at)s, %(budget)s, %(per)s,
+        clock_timestamp() + make_interval(secs => %(lease)s));
+
+-- name: beat
+UPDATE run SET lease_until = clock_timestamp() + make_interval(secs => %(lease)s)
+WHERE job = %(job)s AND id = ANY(%(runs)s) AND ended_at IS NULL AND NOT given_up RETURNING id;
+
+-- name: let_go
+UPDATE run SET lease_until = clock_timestamp()
+WHERE job = %(job)s AND id = ANY(%(runs)s) AND ended_at IS NULL;
+
+-- name: give_up
+-- Runs whose lease ran out or that have ended, once each, and what they leave behind.
+WITH dead AS (
+    SELECT id FROM run
+    WHERE job = %(job)s AND NOT given_up
+      AND (ended_at IS NOT NULL OR lease_until <= clock_timestamp())
+    FOR UPDATE SKIP LOCKED
+)
+UPDATE run SET given_up = true FROM dead
+WHERE run.job = %(job)s AND run.id = dead.id RETURNING run.id;
+
+-- name: orphans
+UPDATE chunk SET state = 'unknown', requests = requests + 1, error = 'OutcomeUnknown',
+    reason = CASE WHEN owner IN (SELECT id FROM run WHERE job = %(job)s AND ended_at IS NOT NULL)
+                  THEN %(unwritten)s ELSE %(silent)s END,
+    claimed_by = NULL
+WHERE job = %(job)s AND state = 'sending' AND owner = ANY(%(dead)s);
+
+-- name: release
+UPDATE chunk SET claimed_by = NULL
+WHERE job = %(job)s AND state = 'planned' AND claimed_by = ANY(%(dead)s);
+
+-- name: claim
+WITH free AS (
+    SELECT id FROM chunk
+    WHERE job = %(job)s AND id > %(after)s AND state = 'planned' AND claimed_by IS NULL
+    ORDER BY id LIMIT %(count)s FOR UPDATE SKIP LOCKED
+)
+UPDATE chunk SET claimed_by = %(owner)s FROM free
+WHERE chunk.job = %(job)s AND chunk.id = free.id;
+
+-- name: claimed
+SELECT chunk.id, message, context, packed, resent
+FROM chunk
+JOIN content ON content.job = chunk.job AND content.id = chunk.content
+JOIN address ON address.job = chunk.job AND address.chunk = chunk.id
+WHERE chunk.job = %(job)s AND chunk.id > %(after)s AND state = 'planned'
+  AND claimed_by = %(owner)s AND chunk.id <> ALL(%(known)s)
+ORDER BY chunk.id LIMIT %(count)s;
+
+-- name: held
+-- Whether other living runs have chunks that may come back: claimed, or on their way.
+SELECT EXISTS (
+    SELECT 1 FROM chunk
+    JOIN run ON run.job = chunk.job AND run.id = coalesce(chunk.claimed_by, chunk.owner)
+    WHERE chunk.job = %(job)s AND chunk.state IN ('planned', 'sending')
+      AND run.id <> ALL(%(mine)s) AND NOT run.given_up);
+
+-- name: sending
+UPDATE chunk SET state = 'sending', sent_at = step.at, ended_at = NULL, owner = step.owner
+FROM unnest(%(chunks)s::bigint[], %(owners)s::text[], %(ats)s::float8[]) AS step (id, owner, at)
+WHERE chunk.job = %(job)s AND chunk.id = step.id AND chunk.claimed_by = step.owner
+  AND (state = 'planned' OR (state = 'sending' AND chunk.owner = step.owner AND sent_at = step.at))
+RETURNING chunk.id;
+
+-- name: settle
+-- Of an orphan, whose request is counted already, only its owner may say more than that it is
+-- unknown, and nobody once the user has decided. `done` is one that was settled so already, by a
+-- commit whose answer was lost.
+WITH step AS (
+    SELECT * FROM unnest(
+        %(chunks)s::bigint[], %(owners)s::text[], %(states)s::text[], %(ats)s::float8[],
+        %(requests)s::integer[], %(throttled)s::integer[], %(errors)s::text[], %(reasons)s::text[]
+    ) AS step (id, owner, state, at, requests, throttled, error, reason)
+), done AS (
+    SELECT chunk.id FROM chunk JOIN step USING (id)
+    WHERE chunk.job = %(job)s AND chunk.owner = step.owner AND chunk.state = step.state
+      AND chunk.ended_at = step.at AND %(again)s
+), settled AS (
+    UPDATE chunk SET state = step.state, ended_at = step.at,
+        requests = chunk.requests + step.requests - (chunk.state = 'unknown')::integer,
+        throttled = chunk.throttled + step.throttled, error = step.error, reason = step.reason
+    FROM step
+    WHERE chunk.job = %(job)s AND chunk.id = step.id AND (
+        (chunk.state = 'sending' AND chunk.owner = step.owner)
+        OR (chunk.state = 'planned' AND step.state = 'planned' AND chunk.claimed_by = step.owner
+            AND chunk.ended_at IS DISTINCT FROM step.at)
+        OR (chunk.state = 'unknown' AND chunk.ended_at IS NULL AND chunk.left_at IS NULL
+            AND chunk.owner = step.owner AND step.state <> 'unknown'))
+    RETURNING chunk.id
+)
+SELECT id, false FROM settled UNION ALL SELECT id, true FROM done;
+
+-- name: take_numbers
+UPDATE job SET next_chunk = next_chunk + %s WHERE id = %s RETURNING next_chunk;
+
+-- name: add_part
+INSERT INTO chunk (job, id, content, people, parent, resent)
+SELECT job, %(id)s, content, %(people)s, id, resent FROM chunk
+WHERE job = %(job)s AND id = %(parent)s;
+
+-- name: add_address
+INSERT INTO address (job, chunk, packed) VALUES (%s, %s, %s);
+
+-- name: end_run
+UPDATE run SET ended_at = %s, ended = %s WHERE job = %s AND id = %s;
+
+-- name: add_event
+-- Once, also where the answer to its commit was lost.
+INSERT INTO event (job, at, incident, seconds, reason)
+SELECT %(job)s, %(at)s, %(incident)s, %(seconds)s, %(reason)s
+WHERE NOT EXISTS (SELECT 1 FROM event
+                  WHERE job = %(job)s AND at = %(at)s AND incident = %(incident)s);
+
+-- name: jobs
+SELECT name, complete, people, planned_at, command, forgotten_at,
+       EXISTS (SELECT 1 FROM run WHERE run.job = job.id AND ended_at IS NULL AND NOT given_up
+               AND lease_until > clock_timestamp()),
+       (SELECT coalesce(sum(chunk.people), 0) FROM chunk
+        WHERE chunk.job = job.id AND state IN ('planned', 'sending'))
+FROM job ORDER BY planned_at, name;

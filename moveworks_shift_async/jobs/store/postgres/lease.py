@@ -1,0 +1,37 @@
+"""Which runs of a job live, and what dead ones leave behind. Time is the database's."""
+
+from __future__ import annotations
+
+from ....storage.postgres import Connection
+from ...records import UNWRITTEN
+from .statements import row, rows, run
+
+# Why nobody knows what became of a request whose run died.
+_SILENT = "the process that sent it was gone, or silent for longer than its lease"
+
+
+async def alive(connection: Connection, job: int) -> frozenset[str]:
+    """The runs whose lease holds."""
+    return frozenset(found[0] for found in await rows(connection, "alive", (job,)))
+
+
+async def renew(connection: Connection, job: int, runs: list[str], lease: float) -> frozenset[str]:
+    """Renew the leases of these; those that are among the living still."""
+    values = {"job": job, "runs": runs, "lease": lease}
+    return frozenset(found[0] for found in await rows(connection, "beat", values))
+
+
+async def give_up_dead(connection: Connection, job: int) -> bool:
+    """Make unknown what dead runs had on its way, and nobody's what they had claimed."""
+    dead = [found[0] for found in await rows(connection, "give_up", {"job": job})]
+    if dead:
+        values = {"job": job, "dead": dead, "silent": _SILENT, "unwritten": UNWRITTEN}
+        await run(connection, "orphans", values)
+        await run(connection, "release", values)
+    return bool(dead)
+
+
+async def others_hold(connection: Connection, job: int, mine: list[str]) -> bool:
+    """Whether other living runs have chunks that may come back."""
+    found = await row(connection, "held", {"job": job, "mine": mine})
+    return found is not None and bool(found[0])

@@ -1,0 +1,270 @@
+"""`RunStore` on a database: one connection of its own, and a commit for many steps."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from collections import deque
+from collections.abc import Awaitable, Callable, Coroutine
+from functools import partial
+from typing import Any, TypeVar
+
+from attrs import asdict, define, field
+
+from ....clock import SYSTEM_CLOCK
+from ....errors import JournalError
+from ....storage.postgres import Connection, Session
+from ...records import Chunk, Command, Event, Settlement, State
+from ..ports import Beginning, Begun, Found, Parts
+from ..rows import ages_of, chunk_of, total_of
+from .account_store import PostgresAccountStore, header_of, verify
+from .batch import Batch, Other, Sending, Settling, Step
+from .lease import give_up_dead, others_hold
+from .statements import row, rows, run, value
+
+T = TypeVar("T")
+
+#: Seconds for which a run may be silent before others give it up.
+LEASE_SECONDS = 60.0
+# Renewals in the time of a lease, where nothing else renews it.
+_BEATS = 4
+# Steps in one commit at most.
+_MOST = 256
+# Seconds to write the rest in when the store is let go of; a server that is away may stay away.
+_LAST = 10.0
+
+
+@define(eq=False, repr=False)
+class PostgresRunStore:
+    """The runs of this process on one job."""
+
+    _url: str
+    _job: int
+    #: As the user may read it.
+    _name: str
+    _lease: float
+    _session: Session = field(init=False)
+    _runs: list[str] = field(factory=list, init=False)
+    #: Runs of this process that others have given up.
+    _lost: set[str] = field(factory=set, init=False)
+    #: Chunks that this process knows to be its own.
+    _known: dict[str, set[int]] = field(factory=dict, init=False)
+    #: The last chunk that was claimed.
+    _claimed: int = field(default=-1, init=False)
+    _event_id: str | None = field(default=None, init=False)
+    #: When dead runs were last looked for, by the clock's own time.
+    _looked_at: float = field(default=-math.inf, init=False)
+    _asked: deque[tuple[Step, asyncio.Future[Any]]] = field(factory=deque, init=False)
+    _wake: asyncio.Event = field(factory=asyncio.Event, init=False)
+    _writer: asyncio.Task[None] | None = field(default=None, init=False)
+    _closing: bool = field(default=False, init=False)
+
+    def __attrs_post_init__(self) -> None:
+        self._session = Session(self._url)
+
+    async def open(self) -> None:
+        """Connect, and see that the job is whole."""
+        await self._session.open()
+        try:
+            header = await self._session.once(lambda one: verify(one, self._job, self._name))
+        except BaseException:
+            self._session.close()
+            raise
+        self._event_id = header.event_id
+        self._writer = asyncio.create_task(self._write(), name="job journal")
+
+    async def close(self) -> None:
+        """Write what is left to write, and let others have what is not ended."""
+        assert self._writer is not None  # noqa: S101 - it was opened
+        self._closing = True
+        self._wake.set()
+        try:
+            async with asyncio.timeout(_LAST):
+                await asyncio.shield(self._writer)
+        except TimeoutError:  # others give these runs up when their leases end
+            pass
+        finally:
+            self._writer.cancel()
+            await asyncio.wait([self._writer])
+            self._session.close()
+
+    @property
+    def account(self) -> PostgresAccountStore:
+        """What became of everybody so far."""
+        return PostgresAccountStore(self._url, self._job, self._name)
+
+    async def found(self) -> Found:
+        """What there is."""
+        return await self._session.once(self._found)
+
+    async def _found(self, connection: Connection) -> Found:
+        job = (self._job,)
+        return Found(
+            header=await header_of(connection, self._job),
+            totals=[total_of(found) for found in await rows(connection, "totals", job)],
+            may_have_told=await value(connection, "may_have_told", job),
+            stray=None,
+            left_at=await value(connection, "left_at", job),
+            others=bool(await rows(connection, "alive", job)),
+        )
+
+    async def begin(self, beginning: Beginning) -> Begun:
+        """Begin a run, in one commit."""
+        return await self._session.once(partial(self._begin, beginning))
+
+    async def _begin(self, beginning: Beginning, connection: Connection) -> Begun:
+        run_, job = beginning.run, (self._job,)
+        await self._bind(beginning, connection)
+        await give_up_dead(connection, self._job)
+        if beginning.unknown == "resend":
+            await run(connection, "resend_unknown", job)
+        elif beginning.unknown == "skip":
+            await run(connection, "leave_unknown", (run_.began_at, self._job))
+        await run(connection, "forget_command", {"job": self._job})
+        totals = [total_of(found) for found in await rows(connection, "totals", job)]
+        if any(total.state is State.PLANNED for total in totals):
+            values = asdict(run_) | {"job": self._job, "lease": self._lease}
+            await run(connection, "begin_run", values)
+            self._runs.append(run_.id)  # if the commit fails, it is one that nobody has
+        found = await rows(connection, "recent", (self._job, run_.budget))
+        return Begun(
+            totals=totals,
+            isolated=await value(connection, "isolated", job),
+            recent=ages_of(found, run_.began_at, run_.per),
+            command=Command(await value(connection, "command", job)),
+        )
+
+    async def _bind(self, beginning: Beginning, connection: Connection) -> None:
+        """The job is this server's and this credential's, unless another run is at work on it."""
+        bound = await row(connection, "lock_job", (self._job,))
+        mine = (beginning.base_url, beginning.identity)
+        if bound != mine and await rows(connection, "alive", (self._job,)):
+            raise JournalError(
+                f"{self._name} is being run for another server or with another credential"
+                " (client id or API key); take part in it with the same ones"
+            )
+        await run(connection, "bind", (*mine, self._job))
+
+    async def claim(self, owner: str, count: int) -> list[Chunk]:
+        """The next planned chunks; raises `JournalError` once others have given this run up."""
+        found = await self._do(partial(self._claim, owner, count))
+        self._known.setdefault(owner, set()).update(chunk.id for chunk in found)
+        return found
+
+    async def _claim(self, owner: str, count: int, connection: Connection) -> list[Chunk]:
+        if owner in self._lost:
+            raise JournalError(
+                f"this process was silent for longer than its lease of {self._lease:g} s, or cut"
+                f" off from {self._name}, so others may have its chunks; go on with: resume"
+            )
+        known = [*self._known.get(owner, ())]
+        values = {"job": self._job, "owner": owner, "count": count}
+        for after in dict.fromkeys((self._claimed, -1)):
+            await run(connection, "claim", values | {"after": after})
+            # Also what a commit has claimed whose answer was lost.
+            own = values | {"after": after, "known": known}
+            if found := await rows(connection, "claimed", own):
+                self._claimed = max(self._claimed, found[-1][0])
+                return [chunk_of(self._event_id, owner, chunk) for chunk in found]
+        return []
+
+    async def others_hold(self) -> bool:
+        """Whether a claim may find something later: other runs have chunks."""
+        return await self._do(lambda one: others_hold(one, self._job, self._runs))
+
+    async def sending(self, chunk: Chunk, at: float) -> bool:
+        """It is committed when this returns."""
+        return bool(await self._ask(Sending(chunk, at)))
+
+    async def settle(self, step: Settlement, parts: Parts = ()) -> bool:
+        """As `sending`."""
+        settled = bool(await self._ask(Settling(step, parts)))
+        if step.state is not State.PLANNED:
+            self._known.get(step.owner, set()).discard(step.chunk)
+        return settled
+
+    def note(self, event: Event) -> None:
+        """Something made the job wait."""
+        values = asdict(event) | {"job": self._job}
+        self._note(lambda one: run(one, "add_event", values))
+
+    async def command(self) -> Command:
+        """What is wanted."""
+        return Command(await self._do(lambda one: value(one, "command", (self._job,))))
+
+    def finish(self, owner: str, at: float, how: str) -> None:
+        """The run ends."""
+        self._note(lambda one: run(one, "end_run", (at, how, self._job, owner)))
+
+    def _ask(self, step: Step) -> asyncio.Future[Any]:
+        """Have it done; abandoning the future does not take it back."""
+        done: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+        self._asked.append((step, done))
+        self._wake.set()
+        return done
+
+    async def _do(self, work: Callable[[Connection], Awaitable[T]]) -> T:
+        done: T = await self._ask(Other(work))
+        return done
+
+    def _note(self, work: Callable[[Connection], Awaitable[object]]) -> None:
+        self._ask(Other(work)).add_done_callback(_retrieve)
+
+    async def _write(self) -> None:
+        """Commit what is asked for, and keep the leases, until the store is closed."""
+        while not (self._closing and not self._asked):
+            self._wake.clear()
+            if not (self._asked or self._closing):
+                await _first_of(self._wake.wait(), SYSTEM_CLOCK.sleep(self._lease / _BEATS))
+            await self._commit(self._gather())
+        mine = {"job": self._job, "runs": self._runs}
+        await self._session.surely(lambda one: run(one, "let_go", mine))
+
+    def _gather(self) -> list[tuple[Step, asyncio.Future[Any]]]:
+        """What waits: one step for each chunk at most, in the order in which it was asked."""
+        taken: list[tuple[Step, asyncio.Future[Any]]] = []
+        chunks: set[int] = set()
+        while self._asked and len(taken) < _MOST and self._asked[0][0].id not in chunks:
+            taken.append(self._asked.popleft())
+            if (chunk := taken[-1][0].id) is not None:
+                chunks.add(chunk)
+        return taken
+
+    async def _commit(self, taken: list[tuple[Step, asyncio.Future[Any]]]) -> None:
+        batch = Batch(self._job, self._runs, self._lease, [step for step, _ in taken])
+        try:
+            results = await self._session.surely(partial(self._together, batch))
+        except JournalError as error:
+            if len(taken) > 1:  # one step's own fault must not undo the others'
+                for one in taken:
+                    await self._commit([one])
+            for _, done in taken:
+                if not done.done():
+                    done.set_exception(error)
+            return
+        self._lost |= batch.lost
+        for (_, done), result in zip(taken, results, strict=True):
+            if not done.done():  # else it was cancelled
+                done.set_result(result)
+
+    async def _together(self, batch: Batch, connection: Connection) -> list[Any]:
+        results = await batch.write(connection)
+        now = SYSTEM_CLOCK.now()
+        if now - self._looked_at > self._lease / _BEATS:
+            await give_up_dead(connection, self._job)
+            self._looked_at = now
+        return results
+
+
+async def _first_of(*waits: Coroutine[Any, Any, object]) -> None:
+    tasks = [asyncio.create_task(wait) for wait in waits]
+    try:
+        await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for task in tasks:
+            task.cancel()
+
+
+def _retrieve(done: asyncio.Future[Any]) -> None:
+    if not done.cancelled():
+        done.exception()

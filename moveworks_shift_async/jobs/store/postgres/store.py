@@ -1,0 +1,85 @@
+"""A job in a PostgreSQL database as a store."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import AsyncGenerator
+
+from attrs import field, frozen
+
+from ....errors import JournalError
+from ....storage.postgres import connected, conninfo, driver, without_password
+from ...records import Command, Header
+from .account_store import PostgresAccountStore
+from .plan_store import PostgresPlanStore
+from .run_store import LEASE_SECONDS, PostgresRunStore
+from .statements import row, run, sql
+
+#: How a name begins that leads here.
+SCHEMES = ("postgresql://", "postgres://")
+
+
+@frozen
+class PostgresStore:
+    """`Store` for `postgresql://host/database#job`."""
+
+    url: str = field(repr=False)
+    job: str
+    lease: float = LEASE_SECONDS
+    #: A plan sorts in the system's own folder.
+    scratch: None = None
+
+    @classmethod
+    def at(cls, name: str) -> PostgresStore:
+        """`JournalError` if no job is named."""
+        url, _, job = name.partition("#")
+        if not job.strip() or not job.isprintable():
+            raise JournalError(
+                f"{without_password(url)} names no job; a job is named behind the URL:"
+                " postgresql://host/database#name"
+            )
+        return cls(url, job)
+
+    @property
+    def name(self) -> str:
+        """As the user gave it, without a password."""
+        return f"{without_password(self.url)}#{self.job}"
+
+    async def plan(self, header: Header) -> PostgresPlanStore:
+        """A new job."""
+        return await PostgresPlanStore.create(self.url, self.job, self.name, header)
+
+    @contextlib.asynccontextmanager
+    async def running(self) -> AsyncGenerator[PostgresRunStore]:
+        """Take part in it."""
+        store = PostgresRunStore(self.url, await self._number(), self.name, self.lease)
+        await store.open()
+        try:
+            yield store
+        finally:
+            await store.close()
+
+    @contextlib.asynccontextmanager
+    async def reading(self) -> AsyncGenerator[PostgresAccountStore]:
+        """Look at it."""
+        yield PostgresAccountStore(self.url, await self._number(), self.name)
+
+    def remove(self) -> None:
+        """Delete it; in this thread, as no event loop may be there."""
+        psycopg = driver()
+        with contextlib.suppress(psycopg.Error), psycopg.connect(**conninfo(self.url, 0)) as one:
+            one.execute(sql("remove"), (self.job,))
+
+    async def ask(self, command: Command, at: float) -> bool:
+        """Write it into the job, where every run of it looks."""
+        number = await self._number()
+        async with connected(self.url) as connection:
+            values = {"command": command, "job": number}
+            return await run(connection, "set_command", values) == 1
+
+    async def _number(self) -> int:
+        async with connected(self.url) as connection:
+            found = await row(connection, "job", (self.job,))
+        if found is None:
+            raise JournalError(f"there is no job {self.name}; make one with a plan")
+        return int(found[0])

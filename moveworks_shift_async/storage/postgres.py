@@ -1,0 +1,265 @@
+"""PostgreSQL: one connection that comes back, and what the server says as one of ours.
+
+The only importer of psycopg, which the extra `fleet` installs. What a URL leaves out comes from
+libpq's variables and files.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import random
+import re
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from enum import Enum, auto
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
+
+from attrs import define, field
+
+from ..clock import SYSTEM_CLOCK, Clock
+from ..errors import ConfigurationError, JournalError
+from ..text import install
+
+if TYPE_CHECKING:
+    import psycopg
+
+T = TypeVar("T")
+Connection: TypeAlias = "psycopg.AsyncConnection[Any]"
+#: What is done in a transaction.
+Work: TypeAlias = Callable[["Connection"], Awaitable[T]]
+
+# A dead peer is found within 11 seconds, idle or with unsent data: keepalives find the first, the
+# user timeout the second. libpq's own defaults wait for minutes.
+_LIBPQ: dict[str, Any] = {
+    "connect_timeout": 3,
+    "keepalives": 1,
+    "keepalives_idle": 5,
+    "keepalives_interval": 2,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 8000,
+    "application_name": "moveworks-shift",
+    "client_encoding": "utf8",
+}
+# The server's own side of the same, and bounds in milliseconds for whoever holds a lock: a process
+# that is frozen in a transaction must not stop all others.
+_SERVER = (
+    "-c search_path=moveworks_shift"
+    " -c tcp_keepalives_idle=5 -c tcp_keepalives_interval=2 -c tcp_keepalives_count=3"
+    " -c lock_timeout=3000 -c idle_in_transaction_session_timeout=5000 -c statement_timeout={}"
+)
+# Seconds: the most that a step of a run takes, and its transaction with the network.
+STATEMENT_SECONDS, _STEP_SECONDS = 5.0, 10.0
+# Seconds between two tries to connect: the first, and the longest.
+_FIRST_WAIT, _LONGEST_WAIT = 0.05, 1.0
+# A password in a URL, which nobody needs to read again.
+_PASSWORD = re.compile(r"(?<=:)[^:/@]*(?=@)")
+
+
+class Fault(Enum):
+    """What an error of the server or of the driver means."""
+
+    #: The connection is gone, or none can be had now.
+    AWAY = auto()
+    #: Another transaction was in the way: the same may pass now.
+    BUSY = auto()
+    #: No room on its disk.
+    FULL = auto()
+    #: Our tables are not there, or are another release's.
+    TABLES = auto()
+    #: This role may not do that.
+    FORBIDDEN = auto()
+    OTHER = auto()
+
+
+# By the SQLSTATE, or by its class (https://www.postgresql.org/docs/current/errcodes-appendix.html).
+_FAULTS = {
+    "08": Fault.AWAY,
+    "57P": Fault.AWAY,  # shut down, crashed, starting, cut by the administrator
+    "53300": Fault.AWAY,  # too many connections
+    "25006": Fault.AWAY,  # a standby: the address leads elsewhere soon
+    "25P03": Fault.AWAY,  # idle in a transaction: this process was frozen
+    "40": Fault.BUSY,
+    "55P03": Fault.BUSY,
+    "57014": Fault.BUSY,
+    "53": Fault.FULL,
+    "58": Fault.FULL,  # its disk is broken
+    "3F000": Fault.TABLES,
+    "42P01": Fault.TABLES,
+    "42703": Fault.TABLES,
+    "42501": Fault.FORBIDDEN,
+}
+_AGAIN = (Fault.AWAY, Fault.BUSY)
+
+
+def driver() -> Any:
+    """psycopg; `ConfigurationError` where it is not installed."""
+    try:
+        import psycopg  # noqa: PLC0415 - of the extra `fleet`
+    except ImportError:
+        command = install('"psycopg[binary]>=3.2"')
+        raise ConfigurationError(f"PostgreSQL needs what is not installed: {command}") from None
+    return psycopg
+
+
+def fault_of(error: BaseException) -> Fault:
+    """By its SQLSTATE alone: the words may quote a row."""
+    state = getattr(error, "sqlstate", None)
+    if state is None:  # no answer came, or the driver knows that the connection is closed
+        away = (OSError, TimeoutError, driver().OperationalError, driver().InterfaceError)
+        return Fault.AWAY if isinstance(error, away) else Fault.OTHER
+    return next((_FAULTS[state[:n]] for n in (5, 3, 2) if state[:n] in _FAULTS), Fault.OTHER)
+
+
+def without_password(url: str) -> str:
+    """The URL as it may be shown."""
+    return _PASSWORD.sub("***", url, count=1)
+
+
+def reported(error: BaseException, url: str) -> JournalError:
+    """What the user is told; never the server's words."""
+    name = without_password(url)
+    state = getattr(error, "sqlstate", None)
+    code = f" (SQLSTATE {state})" if state else ""
+    match fault_of(error):
+        case Fault.AWAY:
+            what = f"no connection to {name}{code}; see that it runs and that host, database,"
+            return JournalError(f"{what} role and password are right")
+        case Fault.TABLES:
+            return JournalError(
+                f"{name} has no tables of this release; make them with: moveworks-shift fleet init"
+                f" {name}"
+            )
+        case Fault.FULL:
+            return JournalError(f"{name} has no room on its disk{code}; make room")
+        case Fault.FORBIDDEN:
+            what = f"this role may not do that in {name}"
+            return JournalError(f"{what}; `moveworks-shift fleet init` says what to grant")
+        case Fault.BUSY:
+            return JournalError(f"others have {name} locked{code}; try again")
+        case Fault.OTHER:
+            return JournalError(f"{name} refused a statement{code}")
+
+
+def conninfo(url: str, statement_seconds: float = STATEMENT_SECONDS) -> dict[str, Any]:
+    """The parameters of a connection; `ConfigurationError` for a URL that libpq cannot read."""
+    psycopg = driver()
+    try:
+        given: dict[str, Any] = psycopg.conninfo.conninfo_to_dict(url)
+    except psycopg.Error:
+        raise ConfigurationError(
+            f"{without_password(url)} is no URL of a database; one looks like"
+            " postgresql://host/database"
+        ) from None
+    options = _SERVER.format(round(statement_seconds * 1000))
+    options = f"{given['options']} {options}" if "options" in given else options
+    return _LIBPQ | given | {"options": options}
+
+
+async def connect(url: str, statement_seconds: float = STATEMENT_SECONDS) -> Connection:
+    """A new connection; raises psycopg's errors."""
+    psycopg = driver()
+    made: Connection = await psycopg.AsyncConnection.connect(
+        **conninfo(url, statement_seconds), autocommit=True, prepare_threshold=2
+    )
+    return made
+
+
+@contextlib.asynccontextmanager
+async def connected(url: str) -> AsyncGenerator[Connection]:
+    """A connection for a while, whose statements may take as long as they need."""
+    psycopg = driver()
+    try:
+        connection = await connect(url, 0)
+        try:
+            yield connection
+        finally:
+            connection.pgconn.finish()
+    except psycopg.Error as error:
+        raise reported(error, url) from None
+
+
+@define(eq=False, repr=False)
+class Session:
+    """One connection for the steps of a process, one after the other; it comes back by itself.
+
+    The first connection fails at once, for a wrong host or role looks like a server that is away;
+    later ones are tried for as long as it takes.
+    """
+
+    url: str
+    _clock: Clock = SYSTEM_CLOCK
+    _connection: Connection | None = field(default=None, init=False)
+    _lock: asyncio.Lock = field(factory=asyncio.Lock, init=False)
+    #: Why the last try failed; None: it did not.
+    away: str | None = field(default=None, init=False)
+
+    async def open(self) -> None:
+        """Connect; `JournalError` if that cannot be."""
+        try:
+            self._connection = await connect(self.url)
+        except driver().Error as error:
+            raise reported(error, self.url) from None
+
+    def close(self) -> None:
+        """Let go of it at once."""
+        if self._connection is not None:
+            self._connection.pgconn.finish()
+            self._connection = None
+
+    async def once(self, work: Work[T]) -> T:
+        """Do it in a transaction; `JournalError` if it, or its commit, fails."""
+        try:
+            return await self._transact(work)
+        except (driver().Error, OSError, TimeoutError) as error:
+            raise reported(error, self.url) from None
+
+    async def surely(self, work: Work[T]) -> T:
+        """The same, again and again while the server is away or busy.
+
+        A commit whose answer was lost is done twice: the work must be the same then.
+        """
+        wait = _FIRST_WAIT
+        while True:
+            try:
+                result = await self._transact(work)
+            except (driver().Error, OSError, TimeoutError) as error:
+                if fault_of(error) not in _AGAIN:
+                    raise reported(error, self.url) from None
+                self.away = str(reported(error, self.url))
+            else:
+                self.away = None
+                return result
+            # Not all at once, when a server is back; nothing secret hangs on it.
+            await self._clock.sleep(wait * random.uniform(0.5, 1.0))  # noqa: S311
+            wait = min(2 * wait, _LONGEST_WAIT)
+
+    async def _transact(self, work: Work[T]) -> T:
+        async with self._lock:
+            try:
+                async with asyncio.timeout(_STEP_SECONDS):
+                    if self._connection is None or self._connection.closed:
+                        self._connection = await connect(self.url)
+                    async with self._connection.transaction():
+                        return await work(self._connection)
+            except BaseException as error:
+                # What became of the transaction is not known, or is not worth a round trip.
+                if not (isinstance(error, driver().Error) and getattr(error, "sqlstate", None)):
+                    self.close()
+                raise
+
+
+@contextlib.asynccontextmanager
+async def reporting(url: str) -> AsyncGenerator[None]:
+    """What psycopg raises inside, as `JournalError`."""
+    try:
+        yield
+    except driver().Error as error:
+        raise reported(error, url) from None
+
+
+@contextlib.asynccontextmanager
+async def snapshot(connection: Connection) -> AsyncGenerator[None]:
+    """All that is read inside is as of one moment, and nobody waits for it."""
+    async with connection.transaction():
+        await connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
+        yield
