@@ -5,6 +5,7 @@
     main             the commands, and what every failure ends in
     auth send plan shift sandbox demo  one command each
     run              run and resume: a job is sent
+    job_list         the jobs of a database
     jobs             status, pause, stop, report: a job is looked at, or told to wait
     message_options  the options that say what is sent and to whom; `send` and `plan` share them
     preview          what is shown and asked before anything goes out

@@ -101,7 +101,7 @@ def plain_account(account: JobAccount) -> dict[str, Any]:
     """The account as plain values: people, requests, seconds."""
     counts = ("people", "accepted", "rejected", "unknown", "left_alone", "resent", "not_sent",
               "in_flight", "duplicates", "invalid", "chunks", "requests", "throttled", "running",
-              "paused", "finished")  # fmt: skip
+              "paused", "finished", "forgotten")  # fmt: skip
     return {
         **{name: getattr(account, name) for name in counts},
         "seconds": round(account.elapsed, 3),

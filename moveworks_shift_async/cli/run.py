@@ -27,6 +27,7 @@ from .shared_options import (
     check_test_address,
     journal_argument,
     json_option,
+    lease_option,
     moveworks_settings,
     option,
     rate_options,
@@ -48,6 +49,7 @@ def _run_options(command: F) -> F:
                help="Go on in a file that was copied, restored or moved to another disk. The job"
                     " must not have gone on in another file since: whoever was told there is told"
                     " again."),
+        lease_option,
         yes_option,
     )  # fmt: skip
 
@@ -66,7 +68,7 @@ def _run_options(command: F) -> F:
 @click.pass_context
 def run(
     context: click.Context, /, journal: str, test_to: str | None, isolate: int, moved: bool,
-    yes: bool, as_json: bool, **_: Any,
+    lease: float | None, yes: bool, as_json: bool, **_: Any,
 ) -> int:  # fmt: skip
     """Send a job that was planned.
 
@@ -84,7 +86,7 @@ def run(
     if not _agreed(account, settings, journal, yes=yes):
         return ExitCode.INTERRUPTED
     requests = 0 if account.runs else account.chunks_left
-    go = partial(job.run, isolate=isolate, moved=moved)
+    go = partial(job.run, isolate=isolate, moved=moved, lease=lease)
     return run_job(job, settings, go, as_json=as_json, requests=requests)
 
 
@@ -110,7 +112,7 @@ def run(
 @click.pass_context
 def resume(
     context: click.Context, /, journal: str, unknown: Any, isolate: int, moved: bool,
-    other_credential: bool, yes: bool, as_json: bool, **_: Any,
+    other_credential: bool, lease: float | None, yes: bool, as_json: bool, **_: Any,
 ) -> int:  # fmt: skip
     """Go on with a job that was interrupted, paused or stopped.
 
@@ -126,7 +128,7 @@ def resume(
     if not _agreed(account, settings, journal, yes=yes):
         return ExitCode.INTERRUPTED
     go = partial(job.resume, unknown=unknown, isolate=isolate, moved=moved,
-                 other_credential=other_credential)  # fmt: skip
+                 other_credential=other_credential, lease=lease)  # fmt: skip
     return run_job(job, settings, go, as_json=as_json, requests=account.chunks_left)
 
 

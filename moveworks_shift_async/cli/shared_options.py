@@ -67,10 +67,31 @@ def journal_argument(command: F) -> F:
     return click.argument("journal", metavar="JOURNAL")(command)
 
 
+def database_argument(command: F) -> F:
+    """`URL`, a database without the name of a job."""
+    return click.argument("url", metavar="URL", callback=_database)(command)
+
+
+def _database(_context: click.Context, _: click.Parameter, url: str) -> str:
+    if "://" not in url or "#" in url:
+        raise click.BadParameter("a database is named postgresql://host/database, without a job")
+    return url
+
+
 def yes_option(command: F) -> F:
     """`--yes`, which nobody may have left in an environment."""
     told = "Do not ask before more than 500 people."
     return click.option("--yes", is_flag=True, allow_from_autoenv=False, help=told)(command)
+
+
+def lease_option(command: F) -> F:
+    """`--lease`, of a process that works on jobs in PostgreSQL."""
+    told = (
+        "Of a job in PostgreSQL: for how long this process may be silent before others go on"
+        " without it. What it had on its way is unknown then."
+    )
+    seconds = option("--lease", metavar="SECONDS", type=float, show_default="60", help=told)
+    return seconds(command)
 
 
 def server_options(command: F) -> F:

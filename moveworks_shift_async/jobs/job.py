@@ -18,7 +18,7 @@ from .plan.rejects import InvalidLine
 from .records import ChunkRecord, Command, Left
 from .report.account import JobAccount, read_account, standing
 from .report.report_files import write_report
-from .store.names import name_of, store_of
+from .store.names import name_of, store_of, with_lease
 from .store.ports import OnLeftUnknown, Store
 
 if TYPE_CHECKING:
@@ -65,6 +65,7 @@ class Job:
         isolate: int = 0,
         moved: bool = False,
         waits: bool = True,
+        lease: float | None = None,
     ) -> JobAccount:
         """Send what was planned, and return the account.
 
@@ -72,6 +73,9 @@ class Job:
         refused. Without `waits` it ends where a bulk send ends, for a journal that nobody will
         resume: each request is repeated as the client's policy says, and three in a row without a
         usable answer are the end.
+
+        Of a job in PostgreSQL any number of processes may make a run at once. `lease` is for how
+        many seconds this one may be silent before the others go on without it; None: 60.
 
         Raises `JobStopped` where going on makes no sense: a refused credential, an unknown event, a
         full disk, no server for two hours. Cancelled, it cuts what is in flight, and those people
@@ -83,7 +87,7 @@ class Job:
         unknown. A job that nobody was told by may be run anew, with another client as well.
         """
         return await self._send(
-            client, on_progress=on_progress, isolate=isolate, moved=moved, waits=waits
+            client, lease, on_progress=on_progress, isolate=isolate, moved=moved, waits=waits
         )
 
     async def resume(
@@ -95,6 +99,7 @@ class Job:
         isolate: int = 0,
         moved: bool = False,
         other_credential: bool = False,
+        lease: float | None = None,
     ) -> JobAccount:
         """Go on with a job that has begun; everything that was accepted stays so. As `run`.
 
@@ -104,13 +109,14 @@ class Job:
         are to be sent again stay unknown until that is accepted, whatever else becomes of it.
 
         The client must be for the server and with the credential (client id or API key) that the
-        job was begun with; `other_credential=True` goes on with another credential. `moved` is as
-        in `run`.
+        job was begun with; `other_credential=True` goes on with another credential. `moved` and
+        `lease` are as in `run`.
         """
         if unknown not in get_args(OnLeftUnknown):
             raise InvalidInput(f"unknown must be one of {', '.join(get_args(OnLeftUnknown))}")
         return await self._send(
             client,
+            lease,
             unknown=unknown,
             on_progress=on_progress,
             isolate=isolate,
@@ -211,12 +217,15 @@ class Job:
         """
         self._store.remove()
 
-    async def _send(self, client: MoveworksClient, **options: Any) -> JobAccount:
+    async def _send(
+        self, client: MoveworksClient, lease: float | None, **options: Any
+    ) -> JobAccount:
         from .run.job_run import JobRun  # noqa: PLC0415 - to look at a job takes no client and no aiohttp
 
         if self._run is not None:
             raise JobRunning(f"this job is run already: {self.path}")
-        self._run = JobRun(self._store, client, self._clock, **options)
+        store = self._store if lease is None else with_lease(self._store, lease)
+        self._run = JobRun(store, client, self._clock, **options)
         try:
             return await self._run.all()
         finally:

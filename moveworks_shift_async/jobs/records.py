@@ -65,6 +65,8 @@ class Header:
     place: str | None = None
     #: The file had a mark then (`lock`).
     marked: bool = False
+    #: When its texts and addresses were removed; None: they are there.
+    forgotten_at: float | None = None
 
 
 @frozen(kw_only=True)

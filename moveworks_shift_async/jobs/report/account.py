@@ -107,6 +107,8 @@ class JobAccount:
     paused: bool
     #: Nothing is left to send. Unknown chunks may still wait for a decision.
     finished: bool
+    #: When the texts and addresses were removed; None: they are there.
+    forgotten_at: datetime | None = None
     #: Why those whom the file calls not sent are unknown here; None: they are not.
     stray: Stray | None = None
     #: The most people first.
@@ -120,6 +122,16 @@ class JobAccount:
     runs: tuple[Run, ...] = field(repr=False)
     #: All texts of a job that has few, else the first of them.
     examples: tuple[Text, ...] = field(repr=False)
+
+    @property
+    def begun(self) -> bool:
+        """A process has worked on it."""
+        return bool(self.runs)
+
+    @property
+    def forgotten(self) -> bool:
+        """Only the numbers are left."""
+        return self.forgotten_at is not None
 
     @property
     def undecided(self) -> int:
@@ -218,6 +230,7 @@ def _plan(header: Header) -> dict[str, Any]:
         "differing": header.differing,
         "invalid": header.invalid,
         "texts": header.texts,
+        "forgotten_at": None if header.forgotten_at is None else _moment(header.forgotten_at),
     }
 
 

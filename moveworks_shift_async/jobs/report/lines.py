@@ -61,8 +61,7 @@ def _differing(account: JobAccount) -> str:
 
 
 def _facts(account: JobAccount) -> Iterator[str]:
-    if twice := say.told_twice(account):
-        yield twice
+    yield from filter(None, (say.told_twice(account), say.forgotten(account)))
     where = f"event {covered(account.event_id)}" if account.event_id else "the legacy endpoint"
     yield f"{covered(account.source)}, to {where}; {say.standing_of(account)}"
     times = [
@@ -102,6 +101,8 @@ def _to_do(account: JobAccount) -> Iterator[str]:
     if account.undecided:
         ended = "Once the run has ended, status says what can be done."
         choose = ended if account.running else "Choose:"
+        if account.forgotten_at is not None:
+            choose = "It stays so."
         yield f"{people(account.undecided)} may have been told or not. {choose}"
     for way in (*say.ways_for_unknown(account), *say.ways_on(account)):
         yield f"  {way.command}"

@@ -85,6 +85,7 @@ def _words(account: JobAccount) -> Mapping[str, Any]:
         "headline": say.headline(account),
         "others": say.others(account),
         "told_twice": say.told_twice(account),
+        "forgotten": say.forgotten(account),
         "standing": say.standing_of(account),
         "accepted_means": say.ACCEPTED_MEANS,
         "source": covered(account.source),

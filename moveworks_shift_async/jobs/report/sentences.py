@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 from datetime import datetime
+from typing import Protocol
 
 from attrs import frozen
 
@@ -55,15 +56,49 @@ INCIDENTS = {
 }
 
 
-def standing_of(account: JobAccount) -> str:
+class Standing(Protocol):
+    """What says where a job is."""
+
+    @property
+    def complete(self) -> bool:
+        """Its plan is whole."""
+
+    @property
+    def forgotten_at(self) -> object:
+        """Its texts and addresses were removed, if this is not None."""
+
+    @property
+    def running(self) -> bool:
+        """A process is at work on it."""
+
+    @property
+    def paused(self) -> bool:
+        """That one waits."""
+
+    @property
+    def finished(self) -> bool:
+        """Nothing is left to send."""
+
+    @property
+    def undecided(self) -> int:
+        """How many people wait for a decision."""
+
+    @property
+    def begun(self) -> bool:
+        """A process has worked on it."""
+
+
+def standing_of(account: Standing) -> str:
     """Where the job is, in two words."""
+    if account.forgotten_at is not None:
+        return "forgotten"
     if not account.complete:
         return "planning interrupted"
     if account.running:
         return "paused" if account.paused else "under way"
     if account.finished:
         return "decision needed" if account.undecided else "finished"
-    return "not finished" if account.runs else "not begun"
+    return "not finished" if account.begun else "not begun"
 
 
 def headline(account: JobAccount) -> str:
@@ -90,6 +125,14 @@ def others(account: JobAccount) -> str:
         if count
     ]
     return f"The others: {'; '.join(said)}." if said else ""
+
+
+def forgotten(account: JobAccount) -> str:
+    """That its texts and addresses were removed; empty if they are there."""
+    if account.forgotten_at is None:
+        return ""
+    on = moment(account.forgotten_at)
+    return f"Its texts and addresses were removed on {on}. Nobody can be sent to from it."
 
 
 def told_twice(account: JobAccount) -> str:
@@ -120,7 +163,7 @@ def meaning(kind: ErrorKind, *, running: bool = False) -> str:
 
 def ways_for_unknown(account: JobAccount) -> tuple[Way, ...]:
     """What can be done about people who may have been told or not; not while the job runs."""
-    if account.running or not account.undecided:
+    if account.running or account.forgotten_at is not None or not account.undecided:
         return ()
     resume = f"{_command(account, 'resume')} --unknown"
     count = people(account.undecided)
@@ -147,6 +190,8 @@ def ways_for_unknown(account: JobAccount) -> tuple[Way, ...]:
 
 def ways_on(account: JobAccount) -> tuple[Way, ...]:
     """How to go on with those who were not sent to."""
+    if account.forgotten_at is not None:
+        return ()
     if not account.complete:
         means = "With the options of the first time, it plans the job anew."
         return (Way(command="moveworks-shift plan", means=means),)

@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import os
 
+from attrs import evolve
+
+from ...errors import InvalidInput
 from .ports import Store
+from .postgres.run_store import LEAST_LEASE, MOST_LEASE
 from .postgres.store import SCHEMES, PostgresStore
 from .sqlite.store import SqliteStore
 
@@ -19,3 +23,14 @@ def store_of(name: str) -> Store:
     if name.startswith(SCHEMES):
         return PostgresStore.at(name)
     return SqliteStore.at(name)
+
+
+def with_lease(store: Store, seconds: float) -> Store:
+    """The same job, in which a run of this process may be silent for so many seconds."""
+    if not isinstance(store, PostgresStore):
+        raise InvalidInput(
+            "a lease is for a job in PostgreSQL: a file is locked for as long as its process lives"
+        )
+    if not LEAST_LEASE <= seconds <= MOST_LEASE:
+        raise InvalidInput(f"a lease is {LEAST_LEASE:g} to {MOST_LEASE:g} seconds")
+    return evolve(store, lease=seconds)

@@ -7,6 +7,7 @@
     batch          one transaction for the steps of many requests
     rows           rows <-> values
     statements     those of jobs.sql, by name
+    listing        the jobs of a database: listed, and forgotten but for their numbers
     schema         the tables: made, brought up to date, looked for
 
 Theory of operation. Time is the database's. A run holds one lease, which every transaction of it

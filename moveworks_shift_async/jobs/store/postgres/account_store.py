@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Sequence
+from datetime import UTC, datetime
 from typing import Any
 
-from attrs import frozen
+from attrs import evolve, frozen
 
 from ....errors import JournalError
 from ....storage.postgres import Connection, connected, snapshot
@@ -48,9 +49,11 @@ class PostgresAccountStore:
     async def texts(self, count: int) -> list[tuple[Content, int]]:
         """The first texts."""
         async with connected(self._url) as connection, snapshot(connection):
-            event_id = (await header_of(connection, self._job)).event_id
+            header = await header_of(connection, self._job)
+            if header.forgotten_at is not None:
+                return []
             found = await rows(connection, "texts", (self._job, count))
-        return [(made.content_of(event_id, *text), int(people)) for *text, people in found]
+        return [(made.content_of(header.event_id, *text), int(people)) for *text, people in found]
 
     async def verify(self) -> None:
         """It is whole: the database itself sees to it that nothing changes unseen."""
@@ -61,6 +64,7 @@ class PostgresAccountStore:
         """Whom each chunk is for."""
         last = -1
         async with connected(self._url) as connection, snapshot(connection):
+            await self._check_kept(connection)
             while some := await rows(connection, "recipients", (self._job, last, _CHUNKS)):
                 last = some[-1][0]
                 yield [made.recipients_of(found) for found in some]
@@ -72,10 +76,14 @@ class PostgresAccountStore:
             snapshot(connection),
             connection.cursor("left_out") as cursor,
         ):
+            await self._check_kept(connection)
             cursor.itersize = _CHUNKS
             await cursor.execute(sql("left_out"), (self._job,))
             async for found in cursor:
                 yield made.left_out_of(found)
+
+    async def _check_kept(self, connection: Connection) -> None:
+        check_kept(await header_of(connection, self._job), self._name)
 
 
 async def header_of(connection: Connection, job: int) -> Header:
@@ -83,13 +91,25 @@ async def header_of(connection: Connection, job: int) -> Header:
     found = await row(connection, "header", (job,))
     if found is None:
         raise JournalError("the job was removed")
+    *values, forgotten_at = found
     no_file: tuple[Any, ...] = (None, False)
-    return made.header_of((*found, *no_file))
+    return evolve(made.header_of((*values, *no_file)), forgotten_at=forgotten_at)
+
+
+def check_kept(header: Header, name: str) -> None:
+    """Raise `JournalError` if its texts and addresses were removed."""
+    if header.forgotten_at is not None:
+        on = datetime.fromtimestamp(header.forgotten_at, UTC).strftime("%Y-%m-%d")
+        raise JournalError(
+            f"the texts and addresses of {name} were removed on {on}: its numbers are all there is,"
+            " and nobody can be sent to from it"
+        )
 
 
 async def verify(connection: Connection, job: int, name: str) -> Header:
     """The header, if the plan is whole."""
     header = await header_of(connection, job)
+    check_kept(header, name)
     if not header.complete:
         raise JournalError(
             f"the planning of {name} was interrupted; nothing was sent: plan it again"
@@ -97,7 +117,7 @@ async def verify(connection: Connection, job: int, name: str) -> Header:
     found = await row(connection, "planned_people", (job,))
     if found != (header.chunks, header.people, header.chunks):
         raise JournalError(
-            f"{name} does not hold all that was planned: a part of it was lost, or its texts and"
-            " addresses were forgotten; nothing more is sent from it"
+            f"{name} does not hold all that was planned: a part of it was lost; nothing more is"
+            " sent from it"
         )
     return header

@@ -99,7 +99,7 @@ INSERT INTO job (name, source, event_id, planned_at, key)
 VALUES (%(name)s, %(source)s, %(event_id)s, %(planned_at)s, %(key)s) RETURNING id;
 
 -- name: job
-SELECT id, forgotten_at FROM job WHERE name = %s;
+SELECT id FROM job WHERE name = %s;
 
 -- name: lock_plan
 SELECT pg_try_advisory_lock(hashtext('moveworks_shift.plan'), hashtext(%s));
@@ -127,14 +127,14 @@ WHERE id = %(job)s;
 DELETE FROM job WHERE name = %s;
 
 -- name: forget
-WITH told AS (UPDATE job SET forgotten_at = %(at)s WHERE id = %(job)s RETURNING id),
-     texts AS (UPDATE content SET message = '', context = NULL WHERE job = %(job)s),
-     left_out AS (DELETE FROM left_out WHERE job = %(job)s)
-DELETE FROM address WHERE job = %(job)s;
+WITH texts AS (UPDATE content SET message = '', context = NULL WHERE job = %(job)s),
+     left_out AS (DELETE FROM left_out WHERE job = %(job)s),
+     addresses AS (DELETE FROM address WHERE job = %(job)s)
+UPDATE job SET forgotten_at = %(at)s WHERE id = %(job)s AND forgotten_at IS NULL;
 
 -- name: header
 SELECT source, event_id, planned_at, complete, people, duplicates, differing, invalid, chunks,
-       texts, digest, key, base_url, identity
+       texts, digest, key, base_url, identity, forgotten_at
 FROM job WHERE id = %s;
 
 -- name: planned_people
@@ -336,9 +336,31 @@ WHERE NOT EXISTS (SELECT 1 FROM event
                   WHERE job = %(job)s AND at = %(at)s AND incident = %(incident)s);
 
 -- name: jobs
-SELECT name, complete, people, planned_at, command, forgotten_at,
-       EXISTS (SELECT 1 FROM run WHERE run.job = job.id AND ended_at IS NULL AND NOT given_up
-               AND lease_until > clock_timestamp()),
-       (SELECT coalesce(sum(chunk.people), 0) FROM chunk
-        WHERE chunk.job = job.id AND state IN ('planned', 'sending'))
-FROM job ORDER BY planned_at, name;
+-- Every job, newest last. What a dead run was sending, or waits to be sent again, is unknown.
+WITH living AS (
+    SELECT job, id FROM run
+    WHERE ended_at IS NULL AND NOT given_up AND lease_until > clock_timestamp()
+), part AS (
+    SELECT chunk.job, state, people, left_at,
+           state = 'unknown' OR (resent AND state IN ('planned', 'sending'))
+               OR (state = 'sending' AND living.id IS NULL) AS unknown
+    FROM chunk LEFT JOIN living ON living.job = chunk.job AND living.id = chunk.owner
+    WHERE state <> 'split'
+), counts AS (
+    SELECT job, sum(people) AS people,
+           sum(people) FILTER (WHERE state = 'accepted') AS accepted,
+           sum(people) FILTER (WHERE state = 'rejected') AS rejected,
+           sum(people) FILTER (WHERE unknown) AS unknown,
+           sum(people) FILTER (WHERE unknown AND left_at IS NULL) AS undecided,
+           sum(people) FILTER (WHERE NOT unknown AND state IN ('planned', 'sending')) AS not_sent,
+           sum(people) FILTER (WHERE state IN ('planned', 'sending')) AS ahead
+    FROM part GROUP BY job
+)
+SELECT name, complete, planned_at, forgotten_at,
+       command = 'pause' AND EXISTS (SELECT 1 FROM living WHERE living.job = job.id),
+       EXISTS (SELECT 1 FROM living WHERE living.job = job.id),
+       EXISTS (SELECT 1 FROM run WHERE run.job = job.id),
+       coalesce(counts.people, 0), coalesce(accepted, 0), coalesce(rejected, 0),
+       coalesce(unknown, 0), coalesce(undecided, 0), coalesce(not_sent, 0),
+       coalesce(ahead, 0)
+FROM job LEFT JOIN counts ON counts.job = job.id ORDER BY planned_at, name;

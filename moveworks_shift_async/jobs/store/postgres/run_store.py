@@ -17,7 +17,7 @@ from ....storage.postgres import Connection, Session
 from ...records import Chunk, Command, Event, Settlement, State
 from ..ports import Beginning, Begun, Found, Parts
 from ..rows import ages_of, chunk_of, total_of
-from .account_store import PostgresAccountStore, header_of, verify
+from .account_store import PostgresAccountStore, check_kept, header_of, verify
 from .batch import Batch, Other, Sending, Settling, Step
 from .lease import give_up_dead, others_hold
 from .statements import row, rows, run, value
@@ -26,6 +26,8 @@ T = TypeVar("T")
 
 #: Seconds for which a run may be silent before others give it up.
 LEASE_SECONDS = 60.0
+#: A shorter lease ends while a transaction takes its time; after an hour nobody waits for others.
+LEAST_LEASE, MOST_LEASE = 2.0, 3600.0
 # Renewals in the time of a lease, where nothing else renews it.
 _BEATS = 4
 # Steps in one commit at most.
@@ -137,6 +139,7 @@ class PostgresRunStore:
     async def _bind(self, beginning: Beginning, connection: Connection) -> None:
         """The job is this server's and this credential's, unless another run is at work on it."""
         bound = await row(connection, "lock_job", (self._job,))
+        check_kept(await header_of(connection, self._job), self._name)
         mine = (beginning.base_url, beginning.identity)
         if bound != mine and await rows(connection, "alive", (self._job,)):
             raise JournalError(

@@ -52,7 +52,7 @@ class PostgresStore:
     @contextlib.asynccontextmanager
     async def running(self) -> AsyncGenerator[PostgresRunStore]:
         """Take part in it."""
-        store = PostgresRunStore(self.url, await self._number(), self.name, self.lease)
+        store = PostgresRunStore(self.url, await self.number(), self.name, self.lease)
         await store.open()
         try:
             yield store
@@ -62,7 +62,7 @@ class PostgresStore:
     @contextlib.asynccontextmanager
     async def reading(self) -> AsyncGenerator[PostgresAccountStore]:
         """Look at it."""
-        yield PostgresAccountStore(self.url, await self._number(), self.name)
+        yield PostgresAccountStore(self.url, await self.number(), self.name)
 
     def remove(self) -> None:
         """Delete it; in this thread, as no event loop may be there."""
@@ -72,12 +72,13 @@ class PostgresStore:
 
     async def ask(self, command: Command, at: float) -> bool:
         """Write it into the job, where every run of it looks."""
-        number = await self._number()
+        number = await self.number()
         async with connected(self.url) as connection:
             values = {"command": command, "job": number}
             return await run(connection, "set_command", values) == 1
 
-    async def _number(self) -> int:
+    async def number(self) -> int:
+        """Of the job in the tables; `JournalError` if there is none."""
         async with connected(self.url) as connection:
             found = await row(connection, "job", (self.job,))
         if found is None:
