@@ -32,6 +32,12 @@ class Clock(Protocol):
         """Run `callback` in the running event loop after `delay` seconds."""
 
 
+def awake() -> float:
+    """Seconds from an arbitrary zero point, also those that the machine slept, where it says so."""
+    clock = getattr(time, "CLOCK_BOOTTIME", None)
+    return time.monotonic() if clock is None else time.clock_gettime(clock)
+
+
 class SystemClock:
     """The machine's own clock."""
 

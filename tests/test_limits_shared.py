@@ -26,9 +26,9 @@ from moveworks_shift_async import ApiKey, ConfigurationError, FileGate, Movework
 from moveworks_shift_async.limits.shared import step
 from moveworks_shift_async.limits.shared.file_store import FileStore
 from moveworks_shift_async.limits.shared.processes import SILENCE, alive, boot, identity_of
-from moveworks_shift_async.limits.shared.state import ATTENTIVE, GRACE, SharedState
+from moveworks_shift_async.limits.shared.state import Pace, SharedState
 from moveworks_shift_async.limits.shared.step import POLL, RETRY
-from moveworks_shift_async.limits.window import CLOCK_SLACK, Slot
+from moveworks_shift_async.limits.window import CLOCK_SLACK, Quota, Slot
 from moveworks_shift_async.sandbox import Sandbox
 from moveworks_shift_async.settings import moveworks_from_env
 
@@ -36,6 +36,8 @@ from .commands import HANG, spawn
 from .fakes import FakeClock, settle, until
 
 WINDOW = 10.0
+QUOTA = Quota(4, WINDOW, 4)
+PACE = Pace()
 # What a slot outlives its answer by, and a look more.
 FULL_WINDOW = WINDOW * (1 + CLOCK_SLACK) + 2 * POLL
 LIMIT = RateLimit(requests=4, per=WINDOW)
@@ -107,8 +109,8 @@ def test_a_book_that_was_written_and_read_goes_on_as_before(
 ) -> None:
     """Read back after each step, a state says and does the same as one that was never written."""
     kept, read = (
-        SharedState.of("boot", "acme", 4, WINDOW),
-        SharedState.of("boot", "acme", 4, WINDOW),
+        SharedState.of("boot", "acme", QUOTA, PACE),
+        SharedState.of("boot", "acme", QUOTA, PACE),
     )
     for state in (kept, read):
         state.enter(NOBODY, 0.0)
@@ -117,7 +119,7 @@ def test_a_book_that_was_written_and_read_goes_on_as_before(
     for what, which, later in operations:
         now += later
         slots = do(kept, slots, what, which, now)
-        read = SharedState.restored(json.loads(json.dumps(read.as_json())))
+        read = SharedState.restored(json.loads(json.dumps(read.as_json())), PACE)
         again = do(read, again, what, which, now)
         assert slots == again
         assert read.snapshot(now) == kept.snapshot(now)
@@ -129,7 +131,7 @@ def test_no_window_ever_holds_more_than_the_budget(
     operations: list[tuple[str, int, float]],
 ) -> None:
     """Whoever starts, ends or dies, the slots held are at most the budget, and come back."""
-    state, slots, now = SharedState.of("boot", "acme", 4, WINDOW), list[Slot](), 100.0
+    state, slots, now = SharedState.of("boot", "acme", QUOTA, PACE), list[Slot](), 100.0
     state.enter(NOBODY, now)
     state.enter(NOBODY, now)
     for what, which, later in operations:
@@ -147,22 +149,35 @@ def test_no_window_ever_holds_more_than_the_budget(
 
 def test_the_one_served_longest_ago_has_the_turn() -> None:
     """The others leave it a free slot for a moment, each a little longer than the one before."""
-    state, now = SharedState.of("boot", "acme", 4, WINDOW), 100.0
+    state, now = SharedState.of("boot", "acme", QUOTA, PACE), 100.0
     first, second, third = (state.enter(NOBODY, now) for _ in range(3))
     for member in state.members.values():
         member.waiting = 1
     assert state.wait(first, 9, now) == 0
-    assert state.wait(second, 9, now) == pytest.approx(GRACE)
-    assert state.wait(third, 9, now) == pytest.approx(2 * GRACE)
+    assert state.wait(second, 9, now) == pytest.approx(PACE.grace)
+    assert state.wait(third, 9, now) == pytest.approx(2 * PACE.grace)
     state.start(first, now)  # one of four slots is its part
     assert state.wait(second, 9, now) == 0
-    assert state.wait(first, 9, now) == pytest.approx(2 * GRACE)
-    assert state.wait(third, 9, now + 2 * GRACE) == 0  # the second did not come
+    assert state.wait(first, 9, now) == pytest.approx(2 * PACE.grace)
+    assert state.wait(third, 9, now + 2 * PACE.grace) == 0  # the second did not come
+
+
+def test_the_more_urgent_has_the_turn_but_not_for_ever() -> None:
+    """Whoever was served; after nine slots of others the less urgent is next."""
+    state, now = SharedState.of("boot", "acme", Quota(40, WINDOW, 40), PACE), 100.0
+    urgent, bulk = state.enter(NOBODY, now), state.enter(NOBODY, now)
+    state.members[urgent].urgency, state.members[bulk].urgency = 0, 2
+    state.members[urgent].waiting = state.members[bulk].waiting = 99
+    served = []
+    for _ in range(22):
+        served.append(min((urgent, bulk), key=lambda one: state.rank(one, now)))
+        state.start(served[-1], now)
+    assert served == [*[urgent] * 9, bulk, *[urgent] * 9, bulk, urgent, urgent]
 
 
 def test_one_that_does_not_come_to_look_has_no_turn() -> None:
     """A process that stands still delays nobody for longer than a second."""
-    state, now = SharedState.of("boot", "acme", 4, WINDOW), 100.0
+    state, now = SharedState.of("boot", "acme", QUOTA, PACE), 100.0
     still, lively = state.enter(NOBODY, now), state.enter(NOBODY, now)
     state.members[still].waiting = 1
     assert state.wait(lively, 9, now) > 0
@@ -171,7 +186,7 @@ def test_one_that_does_not_come_to_look_has_no_turn() -> None:
 
 def test_each_process_has_its_own_bound_in_flight() -> None:
     """What others have in flight does not count against it."""
-    state, now = SharedState.of("boot", "acme", 4, WINDOW), 100.0
+    state, now = SharedState.of("boot", "acme", QUOTA, PACE), 100.0
     one, other = state.enter(NOBODY, now), state.enter(NOBODY, now)
     state.start(one, now)
     assert state.wait(one, 1, now) == inf
@@ -334,7 +349,7 @@ async def test_a_slot_that_could_not_be_written_is_nobodys(
         patch.setattr(FileStore, "commit", fail)
         two[0].release(mine[0], counted=False)
     task.cancel()  # it was granted, and does not know yet
-    clock.time += ATTENTIVE  # the second waits for nobody's turn
+    clock.time += PACE.attentive  # the second waits for nobody's turn
     two[1].release(theirs[0], counted=False)
     slot = await two[1].acquire()
     await settle()

@@ -72,6 +72,10 @@ class PriorityQueue(Generic[T]):
         upto = PRIORITIES[: PRIORITIES.index(priority) + 1]
         return sum(len(self._queues[one]) for one in upto)
 
+    def counts(self) -> list[int]:
+        """How many wait of each priority, the most urgent first."""
+        return [len(queue) for queue in self._queues.values()]
+
     def __len__(self) -> int:
         return sum(map(len, self._queues.values()))
 

@@ -136,7 +136,7 @@ class WaitQueue:
         with self.lock:
             end = self.window.answered if counted else self.window.unused
             end(slot, self.clock.now())
-            self._dispatch()
+            self.serve()
 
     def refused(self, slot: Slot, retry_after: float | None = None) -> None:
         """Give the slot back after a 429, which is everybody's; fail those it makes too late.
@@ -152,7 +152,7 @@ class WaitQueue:
                 self._remove(waiter)
                 with contextlib.suppress(RuntimeError):  # its loop was closed under it
                     waiter.wake(_too_late())
-            self._dispatch()
+            self.serve()
 
     def observed(self, ages: Iterable[float]) -> None:
         """Count requests that somebody else knows of; see `Gate.observed`."""
@@ -186,7 +186,7 @@ class WaitQueue:
             if waiter.granted is not None:
                 self.window.unused(waiter.granted, self.clock.now())
             self._remove(waiter)
-            self._dispatch()
+            self.serve()
 
     def _remove(self, waiter: _Waiter) -> None:
         """Let it wait no longer, if it does."""
@@ -196,7 +196,7 @@ class WaitQueue:
         if not timer.waiters:
             self._timers.pop(waiter.loop, None)
 
-    def _dispatch(self) -> None:
+    def serve(self) -> None:
         """Hand out what is free, in order, and set the timers for the rest."""
         with self.lock:
             if not self._waiting:
@@ -242,7 +242,7 @@ class WaitQueue:
                 waiter = timer.passed_over.pop()
                 if waiter in timer.waiters:
                     self._waiting.add(waiter, waiter.priority, first=True)
-            self._dispatch()
+            self.serve()
 
     def _grant(self, waiter: _Waiter, now: float) -> None:
         waiter.granted = self.window.start(now)
@@ -272,7 +272,7 @@ class WaitQueue:
 
     def _asked(self, timer: _LoopTimer) -> None:
         timer.asked = False
-        self._dispatch()
+        self.serve()
 
     def _set(self, timer: _LoopTimer, now: float, wait: float) -> None:
         if timer.handle is not None:
@@ -282,7 +282,7 @@ class WaitQueue:
     def _fire(self, timer: _LoopTimer) -> None:
         with self.lock:
             timer.handle, timer.due = None, inf
-            self._dispatch()
+            self.serve()
 
 
 def _too_late() -> DeadlineExceeded:

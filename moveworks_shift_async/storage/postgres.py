@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 from attrs import define, field
 
 from ..clock import SYSTEM_CLOCK, Clock
-from ..errors import ConfigurationError, JournalError
+from ..errors import ConfigurationError, JournalError, MoveworksError
 from ..text import install
 
 if TYPE_CHECKING:
@@ -115,7 +115,9 @@ def without_password(url: str) -> str:
     return _PASSWORD.sub("***", url, count=1)
 
 
-def reported(error: BaseException, url: str) -> JournalError:
+def reported(
+    error: BaseException, url: str, kind: Callable[[str], MoveworksError] = JournalError
+) -> MoveworksError:
     """What the user is told; never the server's words."""
     name = without_password(url)
     state = getattr(error, "sqlstate", None)
@@ -123,21 +125,21 @@ def reported(error: BaseException, url: str) -> JournalError:
     match fault_of(error):
         case Fault.AWAY:
             what = f"no connection to {name}{code}; see that it runs and that host, database,"
-            return JournalError(f"{what} role and password are right")
+            return kind(f"{what} role and password are right")
         case Fault.TABLES:
-            return JournalError(
+            return kind(
                 f"{name} has no tables of this release; make them with: moveworks-shift fleet init"
                 f" {name}"
             )
         case Fault.FULL:
-            return JournalError(f"{name} has no room on its disk{code}; make room")
+            return kind(f"{name} has no room on its disk{code}; make room")
         case Fault.FORBIDDEN:
             what = f"this role may not do that in {name}"
-            return JournalError(f"{what}; `moveworks-shift fleet init` says what to grant")
+            return kind(f"{what}; `moveworks-shift fleet init` says what to grant")
         case Fault.BUSY:
-            return JournalError(f"others have {name} locked{code}; try again")
+            return kind(f"others have {name} locked{code}; try again")
         case Fault.OTHER:
-            return JournalError(f"{name} refused a statement{code}")
+            return kind(f"{name} refused a statement{code}")
 
 
 def conninfo(url: str, statement_seconds: float = STATEMENT_SECONDS) -> dict[str, Any]:
@@ -187,6 +189,8 @@ class Session:
     """
 
     url: str
+    #: Of what is raised.
+    _kind: Callable[[str], MoveworksError] = JournalError
     _clock: Clock = SYSTEM_CLOCK
     _connection: Connection | None = field(default=None, init=False)
     _lock: asyncio.Lock = field(factory=asyncio.Lock, init=False)
@@ -198,7 +202,7 @@ class Session:
         try:
             self._connection = await connect(self.url)
         except driver().Error as error:
-            raise reported(error, self.url) from None
+            raise reported(error, self.url, self._kind) from None
 
     def close(self) -> None:
         """Let go of it at once."""
@@ -211,7 +215,7 @@ class Session:
         try:
             return await self._transact(work)
         except (driver().Error, OSError, TimeoutError) as error:
-            raise reported(error, self.url) from None
+            raise reported(error, self.url, self._kind) from None
 
     async def surely(self, work: Work[T]) -> T:
         """The same, again and again while the server is away or busy.
@@ -224,8 +228,8 @@ class Session:
                 result = await self._transact(work)
             except (driver().Error, OSError, TimeoutError) as error:
                 if fault_of(error) not in _AGAIN:
-                    raise reported(error, self.url) from None
-                self.away = str(reported(error, self.url))
+                    raise reported(error, self.url, self._kind) from None
+                self.away = str(reported(error, self.url, self._kind))
             else:
                 self.away = None
                 return result

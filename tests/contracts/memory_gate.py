@@ -14,6 +14,7 @@ from attrs import define, field
 from moveworks_shift_async.clock import Clock
 from moveworks_shift_async.errors import ConfigurationError
 from moveworks_shift_async.limits.shared.gate import SharedGate
+from moveworks_shift_async.limits.shared.state import Pace
 from moveworks_shift_async.limits.shared.store import Busy
 
 # Seconds that its clock is ahead of the machine's.
@@ -41,6 +42,7 @@ class MemoryStore:
     place: str
     _clock: Clock
     kind: str = "row"
+    pace: Pace = field(factory=Pace)
     _row: Row = field(init=False)
     _number: int = field(init=False)
 

@@ -9,7 +9,6 @@ import asyncio
 import gc
 from collections.abc import Callable
 from math import inf
-from pathlib import Path
 
 import pytest
 from attrs import define, field
@@ -26,6 +25,7 @@ from moveworks_shift_async.settings import RateLimit
 
 from ..fakes import FakeClock, settle
 from .memory_gate import memory_gate
+from .postgres_gates import gate_in_postgres
 
 LIMIT = RateLimit(requests=2, per=10.0)
 FULL_WINDOW = LIMIT.per * (1 + CLOCK_SLACK) + 0.01
@@ -33,22 +33,32 @@ FULL_WINDOW = LIMIT.per * (1 + CLOCK_SLACK) + 0.01
 LOOK = 1.0
 
 
-def process_gate(clock: FakeClock, folder: Path) -> Gate:
+def process_gate(clock: FakeClock, request: pytest.FixtureRequest) -> Gate:
     """The gate of this process."""
     return ProcessGate(AdaptiveWindow.of(1, 1.0, 1), clock)
 
 
-def file_gate(clock: FakeClock, folder: Path) -> Gate:
+def file_gate(clock: FakeClock, request: pytest.FixtureRequest) -> Gate:
     """The gate of this machine."""
-    return FileGate(folder / "gate", clock)
+    return FileGate(request.getfixturevalue("tmp_path") / "gate", clock)
 
 
-def gate_elsewhere(clock: FakeClock, folder: Path) -> Gate:
+def gate_elsewhere(clock: FakeClock, request: pytest.FixtureRequest) -> Gate:
     """A shared gate whose state and clock are not of this machine."""
-    return memory_gate(str(folder), clock)
+    return memory_gate(str(request.getfixturevalue("tmp_path")), clock)
 
 
-KINDS = {"process": process_gate, "file": file_gate, "memory": gate_elsewhere}
+def postgres_gate(clock: FakeClock, request: pytest.FixtureRequest) -> Gate:
+    """The gate of many machines, with a row and a database's clock of this test's own."""
+    return gate_in_postgres(request, clock)
+
+
+KINDS = {
+    "process": process_gate,
+    "file": file_gate,
+    "memory": gate_elsewhere,
+    "postgres": postgres_gate,
+}
 Make = Callable[[], Gate]
 
 
@@ -74,9 +84,9 @@ class Waiting:
 
 
 @pytest.fixture(params=KINDS)
-def make(request: pytest.FixtureRequest, clock: FakeClock, tmp_path: Path) -> Make:
+def make(request: pytest.FixtureRequest, clock: FakeClock) -> Make:
     """Makes gates of one kind, all of the same place if it has one."""
-    return lambda: KINDS[request.param](clock, tmp_path)
+    return lambda: KINDS[request.param](clock, request)
 
 
 @pytest.fixture

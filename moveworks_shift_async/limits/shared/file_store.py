@@ -24,12 +24,13 @@ from ...errors import ConfigurationError
 from ...storage import sqlite
 from ...storage.system import reason
 from .processes import alive, boot, identity_of
+from .state import Pace
 from .store import OPENING, SECONDS_HELD, Busy
 
 # Marks the file as a gate, in SQLite's own header: "mwsg".
 APPLICATION_ID = 0x6D777367
 # Of the text in it. A release that writes another text takes another number.
-FORMAT = 2
+FORMAT = 3
 # Times that another process may come in between while the file is made.
 TURNS = 50
 
@@ -43,6 +44,7 @@ class FileStore:
     """
 
     kind: ClassVar[str] = "file"
+    pace: ClassVar[Pace] = Pace()
     place: str
     _clock: Clock
     #: Device and number of the file that is open, whatever the path names later.

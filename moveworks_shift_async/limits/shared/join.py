@@ -10,55 +10,61 @@ from ...errors import ConfigurationError, OtherLimit
 from ...settings import RateLimit
 from ..window import Quota
 from .state import SharedState
-from .store import Store
+from .store import Place
 
 
-def admit(text: str, store: Store, organisation: str, limit: RateLimit) -> SharedState:
+def admit(text: str, place: Place, organisation: str, limit: RateLimit) -> SharedState:
     """The state for a newcomer, who decides whose it is if nobody uses it.
 
     Raises `ConfigurationError` if others use it for another organisation, and `OtherLimit`.
     """
-    state = read(text, store) if text else None
-    if state is None or state.epoch != store.epoch():
-        return SharedState.of(store.epoch(), _digest(organisation), limit.budget, limit.per)
-    remove_dead(state, store)
-    wanted = Quota(limit.budget, limit.per, limit.budget)
+    state = read(text, place) if text else None
+    if state is None or state.epoch != place.epoch():
+        return SharedState.of(place.epoch(), _digest(organisation), quota_of(limit), place.pace)
+    remove_dead(state, place)
+    wanted = quota_of(limit)
     if not state.members:  # what was spent and the rate stay
         state.organisation = _digest(organisation)
         state.window.retune(wanted)
     elif state.organisation != _digest(organisation, state.organisation.partition(":")[0]):
         raise ConfigurationError(
-            f"other processes use the gate {store.kind} {store.place} for another base_url or"
-            f" credential; give each organisation a {store.kind} of its own"
+            f"other processes use the gate {place.kind} {place.place} for another base_url or"
+            f" credential; give each organisation a {place.kind} of its own"
         )
     elif state.window.quota != wanted:
-        raise _other_limit(store, state.window.quota, wanted)
+        raise other_limit(f"{place.kind} {place.place}", state.window.quota, wanted)
     return state
 
 
-def _other_limit(store: Store, theirs: Quota, ours: Quota) -> OtherLimit:
+def quota_of(limit: RateLimit) -> Quota:
+    """The quota of all members together."""
+    return Quota(limit.budget, limit.per, limit.budget)
+
+
+def other_limit(where: str, theirs: Quota, ours: Quota) -> OtherLimit:
+    """What to say to whoever has another limit than those who use the gate."""
     return OtherLimit(
-        f"other processes use the gate {store.kind} {store.place} with {theirs.budget} requests in"
-        f" {theirs.per:g} s, not {ours.budget} in {ours.per:g} s; give all the same rate_limit"
+        f"other processes use the gate {where} with {theirs.budget} requests in {theirs.per:g} s,"
+        f" not {ours.budget} in {ours.per:g} s; give all the same rate_limit"
         " (in commands --requests-per-minute and --share)",
         requests=theirs.budget,
         per=theirs.per,
     )
 
 
-def read(text: str, store: Store) -> SharedState:
+def read(text: str, place: Place) -> SharedState:
     """The state that was written as this text."""
     try:
-        return SharedState.restored(json.loads(text))
+        return SharedState.restored(json.loads(text), place.pace)
     except (ValueError, TypeError, KeyError, AttributeError):
-        raise store.damaged() from None
+        raise place.damaged() from None
 
 
-def remove_dead(state: SharedState, store: Store) -> None:
+def remove_dead(state: SharedState, place: Place) -> None:
     """Strike those from the state who live no more."""
-    now = store.now()
+    now = place.now()
     for number, member in list(state.members.items()):
-        if not store.alive(member.identity, now - member.seen):
+        if not place.alive(member.identity, now - member.seen):
             state.leave(number, now)
 
 

@@ -7,8 +7,7 @@ state open, changes it and puts it back; `as_json` and `restored` make it plain 
 Turns. Whoever opens the state first could take every free slot, and the others would wait for
 ever. So while several wait, the one that was served longest ago has the turn, for its part of what
 is free. The others let it go first, but not for long: the next may take a free slot after one
-`GRACE`, the one after it after two. A process that does not come for its turn costs no more than
-that.
+`Pace.grace`, the one after it after two. A process that does not come for its turn costs no more.
 
 The dead. A process that ended without giving its slots back may have told the server anything. Its
 requests count as answered at the moment it was found dead: one window later the slots are free.
@@ -19,19 +18,26 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from attrs import asdict, define, field
+from attrs import asdict, define, field, frozen
 
 from ..adaptive_window import AdaptiveWindow
+from ..priority import TIMES_PASSED_OVER
 from ..window import GateSnapshot, Quota, Slot
 
-# A turn is at least this part of the budget, 4 of 120: each change of turn may cost a `GRACE`.
+# A turn is at least this part of the budget, 4 of 120: each change of turn may cost a grace.
 LEAST_TURN = 30
-# Seconds that a free slot is left to the process whose turn it is. Its timer rings at the same
-# moment as ours; a busy event loop of its own is what we wait for.
-GRACE = 0.002
-# Seconds after which a process that says it waits, but does not come to look, has no turn. It
-# comes four times in that time when all is well (`step.POLL`).
-ATTENTIVE = 1.0
+
+
+@frozen
+class Pace:
+    """How quickly processes come for a slot: as a file lets them, unless said otherwise."""
+
+    #: Seconds that a free slot is left to the process whose turn it is. Its timer rings at the same
+    #: moment as ours; a busy event loop of its own is what we wait for.
+    grace: float = 0.002
+    #: Seconds after which a process that says it waits, but does not come to look, has no turn. It
+    #: comes four times in that time when all is well (`step.POLL`).
+    attentive: float = 1.0
 
 
 @define
@@ -44,6 +50,10 @@ class Member:
     seen: float
     #: Calls of it that wait for a slot.
     waiting: int = 0
+    #: The priority of the first of them, 0 the most urgent; all alike where nobody says.
+    urgency: int = 0
+    #: Slots that went to others more urgent while it waited.
+    passed: int = 0
     #: When it used up its last turn. 0: never.
     served: float = 0.0
     #: Slots left of its turn.
@@ -65,11 +75,13 @@ class SharedState:
     #: Whose each request in flight is: slot to member.
     owners: dict[int, int] = field(factory=dict)
     last_member: int = 0
+    pace: Pace = field(factory=Pace)
 
     @classmethod
-    def of(cls, epoch: str, organisation: str, budget: int, per: float) -> SharedState:
+    def of(cls, epoch: str, organisation: str, quota: Quota, pace: Pace) -> SharedState:
         """One that nobody shares yet."""
-        return cls(epoch, organisation, AdaptiveWindow.of(budget, per, budget))
+        window = AdaptiveWindow.of(quota.budget, quota.per, quota.max_in_flight)
+        return cls(epoch, organisation, window, pace=pace)
 
     def enter(self, identity: str, now: float) -> int:
         """A process comes in; its number."""
@@ -92,15 +104,26 @@ class SharedState:
             if member.turn:  # it has had what was free; the rest of its turn lapses
                 member.turn, member.served = 0, now
             return wait or math.inf
-        before = sum(
-            (one.served, other) < (member.served, number)
-            for other, one in self._rivals(number, now)
-        )
+        before = self.rank(number, now)
         if not before:
             return 0.0
         if member.yields is None:
             member.yields = now
-        return max(0.0, member.yields + before * GRACE - now)
+        return max(0.0, member.yields + before * self.pace.grace - now)
+
+    def rank(self, number: int, now: float) -> int:
+        """How many others that wait have their turn before this process.
+
+        The more urgent first, unless they were before it too often; then who was served longest
+        ago.
+        """
+        own = self._turn_of(number)
+        return sum(self._turn_of(other) < own for other, _ in self._rivals(number, now))
+
+    def _turn_of(self, number: int) -> tuple[bool, int, float, int]:
+        member = self.members[number]
+        in_turn = member.passed < TIMES_PASSED_OVER
+        return in_turn, member.urgency if in_turn else 0, member.served, number
 
     def start(self, number: int, now: float) -> Slot:
         """This process takes a slot. Only when `wait` has said 0."""
@@ -110,8 +133,10 @@ class SharedState:
             free = budget - self.window.window.used
             part = free // (1 + len(self._rivals(number, now)))
             member.turn = max(1, part, budget // LEAST_TURN)
+        for _, rival in self._rivals(number, now):
+            rival.passed += rival.urgency > member.urgency
         member.turn -= 1
-        member.yields = None
+        member.yields, member.passed = None, 0
         if not member.turn:
             member.served = now
         slot = self.window.start(now)
@@ -139,7 +164,7 @@ class SharedState:
         }
 
     @classmethod
-    def restored(cls, state: dict[str, Any]) -> SharedState:
+    def restored(cls, state: dict[str, Any], pace: Pace) -> SharedState:
         """The one whose `state` this was."""
         budget, per = state["quota"]
         return cls(
@@ -149,6 +174,7 @@ class SharedState:
             {number: Member(**member) for number, member in state["members"]},
             dict(state["owners"]),
             state["last_member"],
+            pace,
         )
 
     def _in_flight(self, number: int) -> int:
@@ -159,5 +185,5 @@ class SharedState:
         return [
             (other, member)
             for other, member in self.members.items()
-            if other != number and member.waiting and now - member.seen < ATTENTIVE
+            if other != number and member.waiting and now - member.seen < self.pace.attentive
         ]

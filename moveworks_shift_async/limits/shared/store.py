@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Protocol
 
 from ...errors import ConfigurationError
+from .state import Pace
 
 # Seconds that a client which joins waits for the state.
 OPENING = 5.0
@@ -23,13 +24,8 @@ class Busy(Exception):
     """Somebody else has the state just now. The text is for the user, should that last."""
 
 
-class Store(Protocol):
-    """One text that the members of a gate change in turn. Not for two threads at once.
-
-    All methods are called in the event loop and return within milliseconds. Those that raise
-    `ConfigurationError` have let go of the state, as it was; the calls that wait then end in the
-    error, as not sent.
-    """
+class Place(Protocol):
+    """What the arithmetic asks of where the state is kept, while this process has it."""
 
     @property
     def kind(self) -> str:
@@ -38,6 +34,34 @@ class Store(Protocol):
     @property
     def place(self) -> str:
         """Which one, for messages: its path."""
+
+    @property
+    def pace(self) -> Pace:
+        """How quickly its members come for a slot."""
+
+    def now(self) -> float:
+        """Seconds of the clock of all times in the state: the same one for all members.
+
+        It may be asked for at any time; while this process has the state it is exact.
+        """
+
+    def epoch(self) -> str:
+        """Names what that clock counts from: times of another epoch mean nothing now."""
+
+    def alive(self, identity: str, silent: float) -> bool:
+        """Whether the process lives that had the state last `silent` seconds ago."""
+
+    def damaged(self) -> ConfigurationError:
+        """What to say if the text is no gate's."""
+
+
+class Store(Place, Protocol):
+    """One text that the members of a gate change in turn. Not for two threads at once.
+
+    All methods are called in the event loop and return within milliseconds. Those that raise
+    `ConfigurationError` have let go of the state, as it was; the calls that wait then end in the
+    error, as not sent.
+    """
 
     def begin(self, patience: float) -> str:
         """Take the state for this process, and return its text; empty if none was written yet.
@@ -55,20 +79,5 @@ class Store(Protocol):
     def close(self) -> None:
         """This process uses it no more."""
 
-    def now(self) -> float:
-        """Seconds of the clock of all times in the state: the same one for all members.
-
-        It may be asked for at any time; between `begin` and `commit` it is exact.
-        """
-
-    def epoch(self) -> str:
-        """Names what that clock counts from: times of another epoch mean nothing now."""
-
     def identity(self) -> str:
         """Tells this process from all others, and from those that have its number later."""
-
-    def alive(self, identity: str, silent: float) -> bool:
-        """Whether the process lives that had the state last `silent` seconds ago."""
-
-    def damaged(self) -> ConfigurationError:
-        """What to say if the text is no gate's."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from ....errors import JournalError
+from ....limits.shared.row import tables as gate_tables
 from ....storage.postgres import Connection, connected
 from .statements import sql
 
@@ -17,7 +18,8 @@ async def make_tables(url: str) -> bool:
         if await version_of(connection) is not None:
             return False
         await connection.execute("CREATE SCHEMA IF NOT EXISTS moveworks_shift")
-        await connection.execute(sql("tables"))
+        for tables in (sql("tables"), gate_tables()):
+            await connection.execute(tables)
         await connection.execute("INSERT INTO version VALUES (%s)", (VERSION,))
         return True
 
