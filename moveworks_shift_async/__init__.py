@@ -36,6 +36,7 @@ if _typing.TYPE_CHECKING:
     from .jobs.report.account import JobAccount
     from .jobs.run.progress import JobProgress
     from .limits.shared.file_gate import FileGate
+    from .limits.shared.postgres_gate import PostgresGate
     from .limits.window import GateSnapshot
     from .models import AppObject, BulkReport, ChunkOutcome, InvalidRecipient, Receipt, ShiftMessage
     from .retry import RetryPolicy
@@ -89,6 +90,7 @@ __all__ = [
     "Outcome",
     "OutcomeUnknown",
     "Plan",
+    "PostgresGate",
     "RateLimit",
     "RateLimited",
     "Receipt",
@@ -118,6 +120,7 @@ if not _typing.TYPE_CHECKING:  # else every misspelt name would have a type
         "jobs.report.account": "JobAccount",
         "jobs.run.progress": "JobProgress",
         "limits.shared.file_gate": "FileGate",
+        "limits.shared.postgres_gate": "PostgresGate",
         "limits.window": "GateSnapshot",
         "models": "AppObject BulkReport ChunkOutcome InvalidRecipient Receipt ShiftMessage",
         "retry": "RetryPolicy",

@@ -8,7 +8,7 @@ from functools import reduce
 from typing import Any, TypeVar
 
 import click
-from attrs import AttrsInstance, fields
+from attrs import AttrsInstance, evolve, fields
 from click.core import ParameterSource
 
 from ..addresses import address_fault
@@ -20,6 +20,7 @@ from ..settings import (
     moveworks_from_env,
     shift_from_env,
 )
+from ..storage.postgres import database_of, is_url
 from .gate_file import with_shared_gate
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -160,6 +161,8 @@ def moveworks_settings(context: click.Context) -> MoveworksSettings:
     found = moveworks_from_env(
         instead={f"MOVEWORKS_{name.upper()}": str(value or "") for name, value in given.items()}
     )
+    if found.gate is None and is_url(journal := context.params.get("journal") or ""):
+        found = evolve(found, gate=database_of(journal))  # where its other runs look
     rates = [source(name) for name in _RATES if name in given]
     return with_shared_gate(found, adopts={*rates} <= {ParameterSource.DEFAULT})
 

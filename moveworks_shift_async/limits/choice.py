@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from ..clock import Clock
 from ..settings import RateLimit
+from ..storage.postgres import is_url
 from .gate import Gate, check_gate
 from .process import join_process_gate
 from .shared.file_gate import FileGate
+from .shared.postgres_gate import PostgresGate
 
 
 def gate_at(place: str) -> Gate:
-    """The gate that many processes share by naming this place: a file."""
-    return FileGate(place)
+    """The gate that many processes share by naming this place: a file, or a database by its URL."""
+    return PostgresGate(place) if is_url(place) else FileGate(place)
 
 
 def join_gate(

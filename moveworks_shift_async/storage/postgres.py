@@ -101,6 +101,16 @@ def driver() -> Any:
     return psycopg
 
 
+def is_url(name: str) -> bool:
+    """Whether a name leads to a database, and not to a file."""
+    return name.startswith(("postgresql://", "postgres://"))
+
+
+def database_of(name: str) -> str:
+    """The URL of the database in a job's name."""
+    return name.partition("#")[0]
+
+
 def fault_of(error: BaseException) -> Fault:
     """By its SQLSTATE alone: the words may quote a row."""
     state = getattr(error, "sqlstate", None)

@@ -7,9 +7,10 @@ import os
 from attrs import evolve
 
 from ...errors import InvalidInput
+from ...storage.postgres import is_url
 from .ports import Store
 from .postgres.run_store import LEAST_LEASE, MOST_LEASE
-from .postgres.store import SCHEMES, PostgresStore
+from .postgres.store import PostgresStore
 from .sqlite.store import SqliteStore
 
 
@@ -20,7 +21,7 @@ def name_of(given: str | os.PathLike[str]) -> str:
 
 def store_of(name: str) -> Store:
     """The store of a job of this name; `JournalError` if it can lead nowhere."""
-    if name.startswith(SCHEMES):
+    if is_url(name):
         return PostgresStore.at(name)
     return SqliteStore.at(name)
 

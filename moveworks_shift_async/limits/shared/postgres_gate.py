@@ -8,7 +8,7 @@ import threading
 import weakref
 from collections.abc import Iterable
 from math import inf
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ...clock import SYSTEM_CLOCK, Clock
 from ...errors import ConfigurationError
@@ -17,7 +17,9 @@ from ...storage.postgres import without_password
 from ..priority import Priority
 from ..queue import WaitQueue
 from ..window import GateSnapshot, Slot
-from .pump import Pump
+
+if TYPE_CHECKING:
+    from .pump import Pump
 
 
 class PostgresGate:
@@ -103,6 +105,9 @@ class PostgresGate:
         return self._last().snapshot()
 
     def _open(self, organisation: str, limit: RateLimit, max_in_flight: int) -> None:
+        # Whoever names no database needs no thread, and none of what it imports.
+        from .pump import Pump  # noqa: PLC0415
+
         pump = Pump(self._url, organisation, limit, max_in_flight, self._place, self._clock)
         pump.start()
         self._pump, self._queue, self._process = pump, pump.queue, os.getpid()

@@ -15,9 +15,6 @@ from .plan_store import PostgresPlanStore
 from .run_store import LEASE_SECONDS, PostgresRunStore
 from .statements import row, run, sql
 
-#: How a name begins that leads here.
-SCHEMES = ("postgresql://", "postgres://")
-
 
 @frozen
 class PostgresStore:
