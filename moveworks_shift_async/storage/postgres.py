@@ -8,11 +8,14 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import random
 import re
-from collections.abc import AsyncGenerator, Awaitable, Callable
+import socket
+from collections.abc import AsyncGenerator, Awaitable, Callable, Generator
 from enum import Enum, auto
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
+from urllib.parse import parse_qsl, urlencode
 
 from attrs import define, field
 
@@ -27,6 +30,8 @@ T = TypeVar("T")
 Connection: TypeAlias = "psycopg.AsyncConnection[Any]"
 #: What is done in a transaction.
 Work: TypeAlias = Callable[["Connection"], Awaitable[T]]
+#: Of what is raised.
+Kind: TypeAlias = Callable[[str], MoveworksError]
 
 # A dead peer is found within 11 seconds, idle or with unsent data: keepalives find the first, the
 # user timeout the second. libpq's own defaults wait for minutes.
@@ -45,14 +50,17 @@ _LIBPQ: dict[str, Any] = {
 _SERVER = (
     "-c search_path=moveworks_shift"
     " -c tcp_keepalives_idle=5 -c tcp_keepalives_interval=2 -c tcp_keepalives_count=3"
-    " -c lock_timeout=3000 -c idle_in_transaction_session_timeout=5000 -c statement_timeout={}"
+    " -c lock_timeout=3000 -c idle_in_transaction_session_timeout={idle} -c statement_timeout={}"
 )
+# Milliseconds between two statements of a transaction: of a step, and of whoever plans or reads,
+# who may wait for a disk meanwhile.
+_IDLE, _LONG_IDLE = 5_000, 60_000
 # Seconds: the most that a step of a run takes, and its transaction with the network.
 STATEMENT_SECONDS, _STEP_SECONDS = 5.0, 10.0
 # Seconds between two tries to connect: the first, and the longest.
 _FIRST_WAIT, _LONGEST_WAIT = 0.05, 1.0
-# A password in a URL, which nobody needs to read again.
-_PASSWORD = re.compile(r"(?<=:)[^:/@]*(?=@)")
+# What a URL may show behind its question mark: of the rest, nobody knows what is secret.
+_SHOWN = {"host", "hostaddr", "port", "dbname", "user", "sslmode", "target_session_attrs"}
 
 
 class Fault(Enum):
@@ -77,6 +85,7 @@ _FAULTS = {
     "57P": Fault.AWAY,  # shut down, crashed, starting, cut by the administrator
     "53300": Fault.AWAY,  # too many connections
     "25006": Fault.AWAY,  # a standby: the address leads elsewhere soon
+    "55000": Fault.AWAY,  # the same, asked for what only the first server knows
     "25P03": Fault.AWAY,  # idle in a transaction: this process was frozen
     "40": Fault.BUSY,
     "55P03": Fault.BUSY,
@@ -121,13 +130,17 @@ def fault_of(error: BaseException) -> Fault:
 
 
 def without_password(url: str) -> str:
-    """The URL as it may be shown."""
-    return _PASSWORD.sub("***", url, count=1)
+    """The URL as it may be shown: also one that libpq refuses shows no password."""
+    scheme, _, rest = url.partition("://")
+    access, at, place = rest.rpartition("@")
+    place, _, query = place.partition("?")
+    user = re.split("[:/?]", access, maxsplit=1)[0]
+    hidden = "" if user == access else ":***"
+    kept = urlencode([pair for pair in parse_qsl(query) if pair[0] in _SHOWN], safe="/:")
+    return f"{scheme}://{user}{hidden}{at}{place}{'?' if kept else ''}{kept}"
 
 
-def reported(
-    error: BaseException, url: str, kind: Callable[[str], MoveworksError] = JournalError
-) -> MoveworksError:
+def reported(error: BaseException, url: str, kind: Kind = JournalError) -> MoveworksError:
     """What the user is told; never the server's words."""
     name = without_password(url)
     state = getattr(error, "sqlstate", None)
@@ -162,7 +175,8 @@ def conninfo(url: str, statement_seconds: float = STATEMENT_SECONDS) -> dict[str
             f"{without_password(url)} is no URL of a database; one looks like"
             " postgresql://host/database"
         ) from None
-    options = _SERVER.format(round(statement_seconds * 1000))
+    idle = _IDLE if statement_seconds else _LONG_IDLE
+    options = _SERVER.format(round(statement_seconds * 1000), idle=idle)
     options = f"{given['options']} {options}" if "options" in given else options
     return _LIBPQ | given | {"options": options}
 
@@ -179,15 +193,12 @@ async def connect(url: str, statement_seconds: float = STATEMENT_SECONDS) -> Con
 @contextlib.asynccontextmanager
 async def connected(url: str) -> AsyncGenerator[Connection]:
     """A connection for a while, whose statements may take as long as they need."""
-    psycopg = driver()
-    try:
+    async with reporting(url):
         connection = await connect(url, 0)
         try:
             yield connection
         finally:
             connection.pgconn.finish()
-    except psycopg.Error as error:
-        raise reported(error, url) from None
 
 
 @define(eq=False, repr=False)
@@ -200,7 +211,7 @@ class Session:
 
     url: str
     #: Of what is raised.
-    _kind: Callable[[str], MoveworksError] = JournalError
+    _kind: Kind = JournalError
     _clock: Clock = SYSTEM_CLOCK
     _connection: Connection | None = field(default=None, init=False)
     _lock: asyncio.Lock = field(factory=asyncio.Lock, init=False)
@@ -209,10 +220,8 @@ class Session:
 
     async def open(self) -> None:
         """Connect; `JournalError` if that cannot be."""
-        try:
+        async with reporting(self.url, self._kind):
             self._connection = await connect(self.url)
-        except driver().Error as error:
-            raise reported(error, self.url, self._kind) from None
 
     def close(self) -> None:
         """Let go of it at once."""
@@ -221,38 +230,32 @@ class Session:
             self._connection = None
 
     async def once(self, work: Work[T]) -> T:
-        """Do it in a transaction; `JournalError` if it, or its commit, fails."""
+        """What it does in a transaction; an error if it, or its commit, fails."""
         try:
             return await self._transact(work)
         except (driver().Error, OSError, TimeoutError) as error:
             raise reported(error, self.url, self._kind) from None
 
     async def surely(self, work: Work[T]) -> T:
-        """The same, again and again while the server is away or busy.
+        """What it does in a transaction, again and again while the server is away or busy.
 
         A commit whose answer was lost is done twice: the work must be the same then.
         """
-        wait = _FIRST_WAIT
-        while True:
-            try:
-                result = await self._transact(work)
-            except (driver().Error, OSError, TimeoutError) as error:
-                if fault_of(error) not in _AGAIN:
-                    raise reported(error, self.url, self._kind) from None
-                self.away = str(reported(error, self.url, self._kind))
-            else:
-                self.away = None
-                return result
-            # Not all at once, when a server is back; nothing secret hangs on it.
-            await self._clock.sleep(wait * random.uniform(0.5, 1.0))  # noqa: S311
-            wait = min(2 * wait, _LONGEST_WAIT)
+
+        def told(why: str | None) -> None:
+            self.away = why
+
+        return await surely(
+            lambda: self._transact(work), self.url, self._kind, told=told, clock=self._clock
+        )
 
     async def _transact(self, work: Work[T]) -> T:
         async with self._lock:
             try:
-                async with asyncio.timeout(_STEP_SECONDS):
-                    if self._connection is None or self._connection.closed:
+                if self._connection is None or self._connection.closed:
+                    async with asyncio.timeout(_STEP_SECONDS):
                         self._connection = await connect(self.url)
+                with self._deadline(self._connection):
                     async with self._connection.transaction():
                         return await work(self._connection)
             except BaseException as error:
@@ -261,14 +264,77 @@ class Session:
                     self.close()
                 raise
 
+    @contextlib.contextmanager
+    def _deadline(self, connection: Connection) -> Generator[None]:
+        """Cut the connection when a step takes too long.
+
+        A task that is cancelled in a step would wait for the server twice more; one whose
+        connection ends hears of it at once.
+        """
+        timer = self._clock.call_later(_STEP_SECONDS, lambda: _cut(connection))
+        try:
+            yield
+        finally:
+            timer.cancel()
+
+
+def _cut(connection: Connection) -> None:
+    with contextlib.suppress(driver().Error, OSError):
+        own = socket.socket(fileno=os.dup(connection.pgconn.socket))
+        with own:
+            own.shutdown(socket.SHUT_RDWR)
+
+
+async def surely(
+    act: Callable[[], Awaitable[T]],
+    url: str,
+    kind: Kind = JournalError,
+    *,
+    told: Callable[[str | None], None] = lambda why: None,
+    clock: Clock = SYSTEM_CLOCK,
+) -> T:
+    """Do it until the server is there and not busy; `told` hears why it is not, and of the end.
+
+    Whatever else the server says is raised as an error of this kind.
+    """
+    wait = _FIRST_WAIT
+    while True:
+        try:
+            result = await act()
+        except (driver().Error, OSError, TimeoutError) as error:
+            failure = reported(error, url, kind)
+            if fault_of(error) not in _AGAIN:
+                raise failure from None
+            told(str(failure))
+        else:
+            told(None)
+            return result
+        # Not all at once, when a server is back; nothing secret hangs on it.
+        await clock.sleep(wait * random.uniform(0.5, 1.0))  # noqa: S311
+        wait = min(2 * wait, _LONGEST_WAIT)
+
+
+async def read_surely(url: str, read: Work[T]) -> T:
+    """What it reads as of one moment, on a connection of its own; again while there is none."""
+
+    async def once() -> T:
+        connection = await connect(url, 0)
+        try:
+            async with snapshot(connection):
+                return await read(connection)
+        finally:
+            connection.pgconn.finish()
+
+    return await surely(once, url)
+
 
 @contextlib.asynccontextmanager
-async def reporting(url: str) -> AsyncGenerator[None]:
-    """What psycopg raises inside, as `JournalError`."""
+async def reporting(url: str, kind: Kind = JournalError) -> AsyncGenerator[None]:
+    """What psycopg raises inside, as one of ours."""
     try:
         yield
     except driver().Error as error:
-        raise reported(error, url) from None
+        raise reported(error, url, kind) from None
 
 
 @contextlib.asynccontextmanager

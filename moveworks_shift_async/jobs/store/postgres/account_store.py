@@ -4,18 +4,21 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Sequence
 from datetime import UTC, datetime
-from typing import Any
+from functools import partial
+from typing import Any, TypeVar
 
 from attrs import evolve, frozen
 
 from ....errors import JournalError
-from ....storage.postgres import Connection, connected, snapshot
+from ....storage.postgres import Connection, Work, connected, read_surely, snapshot
 from ....wire.moveworks import Content
 from ...records import Command, Header, LeftOut
 from .. import rows as made
 from ..ports import JobState
 from .lease import alive
 from .statements import row, rows, sql, value
+
+T = TypeVar("T")
 
 # Chunks read in one go: 32,000 addresses at most, some MB.
 _CHUNKS = 64
@@ -29,31 +32,43 @@ class PostgresAccountStore:
     _job: int
     #: As the user may read it.
     _name: str
+    #: For a run, which waits for a server that is away; else whoever looks hears of it.
+    _waits: bool = False
 
     async def state(self) -> JobState:
         """How everything stands."""
-        async with connected(self._url) as connection, snapshot(connection):
-            job = (self._job,)
-            return JobState(
-                name=self._name,
-                header=await header_of(connection, self._job),
-                records=[made.record_of(found) for found in await rows(connection, "records", job)],
-                totals=[made.total_of(found) for found in await rows(connection, "totals", job)],
-                runs=[made.run_of(found) for found in await rows(connection, "runs", job)],
-                events=[made.event_of(found) for found in await rows(connection, "events", job)],
-                command=Command(await value(connection, "command", job)),
-                alive=await alive(connection, self._job),
-                stray=None,
-            )
+        return await self._read(self._state)
+
+    async def _state(self, connection: Connection) -> JobState:
+        job = (self._job,)
+        return JobState(
+            name=self._name,
+            header=await header_of(connection, self._job),
+            records=[made.record_of(found) for found in await rows(connection, "records", job)],
+            totals=[made.total_of(found) for found in await rows(connection, "totals", job)],
+            runs=[made.run_of(found) for found in await rows(connection, "runs", job)],
+            events=[made.event_of(found) for found in await rows(connection, "events", job)],
+            command=Command(await value(connection, "command", job)),
+            alive=await alive(connection, self._job),
+            stray=None,
+        )
 
     async def texts(self, count: int) -> list[tuple[Content, int]]:
         """The first texts."""
-        async with connected(self._url) as connection, snapshot(connection):
-            header = await header_of(connection, self._job)
-            if header.forgotten_at is not None:
-                return []
-            found = await rows(connection, "texts", (self._job, count))
+        return await self._read(partial(self._texts, count))
+
+    async def _texts(self, count: int, connection: Connection) -> list[tuple[Content, int]]:
+        header = await header_of(connection, self._job)
+        if header.forgotten_at is not None:
+            return []
+        found = await rows(connection, "texts", (self._job, count))
         return [(made.content_of(header.event_id, *text), int(people)) for *text, people in found]
+
+    async def _read(self, read: Work[T]) -> T:
+        if self._waits:
+            return await read_surely(self._url, read)
+        async with connected(self._url) as connection, snapshot(connection):
+            return await read(connection)
 
     async def verify(self) -> None:
         """It is whole: the database itself sees to it that nothing changes unseen."""

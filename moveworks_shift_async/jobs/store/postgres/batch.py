@@ -68,6 +68,8 @@ class Batch:
     again: bool = False
     #: Runs of this process that were given up.
     lost: frozenset[str] = field(default=frozenset(), init=False)
+    #: When its last try began, by the clock that goes on while the machine sleeps.
+    began: float = field(default=0.0, init=False)
 
     async def write(self, connection: Connection) -> list[Any]:
         """What each step comes to."""
@@ -85,16 +87,22 @@ class Batch:
         ]
 
     async def _sending(self, connection: Connection) -> set[int]:
-        steps = [s for s in self.steps if isinstance(s, Sending) and s.chunk.owner not in self.lost]
-        if not steps:
+        steps = [step for step in self.steps if isinstance(step, Sending)]
+        lost = [step for step in steps if step.chunk.owner in self.lost]
+        if lost:  # a commit whose answer was lost may have said that it leaves
+            await run(connection, "unsent", self._marks(lost))
+        if len(lost) == len(steps):
             return set()
-        values = {
+        mine = self._marks([step for step in steps if step not in lost])
+        return {found[0] for found in await rows(connection, "sending", mine)}
+
+    def _marks(self, steps: Sequence[Sending]) -> dict[str, Any]:
+        return {
             "job": self.job,
             "chunks": [step.chunk.id for step in steps],
             "owners": [step.chunk.owner for step in steps],
             "ats": [step.at for step in steps],
         }
-        return {found[0] for found in await rows(connection, "sending", values)}
 
     async def _settle(self, connection: Connection, again: bool) -> set[int]:
         steps = {step.id: step for step in self.steps if isinstance(step, Settling)}

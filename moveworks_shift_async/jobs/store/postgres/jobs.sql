@@ -192,7 +192,7 @@ ORDER BY coalesce(ended_at, sent_at) DESC LIMIT %s;
 SELECT count(*) FROM chunk WHERE job = %s AND parent IS NOT NULL;
 
 -- name: lock_job
-SELECT base_url, identity FROM job WHERE id = %s FOR UPDATE;
+SELECT base_url, identity FROM job WHERE id = %s FOR NO KEY UPDATE;
 
 -- name: bind
 UPDATE job SET base_url = %s, identity = %s WHERE id = %s;
@@ -217,6 +217,12 @@ WHERE job = %s AND state = 'unknown' AND left_at IS NULL;
 UPDATE chunk SET state = 'unknown', left_at = %s, claimed_by = NULL
 WHERE job = %s AND left_at IS NULL
   AND (state = 'unknown' OR (state = 'planned' AND resent AND claimed_by IS NULL));
+
+-- name: has_begun
+SELECT EXISTS (SELECT 1 FROM run WHERE job = %(job)s AND id = %(id)s);
+
+-- name: has_planned
+SELECT EXISTS (SELECT 1 FROM chunk WHERE job = %(job)s AND state = 'planned');
 
 -- name: begin_run
 INSERT INTO run (job, id, pid, host, began_at, budget, per, lease_until)
@@ -285,6 +291,13 @@ FROM unnest(%(chunks)s::bigint[], %(owners)s::text[], %(ats)s::float8[]) AS step
 WHERE chunk.job = %(job)s AND chunk.id = step.id AND chunk.claimed_by = step.owner
   AND (state = 'planned' OR (state = 'sending' AND chunk.owner = step.owner AND sent_at = step.at))
 RETURNING chunk.id;
+
+-- name: unsent
+-- A run was given up before its request left: what was said of it is taken back.
+UPDATE chunk SET state = 'planned', requests = requests - 1, error = NULL, reason = NULL
+FROM unnest(%(chunks)s::bigint[], %(owners)s::text[], %(ats)s::float8[]) AS step (id, owner, at)
+WHERE chunk.job = %(job)s AND chunk.id = step.id AND chunk.owner = step.owner
+  AND sent_at = step.at AND state = 'unknown' AND ended_at IS NULL AND left_at IS NULL;
 
 -- name: settle
 -- Of an orphan, whose request is counted already, only its owner may say more than that it is

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-import math
 from collections import deque
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from functools import partial
 from typing import Any, TypeVar
 
 from attrs import asdict, define, field
 
-from ....clock import SYSTEM_CLOCK
+from ....clock import awake
 from ....errors import JournalError
 from ....storage.postgres import Connection, Session
 from ...records import Chunk, Command, Event, Settlement, State
@@ -30,6 +30,8 @@ LEASE_SECONDS = 60.0
 LEAST_LEASE, MOST_LEASE = 2.0, 3600.0
 # Renewals in the time of a lease, where nothing else renews it.
 _BEATS = 4
+# The part of a lease that is left when a request leaves: to connect takes 10 s at most.
+_LEFT = 1 / 3
 # Steps in one commit at most.
 _MOST = 256
 # Seconds to write the rest in when the store is let go of; a server that is away may stay away.
@@ -54,8 +56,11 @@ class PostgresRunStore:
     #: The last chunk that was claimed.
     _claimed: int = field(default=-1, init=False)
     _event_id: str | None = field(default=None, init=False)
-    #: When dead runs were last looked for, by the clock's own time.
-    _looked_at: float = field(default=-math.inf, init=False)
+    # By the clock that goes on while the machine sleeps: when the last transaction began, which
+    # renewed the leases; when dead runs are looked for again, and are not given up before.
+    _leased_at: float = field(factory=awake, init=False)
+    _looks_at: float = field(default=0.0, init=False)
+    _judges_from: float = field(default=0.0, init=False)
     _asked: deque[tuple[Step, asyncio.Future[Any]]] = field(factory=deque, init=False)
     _wake: asyncio.Event = field(factory=asyncio.Event, init=False)
     _writer: asyncio.Task[None] | None = field(default=None, init=False)
@@ -68,7 +73,7 @@ class PostgresRunStore:
         """Connect, and see that the job is whole."""
         await self._session.open()
         try:
-            header = await self._session.once(lambda one: verify(one, self._job, self._name))
+            header = await self._session.surely(lambda one: verify(one, self._job, self._name))
         except BaseException:
             self._session.close()
             raise
@@ -93,11 +98,11 @@ class PostgresRunStore:
     @property
     def account(self) -> PostgresAccountStore:
         """What became of everybody so far."""
-        return PostgresAccountStore(self._url, self._job, self._name)
+        return PostgresAccountStore(self._url, self._job, self._name, waits=True)
 
     async def found(self) -> Found:
         """What there is."""
-        return await self._session.once(self._found)
+        return await self._session.surely(self._found)
 
     async def _found(self, connection: Connection) -> Found:
         job = (self._job,)
@@ -112,29 +117,32 @@ class PostgresRunStore:
 
     async def begin(self, beginning: Beginning) -> Begun:
         """Begin a run, in one commit."""
-        return await self._session.once(partial(self._begin, beginning))
+        return await self._session.surely(partial(self._begin, beginning))
 
     async def _begin(self, beginning: Beginning, connection: Connection) -> Begun:
         run_, job = beginning.run, (self._job,)
-        await self._bind(beginning, connection)
-        await give_up_dead(connection, self._job)
-        if beginning.unknown == "resend":
-            await run(connection, "resend_unknown", job)
-        elif beginning.unknown == "skip":
-            await run(connection, "leave_unknown", (run_.began_at, self._job))
-        await run(connection, "forget_command", {"job": self._job})
-        totals = [total_of(found) for found in await rows(connection, "totals", job)]
-        if any(total.state is State.PLANNED for total in totals):
-            values = asdict(run_) | {"job": self._job, "lease": self._lease}
-            await run(connection, "begin_run", values)
-            self._runs.append(run_.id)  # if the commit fails, it is one that nobody has
+        if not await value(connection, "has_begun", {"job": self._job, "id": run_.id}):
+            await self._begin_anew(beginning, connection)
         found = await rows(connection, "recent", (self._job, run_.budget))
         return Begun(
-            totals=totals,
+            totals=[total_of(found) for found in await rows(connection, "totals", job)],
             isolated=await value(connection, "isolated", job),
             recent=ages_of(found, run_.began_at, run_.per),
             command=Command(await value(connection, "command", job)),
         )
+
+    async def _begin_anew(self, beginning: Beginning, connection: Connection) -> None:
+        run_, job = beginning.run, {"job": self._job}
+        await give_up_dead(connection, self._job)
+        if beginning.unknown == "resend":
+            await run(connection, "resend_unknown", (self._job,))
+        elif beginning.unknown == "skip":
+            await run(connection, "leave_unknown", (run_.began_at, self._job))
+        await self._bind(beginning, connection)  # from here on no other run begins
+        await run(connection, "forget_command", job)
+        if await value(connection, "has_planned", job):
+            await run(connection, "begin_run", asdict(run_) | job | {"lease": self._lease})
+            self._runs.append(run_.id)  # if the commit fails, it is one that nobody has
 
     async def _bind(self, beginning: Beginning, connection: Connection) -> None:
         """The job is this server's and this credential's, unless another run is at work on it."""
@@ -155,14 +163,13 @@ class PostgresRunStore:
         return found
 
     async def _claim(self, owner: str, count: int, connection: Connection) -> list[Chunk]:
-        if owner in self._lost:
-            raise JournalError(
-                f"this process was silent for longer than its lease of {self._lease:g} s, or cut"
-                f" off from {self._name}, so others may have its chunks; go on with: resume"
-            )
+        self._check_lease(owner)
         known = [*self._known.get(owner, ())]
         values = {"job": self._job, "owner": owner, "count": count}
-        for after in dict.fromkeys((self._claimed, -1)):
+        # Last from the start again: what a run that has just ended leaves may be anywhere.
+        for after in (self._claimed, -1):
+            if after < 0:
+                await self._look_for_dead(connection)
             await run(connection, "claim", values | {"after": after})
             # Also what a commit has claimed whose answer was lost.
             own = values | {"after": after, "known": known}
@@ -171,13 +178,28 @@ class PostgresRunStore:
                 return [chunk_of(self._event_id, owner, chunk) for chunk in found]
         return []
 
+    def _check_lease(self, owner: str) -> None:
+        if owner in self._lost:
+            raise JournalError(
+                f"this run was silent for longer than its lease of {self._lease:g} s, or cut off"
+                f" from {self._name}, so others may have what it had not sent; go on with: resume"
+            )
+
     async def others_hold(self) -> bool:
         """Whether a claim may find something later: other runs have chunks."""
         return await self._do(lambda one: others_hold(one, self._job, self._runs))
 
     async def sending(self, chunk: Chunk, at: float) -> bool:
-        """It is committed when this returns."""
-        return bool(await self._ask(Sending(chunk, at)))
+        """It is committed when this returns, and this run has a third of its lease left.
+
+        Raises `JournalError` once others have given this run up.
+        """
+        while await self._ask(Sending(chunk, at)):
+            left = self._leased_at + self._lease - awake()
+            if chunk.owner not in self._lost and left > self._lease * _LEFT:
+                return True
+        self._check_lease(chunk.owner)
+        return False
 
     async def settle(self, step: Settlement, parts: Parts = ()) -> bool:
         """As `sending`."""
@@ -218,7 +240,9 @@ class PostgresRunStore:
         while not (self._closing and not self._asked):
             self._wake.clear()
             if not (self._asked or self._closing):
-                await _first_of(self._wake.wait(), SYSTEM_CLOCK.sleep(self._lease / _BEATS))
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(self._lease / _BEATS):
+                        await self._wake.wait()
             await self._commit(self._gather())
         mine = {"job": self._job, "runs": self._runs}
         await self._session.surely(lambda one: run(one, "let_go", mine))
@@ -237,35 +261,43 @@ class PostgresRunStore:
         batch = Batch(self._job, self._runs, self._lease, [step for step, _ in taken])
         try:
             results = await self._session.surely(partial(self._together, batch))
-        except JournalError as error:
+        except Exception as error:  # if it ended the writer, everybody would wait for ever
             if len(taken) > 1:  # one step's own fault must not undo the others'
                 for one in taken:
                     await self._commit([one])
+            failure = _failure(error)
             for _, done in taken:
                 if not done.done():
-                    done.set_exception(error)
+                    done.set_exception(failure)
             return
         self._lost |= batch.lost
+        self._leased_at = batch.began
         for (_, done), result in zip(taken, results, strict=True):
             if not done.done():  # else it was cancelled
                 done.set_result(result)
 
     async def _together(self, batch: Batch, connection: Connection) -> list[Any]:
+        now = batch.began = awake()
+        if now - self._leased_at > self._lease / 2:
+            # This process was cut off or frozen, and so may the others have been: they come back.
+            self._judges_from = now + self._lease / _BEATS
         results = await batch.write(connection)
-        now = SYSTEM_CLOCK.now()
-        if now - self._looked_at > self._lease / _BEATS:
-            await give_up_dead(connection, self._job)
-            self._looked_at = now
+        if now >= self._looks_at:
+            await self._look_for_dead(connection)
+            self._looks_at = now + self._lease / _BEATS
         return results
 
+    async def _look_for_dead(self, connection: Connection) -> None:
+        if awake() >= self._judges_from:
+            await give_up_dead(connection, self._job)
 
-async def _first_of(*waits: Coroutine[Any, Any, object]) -> None:
-    tasks = [asyncio.create_task(wait) for wait in waits]
-    try:
-        await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-    finally:
-        for task in tasks:
-            task.cancel()
+
+def _failure(error: Exception) -> JournalError:
+    if isinstance(error, JournalError):
+        return error
+    failure = JournalError(f"unexpected {type(error).__name__} while the job was written")
+    failure.__cause__ = error
+    return failure
 
 
 def _retrieve(done: asyncio.Future[Any]) -> None:

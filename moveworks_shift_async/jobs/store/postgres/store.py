@@ -29,10 +29,11 @@ class PostgresStore:
     @classmethod
     def at(cls, name: str) -> PostgresStore:
         """`JournalError` if no job is named."""
-        url, _, job = name.partition("#")
-        if not job.strip() or not job.isprintable():
+        url, _, job = name.rpartition("#")
+        # With an @ in it, it may be a part of a password.
+        if not job.strip() or not job.isprintable() or "@" in job:
             raise JournalError(
-                f"{without_password(url)} names no job; a job is named behind the URL:"
+                "this URL names no job; a job is named behind it, without # and @:"
                 " postgresql://host/database#name"
             )
         return cls(url, job)
