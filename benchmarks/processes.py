@@ -17,6 +17,7 @@ import multiprocessing
 import os
 import tempfile
 import time
+from math import inf
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
 from pathlib import Path
@@ -26,8 +27,10 @@ from attrs import frozen
 from rich.console import Console
 from rich.table import Table
 
-from moveworks_shift_async import ApiKey, FileGate, MoveworksClient, RateLimit
+from moveworks_shift_async import ApiKey, MoveworksClient, RateLimit
 from moveworks_shift_async.limits.adaptive_window import AdaptiveWindow
+from moveworks_shift_async.limits.choice import gate_at
+from moveworks_shift_async.limits.gate import Gate
 from moveworks_shift_async.limits.process import ProcessGate
 from moveworks_shift_async.sandbox import Sandbox, Stats
 
@@ -67,13 +70,13 @@ class Result:
         return self.best / self.seconds
 
 
-def send_all(pipe: Connection, url: str, path: str) -> None:
+def send_all(pipe: Connection, url: str, place: str) -> None:
     """A sender: told to, it sends until told to stop, and tells how many were accepted."""
-    pipe.send(asyncio.run(_send_all(pipe, url, path)))
+    pipe.send(asyncio.run(_send_all(pipe, url, place)))
 
 
-async def _send_all(pipe: Connection, url: str, path: str) -> int:
-    gate, sent = FileGate(path), 0
+async def _send_all(pipe: Connection, url: str, place: str) -> int:
+    gate, sent = gate_at(place), 0
 
     async def call(number: int) -> None:
         nonlocal sent
@@ -102,13 +105,13 @@ async def _told(pipe: Connection, loop: asyncio.AbstractEventLoop) -> None:
     await loop.run_in_executor(None, pipe.recv)
 
 
-def measure(number: int, windows: int, *, kill: bool = False) -> Result:
+def measure(number: int, windows: int, database: str = "", *, kill: bool = False) -> Result:
     """Let so many processes send so many windows' worth; kill one in the middle if asked."""
     # The last of `windows` budgets can pass when all windows but one are over.
     best = (windows - 1) * WINDOW
     with serving(be_sandbox, LIMIT, WINDOW) as server, tempfile.TemporaryDirectory() as folder:
-        path = str(Path(folder) / "gate")
-        senders = [_started(server.url, path) for _ in range(number)]
+        place = database or str(Path(folder) / "gate")
+        senders = [_started(server.url, place) for _ in range(number)]
         for _, pipe in senders:
             _hear(pipe)
         start = time.monotonic()
@@ -121,10 +124,10 @@ def measure(number: int, windows: int, *, kill: bool = False) -> Result:
         return Result(server.ask(), seconds, best, [_stopped(*sender) for sender in senders])
 
 
-def _started(url: str, path: str) -> Sender:
+def _started(url: str, place: str) -> Sender:
     spawn = multiprocessing.get_context("spawn")
     ours, theirs = spawn.Pipe()
-    process = spawn.Process(target=send_all, args=(theirs, url, path), daemon=True)
+    process = spawn.Process(target=send_all, args=(theirs, url, place), daemon=True)
     process.start()
     theirs.close()
     return process, ours
@@ -153,12 +156,12 @@ def _hear(pipe: Connection) -> Any:
     return pipe.recv()
 
 
-async def cost(gate: ProcessGate | FileGate) -> list[float]:
+async def cost(gate: Gate) -> list[float]:
     """Microseconds of `STEPS` acquires that need not wait, each with its release, in order."""
     found = []
     for _ in range(STEPS):
         start = time.perf_counter()
-        slot = await gate.acquire()
+        slot = await gate.acquire(inf, "normal")
         middle = time.perf_counter()
         gate.release(slot, counted=True)
         found.append((middle - start) * 1e6)
@@ -166,17 +169,26 @@ async def cost(gate: ProcessGate | FileGate) -> list[float]:
     return sorted(found)
 
 
-def costs() -> dict[str, list[float]]:
-    """What an acquire costs at a full budget of 120, in this process and through a file."""
+def costs(database: str) -> dict[str, list[float]]:
+    """What an acquire costs at a full budget of 120, in this process and through other places."""
     # 120 in a tenth of a millisecond: it is always full of answers and never makes anybody wait.
     quota = RateLimit(requests=10**6, per=120 / 5_000)
     with tempfile.TemporaryDirectory() as folder:
-        file, user = FileGate(str(Path(folder) / "gate")), Result
-        file.join(user, "cost", quota, 32)
-        through = asyncio.run(cost(file))
-        file.leave(user)
+        places = {"a file": str(Path(folder) / "gate")}
+        places |= {"a database": database} if database else {}
+        found = {name: cost_through(place, quota) for name, place in places.items()}
     window = AdaptiveWindow.of(quota.budget, quota.per, 32)
-    return {"this process": asyncio.run(cost(ProcessGate(window))), "a file": through}
+    return {"this process": asyncio.run(cost(ProcessGate(window)))} | found
+
+
+def cost_through(place: str, quota: RateLimit) -> list[float]:
+    """The same through a place that processes share."""
+    gate, user = gate_at(place), Result
+    gate.join(user, "cost", quota, 32)
+    try:
+        return asyncio.run(cost(gate))
+    finally:
+        gate.leave(user)
 
 
 def table(found: dict[str, Result], windows: int) -> Table:
@@ -200,12 +212,21 @@ def main() -> None:
     """Run the benchmark and print its table."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.processes", description=__doc__)
     parser.add_argument("--windows", type=int, default=6, help="windows' worth in each row")
-    windows = parser.parse_args().windows
+    parser.add_argument(
+        "--database", default="", metavar="URL", help="share through a PostgreSQL as well"
+    )
+    given = parser.parse_args()
+    windows = given.windows
     found = {str(number): measure(number, windows) for number in NUMBERS}
     found["4, one killed"] = measure(4, windows, kill=True)
+    if given.database:
+        found |= {
+            f"{number}, by a database": measure(number, windows, given.database)
+            for number in NUMBERS
+        }
     console = Console(width=100)
     console.print(table(found, windows))
-    for name, steps in costs().items():
+    for name, steps in costs(given.database).items():
         middle, late = steps[STEPS // 2], steps[STEPS * 99 // 100]
         console.print(f"acquire in {name}: p50 {middle:.0f} µs, p99 {late:.0f} µs")
     console.print(describe("python -m benchmarks.processes", ("aiohttp",)), highlight=False)
