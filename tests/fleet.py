@@ -8,12 +8,12 @@ from collections import Counter
 from collections.abc import Mapping
 from uuid import uuid4
 
-from attrs import evolve, frozen
+from attrs import frozen
 
 from moveworks_shift_async import ApiKey, MoveworksClient, RateLimit
+from moveworks_shift_async.errors import JobStopped, JournalError
 from moveworks_shift_async.jobs.job import Job
 from moveworks_shift_async.jobs.records import State
-from moveworks_shift_async.jobs.store.postgres.store import PostgresStore
 from moveworks_shift_async.sandbox import Sandbox
 from moveworks_shift_async.settings import Timeouts
 
@@ -54,14 +54,6 @@ async def planned(url: str, chunks: int = 12, size: int = 3) -> str:
     return name
 
 
-def job_of(name: str, lease: float = 60.0) -> Job:
-    """The job, whose runs have this lease."""
-    job = Job(name)
-    assert isinstance(job._store, PostgresStore)
-    job._store = evolve(job._store, lease=lease)
-    return job
-
-
 def client_of(
     url: str, key: str, *, limit: RateLimit = OPEN, in_flight: int = IN_FLIGHT
 ) -> MoveworksClient:
@@ -77,9 +69,9 @@ def client_of(
 
 async def run(name: str, sandbox: Sandbox, *, lease: float = 60.0, resume: bool = False) -> None:
     """One run of it, in this process."""
-    job = job_of(name, lease)
+    job = Job(name)
     async with client_of(sandbox.url, sandbox.api_key) as client:
-        await (job.resume(client) if resume else job.run(client))
+        await (job.resume if resume else job.run)(client, lease=lease)
 
 
 async def audit(name: str, told: Mapping[str, int]) -> Audit:
@@ -112,12 +104,10 @@ async def worker(
 
 
 async def _work(name: str, url: str, key: str, lease: str, in_flight: str) -> int:
-    from moveworks_shift_async.errors import JobStopped, JournalError  # noqa: PLC0415
-
     async with client_of(url, key, in_flight=int(in_flight)) as client:
         print("ready", flush=True)  # noqa: T201
         try:
-            await job_of(name, float(lease)).resume(client)
+            await Job(name).resume(client, lease=float(lease))
         except (JobStopped, JournalError) as error:
             print(type(error).__name__, error, file=sys.stderr)  # noqa: T201
             return 3

@@ -94,7 +94,7 @@ def account_text(account: JobAccount, *, as_json: bool = False) -> str:
 
 
 def _goes_on(journal: str) -> str:
-    return f"this goes on: moveworks-shift resume {shell_word(journal)}"
+    return f"this goes on: moveworks-shift resume {shell_word(Job(journal).name)}"
 
 
 def plain_account(account: JobAccount) -> dict[str, Any]:

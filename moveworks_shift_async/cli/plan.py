@@ -87,7 +87,7 @@ def _shown(made: Plan) -> str:
 
 def sent_by(journal: str) -> str:
     """What sends a job that was planned."""
-    return f"this sends it: moveworks-shift run {shell_word(journal)}"
+    return f"this sends it: moveworks-shift run {shell_word(Job(journal).name)}"
 
 
 def make_plan(journal: str, arguments: PlanArguments) -> Plan:

@@ -165,7 +165,7 @@ def run_job(
         say(account_text(ended.account))
     if stopped is not None:
         begun = bool(ended.account.runs)
-        note(stopped_line(stopped, job.path, nobody=ended.nobody, begun=begun))
+        note(stopped_line(stopped, job.name, nobody=ended.nobody, begun=begun))
     return ended.exit_code()
 
 

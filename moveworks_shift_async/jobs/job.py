@@ -45,13 +45,18 @@ def _same(function: Callable[P, T]) -> Callable[[object], staticmethod[P, T]]:
 class Job:
     """A bulk send that outlives its process. Its methods raise `JournalError` for its file."""
 
-    path: str = field(converter=name_of)
+    path: str = field(converter=name_of, repr=lambda path: repr(store_of(path).name))
     _clock: Clock = field(default=SYSTEM_CLOCK, repr=False)
     #: What this process does for it just now.
     _run: JobRun | None = field(default=None, init=False, repr=False)
     _store: Store = field(
         default=Factory(lambda self: store_of(self.path), takes_self=True), init=False, repr=False
     )
+
+    @property
+    def name(self) -> str:
+        """As it may be shown: without a password."""
+        return self._store.name
 
     @_same(plan)
     def plan() -> None:
@@ -146,7 +151,7 @@ class Job:
 
     async def _ask(self, command: Command) -> None:
         if not await self._store.ask(command, self._clock.utcnow().timestamp()):
-            raise JournalError(f"no process runs {self.path}")
+            raise JournalError(f"no process runs {self.name}")
 
     async def account(self) -> JobAccount:
         """What became of everybody, also while it runs."""
@@ -223,7 +228,7 @@ class Job:
         from .run.job_run import JobRun  # noqa: PLC0415 - to look at a job takes no client and no aiohttp
 
         if self._run is not None:
-            raise JobRunning(f"this job is run already: {self.path}")
+            raise JobRunning(f"this job is run already: {self.name}")
         store = self._store if lease is None else with_lease(self._store, lease)
         self._run = JobRun(store, client, self._clock, **options)
         try:

@@ -59,6 +59,11 @@ _IDLE, _LONG_IDLE = 5_000, 60_000
 STATEMENT_SECONDS, _STEP_SECONDS = 5.0, 10.0
 # Seconds between two tries to connect: the first, and the longest.
 _FIRST_WAIT, _LONGEST_WAIT = 0.05, 1.0
+# A URL of which it is sure where a password stands: one with an @, a / or a # in it is not.
+_PLAIN = re.compile(
+    r"(?P<scheme>\w+)://(?:(?P<user>[^:@/?#]*)(?P<password>:[^@/?#]*)?@)?"
+    r"(?P<place>[^@/?#]*(?:/[^@/?#]*)?)\??(?P<query>[^@#]*)"
+)
 # What a URL may show behind its question mark: of the rest, nobody knows what is secret.
 _SHOWN = {"host", "hostaddr", "port", "dbname", "user", "sslmode", "target_session_attrs"}
 
@@ -117,7 +122,7 @@ def is_url(name: str) -> bool:
 
 def database_of(name: str) -> str:
     """The URL of the database in a job's name."""
-    return name.partition("#")[0]
+    return name.rpartition("#")[0] or name
 
 
 def fault_of(error: BaseException) -> Fault:
@@ -131,13 +136,13 @@ def fault_of(error: BaseException) -> Fault:
 
 def without_password(url: str) -> str:
     """The URL as it may be shown: also one that libpq refuses shows no password."""
-    scheme, _, rest = url.partition("://")
-    access, at, place = rest.rpartition("@")
-    place, _, query = place.partition("?")
-    user = re.split("[:/?]", access, maxsplit=1)[0]
-    hidden = "" if user == access else ":***"
-    kept = urlencode([pair for pair in parse_qsl(query) if pair[0] in _SHOWN], safe="/:")
-    return f"{scheme}://{user}{hidden}{at}{place}{'?' if kept else ''}{kept}"
+    if (plain := _PLAIN.fullmatch(url)) is None:
+        return f"{url.partition('://')[0]}://***" if "://" in url else "***"
+    kept = [pair for pair in parse_qsl(plain["query"]) if pair[0] in _SHOWN]
+    query = f"?{urlencode(kept, safe='/:')}" if kept else ""
+    hidden = ":***" if plain["password"] else ""
+    at = "@" if plain["user"] is not None else ""
+    return f"{plain['scheme']}://{plain['user'] or ''}{hidden}{at}{plain['place']}{query}"
 
 
 def reported(error: BaseException, url: str, kind: Kind = JournalError) -> MoveworksError:

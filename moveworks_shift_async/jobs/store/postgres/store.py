@@ -31,7 +31,7 @@ class PostgresStore:
         """`JournalError` if no job is named."""
         url, _, job = name.rpartition("#")
         # With an @ in it, it may be a part of a password.
-        if not job.strip() or not job.isprintable() or "@" in job:
+        if not url or not job.strip() or not job.isprintable() or "@" in job:
             raise JournalError(
                 "this URL names no job; a job is named behind it, without # and @:"
                 " postgresql://host/database#name"
