@@ -177,6 +177,20 @@ async def several(name: str, sandbox: Sandbox) -> list[asyncio.subprocess.Proces
     return [*workers, *[await worker(name, sandbox, lease=2.0) for _ in range(2)]]
 
 
+async def given_up(url: str, name: str) -> None:
+    """Wait until a run of the job is given up by the others."""
+    query = (
+        "SELECT 1 FROM moveworks_shift.run JOIN moveworks_shift.job ON job.id = run.job"
+        " WHERE name = %s AND given_up"
+    )
+    async with (
+        asyncio.timeout(HANG),
+        await psycopg.AsyncConnection.connect(url, autocommit=True) as admin,
+    ):
+        while not await (await admin.execute(query, (name.rpartition("#")[2],))).fetchone():  # noqa: ASYNC110
+            await asyncio.sleep(0.05)
+
+
 async def test_a_killed_run_leaves_unknown_what_it_had_on_its_way(
     postgres: str, slow: Sandbox
 ) -> None:
@@ -196,7 +210,7 @@ async def test_a_frozen_run_sends_nothing_more(postgres: str, slow: Sandbox) -> 
     name = await planned(postgres, 200)
     workers = await several(name, slow)
     workers[0].send_signal(signal.SIGSTOP)
-    await asyncio.sleep(4)
+    await given_up(postgres, name)
     workers[0].send_signal(signal.SIGCONT)
     ends = await asyncio.gather(*(one.communicate() for one in workers))
     assert [one.returncode for one in workers] == [3, 0, 0], ends
