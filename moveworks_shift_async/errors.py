@@ -203,6 +203,8 @@ class JournalError(NotSent):
 
     means = "The file may say less than was done"
     advice = ""
+    #: The same may work later: its database was away, busy or full.
+    passes: bool = False
     # A job may have told many before, so what was not sent is this command's part alone.
     went_out = "This command sent nothing"
 

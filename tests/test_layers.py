@@ -60,9 +60,14 @@ OWNERS = {
     "pyarrow": ("sources/parquet.py",),
     # Whoever asks a store knows its ports; which kinds there are, the file that parses names.
     f"{PACKAGE}.jobs.store.sqlite": ("jobs/store/names.py", "jobs/store/sqlite/"),
-    f"{PACKAGE}.jobs.store.postgres": ("jobs/store/names.py", "jobs/store/postgres/", "cli/"),
+    f"{PACKAGE}.jobs.store.postgres": (
+        "jobs/store/names.py",
+        "jobs/store/postgres/",
+        "fleet/",
+        "cli/",
+    ),
     "psycopg": ("storage/postgres.py",),
-    "procrastinate": ("fleet/",),
+    "procrastinate": ("fleet/", "cli/fleet.py"),  # which looks whether it is installed
     "sqlalchemy": ("sources/sql.py",),
 }
 #: Who may use these parts of a module that others use otherwise.

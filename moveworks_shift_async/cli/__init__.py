@@ -3,7 +3,7 @@
 ::
 
     main             the commands, and what every failure ends in
-    auth send plan shift sandbox demo  one command each
+    auth send plan shift sandbox demo fleet  one command each
     run              run and resume: a job is sent
     job_list         the jobs of a database
     jobs             status, pause, stop, report: a job is looked at, or told to wait

@@ -30,7 +30,7 @@ from .terminal import note, show
 )
 @json_option("JOBS")
 def jobs(url: str, forgotten: str | None, as_json: bool) -> int:
-    """List the jobs in the database at URL with their state, oldest first.
+    """List the jobs in a database with their state, oldest first.
 
     With --forget nothing is listed. Counts are people.
     """

@@ -23,7 +23,8 @@ _SILENT = logging.NullHandler()
 _COMMANDS: Mapping[str, tuple[str, str]] = {
     "auth": ("auth", "The credential."),
     "demo": ("demo", "Plan and run a job against a sandbox on this machine."),
-    "jobs": ("job_list", "List the jobs in a PostgreSQL database, or forget whom one was for."),
+    "fleet": ("fleet", "Jobs on many machines."),
+    "jobs": ("job_list", "List the jobs in a database with their state, oldest first."),
     "pause": ("jobs", "Let the process that runs a job send nothing more until `resume`."),
     "plan": ("plan", "Write a job to the new file JOURNAL."),
     "report": ("jobs", "Print what has become of everybody in a job."),

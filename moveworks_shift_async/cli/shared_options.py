@@ -74,7 +74,7 @@ def database_argument(command: F) -> F:
 
 
 def _database(_context: click.Context, _: click.Parameter, url: str) -> str:
-    if "://" not in url or "#" in url:
+    if not is_url(url) or "#" in url.rpartition("@")[2]:
         raise click.BadParameter("a database is named postgresql://host/database, without a job")
     return url
 
@@ -161,8 +161,9 @@ def moveworks_settings(context: click.Context) -> MoveworksSettings:
     found = moveworks_from_env(
         instead={f"MOVEWORKS_{name.upper()}": str(value or "") for name, value in given.items()}
     )
-    if found.gate is None and is_url(journal := context.params.get("journal") or ""):
-        found = evolve(found, gate=database_of(journal))  # where its other runs look
+    place = context.params.get("journal") or context.params.get("url") or ""
+    if found.gate is None and is_url(place):
+        found = evolve(found, gate=database_of(place))  # where its other runs look
     rates = [source(name) for name in _RATES if name in given]
     return with_shared_gate(found, adopts={*rates} <= {ParameterSource.DEFAULT})
 

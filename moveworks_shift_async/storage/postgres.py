@@ -147,27 +147,34 @@ def without_password(url: str) -> str:
 
 def reported(error: BaseException, url: str, kind: Kind = JournalError) -> MoveworksError:
     """What the user is told; never the server's words."""
+    told = kind(_told(error, url))
+    if isinstance(told, JournalError):
+        told.passes = fault_of(error) in (*_AGAIN, Fault.FULL)
+    return told
+
+
+def _told(error: BaseException, url: str) -> str:
     name = without_password(url)
     state = getattr(error, "sqlstate", None)
     code = f" (SQLSTATE {state})" if state else ""
     match fault_of(error):
         case Fault.AWAY:
             what = f"no connection to {name}{code}; see that it runs and that host, database,"
-            return kind(f"{what} role and password are right")
+            return f"{what} role and password are right"
         case Fault.TABLES:
-            return kind(
+            return (
                 f"{name} has no tables of this release; make them with: moveworks-shift fleet init"
                 f" {name}"
             )
         case Fault.FULL:
-            return kind(f"{name} has no room on its disk{code}; make room")
+            return f"{name} has no room on its disk{code}; make room"
         case Fault.FORBIDDEN:
             what = f"this role may not do that in {name}"
-            return kind(f"{what}; `moveworks-shift fleet init` says what to grant")
+            return f"{what}; `moveworks-shift fleet init` says what to grant"
         case Fault.BUSY:
-            return kind(f"others have {name} locked{code}; try again")
+            return f"others have {name} locked{code}; try again"
         case Fault.OTHER:
-            return kind(f"{name} refused a statement{code}")
+            return f"{name} refused a statement{code}"
 
 
 def conninfo(url: str, statement_seconds: float = STATEMENT_SECONDS) -> dict[str, Any]:

@@ -32,6 +32,11 @@ def with_lease(store: Store, seconds: float) -> Store:
         raise InvalidInput(
             "a lease is for a job in PostgreSQL: a file is locked for as long as its process lives"
         )
+    check_lease(seconds)
+    return evolve(store, lease=seconds)
+
+
+def check_lease(seconds: float) -> None:
+    """Raise `InvalidInput` for a lease that no run could keep."""
     if not LEAST_LEASE <= seconds <= MOST_LEASE:
         raise InvalidInput(f"a lease is {LEAST_LEASE:g} to {MOST_LEASE:g} seconds")
-    return evolve(store, lease=seconds)

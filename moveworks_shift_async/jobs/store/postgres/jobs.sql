@@ -89,6 +89,16 @@ CREATE TABLE event (
     reason text NOT NULL
 );
 CREATE INDEX event_of_job ON event (job);
+-- Jobs that were handed to the workers of a fleet. Each time one is, it has another number.
+CREATE TABLE submission (
+    job bigint PRIMARY KEY REFERENCES job ON DELETE CASCADE,
+    number bigint NOT NULL DEFAULT 1,
+    not_before timestamptz NOT NULL,
+    workers integer NOT NULL,
+    ended_at timestamptz
+);
+-- Which of the engine's changes were made to its tables.
+CREATE TABLE engine (release text NOT NULL, migration text NOT NULL);
 CREATE TABLE version (number integer NOT NULL);
 
 -- name: drop_unfinished
@@ -198,16 +208,24 @@ SELECT base_url, identity FROM job WHERE id = %s FOR NO KEY UPDATE;
 UPDATE job SET base_url = %s, identity = %s WHERE id = %s;
 
 -- name: forget_command
+-- The pause of a job that a fleet has stays while its workers change.
 UPDATE job SET command = 'run'
 WHERE id = %(job)s AND NOT EXISTS (
     SELECT 1 FROM run
-    WHERE job = %(job)s AND ended_at IS NULL AND NOT given_up AND lease_until > clock_timestamp());
+    WHERE job = %(job)s AND ended_at IS NULL AND NOT given_up AND lease_until > clock_timestamp())
+AND NOT (command = 'pause' AND EXISTS (
+    SELECT 1 FROM submission WHERE job = %(job)s AND ended_at IS NULL));
 
 -- name: set_command
 UPDATE job SET command = %(command)s
-WHERE id = %(job)s AND (%(command)s <> 'run' OR command = 'pause') AND EXISTS (
+WHERE id = %(job)s AND (%(command)s <> 'run' OR command = 'pause') AND (EXISTS (
     SELECT 1 FROM run
-    WHERE job = %(job)s AND ended_at IS NULL AND NOT given_up AND lease_until > clock_timestamp());
+    WHERE job = %(job)s AND ended_at IS NULL AND NOT given_up AND lease_until > clock_timestamp())
+OR EXISTS (SELECT 1 FROM submission WHERE job = %(job)s AND ended_at IS NULL));
+
+-- name: take_back
+-- From the fleet.
+UPDATE submission SET ended_at = clock_timestamp() WHERE job = %(job)s AND ended_at IS NULL;
 
 -- name: resend_unknown
 UPDATE chunk SET state = 'planned', resent = true, claimed_by = NULL

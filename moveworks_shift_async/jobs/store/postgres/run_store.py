@@ -180,10 +180,12 @@ class PostgresRunStore:
 
     def _check_lease(self, owner: str) -> None:
         if owner in self._lost:
-            raise JournalError(
+            lost = JournalError(
                 f"this run was silent for longer than its lease of {self._lease:g} s, or cut off"
                 f" from {self._name}, so others may have what it had not sent; go on with: resume"
             )
+            lost.passes = True
+            raise lost
 
     async def others_hold(self) -> bool:
         """Whether a claim may find something later: other runs have chunks."""

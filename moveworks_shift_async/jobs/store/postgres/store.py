@@ -69,11 +69,14 @@ class PostgresStore:
             one.execute(sql("remove"), (self.job,))
 
     async def ask(self, command: Command, at: float) -> bool:
-        """Write it into the job, where every run of it looks."""
+        """Write it into the job, where every run of it looks; a fleet loses what is to stop."""
         number = await self.number()
-        async with connected(self.url) as connection:
-            values = {"command": command, "job": number}
-            return await run(connection, "set_command", values) == 1
+        values = {"command": command, "job": number}
+        async with connected(self.url) as connection, connection.transaction():
+            asked = await run(connection, "set_command", values) == 1
+            if command is Command.STOP:
+                await run(connection, "take_back", values)
+        return asked
 
     async def number(self) -> int:
         """Of the job in the tables; `JournalError` if there is none."""

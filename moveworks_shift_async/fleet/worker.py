@@ -1,0 +1,95 @@
+"""The process that takes jobs from the queue until it is told to stop.
+
+The engine's worker ends by itself where its connections are lost, so it is begun anew, for ever.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import Callable
+
+import procrastinate
+
+from ..client import MoveworksClient
+from ..clock import SYSTEM_CLOCK
+from ..storage.postgres import reporting, without_password
+from .blueprint import EVERY_TEN_SECONDS, make_blueprint
+from .engine import CARE_QUEUE, NAMESPACE, QUEUE, make_app
+from .submission import sweep
+from .tables import check_fleet
+
+logger = logging.getLogger("moveworks_shift_async.fleet")
+
+# Heartbeats in the time of a lease.
+_BEATS = 6
+# Seconds between two tries.
+_AGAIN = 1.0
+
+
+async def run_worker(
+    url: str, client: Callable[[], MoveworksClient], *, lease: float, stopping: asyncio.Event
+) -> None:
+    """Work on one job after the other until `stopping`; then requests in flight end.
+
+    Raises `JournalError` if the database cannot be used as it begins, and waits for it later.
+    """
+    await check_fleet(url)
+    app = make_app(url)
+    app.add_tasks_from(make_blueprint(url, client, lease=lease), namespace=NAMESPACE)
+    _add_sweep(app, url)
+    async with reporting(url):
+        await app.open_async()
+    try:
+        logger.info("ready for the jobs of %s", without_password(url))
+        await _work(app, lease, stopping)
+        logger.info("stopped")
+    finally:
+        with contextlib.suppress(procrastinate.exceptions.ConnectorException):
+            await app.close_async()
+
+
+async def _work(app: procrastinate.App, lease: float, stopping: asyncio.Event) -> None:
+    """The jobs wait for each other, and what looks after them for none."""
+    async with asyncio.TaskGroup() as tasks:
+        queues = [
+            tasks.create_task(_keep(app, queue, lease, stopping)) for queue in (QUEUE, CARE_QUEUE)
+        ]
+        await stopping.wait()
+        logger.info("stopping: requests in flight end")
+        for queue in queues:
+            queue.cancel()
+
+
+async def _keep(app: procrastinate.App, queue: str, lease: float, stopping: asyncio.Event) -> None:
+    """Run the engine's worker, again and again."""
+    away = False
+    while not stopping.is_set():
+        try:
+            await app.run_worker_async(
+                queues=[queue],
+                concurrency=1,
+                install_signal_handlers=False,  # its own would not tell the task
+                delete_jobs="successful",
+                update_heartbeat_interval=lease / _BEATS,
+                stalled_worker_timeout=lease,
+            )
+        except Exception as error:
+            if not away and queue == QUEUE:
+                logger.warning("the queue is away (%s); waiting for it", type(error).__name__)
+            away = True
+        else:
+            away = False
+        await SYSTEM_CLOCK.sleep(_AGAIN)
+
+
+def _add_sweep(app: procrastinate.App, url: str) -> None:
+    name = f"{NAMESPACE}:sweep"
+
+    @app.periodic(cron=EVERY_TEN_SECONDS)
+    @app.task(name=name, queue=CARE_QUEUE, queueing_lock=name)
+    async def again(timestamp: int) -> None:
+        """Submissions whose tasks were lost get new ones."""
+        if count := await sweep(url):
+            logger.warning("%d submitted jobs had no task; given to the workers again", count)
