@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import sys
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from uuid import uuid4
 
 from attrs import frozen
@@ -14,6 +14,7 @@ from moveworks_shift_async import ApiKey, MoveworksClient, RateLimit
 from moveworks_shift_async.errors import JobStopped, JournalError
 from moveworks_shift_async.jobs.job import Job
 from moveworks_shift_async.jobs.records import State
+from moveworks_shift_async.jobs.run.progress import JobProgress
 from moveworks_shift_async.sandbox import Sandbox
 from moveworks_shift_async.settings import Timeouts
 
@@ -67,11 +68,18 @@ def client_of(
     )
 
 
-async def run(name: str, sandbox: Sandbox, *, lease: float = 60.0, resume: bool = False) -> None:
+async def run(
+    name: str,
+    sandbox: Sandbox,
+    *,
+    lease: float = 60.0,
+    resume: bool = False,
+    on_progress: Callable[[JobProgress], object] | None = None,
+) -> None:
     """One run of it, in this process."""
     job = Job(name)
     async with client_of(sandbox.url, sandbox.api_key) as client:
-        await (job.resume if resume else job.run)(client, lease=lease)
+        await (job.resume if resume else job.run)(client, lease=lease, on_progress=on_progress)
 
 
 async def audit(name: str, told: Mapping[str, int]) -> Audit:

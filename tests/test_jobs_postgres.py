@@ -16,13 +16,14 @@ from attrs import evolve
 
 from moveworks_shift_async.jobs.job import Job
 from moveworks_shift_async.jobs.run import runner
+from moveworks_shift_async.jobs.run.progress import JobProgress
 from moveworks_shift_async.jobs.store.postgres.schema import make_tables
 from moveworks_shift_async.sandbox import Sandbox
 from moveworks_shift_async.sending import breaker
 from moveworks_shift_async.storage import postgres as storage
 
 from . import proxy
-from .commands import HANG
+from .commands import HANG, until
 from .fleet import CLEAN, IN_FLIGHT, audited, planned, run, worker
 from .postgres import Server
 
@@ -236,3 +237,37 @@ async def test_cancelled_at_any_moment_the_account_is_right(postgres: str, slow:
     found = await audited(name, slow)
     assert (found.lost, found.twice, found.denied) == (0, 0, 0)
     assert not account.running
+
+
+# --- what is shown --------------------------------------------------------------------------
+
+
+async def test_progress_says_that_the_database_is_away(postgres: str, slow: Sandbox) -> None:
+    """And what to look at."""
+    seen: list[str] = []
+    async with proxy.before(postgres) as (between, url):
+        name = await planned(postgres, 20)
+        going = asyncio.ensure_future(
+            run(name.replace(postgres, url), slow, on_progress=lambda now: seen.append(now.why))
+        )
+        await told(slow, 4)
+        between.closed = True
+        between.cut()
+        await until(lambda: any("waiting for the database: no connection" in why for why in seen))
+        between.closed = False
+        await all_end(going)
+    assert await audited(name, slow) == CLEAN
+
+
+async def test_progress_counts_what_others_have_sent(postgres: str) -> None:
+    """A run that has nothing left waits for the others, says so, and ends when they do."""
+    seen: list[JobProgress] = []
+    async with Sandbox(limit=100_000, window=1.0, latency=1.0) as sandbox:
+        name = await planned(postgres, 4)
+        first = asyncio.ensure_future(run(name, sandbox))
+        while not (await Job(name).account()).in_flight:  # noqa: ASYNC110 - it begins
+            await asyncio.sleep(0.05)
+        await all_end(first, asyncio.ensure_future(run(name, sandbox, on_progress=seen.append)))
+        assert await audited(name, sandbox) == CLEAN
+    assert "waiting for what other runs of the job have" in {now.why for now in seen}
+    assert (seen[-1].told, seen[-1].total, seen[-1].finished) == (12, 12, True)

@@ -237,6 +237,10 @@ class MemoryRun:
         """As of now."""
         return MemoryAccount(self.store)
 
+    @property
+    def waits_for(self) -> None:
+        """Memory is there."""
+
     async def found(self) -> Found:
         """What there is."""
         job = self.store.job()
@@ -301,6 +305,9 @@ class MemoryRun:
             or (row.record.state is State.PLANNED and row.claimed_by in job.alive)
             for row in job.rows
         )
+
+    async def totals(self) -> None:
+        """As `others_hold`."""
 
     async def sending(self, chunk: Chunk, at: float) -> bool:
         """Compare, and set."""

@@ -7,7 +7,7 @@ import logging
 import os
 import secrets
 import socket
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from datetime import UTC, datetime
 
 from attrs import define, field
@@ -15,7 +15,7 @@ from attrs import define, field
 from ...client import MoveworksClient
 from ...clock import Clock
 from ...errors import JobStopped, JournalError
-from ..records import Run, State, Stray, Total
+from ..records import Run, State, Stray
 from ..report.account import JobAccount, read_account
 from ..report.sentences import moment
 from ..store.ports import Beginning, Begun, Found, OnLeftUnknown, RunStore, Store
@@ -73,7 +73,7 @@ class JobRun:
             except asyncio.CancelledError:  # it may have begun although we were cancelled
                 store.finish(beginning.run.id, self.clock.utcnow().timestamp(), "cut")
                 raise
-            tally = _tally(begun.totals, self.clock.now())
+            tally = Tally.of(begun.totals, self.clock.now())
             if tally.to_send:
                 await self._run(store, beginning.run, begun, tally)
             return await read_account(store.account)
@@ -211,21 +211,6 @@ class JobRun:
             )
         except Exception:
             logger.exception("on_progress raised")
-
-
-def _tally(totals: Sequence[Total], now: float) -> Tally:
-    people: dict[State, int] = {}
-    for total in totals:
-        people[total.state] = people.get(total.state, 0) + total.people
-    people.pop(State.SPLIT, None)
-    return Tally(
-        total=sum(people.values()),
-        people=people,
-        to_send=sum(total.chunks for total in totals if total.state is State.PLANNED),
-        requests=sum(total.requests for total in totals),
-        throttled=sum(total.throttled for total in totals),
-        began=now,
-    )
 
 
 def _stopped(runner: Runner) -> str:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import math
 from collections import deque
+from collections.abc import Sequence
 
 from attrs import define, field, frozen
 
 from ...limits.window import GateSnapshot
 from ...settings import RateLimit
 from ...text import duration, plural
-from ..records import Settlement, State
+from ..records import Settlement, State, Total
 
 # Seconds over which the rate of now is counted: the vendor's own window.
 _MINUTE = 60.0
@@ -83,6 +84,23 @@ class Tally:
     _recent: deque[tuple[float, int]] = field(factory=deque, repr=False)
     #: When a call was last seen to wait for the gate.
     _gate_bound: float = -math.inf
+
+    @classmethod
+    def of(cls, totals: Sequence[Total], now: float) -> Tally:
+        """Of a run that begins with these."""
+        tally = cls(total=0, people={}, to_send=0, requests=0, throttled=0, began=now)
+        tally.recount(totals)
+        return tally
+
+    def recount(self, totals: Sequence[Total]) -> None:
+        """How the job stands now, whoever has sent it."""
+        whole = [total for total in totals if total.state is not State.SPLIT]
+        self.total = sum(total.people for total in whole)
+        self.people = {state: sum(t.people for t in whole if t.state is state) for state in State}
+        waiting = (State.PLANNED, State.SENDING)
+        self.to_send = sum(total.chunks for total in whole if total.state in waiting)
+        self.requests = sum(total.requests for total in totals)
+        self.throttled = sum(total.throttled for total in totals)
 
     def add(self, step: Settlement, people: int, now: float) -> None:
         """A request has ended."""

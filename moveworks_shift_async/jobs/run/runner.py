@@ -29,6 +29,9 @@ from .settlement import settlement_of
 
 # Seconds between two looks at what another terminal asks for.
 _LOOK = 0.5
+# Seconds between two counts of what all runs of the job have done, and how many times longer than a
+# count that is at least: a store reads every chunk for it.
+_COUNT, _COUNTING = 5.0, 50.0
 # Chunks that start in one turn of the event loop: to write the request of one takes up to half a
 # millisecond, and whoever else is in the loop has a turn between them.
 _STARTS = 4
@@ -61,6 +64,9 @@ class Runner:
     _calls: dict[Call, asyncio.Task[None] | None] = field(factory=dict, init=False)
     _claiming: bool = field(default=False, init=False)
     _exhausted: bool = field(default=False, init=False)
+    #: No chunk is left for this run, but what others have may come back.
+    _others_hold: bool = field(default=False, init=False)
+    _counts_at: float = field(default=0.0, init=False)
     _wake: asyncio.Event = field(factory=asyncio.Event, init=False)
     #: Ends of requests that the disk did not take, with the halves of a list that was divided.
     _unwritten: list[tuple[Settlement, Parts]] = field(factory=list, init=False)
@@ -73,13 +79,16 @@ class Runner:
     @property
     def waits_for(self) -> str | None:
         """What it waits for, if that is not the rate limit."""
+        if (journal := self._store.waits_for) is not None:
+            return journal
         if self.ending is not None:
             in_flight = self._client.gate.snapshot().in_flight
             return f"stopping: {plural(in_flight, 'request')} in flight"
         if self.paused_at is not None:
             return "paused from another terminal"
         if self.breaker.since is None:
-            return None
+            idle = self._others_hold and not (self._running or self._queue)
+            return "waiting for what other runs of the job have" if idle else None
         waited = duration(self._clock.now() - self.breaker.since)
         return f"waiting for the server for {waited} so far: {self.breaker.reason}"
 
@@ -145,8 +154,11 @@ class Runner:
         """Read the next chunks before they are needed."""
         try:
             found = await self._store.claim(self._owner, 2 * self._max_in_flight)
-            self._exhausted = not found and not await self._store.others_hold()
-            if not (found or self._exhausted):  # what another run leaves may be claimed later
+            self._others_hold = not found and await self._store.others_hold()
+            self._exhausted = not (found or self._others_hold)
+            if not found:
+                await self._recount()
+            if self._others_hold:  # what another run leaves may be claimed later
                 await self._clock.sleep(_LOOK)
         except JournalError as error:
             self.stop(str(error), error)
@@ -285,8 +297,18 @@ class Runner:
             await self._clock.sleep(_LOOK)
             try:
                 self.obey(await self._store.command())
+                if self._clock.now() > self._counts_at:
+                    await self._recount()
             except JournalError as error:
                 self.stop(str(error), error)
+
+    async def _recount(self) -> None:
+        """Count what other processes have done as well."""
+        began = self._clock.now()
+        if (totals := await self._store.totals()) is not None:
+            self.tally.recount(totals)
+        now = self._clock.now()
+        self._counts_at = now + max(_COUNT, _COUNTING * (now - began))
 
     def obey(self, command: Command) -> None:
         """Pause, go on or stop, unless it does so already."""

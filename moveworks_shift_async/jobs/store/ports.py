@@ -161,6 +161,10 @@ class RunStore(Protocol):
     def account(self) -> AccountStore:
         """What became of everybody so far."""
 
+    @property
+    def waits_for(self) -> str | None:
+        """Why its steps take longer than they should; None: they do not."""
+
     async def found(self) -> Found:
         """What there is; nothing is changed."""
 
@@ -179,6 +183,9 @@ class RunStore(Protocol):
 
     async def others_hold(self) -> bool:
         """Whether other runs have chunks, so that a later `claim` may find what none does now."""
+
+    async def totals(self) -> Sequence[Total] | None:
+        """How all chunks stand now; None: no other process has a part in it."""
 
     async def sending(self, chunk: Chunk, at: float) -> bool:
         """A request of this chunk may leave once this returns True; False: it is another's."""

@@ -14,7 +14,7 @@ from attrs import asdict, define, field
 from ....clock import awake
 from ....errors import JournalError
 from ....storage.postgres import Connection, Session
-from ...records import Chunk, Command, Event, Settlement, State
+from ...records import Chunk, Command, Event, Settlement, State, Total
 from ..ports import Beginning, Begun, Found, Parts
 from ..rows import ages_of, chunk_of, total_of
 from .account_store import PostgresAccountStore, check_kept, header_of, verify
@@ -100,6 +100,12 @@ class PostgresRunStore:
         """What became of everybody so far."""
         return PostgresAccountStore(self._url, self._job, self._name, waits=True)
 
+    @property
+    def waits_for(self) -> str | None:
+        """The database, while it is away."""
+        away = self._session.away
+        return None if away is None else f"waiting for the database: {away}"
+
     async def found(self) -> Found:
         """What there is."""
         return await self._session.surely(self._found)
@@ -108,7 +114,7 @@ class PostgresRunStore:
         job = (self._job,)
         return Found(
             header=await header_of(connection, self._job),
-            totals=[total_of(found) for found in await rows(connection, "totals", job)],
+            totals=await self._totals(connection),
             may_have_told=await value(connection, "may_have_told", job),
             stray=None,
             left_at=await value(connection, "left_at", job),
@@ -125,7 +131,7 @@ class PostgresRunStore:
             await self._begin_anew(beginning, connection)
         found = await rows(connection, "recent", (self._job, run_.budget))
         return Begun(
-            totals=[total_of(found) for found in await rows(connection, "totals", job)],
+            totals=await self._totals(connection),
             isolated=await value(connection, "isolated", job),
             recent=ages_of(found, run_.began_at, run_.per),
             command=Command(await value(connection, "command", job)),
@@ -190,6 +196,13 @@ class PostgresRunStore:
     async def others_hold(self) -> bool:
         """Whether a claim may find something later: other runs have chunks."""
         return await self._do(lambda one: others_hold(one, self._job, self._runs))
+
+    async def totals(self) -> list[Total]:
+        """How all chunks stand, whoever has sent them."""
+        return await self._do(self._totals)
+
+    async def _totals(self, connection: Connection) -> list[Total]:
+        return [total_of(found) for found in await rows(connection, "totals", (self._job,))]
 
     async def sending(self, chunk: Chunk, at: float) -> bool:
         """It is committed when this returns, and this run has a third of its lease left.

@@ -26,6 +26,10 @@ class SqliteRunStore:
         """What became of everybody so far."""
         return SqliteAccountStore(self._thread.do)
 
+    @property
+    def waits_for(self) -> None:
+        """A disk answers, or is an error."""
+
     async def found(self) -> Found:
         """What there is."""
         return await self._thread.do(_found)
@@ -46,6 +50,9 @@ class SqliteRunStore:
     async def others_hold(self) -> bool:
         """Nobody else has the file."""
         return False
+
+    async def totals(self) -> None:
+        """Nobody else has it."""
 
     async def sending(self, chunk: Chunk, at: float) -> bool:
         """It is on the disk when this returns."""
