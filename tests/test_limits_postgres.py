@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import random
 import signal
 import sys
 from collections.abc import AsyncIterator
@@ -15,9 +16,12 @@ from uuid import uuid4
 import pytest
 
 from moveworks_shift_async import ConfigurationError, PostgresGate, RateLimit
+from moveworks_shift_async.clock import SYSTEM_CLOCK
 from moveworks_shift_async.errors import DeadlineExceeded, OtherLimit
 from moveworks_shift_async.limits.shared import row
-from moveworks_shift_async.storage.postgres import Session, connected
+from moveworks_shift_async.storage.postgres import connected
+
+from . import proxy
 
 LIMIT = RateLimit(requests=4, per=1.0)
 
@@ -38,11 +42,12 @@ async def joined(
 ) -> AsyncIterator[PostgresGate]:
     """A gate that one client uses."""
     gate, user = PostgresGate(url), User()
-    gate.join(user, organisation, limit, in_flight)
+    # Where a proxy is in between, it runs in this event loop.
+    await asyncio.to_thread(gate.join, user, organisation, limit, in_flight)
     try:
         yield gate
     finally:
-        gate.leave(user)
+        await asyncio.to_thread(gate.leave, user)
 
 
 async def take(gate: PostgresGate, count: int = 1) -> None:
@@ -51,13 +56,15 @@ async def take(gate: PostgresGate, count: int = 1) -> None:
         gate.release(await gate.acquire(inf, "bulk"), counted=True)
 
 
-async def cut_all(url: str) -> None:
-    """End the connections of all gates, as an administrator does."""
+async def execute(url: str, statement: str, *values: str) -> None:
+    """What somebody else does in the database."""
     async with connected(url) as connection:
-        await connection.execute(
-            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
-            " WHERE application_name = 'moveworks-shift' AND pid <> pg_backend_pid()"
-        )
+        await connection.execute(statement.encode(), values)
+
+
+def key_of(organisation: str) -> str:
+    """By which its row is found."""
+    return sha256(organisation.encode()).hexdigest()
 
 
 async def test_two_gates_share_one_budget(postgres: str, acme: str) -> None:
@@ -79,10 +86,10 @@ async def test_two_gates_share_one_budget(postgres: str, acme: str) -> None:
 
 async def test_a_lost_connection_loses_no_call_and_no_slot(postgres: str, acme: str) -> None:
     """Whenever it is cut."""
-    async with joined(postgres, acme) as gate:
+    async with proxy.before(postgres) as (between, url), joined(url, acme) as gate:
         task = asyncio.create_task(take(gate, 12))
         while not task.done():
-            await cut_all(postgres)
+            between.cut()
             await asyncio.sleep(0.15)
         await task
         assert gate.snapshot().in_flight == 0
@@ -118,41 +125,82 @@ async def test_an_urgent_call_overtakes_the_job_of_another_machine(
         await asyncio.gather(*bulk)
 
 
-async def test_a_deadline_holds_while_the_database_is_away(
-    postgres: str, acme: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """The call ends as not sent."""
-    async with joined(postgres, acme) as gate:
-        monkeypatch.setattr(Session, "surely", lambda *_: asyncio.sleep(3600))
+async def test_a_deadline_holds_while_the_database_is_away(postgres: str, acme: str) -> None:
+    """The call ends as not sent; and one that has no deadline waits until it is back."""
+    async with proxy.before(postgres) as (between, url), joined(url, acme) as gate:
+        await take(gate)
+        between.closed = True
+        between.cut()
+        patient = asyncio.create_task(take(gate))
         with pytest.raises(DeadlineExceeded):
-            await gate.acquire(gate._clock.now() + 0.3, "normal")
+            await gate.acquire(SYSTEM_CLOCK.now() + 0.3, "normal")
+        assert not patient.done()
+        between.closed = False
+        await asyncio.wait_for(patient, 10)
 
 
 async def test_a_failover_closes_it_for_one_window(
     postgres: str, acme: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Another timeline may have lost what was committed: all of the budget may be spent."""
-    async with joined(postgres, acme) as gate:
-        await take(gate)
+    async with joined(postgres, acme) as one, joined(postgres, acme) as two:
+        slots = [await gate.acquire(inf, "normal") for gate in (one, two)]
         monkeypatch.setattr(row.Row, "epoch", lambda _: "another")
         began = asyncio.get_running_loop().time()
-        await take(gate)
+        await take(two)
         assert asyncio.get_running_loop().time() - began >= LIMIT.per
+        await asyncio.sleep(0.1)  # until that is written
+        await take(one)
+        assert one.snapshot().in_flight == 2  # as before: nobody has taken the other's
+        one.release(slots[0], counted=False)
+        two.release(slots[1], counted=False)
+
+
+async def test_a_row_that_was_deleted_is_full_for_one_window(postgres: str, acme: str) -> None:
+    """And what is in flight is so again, with everybody's slots told apart."""
+    async with joined(postgres, acme) as one, joined(postgres, acme) as two:
+        slots = [await gate.acquire(inf, "normal") for gate in (one, two)]
+        await execute(postgres, "DELETE FROM gate WHERE organisation = %s", key_of(acme))
+        began = asyncio.get_running_loop().time()
+        new = await two.acquire(inf, "normal")
+        assert asyncio.get_running_loop().time() - began >= LIMIT.per
+        one.release(slots[0], counted=True)
+        await take(one)
+        assert one.snapshot().in_flight == 2
+        two.release(slots[1], counted=True)
+        two.release(new, counted=True)
+
+
+async def test_a_commit_whose_answer_was_lost_counts_once(postgres: str, acme: str) -> None:
+    """Of a turn that brings news, and of one that gets slots: nothing is counted twice or lost."""
+    chance = random.Random(1)  # noqa: S311 - repeatable, not secret
+    async with proxy.before(postgres) as (between, url), joined(postgres, acme) as other:
+        async with joined(url, acme) as gate:
+            between.loses = lambda: chance.random() < 0.4
+            for _ in range(4):
+                gate.refused(await gate.acquire(inf, "bulk"), 0.1)
+                gate.release(await gate.acquire(inf, "bulk"), counted=True)
+            assert between.lost > 2
+            between.loses = lambda: False
+            await take(gate)
+        await asyncio.sleep(LIMIT.per)
+        await take(other)
+        assert (other.snapshot().in_flight, other.snapshot().used) == (0, 1)
 
 
 async def test_what_is_no_gate_says_so(postgres: str, acme: str) -> None:
     """Whoever wrote it; and calls that wait end as not sent."""
-    key = [sha256(acme.encode()).hexdigest()]
     async with joined(postgres, acme) as gate:
         await take(gate, LIMIT.budget)
         waiting = asyncio.create_task(gate.acquire(inf, "normal"))
         await asyncio.sleep(0.1)
-        async with connected(postgres) as connection:
-            await connection.execute("UPDATE gate SET state = '[]' WHERE organisation = %s", key)
+        await execute(
+            postgres, "UPDATE gate SET state = '[]' WHERE organisation = %s", key_of(acme)
+        )
         with pytest.raises(ConfigurationError, match="is no gate's, or another release's"):
             await waiting
-        async with connected(postgres) as connection:
-            await connection.execute("DELETE FROM gate WHERE organisation = %s", key)
+        await execute(postgres, "DELETE FROM gate WHERE organisation = %s", key_of(acme))
+        await take(gate)
 
 
 def test_no_server_and_no_tables_are_said_at_once(postgres: str) -> None:

@@ -78,6 +78,18 @@ class AdaptiveWindow:
         now, before = self._see(now), now
         self.window.observed([time + (now - before) for time in counted_at], now)
 
+    def hold(self, slot: Slot, now: float) -> None:
+        """The request of the slot is in flight, whatever was forgotten of it."""
+        self.window.hold(slot, self._see(now))
+
+    def fill(self, now: float) -> None:
+        """What was sent up to now may be forgotten: full for one window.
+
+        No number of a slot that may be forgotten is given again: they go on at the time in ms.
+        """
+        self.observed([now] * self.quota.budget, now)
+        self.window.last_id = max(self.window.last_id, int(now * 1000))
+
     def lost(self, slot: Slot, now: float) -> None:
         """Whoever had the slot is gone: the server may have counted it; the rate stays."""
         self.adaptive.unused(slot)
@@ -145,10 +157,16 @@ class AdaptiveWindow:
 
     def _see(self, now: float) -> float:
         """The latest time seen, or `now`; if the clock was set far back, all moments follow it."""
-        back = self.seen - now
-        if back > CLOCK_SLACK * self.quota.per:
-            self.window.shift(-back)
-            self.adaptive.shift(-back)
-            self.seen = now
+        self.follow(now)
         self.seen = max(self.seen, now)
         return self.seen
+
+    def follow(self, now: float) -> float:
+        """Move every moment if the clock was set far back; by how many seconds it was."""
+        back = self.seen - now
+        if back <= CLOCK_SLACK * self.quota.per:
+            return 0.0
+        self.window.shift(-back)
+        self.adaptive.shift(-back)
+        self.seen = now
+        return back

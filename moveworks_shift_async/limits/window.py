@@ -172,6 +172,10 @@ class SlidingWindow:
         self.flying[self.last_id] = now
         return Slot(self.last_id, now)
 
+    def hold(self, slot: Slot, now: float) -> None:
+        """The request of the slot is in flight, whatever was forgotten of it."""
+        self.flying.setdefault(slot.id, now)
+
     def answered(self, slot: Slot, now: float) -> bool:
         """The request has ended and the server may have counted it. False if it had ended."""
         if self.flying.pop(slot.id, None) is None:

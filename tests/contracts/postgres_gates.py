@@ -48,7 +48,7 @@ class GateOfATest(PostgresGate):
         self._settle()
 
     def _settle(self) -> None:
-        while self._pump is not None and self._pump._slots.news:
+        while self._pump is not None and self._pump.slots.news:
             time.sleep(0.001)
 
 

@@ -7,7 +7,7 @@ known last, with the news that nobody has confirmed yet.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from math import inf
 
 from attrs import define, field
@@ -29,13 +29,15 @@ class GrantedSlots:
     #: The state as it was known last, with our news since.
     known: SharedState
     #: Seconds by which the state's clock is ahead of the queue's.
-    ahead: float
+    ahead: float = 0.0
     #: Granted, and not started yet.
     granted: deque[Slot] = field(factory=deque)
-    #: Slots that are this process's, by their numbers, and when they were asked for, by a clock
-    #: that goes on while the machine sleeps.
-    mine: dict[int, float] = field(factory=dict)
+    #: Slots that are this process's, and when they were asked for, by a clock that goes on while
+    #: the machine sleeps.
+    mine: dict[Slot, float] = field(factory=dict)
+    #: What the state does not surely know yet, and how much it does.
     news: list[News] = field(factory=list)
+    _told: int = 0
     #: Why slots can be had no more.
     fault: ConfigurationError | None = None
 
@@ -74,14 +76,19 @@ class GrantedSlots:
         """What is known of all processes together."""
         return self.known.snapshot(now + self.ahead)
 
-    def confirm(self, state: SharedState, turn: Turn, ahead: float) -> None:
-        """The database has what the turn has brought, and these slots are ours."""
+    def turn(self, number: int, max_in_flight: int, waiting: Sequence[int]) -> Turn:
+        """All that the state has to hear now."""
+        return Turn(number, max_in_flight, self._told, [*self.news], [*self.mine], waiting)
+
+    def confirm(self, state: SharedState, turn: Turn, began: float, ahead: float) -> None:
+        """The state has what the turn has brought, and these slots are ours."""
         del self.news[: len(turn.news)]
-        self.known, self.ahead, self.fault = state, ahead, None
+        self._told += len(turn.news)
+        self.known, self.ahead = state, ahead
         for change in self.news:  # since
             change(state, self._clock.now() + ahead)
         self.granted.extend(turn.granted)
-        self.mine.update((slot.id, turn.began) for slot in turn.granted)
+        self.mine.update(dict.fromkeys(turn.granted, began))
 
     def give_back(self, now: float) -> None:
         """Let others have what nobody here waits for any more."""
@@ -90,16 +97,16 @@ class GrantedSlots:
 
     def age(self, slot: Slot) -> float:
         """Seconds since it was asked for."""
-        return awake() - self.mine.get(slot.id, inf)
+        return awake() - self.mine.get(slot, -inf)
 
     def _end(self, slot: Slot, now: float, how: News) -> None:
         def change(state: SharedState, at: float) -> None:
-            if slot.id in state.owners:  # else it has ended: a commit whose answer was lost
-                how(state, at)
-                state.end(slot)
+            state.window.hold(slot, at)
+            how(state, at)
+            state.end(slot)
 
-        self.mine.pop(slot.id, None)
-        self._tell(now, change)
+        if self.mine.pop(slot, None) is not None:  # else it has ended
+            self._tell(now, change)
 
     def _tell(self, now: float, change: News) -> None:
         change(self.known, now + self.ahead)

@@ -13,12 +13,13 @@ from .state import SharedState
 from .store import Place
 
 
-def admit(text: str, place: Place, organisation: str, limit: RateLimit) -> SharedState:
+def admit(
+    state: SharedState | None, place: Place, organisation: str, limit: RateLimit
+) -> SharedState:
     """The state for a newcomer, who decides whose it is if nobody uses it.
 
     Raises `ConfigurationError` if others use it for another organisation, and `OtherLimit`.
     """
-    state = read(text, place) if text else None
     if state is None or state.epoch != place.epoch():
         return SharedState.of(place.epoch(), _digest(organisation), quota_of(limit), place.pace)
     remove_dead(state, place)
@@ -56,7 +57,7 @@ def read(text: str, place: Place) -> SharedState:
     """The state that was written as this text."""
     try:
         return SharedState.restored(json.loads(text), place.pace)
-    except (ValueError, TypeError, KeyError, AttributeError):
+    except (ValueError, TypeError, LookupError, AttributeError):
         raise place.damaged() from None
 
 

@@ -15,7 +15,6 @@ from ...errors import ConfigurationError
 from ...settings import RateLimit
 from ...storage.postgres import without_password
 from ..priority import Priority
-from ..queue import WaitQueue
 from ..window import GateSnapshot, Slot
 
 if TYPE_CHECKING:
@@ -40,15 +39,15 @@ class PostgresGate:
         self._url = url
         self._place = without_password(url)
         self._clock = clock
+        self._forgotten: weakref.finalize[[], PostgresGate]
+        #: The last one: its queue takes back slots when it has ended.
         self._pump: Pump | None = None
-        #: The last one, whose queue still takes back slots.
-        self._queue: WaitQueue | None = None
         self._process = os.getpid()
         self._users: weakref.WeakSet[Any] = weakref.WeakSet()
         self._lock = threading.RLock()
 
     def __repr__(self) -> str:
-        state = self.snapshot() if self._queue else "unused"
+        state = self.snapshot() if self._pump else "unused"
         return f"<PostgresGate {self._place} {state}>"
 
     def join(self, user: object, organisation: str, limit: RateLimit, max_in_flight: int) -> None:
@@ -59,16 +58,10 @@ class PostgresGate:
         """
         with self._lock:
             self._close_unused()  # a client that was forgotten unclosed has left by now
-            if self._pump is None:
+            if self._pump is None or self._pump.ending:
                 self._open(organisation, limit, max_in_flight)
-            elif self._pump.organisation != organisation:
-                raise ConfigurationError(
-                    "this gate is in use for another base_url or credential;"
-                    " give each organisation a gate of its own"
-                )
             else:
-                self._pump.check_limit(limit)
-                self._pump.max_in_flight = max(self._pump.max_in_flight, max_in_flight)
+                self._joined().join(organisation, limit, max_in_flight)
             self._users.add(user)
 
     def leave(self, user: object) -> None:
@@ -90,19 +83,19 @@ class PostgresGate:
 
     def release(self, slot: Slot, *, counted: bool) -> None:
         """As `WaitQueue.release`."""
-        self._last().release(slot, counted=counted)
+        self._last().queue.release(slot, counted=counted)
 
     def refused(self, slot: Slot, retry_after: float | None = None) -> None:
         """As `WaitQueue.refused`; the pause is for all processes."""
-        self._last().refused(slot, retry_after)
+        self._last().queue.refused(slot, retry_after)
 
     def observed(self, ages: Iterable[float]) -> None:
         """As `WaitQueue.observed`; the processes count them together."""
-        self._last().observed(ages)
+        self._last().queue.observed(ages)
 
     def snapshot(self) -> GateSnapshot:
         """What the processes know together; after the last client has left, what it knew last."""
-        return self._last().snapshot()
+        return self._last().queue.snapshot()
 
     def _open(self, organisation: str, limit: RateLimit, max_in_flight: int) -> None:
         # Whoever names no database needs no thread, and none of what it imports.
@@ -110,22 +103,22 @@ class PostgresGate:
 
         pump = Pump(self._url, organisation, limit, max_in_flight, self._place, self._clock)
         pump.start()
-        self._pump, self._queue, self._process = pump, pump.queue, os.getpid()
-        weakref.finalize(self, pump.end)
+        self._pump, self._process = pump, os.getpid()
+        self._forgotten = weakref.finalize(self, pump.stop)
+        self._forgotten.atexit = False  # the thread sees to it itself
 
     def _close_unused(self) -> None:
-        if not self._users and self._pump is not None:
+        if not self._users and self._pump is not None and not self._pump.ending:
             self._pump.end()
-            self._pump = None
+            self._forgotten.detach()
 
     def _joined(self) -> Pump:
-        if self._pump is None:
-            raise ConfigurationError("this gate is not in use; give it to a client")
+        pump = self._last()
         if self._process != os.getpid():
             raise ConfigurationError("this gate was opened before a fork; open one after it")
-        return self._pump
+        return pump
 
-    def _last(self) -> WaitQueue:
-        if self._queue is None:
+    def _last(self) -> Pump:
+        if self._pump is None:
             raise ConfigurationError("this gate is not in use; give it to a client")
-        return self._queue
+        return self._pump

@@ -7,38 +7,45 @@ the database, and nothing is sent that the database does not count.
 
 Nobody tells a process of another's slots: it looks when the slot of its own rank is due, at most
 `LOOK` seconds later.
+
+A process that is silent for `LEASE` seconds is taken for dead, and its requests for answered. Where
+it was only frozen, or cut off, it has the state hold them again with its next turn.
 """
 
 from __future__ import annotations
 
 import asyncio
+import atexit
 import contextlib
 import hashlib
+import logging
 import secrets
 import threading
+from collections.abc import Callable
 from concurrent.futures import Future
+from functools import partial
 from math import inf
 from typing import Any
 
 from attrs import define, field
 
-from ...clock import SYSTEM_CLOCK, Clock
+from ...clock import SYSTEM_CLOCK, Clock, awake
 from ...errors import ConfigurationError, MoveworksError
 from ...settings import RateLimit
 from ...storage.postgres import Connection, Session
 from ..priority import PriorityQueue
 from ..queue import WaitQueue
 from ..window import Slot
+from . import row
 from .granted import GrantedSlots
 from .join import admit, other_limit, quota_of, read
-from .row import LEASE, Row
 from .state import SharedState
 from .turn import Turn
 
+logger: logging.Logger = logging.getLogger(__name__)
+
 # Seconds between two looks of one that waits, at most.
 LOOK = 2.0
-# Seconds until a state is asked for again that could not be used.
-_AGAIN = 5.0
 # Seconds that a client waits for the database when it joins, and for the last turn when it leaves.
 _OPENING, _LEAVING = 15.0, 1.0
 
@@ -54,149 +61,166 @@ class Pump:
     #: The database, for messages.
     place: str
     clock: Clock = SYSTEM_CLOCK
+    slots: GrantedSlots = field(init=False)
     queue: WaitQueue = field(init=False)
-    _slots: GrantedSlots = field(init=False)
+    #: Somebody has asked it to end.
+    ending: bool = field(default=False, init=False)
     _waiting: PriorityQueue[Any] = field(factory=PriorityQueue, init=False)
     #: Tells this process from all others.
     _identity: str = field(factory=lambda: secrets.token_hex(8), init=False)
-    _number: int = field(default=0, init=False)
     _lock: threading.RLock = field(factory=threading.RLock, init=False)
-    _ending: bool = field(default=False, init=False)
     _loop: asyncio.AbstractEventLoop | None = field(default=None, init=False)
+    _task: asyncio.Task[None] | None = field(default=None, init=False)
     _poked: asyncio.Event = field(factory=asyncio.Event, init=False)
+    _entered: Future[None] = field(factory=Future, init=False)
     _thread: threading.Thread = field(init=False)
+
+    def __attrs_post_init__(self) -> None:
+        nothing = SharedState.of("", "", quota_of(self.limit), row.Row.pace)
+        self.slots = GrantedSlots(self.poke, self.clock, nothing)
+        self.queue = WaitQueue(self.slots, self.clock, lock=self._lock, waiting=self._waiting)
+        run = lambda: asyncio.run(self._run())  # noqa: E731
+        self._thread = threading.Thread(target=run, name="gate", daemon=True)
 
     def start(self) -> None:
         """Enter the process in the state; raises `ConfigurationError`."""
-        entered: Future[None] = Future()
-        run = lambda: asyncio.run(self._run(entered))  # noqa: E731
-        self._thread = threading.Thread(target=run, name="gate", daemon=True)
+        atexit.register(self.end)
         self._thread.start()
         try:
-            entered.result(_OPENING)
-        except TimeoutError:
-            self._ending = True
-            raise ConfigurationError(f"no answer from the database {self.place}") from None
+            self._entered.result(_OPENING)
+        except BaseException as error:
+            self.stop()
+            if isinstance(error, TimeoutError):
+                raise ConfigurationError(f"no answer from the database {self.place}") from None
+            raise
+
+    def stop(self) -> None:
+        """Leave the state as soon as may be; what is in flight counts as answered then."""
+        self.ending = True
+        self._call(self._end_soon)
 
     def end(self) -> None:
-        """Leave the state; what is in flight counts as answered now. It takes a second at most."""
-        self._ending = True
-        self.poke()
+        """Leave the state, and wait for it a second at most."""
+        self.stop()
         self._thread.join(_LEAVING)
 
     def is_fresh(self, slot: Slot) -> bool:
         """Whether the others surely still count it: this process was not frozen with it."""
-        return self._slots.age(slot) < LEASE / 2
+        return self.slots.age(slot) < row.LEASE / 2
 
-    def check_limit(self, limit: RateLimit) -> None:
-        """Raise `OtherLimit` if the clients of this process have another one."""
+    def join(self, organisation: str, limit: RateLimit, max_in_flight: int) -> None:
+        """One more client of this process; `ConfigurationError` unless it fits the others."""
+        if organisation != self.organisation:
+            raise ConfigurationError(
+                "this gate is in use for another base_url or credential;"
+                " give each organisation a gate of its own"
+            )
         if quota_of(limit) != quota_of(self.limit):
             raise other_limit(f"database {self.place}", quota_of(self.limit), quota_of(limit))
+        self.max_in_flight = max(self.max_in_flight, max_in_flight)
 
     def poke(self) -> None:
         """There are news, or calls that wait; from any thread."""
+        self._call(self._poked.set)
+
+    def _call(self, what: Callable[[], object]) -> None:
         if self._loop is not None:
             with contextlib.suppress(RuntimeError):  # it has ended
-                self._loop.call_soon_threadsafe(self._poked.set)
+                self._loop.call_soon_threadsafe(what)
 
-    async def _run(self, entered: Future[None]) -> None:
-        self._loop, session = asyncio.get_running_loop(), Session(self.url, ConfigurationError)
+    def _end_soon(self) -> None:
+        self._poked.set()
+        if self._task is not None:  # the database may be away for ever
+            asyncio.get_running_loop().call_later(_LEAVING, self._task.cancel)
+
+    async def _run(self) -> None:
+        session = Session(self.url, ConfigurationError)
+        self._loop, self._task = asyncio.get_running_loop(), asyncio.current_task()
         try:
             await session.open()
-            self._serve(*await session.once(self._enter))
-        except BaseException as error:
-            entered.set_exception(error)
-            session.close()
-            return
-        entered.set_result(None)
-        try:
+            await self._turn(session)
+            self._entered.set_result(None)
             await self._turns(session)
-            async with asyncio.timeout(_LEAVING):
-                await session.surely(self._leave)
-        except TimeoutError:  # the others see that it is gone
+            await self._turn(session, leaving=True)
+        except asyncio.CancelledError:  # the others will see that it is gone
             pass
+        except BaseException as error:
+            if self._entered.done():
+                raise
+            self._entered.set_exception(error)
         finally:
             session.close()
-
-    def _serve(self, state: SharedState, ahead: float) -> None:
-        self._slots = GrantedSlots(self.poke, self.clock, state, ahead)
-        self.queue = WaitQueue(self._slots, self.clock, lock=self._lock, waiting=self._waiting)
+            atexit.unregister(self.end)
+            self._fail(ConfigurationError("this gate was closed"), for_good=True)
 
     async def _turns(self, session: Session) -> None:
         wait: float = 0.0
-        while not self._ending:
+        while not self.ending:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(None if wait == inf else wait):
                     await self._poked.wait()
             self._poked.clear()
+            wait = row.LEASE / 4
             try:
-                wait = await self._turn(session)
+                wait = self._look_in(await self._turn(session))
             except MoveworksError as error:
-                wait = _AGAIN
-                self._fail(error)
+                self._fail(ConfigurationError(*error.args))
+            except Exception as error:  # no call may wait for a thread that is gone
+                logger.exception("a turn at the gate in %s has failed", self.place)
+                self._fail(ConfigurationError(f"unexpected {type(error).__name__} at the gate"))
 
-    async def _turn(self, session: Session) -> float:
-        """Bring the news, and get slots; seconds until the next look."""
+    async def _turn(self, session: Session, *, leaving: bool = False) -> Turn:
+        """Bring the news, and get slots."""
+        state, turn, began, ahead = await session.surely(partial(self._transact, leaving=leaving))
         with self._lock:
-            turn = Turn(
-                self._identity, self._number, self.max_in_flight, [*self._slots.news],
-                {*self._slots.mine}, self._waiting.counts(),
-            )  # fmt: skip
-        state, ahead = await session.surely(lambda one: self._write(turn, one))
-        self._number = turn.number
-        with self._lock:
-            self._slots.confirm(state, turn, ahead)
+            self.slots.confirm(state, turn, began, ahead)
             self.queue.serve()
-            self._slots.give_back(self.clock.now())
-        return self._look_in(turn)
+            self.slots.give_back(self.clock.now())
+        return turn
 
     def _look_in(self, turn: Turn) -> float:
-        if self._slots.news:
+        """Seconds until the next look."""
+        if self.slots.news:
             return 0.0
         look = min(turn.wait, LOOK) if len(self._waiting) else inf
-        return min(look, LEASE / 4) if self._slots.mine or len(self._waiting) else inf
+        return min(look, row.LEASE / 4) if self.slots.mine or len(self._waiting) else inf
 
-    def _fail(self, error: MoveworksError) -> None:
+    def _fail(self, error: ConfigurationError, *, for_good: bool = False) -> None:
+        """End the calls that wait now; those that come later ask again, unless it is for good."""
         with self._lock:
-            self._slots.fault = ConfigurationError(*error.args)
+            self.slots.fault = error
             self.queue.serve()
+            if not for_good:
+                self.slots.fault = None
 
-    async def _write(self, turn: Turn, connection: Connection) -> tuple[SharedState, float]:
-        """The state after the turn, and by how much its clock is ahead of ours."""
-        before = self.clock.now()
-        row = await self._take(connection)
-        state = self._state(row, newcomer=False)
-        turn.take(state, row)
-        await row.put(connection, state)
-        return state, row.now() - before
-
-    async def _enter(self, connection: Connection) -> tuple[SharedState, float]:
-        before = self.clock.now()
-        row = await self._take(connection)
-        state = self._state(row, newcomer=True)
-        self._number = state.enter(self._identity, row.now())
-        await row.put(connection, state)
-        return state, row.now() - before
-
-    async def _leave(self, connection: Connection) -> None:
-        row = await self._take(connection)
-        state = self._state(row, newcomer=False)
-        for change in self._slots.news:
-            change(state, row.now())
-        state.leave(self._number, row.now())
-        await row.put(connection, state)
-
-    async def _take(self, connection: Connection) -> Row:
+    async def _transact(
+        self, connection: Connection, *, leaving: bool
+    ) -> tuple[SharedState, Turn, float, float]:
+        """The state after a turn, when that began, and by how much its clock is ahead of ours."""
+        began, before = awake(), self.clock.now()
         key = hashlib.sha256(self.organisation.encode()).hexdigest()
-        return await Row.take(connection, key, self.place)
+        held = await row.Row.take(connection, key, self.place)
+        state, number = self._entered_in(held)
+        with self._lock:
+            waiting = () if leaving else self._waiting.counts()
+            turn = self.slots.turn(number, self.max_in_flight, waiting)
+        turn.take(state, held)
+        if leaving:
+            state.leave(number, held.now())
+        await held.put(connection, state)
+        return state, turn, began, held.now() - before
 
-    def _state(self, row: Row, *, newcomer: bool) -> SharedState:
-        """What stands in the row; full for one window where requests may have been forgotten."""
-        kept = read(row.text, row) if row.text else None
-        lost = kept.epoch != row.epoch() if kept else not newcomer
-        if kept is not None and not (newcomer or lost):
-            return kept
-        state = admit(row.text, row, self.organisation, self.limit)
-        if lost:
-            state.window.observed([row.now()] * self.limit.budget, row.now())
-        return state
+    def _entered_in(self, held: row.Row) -> tuple[SharedState, int]:
+        """What stands in the row, with this process in it; full where it may have forgotten."""
+        state = read(held.text, held) if held.text else None
+        forgot = self._entered.done() if state is None else state.epoch != held.epoch()
+        if state is not None:
+            state.epoch = held.epoch()
+            state.follow(held.now())
+        number = None if state is None else state.number_of(self._identity)
+        if state is None or number is None:  # it is new, or was taken for dead
+            state = admit(state, held, self.organisation, self.limit)
+            number = state.enter(self._identity, held.now())
+        if forgot:
+            state.window.fill(held.now())
+        return state, number

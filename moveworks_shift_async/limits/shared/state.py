@@ -60,6 +60,8 @@ class Member:
     turn: int = 0
     #: Since when it leaves a free slot to others.
     yields: float | None = None
+    #: How much news of it the state has, where it brings them by their number.
+    heard: int = 0
 
 
 @define
@@ -88,6 +90,24 @@ class SharedState:
         self.last_member += 1
         self.members[self.last_member] = Member(identity, now)
         return self.last_member
+
+    def number_of(self, identity: str) -> int | None:
+        """The number of the process, if it is in: nobody else has had it meanwhile."""
+        found = (number for number, one in self.members.items() if one.identity == identity)
+        return next(found, None)
+
+    def follow(self, now: float) -> None:
+        """Move every moment if the clock was set back; before anything else is asked."""
+        back = self.window.follow(now)
+        for member in self.members.values() if back else ():
+            member.seen -= back
+            member.served -= back
+            member.yields = None
+
+    def hold(self, slot: Slot, number: int, now: float) -> None:
+        """This process has a request of the slot in flight, whatever was forgotten of it."""
+        self.window.hold(slot, now)
+        self.owners[slot.id] = number
 
     def leave(self, number: int, now: float) -> None:
         """A process goes, or was found dead; what it has in flight counts as answered now."""

@@ -152,7 +152,9 @@ class SharedWindow:
     def _admit(self, organisation: str, limit: RateLimit) -> SharedState:
         """Take the state, and see that it is the one that is wanted."""
         try:
-            return admit(self.store.begin(OPENING), self.store, organisation, limit)
+            text = self.store.begin(OPENING)
+            state = read(text, self.store) if text else None
+            return admit(state, self.store, organisation, limit)
         except Busy as busy:
             raise ConfigurationError(*busy.args) from None
         except ConfigurationError:

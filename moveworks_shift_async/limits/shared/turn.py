@@ -1,7 +1,9 @@
 """What a process brings to the state of a gate in a database, and takes from it. Pure.
 
-A turn is done in one transaction, and again if the answer to its commit was lost: it is the same
-when it is done twice. Slots that the state says are ours and that nobody here has are given back.
+A turn is one transaction. A commit whose answer was lost may count or not, so the next turn brings
+the same again: the state knows how much news it has heard of each process. Slots that the state
+says are ours and that nobody here has are given back; those that we have and that it forgot, as it
+took us for dead or was failed over, it holds again.
 """
 
 from __future__ import annotations
@@ -11,13 +13,12 @@ from math import inf
 
 from attrs import define, field
 
-from ...clock import awake
 from ..window import Slot
 from .join import remove_dead
 from .state import SharedState
 from .store import Place
 
-#: A change of the state at a time of its clock. Done twice, it is the same as once.
+#: A change of the state at a time of its clock.
 News = Callable[[SharedState, float], None]
 
 
@@ -25,17 +26,16 @@ News = Callable[[SharedState, float], None]
 class Turn:
     """One process's turn. `take` fills in what came of it."""
 
-    identity: str
-    #: The process in the state, as of its last turn.
+    #: The process in the state.
     number: int
     max_in_flight: int
+    #: How much news the process has brought before, and what it brings now.
+    told: int
     news: Sequence[News]
     #: Slots that this process has, those granted before included.
-    mine: Collection[int]
+    mine: Collection[Slot]
     #: Calls of each priority that wait for a slot, the most urgent first.
     waiting: Sequence[int]
-    #: When it began, as `clock.awake` says.
-    began: float = field(factory=awake, init=False)
     granted: list[Slot] = field(factory=list, init=False)
     #: Seconds until a slot may be had; infinite while only an answer can tell, or nobody waits.
     wait: float = field(default=inf, init=False)
@@ -43,27 +43,29 @@ class Turn:
     def take(self, state: SharedState, place: Place) -> None:
         """Change the state."""
         now = place.now()
-        if self.number in state.members:
-            state.members[self.number].seen = now
-        else:  # new, or it was taken for dead
-            self.number = state.enter(self.identity, now)
+        state.members[self.number].seen = now
         remove_dead(state, place)
-        for change in self.news:
-            change(state, now)
-        self._give_back(state, now)
+        self._tell(state, now)
+        self._agree(state, now)
         self._grant(state, now)
 
-    def _give_back(self, state: SharedState, now: float) -> None:
-        forgotten = [
-            slot for slot, owner in state.owners.items()
-            if owner == self.number and slot not in self.mine
-        ]  # fmt: skip
-        for slot in forgotten:
-            state.window.unused(Slot(slot, now), now)
-            state.end(Slot(slot, now))
+    def _tell(self, state: SharedState, now: float) -> None:
+        member = state.members[self.number]
+        for change in self.news[max(0, member.heard - self.told) :]:
+            change(state, now)
+        member.heard = self.told + len(self.news)
+
+    def _agree(self, state: SharedState, now: float) -> None:
+        """Let the state hold the slots that are this process's, and no others for it."""
+        mine = {slot.id for slot in self.mine}
+        for taken in [slot for slot, owner in state.owners.items() if owner == self.number]:
+            if taken not in mine:
+                state.window.unused(Slot(taken, now), now)
+                state.end(Slot(taken, now))
+        for slot in self.mine:
+            state.hold(slot, self.number, now)
 
     def _grant(self, state: SharedState, now: float) -> None:
-        self.granted.clear()
         left = [*self.waiting]
         while self._ask(state, left, now) <= 0:
             self.granted.append(state.start(self.number, now))
