@@ -13,7 +13,8 @@ import pytest
 from procrastinate.schema import SchemaManager
 
 from moveworks_shift_async import Job, JournalError
-from moveworks_shift_async.fleet.tables import check_fleet, grants, make_fleet
+from moveworks_shift_async.fleet.engine import both
+from moveworks_shift_async.fleet.tables import check_engine, grants, make_fleet
 from moveworks_shift_async.jobs.store.postgres.schema import make_tables
 from moveworks_shift_async.sandbox import Sandbox
 from moveworks_shift_async.storage.postgres import connected
@@ -32,6 +33,12 @@ async def empty(postgres: str) -> AsyncIterator[str]:
     """The URL of a database without tables."""
     async with a_database(postgres, tables=False) as url:
         yield url
+
+
+async def check_fleet(url: str) -> None:
+    """What a worker looks for."""
+    async with both(url) as connection:
+        await check_engine(connection, url)
 
 
 async def test_init_makes_what_is_missing_and_says_so(empty: str) -> None:
@@ -139,7 +146,7 @@ async def test_least_privileges_suffice(sandbox: Sandbox, roles: list[str], tmp_
         env=env | {"MOVEWORKS_GATE": sending},
     )
     assert ended.code == 0
-    await asyncio.sleep(11)  # it looks after the queue every ten seconds
+    await asyncio.sleep(6)  # it looks after the queue every five seconds
     worker.process.send_signal(signal.SIGTERM)
     assert await worker.ended() == 0
     assert [line for line in worker.lines if "role" in line or "away" in line] == []

@@ -54,7 +54,9 @@ def _forget(store: PostgresStore) -> int:
 
 
 def _plain(job: StoredJob) -> dict[str, object]:
-    times = {"planned_at": _time(job.planned_at), "forgotten_at": _time(job.forgotten_at)}
+    times = {
+        name: _time(getattr(job, name)) for name in ("planned_at", "forgotten_at", "submitted_for")
+    }
     return asdict(job) | times | {"state": standing_of(job), "finished": job.finished}
 
 
@@ -63,7 +65,8 @@ def _time(at: float | None) -> str | None:
 
 
 def _table(found: list[StoredJob]) -> list[str]:
-    head = ("job", "state", "people", "accepted", "rejected", "unknown", "not sent", "planned")
+    head = ("job", "state", "people", "accepted", "rejected", "unknown", "not sent", "planned",
+            "submitted for")  # fmt: skip
     table = [head, *map(_row, found)]
     widths = [max(map(len, column)) for column in zip(*table, strict=True)]
     return ["  ".join(map(_cell, row, widths, range(len(row)))).rstrip() for row in table]
@@ -71,8 +74,12 @@ def _table(found: list[StoredJob]) -> list[str]:
 
 def _row(job: StoredJob) -> tuple[str, ...]:
     counts = (job.people, job.accepted, job.rejected, job.unknown, job.not_sent)
-    planned = moment(datetime.fromtimestamp(job.planned_at, UTC))
-    return (covered(job.name), standing_of(job), *(f"{count:,}" for count in counts), planned)
+    times = map(_moment, (job.planned_at, job.submitted_for))
+    return (covered(job.name), standing_of(job), *(f"{count:,}" for count in counts), *times)
+
+
+def _moment(at: float | None) -> str:
+    return moment(None if at is None else datetime.fromtimestamp(at, UTC))
 
 
 def _cell(text: str, width: int, column: int) -> str:

@@ -27,7 +27,9 @@ from .submission import WORK, close, is_open
 logger = logging.getLogger("moveworks_shift_async.fleet")
 
 #: How often is looked for stalled tasks: seconds stand last.
-EVERY_TEN_SECONDS = "* * * * * */10"
+EVERY_FIVE_SECONDS = "* * * * * */5"
+# Seconds until the next try where the job's database was away, busy or full.
+_LATER = 5.0
 # Where the task finds its worker's wish to stop.
 _STOPPING = "moveworks_shift_stopping"
 
@@ -61,7 +63,7 @@ def make_blueprint(
         """Work on a job until nothing of it is planned."""
         await fleet.work(context.additional_context[_STOPPING], job, submission)
 
-    @blueprint.periodic(cron=EVERY_TEN_SECONDS)
+    @blueprint.periodic(cron=EVERY_FIVE_SECONDS)
     @blueprint.task(name="rescue", queue=CARE_QUEUE, queueing_lock="moveworks_shift:rescue",
                     pass_context=True)  # fmt: skip
     async def rescue(context: JobContext, timestamp: int) -> None:
@@ -91,17 +93,17 @@ class _Fleet:
         """What the task does; raises what `Again` judges."""
         if stopping.is_set():
             raise GivenBack
-        shown = covered(name)
-        if number is not None and not await is_open(self._url, name, number):
-            logger.info("%s: not wanted any more", shown)
-            return
-        logger.info("%s: begun", shown)
         try:
-            account = await self._run(stopping, name)
-        except Exception as error:
-            await self._failed(error, name, number)
+            if number is not None and not await is_open(self._url, name, number):
+                logger.info("%s: not wanted any more", covered(name))
+                return
+            logger.info("%s: begun", covered(name))
+            await self._ended(await self._run(stopping, name), stopping, name, number)
+        except GivenBack:
             raise
-        await self._ended(account, stopping, name, number)
+        except Exception as error:
+            await self._failed(error, stopping, name, number)
+            raise
 
     async def _run(self, stopping: asyncio.Event, name: str) -> JobAccount:
         job = Job(f"{self._url}#{name}")
@@ -126,11 +128,15 @@ class _Fleet:
         if number is not None:
             await close(self._url, name, number)
 
-    async def _failed(self, error: Exception, name: str, number: int | None) -> None:
+    async def _failed(
+        self, error: Exception, stopping: asyncio.Event, name: str, number: int | None
+    ) -> None:
         ours = isinstance(error, MoveworksError)
         said = covered(error) if ours else f"unexpected {type(error).__name__}"
         if may_pass(error):
             logger.warning("%s: %s; it is tried again", covered(name), said)
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(stopping.wait(), _LATER)
             return
         logger.error("%s: %s; correct that, and submit it again", covered(name), said)
         if number is not None:

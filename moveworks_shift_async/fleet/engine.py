@@ -8,7 +8,7 @@ from typing import Any
 
 import procrastinate
 
-from ..storage.postgres import Connection, connected, conninfo
+from ..storage.postgres import Connection, connected, conninfo, reported
 from ..storage.statements import named_statements
 
 #: Of the jobs, and of what looks after them. They are ours alone: whoever else listens on a queue
@@ -43,10 +43,13 @@ def make_app(url: str) -> procrastinate.App:
 
 @contextlib.asynccontextmanager
 async def both(url: str) -> AsyncGenerator[Connection]:
-    """A connection that sees the engine's tables beside ours."""
-    async with connected(url) as connection:
-        await connection.execute(f"SET search_path = {SCHEMA}, moveworks_shift")
-        yield connection
+    """A connection that sees the engine's tables beside ours; `JournalError` for what breaks."""
+    try:
+        async with connected(url) as connection:
+            await connection.execute(f"SET search_path = {SCHEMA}, moveworks_shift")
+            yield connection
+    except procrastinate.exceptions.ConnectorException as error:
+        raise reported(error.__cause__ or error, url) from None
 
 
 def sql(name: str) -> str:

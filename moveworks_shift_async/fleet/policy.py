@@ -9,10 +9,6 @@ from procrastinate.jobs import Job
 
 from ..errors import JobStopped, JournalError
 
-# Seconds until another worker may go on with a job that was given back, and until the next try
-# where the database was away, busy or full.
-_AT_ONCE, _LATER = 1, 10
-
 
 class GivenBack(Exception):
     """The worker stops: another goes on with the job."""
@@ -26,10 +22,12 @@ def may_pass(error: BaseException) -> bool:
 
 
 class Again(BaseRetryStrategy):
-    """Whatever is only of the moment is tried again, however often."""
+    """Whatever is only of the moment is tried again, however often.
+
+    At once: a time would be this machine's, and the one who reads it is the database.
+    """
 
     def get_retry_decision(self, *, exception: BaseException, job: Job) -> RetryDecision | None:
         """As the engine asks for it."""
-        if isinstance(exception, (GivenBack, asyncio.CancelledError)):
-            return RetryDecision(retry_in={"seconds": _AT_ONCE})
-        return RetryDecision(retry_in={"seconds": _LATER}) if may_pass(exception) else None
+        again = isinstance(exception, (GivenBack, asyncio.CancelledError)) or may_pass(exception)
+        return RetryDecision(retry_at=None) if again else None

@@ -12,6 +12,7 @@ from ..jobs.store.postgres.statements import run
 from ..jobs.store.postgres.store import PostgresStore
 from ..storage.postgres import Connection
 from .engine import NAMESPACE, QUEUE, both, row, sql
+from .tables import check_engine
 
 # Names of the tasks have no namespace in a blueprint.
 WORK = "work"
@@ -36,6 +37,7 @@ async def submit(
     Raises `JournalError` for a job of which nothing can be sent.
     """
     async with both(store.url) as connection, connection.transaction():
+        await check_engine(connection, store.url)
         job = await _sendable(connection, store)
         # A pause or a stop was for those who had it before.
         await run(connection, "forget_command", {"job": job})

@@ -16,7 +16,7 @@ from procrastinate.schema import SchemaManager
 from ..errors import JournalError
 from ..jobs.store.postgres.schema import make_tables
 from ..storage.postgres import Connection, connected, without_password
-from .engine import SCHEMA, both, row, sql
+from .engine import SCHEMA, row, sql
 
 
 @frozen(kw_only=True)
@@ -47,15 +47,14 @@ async def make_fleet(url: str) -> Made:
     return Made(ours=ours, engine=not there, migrations=len(missing), release=_release())
 
 
-async def check_fleet(url: str) -> None:
-    """Raise `JournalError` unless everything is there, and of this release."""
-    async with both(url) as connection:
-        there, applied = await _engine(connection, url)
-        if not there or applied < _newest():
-            raise JournalError(
-                f"{without_password(url)} lacks tables of procrastinate {_release()}; make them"
-                f" with: moveworks-shift fleet init {without_password(url)}"
-            )
+async def check_engine(connection: Connection, url: str) -> None:
+    """Raise `JournalError` unless the engine's tables are there, and of this release."""
+    there, applied = await _engine(connection, url)
+    if not there or applied < _newest():
+        raise JournalError(
+            f"{without_password(url)} lacks tables of procrastinate {_release()}; make them"
+            f" with: moveworks-shift fleet init {without_password(url)}"
+        )
 
 
 def grants() -> str:

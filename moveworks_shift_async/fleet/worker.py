@@ -15,10 +15,10 @@ import procrastinate
 from ..client import MoveworksClient
 from ..clock import SYSTEM_CLOCK
 from ..storage.postgres import reporting, without_password
-from .blueprint import EVERY_TEN_SECONDS, make_blueprint
-from .engine import CARE_QUEUE, NAMESPACE, QUEUE, make_app
+from .blueprint import EVERY_FIVE_SECONDS, make_blueprint
+from .engine import CARE_QUEUE, NAMESPACE, QUEUE, both, make_app
 from .submission import sweep
-from .tables import check_fleet
+from .tables import check_engine
 
 logger = logging.getLogger("moveworks_shift_async.fleet")
 
@@ -35,7 +35,8 @@ async def run_worker(
 
     Raises `JournalError` if the database cannot be used as it begins, and waits for it later.
     """
-    await check_fleet(url)
+    async with both(url) as connection:
+        await check_engine(connection, url)
     app = make_app(url)
     app.add_tasks_from(make_blueprint(url, client, lease=lease), namespace=NAMESPACE)
     _add_sweep(app, url)
@@ -87,7 +88,7 @@ async def _keep(app: procrastinate.App, queue: str, lease: float, stopping: asyn
 def _add_sweep(app: procrastinate.App, url: str) -> None:
     name = f"{NAMESPACE}:sweep"
 
-    @app.periodic(cron=EVERY_TEN_SECONDS)
+    @app.periodic(cron=EVERY_FIVE_SECONDS)
     @app.task(name=name, queue=CARE_QUEUE, queueing_lock=name)
     async def again(timestamp: int) -> None:
         """Submissions whose tasks were lost get new ones."""

@@ -388,10 +388,13 @@ WITH living AS (
     FROM part GROUP BY job
 )
 SELECT name, complete, planned_at, forgotten_at,
+       extract(epoch FROM submission.not_before)::float8,
        command = 'pause' AND EXISTS (SELECT 1 FROM living WHERE living.job = job.id),
        EXISTS (SELECT 1 FROM living WHERE living.job = job.id),
        EXISTS (SELECT 1 FROM run WHERE run.job = job.id),
        coalesce(counts.people, 0), coalesce(accepted, 0), coalesce(rejected, 0),
        coalesce(unknown, 0), coalesce(undecided, 0), coalesce(not_sent, 0),
        coalesce(ahead, 0)
-FROM job LEFT JOIN counts ON counts.job = job.id ORDER BY planned_at, name;
+FROM job LEFT JOIN counts ON counts.job = job.id
+LEFT JOIN submission ON submission.job = job.id AND submission.ended_at IS NULL
+ORDER BY planned_at, name;

@@ -23,6 +23,8 @@ class StoredJob:
     planned_at: float
     #: When its texts and addresses were removed; None: they are there.
     forgotten_at: float | None
+    #: From when the workers of a fleet may have it; None: they do not have it.
+    submitted_for: float | None
     paused: bool
     running: bool
     #: A process has worked on it.
@@ -50,7 +52,8 @@ async def list_jobs(url: str) -> list[StoredJob]:
 
 
 def _stored(found: Row) -> StoredJob:
-    names = ("name", "complete", "planned_at", "forgotten_at", "paused", "running", "begun")
+    names = ("name", "complete", "planned_at", "forgotten_at", "submitted_for", "paused",
+             "running", "begun")  # fmt: skip
     counts = ("people", "accepted", "rejected", "unknown", "undecided", "not_sent", "ahead")
     values: dict[str, Any] = dict(zip((*names, *counts), found, strict=True))
     return StoredJob(**values | {name: int(values[name]) for name in counts})
