@@ -7,6 +7,7 @@ import contextlib
 import errno
 import gzip
 import os
+import signal
 import socket
 import sys
 import traceback
@@ -28,12 +29,14 @@ from moveworks_shift_async.errors import (
     NotSent,
     OutcomeUnknown,
 )
+from moveworks_shift_async.sandbox import Sandbox
 from moveworks_shift_async.settings import Timeouts
 from moveworks_shift_async.transport.aiohttp_transport import AiohttpTransport
 from moveworks_shift_async.transport.answers import LONGEST_ANSWER
 from moveworks_shift_async.wire.http import Effect, Request, Response
 from moveworks_shift_async.wire.status import request_id
 
+from .commands import HANG, spawn, until
 from .fakes import request_of
 from .servers import Handler, accepting, read_request, reset, serving, transport_over
 
@@ -651,3 +654,29 @@ async def test_the_pool_is_never_the_queue() -> None:
     async with accepting(handler) as url, transport_over(Timeouts()) as transport:
         answers = await asyncio.gather(*(transport.exchange(small.ready(url)) for _ in range(many)))
     assert {answer.status for answer in answers} == {204}
+
+
+FROZEN = """
+import asyncio, sys
+from moveworks_shift_async import ApiKey, MoveworksClient
+from moveworks_shift_async.settings import Timeouts
+
+async def main(url, key):
+    timeout = Timeouts(total=3.0)
+    async with MoveworksClient(ApiKey(key), base_url=url, timeout=timeout) as client:
+        sends = (client.messages.send("Hello", [f"p{n}@example.com"]) for n in range(8))
+        await asyncio.gather(*sends)
+
+asyncio.run(main(*sys.argv[1:]))
+"""
+
+
+async def test_a_process_that_was_frozen_reads_what_had_come() -> None:
+    """Stopped for longer than the timeout: answers that came in time are answers."""
+    async with Sandbox(latency=0.5) as sandbox:
+        process = await spawn(sys.executable, "-c", FROZEN, sandbox.url, sandbox.api_key)
+        await until(lambda: sandbox.stats().requests == 8)
+        process.send_signal(signal.SIGSTOP)
+        await asyncio.sleep(4)
+        process.send_signal(signal.SIGCONT)
+        assert await asyncio.wait_for(process.wait(), HANG) == 0

@@ -34,6 +34,7 @@ from ..settings import Timeouts
 from ..tasks import is_cancelled
 from ..wire.http import Request, Response
 from .answers import read
+from .bound import within
 from .causes import NEVER_CONNECTED, Lost, cause_of, no_connection
 from .evidence import Body
 
@@ -54,16 +55,15 @@ class AiohttpTransport:
 
     def __attrs_post_init__(self) -> None:
         # `connect` bounds a place in the caller's pool, the name, all addresses and TLS together.
-        self._timeout = aiohttp.ClientTimeout(
-            total=self.timeouts.total, connect=self.timeouts.connect
-        )
+        self._timeout = aiohttp.ClientTimeout(total=None, connect=self.timeouts.connect)
 
     async def exchange(self, request: Request) -> Response:
         """Send it once and return the whole answer; no redirect is followed."""
         body = Body(request.body or b"")  # without one, an empty one is the witness
         try:
             with _others_silenced():
-                return await self._send(request, body)
+                async with within(self.timeouts.total):
+                    return await self._send(request, body)
         except asyncio.CancelledError as cancelled:
             # Whoever was cancelled while he handled an error of aiohttp's has it in his context.
             cancelled.__cause__ = cancelled.__context__ = None
