@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import os
 import random
 import re
 import socket
 from collections.abc import AsyncGenerator, Awaitable, Callable, Generator
 from enum import Enum, auto
+from functools import cache
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 from urllib.parse import parse_qsl, urlencode
 
@@ -105,6 +107,7 @@ _FAULTS = {
 _AGAIN = (Fault.AWAY, Fault.BUSY)
 
 
+@cache
 def driver() -> Any:
     """psycopg; `ConfigurationError` where it is not installed."""
     try:
@@ -112,6 +115,8 @@ def driver() -> Any:
     except ImportError:
         command = install('"psycopg[binary]>=3.2"')
         raise ConfigurationError(f"PostgreSQL needs what is not installed: {command}") from None
+    # What it warns of is done again; where nobody listens, Python would print it among our lines.
+    logging.getLogger("psycopg").addHandler(logging.NullHandler())
     return psycopg
 
 

@@ -14,8 +14,8 @@ from typing import Any
 from attrs import asdict, define, evolve, field
 
 from ....clock import SYSTEM_CLOCK
-from ....errors import JobRunning, JournalError
-from ....storage.postgres import Connection, connect, reporting
+from ....errors import InvalidInput, JobRunning, JournalError
+from ....storage.postgres import Connection, connect, connected, reporting
 from ...records import Header
 from ...threads import in_thread
 from ..ports import PlanBatch
@@ -81,6 +81,8 @@ class PostgresPlanStore:
         packed = await in_thread(lambda: self._packed(batch.chunks), threading.Event())
         async with reporting(self._url), self._connection.transaction():
             for number, content in batch.texts:
+                if "\0" in content.message:
+                    raise InvalidInput("a message holds a NUL, which PostgreSQL cannot keep")
                 context = None if content.context is None else json.dumps(dict(content.context))
                 text = (number, content.message, context)
                 await run(self._connection, "add_content", (self._job, *text))
@@ -113,15 +115,10 @@ class PostgresPlanStore:
             return await header_of(self._connection, self._job)
 
     async def discard(self) -> None:
-        """Remove the job."""
-        try:
-            async with reporting(self._url):
-                if self._connection.closed:  # whatever cut it, the next plan replaces what is left
-                    self._connection = await connect(self._url, 0)
-                await self._connection.rollback()
-                await self._connection.execute("DELETE FROM job WHERE id = %s", (self._job,))
-        finally:
-            self.close()
+        """Remove the job; on a new connection, whatever this one is in the middle of."""
+        self.close()
+        async with connected(self._url) as connection:
+            await connection.execute("DELETE FROM job WHERE id = %s", (self._job,))
 
     def close(self) -> None:
         """Let go of the connection, and so of the name."""
