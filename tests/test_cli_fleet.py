@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import configparser
+import re
+import shlex
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
 import pytest
+from click.testing import CliRunner
 
 from moveworks_shift_async import (
     ApiKey,
@@ -18,14 +22,16 @@ from moveworks_shift_async import (
     MoveworksClient,
     RateLimit,
 )
+from moveworks_shift_async.cli.main import commands
 from moveworks_shift_async.clock import SYSTEM_CLOCK
+from moveworks_shift_async.fleet.tables import grants
 from moveworks_shift_async.jobs.run.job_run import JobRun
 from moveworks_shift_async.jobs.store.postgres.listing import forget
 from moveworks_shift_async.jobs.store.postgres.store import PostgresStore
 from moveworks_shift_async.sandbox import Sandbox
 from moveworks_shift_async.storage.postgres import connected
 
-from .commands import environment, run
+from .commands import PACKAGE, environment, run
 
 MESSAGE = "The VPN is down tonight."
 
@@ -217,3 +223,49 @@ async def test_a_lease_is_what_was_asked_for(sandbox: Sandbox, postgres: str, na
             await look()
         await running
     assert 800 < left[0] <= 900
+
+
+# --- the guide ------------------------------------------------------------------------------
+
+PAGE = (PACKAGE / "guide" / "fleet.md").read_text(encoding="utf-8")
+COMMANDS = [
+    shlex.split(line)
+    for block in re.findall(r"```sh\n(.*?)```", PAGE, re.DOTALL)
+    for line in block.replace("\\\n", " ").splitlines()
+    if line.startswith("moveworks-shift ")
+]
+
+
+@pytest.mark.parametrize("words", COMMANDS, ids=" ".join)
+def test_each_command_of_the_guide_exists_with_its_options(words: list[str]) -> None:
+    """Up to what it takes."""
+    names = [word for word in words[1:3] if word.isalpha()]
+    told = CliRunner().invoke(commands, [*names, "--help"])
+    assert told.exit_code == 0
+    assert all(word in told.output for word in words if word.startswith("--"))
+
+
+def test_the_roles_of_the_guide_are_those_of_init() -> None:
+    """Each is made, granted to, and explained."""
+    granted = set(re.findall(r"TO (\w+);", grants()))
+    assert granted == set(re.findall(r"CREATE ROLE (moveworks_\w+)", PAGE)) - {"moveworks_owner"}
+    assert granted == set(re.findall(r"^\| `(moveworks_\w+)` \|", PAGE, re.MULTILINE))
+
+
+def test_the_python_of_the_guide_runs() -> None:
+    """As far as it goes without a database."""
+    ((program,),) = [re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)]
+    names: dict[str, Any] = {"__name__": "guide"}
+    exec(compile(program, "guide", "exec"), names)  # noqa: S102 - our own page
+    assert {"moveworks_shift:work", "moveworks_shift:rescue"} <= names["app"].tasks.keys()
+
+
+def test_the_unit_of_the_guide_is_one() -> None:
+    """Each of its lines is a section or a setting, and it starts the worker."""
+    (unit,) = re.findall(r"```ini\n(.*?)```", PAGE, re.DOTALL)
+    parser = configparser.RawConfigParser(strict=True)
+    parser.optionxform = str  # type: ignore[assignment] # else all are lower case
+    parser.read_string(unit)
+    words = shlex.split(parser["Service"]["ExecStart"])
+    assert words[1:3] == ["fleet", "worker"]
+    assert int(parser["Service"]["TimeoutStopSec"]) > 60

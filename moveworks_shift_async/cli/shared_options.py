@@ -28,8 +28,9 @@ _T = TypeVar("_T", bound=AttrsInstance)
 
 MOVEWORKS_EPILOG = (
     "The credential comes from the environment: MOVEWORKS_API_KEY, or MOVEWORKS_CLIENT_ID and"
-    " MOVEWORKS_CLIENT_SECRET. MOVEWORKS_GATE names the file in which commands share the rate"
-    " limit, or none; without it there is one in the user's state directory."
+    " MOVEWORKS_CLIENT_SECRET. MOVEWORKS_GATE names the file or the database in which commands"
+    " share the rate limit, or none; without it, it is the database of the job, or else a file in"
+    " the user's state directory."
 )
 SHIFT_EPILOG = (
     "The credential comes from the environment: SHIFT_CLIENT_ID and SHIFT_CLIENT_SECRET, or"
