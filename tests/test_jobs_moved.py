@@ -366,7 +366,7 @@ def test_the_note_on_a_file_never_says_more_than_the_file(path: Path) -> None:
         journal.belong("https://a.test", "somebody")
 
     for commits in (False, True, False):
-        journal, _ = Journal.take(str(path))
+        journal = Journal.take(str(path))
         with contextlib.suppress(ZeroDivisionError), journal.transaction():
             begin(journal)
             if not commits:
@@ -556,7 +556,7 @@ async def test_two_names_of_one_file_are_one_job(
 CUT_IN_A_COMMIT = """
 import os, sys
 from moveworks_shift_async.jobs.store.sqlite.journal import Journal
-journal, _ = Journal.take(sys.argv[1])
+journal = Journal.take(sys.argv[1])
 db = journal._db.connection
 db.execute("PRAGMA cache_size = 5")
 db.execute("BEGIN IMMEDIATE")

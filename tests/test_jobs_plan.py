@@ -132,7 +132,7 @@ def planned(path: Path, blocks: Iterator[Rows] | list[Rows], wanted: PlanOptions
 
 def sent(path: Path) -> list[tuple[str, tuple[str, ...]]]:
     """Message and people of each chunk in the journal, in order."""
-    with contextlib.closing(Journal.open(str(path))) as journal:
+    with Journal.open(str(path)) as journal:
         journal.reads.verify()
         found = journal.reads.claim(-1, 1_000_000)
         assert [chunk.id for chunk in found] == [*range(len(found))]

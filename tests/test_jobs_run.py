@@ -636,7 +636,7 @@ async def test_a_stop_of_yesterday_holds_no_more_with_a_clock_set_back(
     """It was for the process that ran then; this one must not end at once for it."""
     path = plan(file, 3)
     journal = Journal.open(path)
-    journal.set_command(Command.STOP, at=datetime(2999, 1, 1, tzinfo=UTC).timestamp())
+    journal.write("set_command", (Command.STOP, datetime(2999, 1, 1, tzinfo=UTC).timestamp()))
     journal.close()
     await go(path, sandbox)
     assert audited(path, sandbox) == CLEAN
@@ -824,7 +824,7 @@ async def test_a_pause_that_comes_while_the_journal_is_read_holds(
     path, verify = plan(file, 5), Reads.verify
     job = Job(path)
     journal = Journal.open(path)
-    journal.set_command(Command.PAUSE, 1.0)  # for a process that was killed
+    journal.write("set_command", (Command.PAUSE, 1.0))  # for a process that was killed
     journal.close()
     await go(path, sandbox)
     assert audited(path, sandbox) == CLEAN

@@ -19,7 +19,7 @@ from moveworks_shift_async.jobs.store.sqlite.journal import Journal
 from moveworks_shift_async.jobs.store.sqlite.thread import JournalThread
 
 from .commands import HANG
-from .planned import plan, states_of
+from .planned import plan, states_of, verified
 
 
 @pytest.fixture
@@ -193,7 +193,7 @@ def test_a_loop_that_is_gone_is_no_matter(path: str) -> None:
     """The thread ends in peace where nobody waits for its answers."""
 
     async def make() -> tuple[JournalThread, asyncio.Future[None]]:
-        return JournalThread(path), asyncio.get_running_loop().create_future()
+        return JournalThread(path, Journal.take), asyncio.get_running_loop().create_future()
 
     journal_thread, opened = asyncio.run(make())
     journal_thread._asked.put(None)
@@ -283,7 +283,7 @@ async def until_full(folder: Path) -> None:
             lambda j: j.settle(Settlement(chunk=0, state=State.ACCEPTED, at=1.0))
         )
     assert (states_of(path)[0], states_of(path)[2]) == (State.ACCEPTED, State.SENDING)
-    Journal.open(path, verify=True).close()
+    verified(path).close()
 
 
 def test_a_full_disk_is_told_and_damages_nothing(tmp_path: Path) -> None:
@@ -305,6 +305,6 @@ async def test_a_wish_is_read_while_another_process_writes_it(path: str) -> None
     async with JournalThread.at(path) as journal_thread:
         other = Journal.open(path)
         with other.transaction():
-            other.set_command(Command.PAUSE, 1.0)
+            other.write("set_command", (Command.PAUSE, 1.0))
         other.close()
         assert await journal_thread.do(lambda journal: journal.reads.command()) is Command.PAUSE

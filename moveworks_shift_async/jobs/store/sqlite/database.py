@@ -40,6 +40,11 @@ class Database:
 
     path: str
     connection: sqlite.Connection
+    #: How a transaction begins; what is written to takes its turn first.
+    _begin: str = "BEGIN IMMEDIATE"
+
+    def __attrs_post_init__(self) -> None:
+        weakref.finalize(self, self.connection.close)
 
     @classmethod
     def connect(cls, path: str, *, new: bool = False) -> Database:
@@ -50,27 +55,25 @@ class Database:
         check_left(path)
         with reporting(path):
             database = cls(path, sqlite.connect(path, busy_seconds=BUSY_SECONDS))
-            weakref.finalize(database, database.connection.close)
             if not new:
-                database._check_mark()
+                _check_mark(path, database.connection)
             database.connection.execute("PRAGMA synchronous = FULL")
         return database
 
     @classmethod
-    @contextlib.contextmanager
-    def look(cls, path: str) -> Iterator[Database]:
+    def look(cls, path: str) -> Database:
         """A private copy of an existing file, as of one moment, to read from.
 
         Who writes to the file waits while it is copied, some milliseconds, and not while an account
         of millions is written from it.
         """
-        with reporting(path), contextlib.closing(sqlite.scratch()) as copy:
-            database = cls(path, copy)
+        with reporting(path):
+            database = cls(path, sqlite.scratch(), begin="BEGIN")
             with quiet:
-                _copied(path, copy)
-            database._check_mark()
-            copy.execute("PRAGMA query_only = ON")
-            yield database
+                _copied(path, database.connection)
+            _check_mark(path, database.connection)
+            database.connection.execute("PRAGMA query_only = ON")
+        return database
 
     def write_tables(self) -> None:
         """Make the file a journal; inside a transaction."""
@@ -97,7 +100,7 @@ class Database:
     def transaction(self) -> Iterator[None]:
         """All that is done inside is on the disk at its end, or nothing of it."""
         with reporting(self.path):
-            self.connection.execute("BEGIN IMMEDIATE")
+            self.connection.execute(self._begin)
             try:
                 yield
                 self.connection.execute("COMMIT")
@@ -138,24 +141,32 @@ class Database:
         while (row := self._next(cursor)) is not None:
             yield row
 
+    def one(self, name: str, values: Any = ()) -> Any:
+        """The first row; where there is none, the file is damaged."""
+        row = self._next(self.run(name, values))
+        if row is None:
+            raise damaged(self.path)
+        return row
+
     def _next(self, cursor: sqlite.Cursor) -> Any:
         # On its own: a generator that nobody reads to its end must not end inside of `reporting`.
         with reporting(self.path):
             return cursor.fetchone()
 
-    def _check_mark(self) -> None:
-        """It is a journal, of this release's format."""
-        owner, version = sqlite.mark_of(self.connection)
-        if owner != APPLICATION_ID:
-            raise JournalError(f"{self.path} is no journal of a job; it was left untouched")
-        if version != FORMAT:
-            raise JournalError(
-                f"{self.path} was written by another release of this package (its format is"
-                f" {version}, this one reads {FORMAT}); go on with that release"
-            )
-        found = self.connection.execute("SELECT type, name, tbl_name, sql FROM sqlite_schema")
-        if sorted(found.fetchall()) != schema():
-            raise damaged(self.path)
+
+def _check_mark(path: str, connection: sqlite.Connection) -> None:
+    """It is a journal, of this release's format."""
+    owner, version = sqlite.mark_of(connection)
+    if owner != APPLICATION_ID:
+        raise _foreign(path)
+    if version != FORMAT:
+        raise JournalError(
+            f"{path} was written by another release of this package (its format is"
+            f" {version}, this one reads {FORMAT}); go on with that release"
+        )
+    found = connection.execute("SELECT type, name, tbl_name, sql FROM sqlite_schema")
+    if sorted(found.fetchall()) != schema():
+        raise damaged(path)
 
 
 def _copied(path: str, copy: sqlite.Connection) -> None:
@@ -174,7 +185,7 @@ def _copied(path: str, copy: sqlite.Connection) -> None:
 
 def _copy(path: str, mode: Literal["ro", "rw"], copy: sqlite.Connection) -> None:
     with contextlib.closing(sqlite.connect(path, mode, busy_seconds=BUSY_SECONDS)) as source:
-        Database(path, source)._check_mark()
+        _check_mark(path, source)
         source.backup(copy)
 
 
@@ -207,12 +218,16 @@ def damaged(path: str) -> JournalError:
     )
 
 
+def _foreign(path: str) -> JournalError:
+    return JournalError(f"{path} is no journal of a job; it was left untouched")
+
+
 def _translated(path: str, error: sqlite.Error) -> JournalError:
     match sqlite.fault_of(error):
         case sqlite.Fault.MOVED:
             return moved_away(path)
         case sqlite.Fault.FOREIGN:
-            return JournalError(f"{path} is no journal of a job; it was left untouched")
+            return _foreign(path)
         case sqlite.Fault.DAMAGED:
             return damaged(path)
         case sqlite.Fault.DISK:

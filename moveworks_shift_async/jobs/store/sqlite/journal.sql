@@ -185,7 +185,7 @@ UPDATE chunk
 SET state = 'unknown', requests = requests + 1, error = 'OutcomeUnknown',
     reason = CASE WHEN owner IN (SELECT id FROM run WHERE ended_at IS NOT NULL)
                   THEN :unwritten ELSE :died END
-WHERE state = 'sending' AND owner IS NOT :alive;
+WHERE state = 'sending';
 
 -- name: doubt
 UPDATE chunk SET state = 'unknown', error = 'JournalError', reason = :reason
@@ -236,7 +236,7 @@ SELECT id, pid, host, began_at, ended_at, ended, budget, per FROM run ORDER BY n
 SELECT id FROM run ORDER BY number DESC LIMIT 1;
 
 -- name: add_event
-INSERT INTO event (at, incident, seconds, reason) VALUES (?, ?, ?, ?);
+INSERT INTO event (at, incident, seconds, reason) VALUES (:at, :incident, :seconds, :reason);
 
 -- name: events
 SELECT at, incident, seconds, reason FROM event ORDER BY at;

@@ -88,7 +88,8 @@ class SqlitePlanStore:
                     zip(batch.chunks, packed, strict=True), batch.first
                 )
             )
-            self._journal.add_left_out(left_out)
+            for packed_ones in left_out:
+                self._journal.write("add_left_out", packed_ones)
 
     async def _do(self, step: Callable[[], T]) -> T:
         return await in_thread(step, threading.Event(), self._thread)

@@ -32,7 +32,7 @@ class SqliteRunStore:
 
     async def begin(self, beginning: Beginning) -> Begun:
         """Begin a run, in one commit."""
-        return await self._thread.do(partial(_begin, beginning, self._thread.commanded_at))
+        return await self._thread.do(partial(_begin, beginning))
 
     async def claim(self, owner: str, count: int) -> list[Chunk]:
         """The next planned chunks."""
@@ -61,7 +61,7 @@ class SqliteRunStore:
 
     def finish(self, owner: str, at: float, how: str) -> None:
         """The run ends."""
-        self._thread.note(lambda journal: journal.end_run(owner, at, how))
+        self._thread.note(lambda journal: journal.write("end_run", (at, how, owner)))
 
 
 def _claim(after: int, count: int, owner: str, journal: Journal) -> list[Chunk]:
@@ -78,7 +78,7 @@ def _found(journal: Journal) -> Found:
     )
 
 
-def _begin(beginning: Beginning, commanded_at: float, journal: Journal) -> Begun:
+def _begin(beginning: Beginning, journal: Journal) -> Begun:
     run, stray = beginning.run, beginning.stray
     if journal.identity.strayed() is not stray:  # another file was put there since it was looked at
         raise journal.identity.moved()
@@ -89,12 +89,12 @@ def _begin(beginning: Beginning, commanded_at: float, journal: Journal) -> Begun
             journal.doubt()
         journal.identity.adopt()
     if beginning.unknown == "resend":
-        journal.resend_unknown()
+        journal.write("resend_unknown")
     elif beginning.unknown == "skip":
-        journal.leave_unknown(run.began_at)
+        journal.write("leave_unknown", (run.began_at,))
     journal.belong(beginning.base_url, beginning.identity)
     # A command to an earlier run is none to this one, whatever the clock says.
-    journal.forget_command(commanded_at)
+    journal.write("forget_command", (journal.commanded_at,))
     totals, recent = journal.reads.totals(), journal.reads.recent(run.began_at, run.per, run.budget)
     if any(total.state is State.PLANNED for total in totals):
         journal.begin_run(run)

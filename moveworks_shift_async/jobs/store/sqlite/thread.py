@@ -32,11 +32,10 @@ _ANSWERS = 4
 
 @define(eq=False, repr=False)
 class JournalThread:
-    """Has the journal, and its lock, from `at`; writes in the order in which it was asked."""
+    """Has the journal, and its lock, from `at`; does all in the order in which it was asked."""
 
     _path: str
-    #: Of the last command that was there before this process had the lock.
-    commanded_at: float = field(default=0.0, init=False)
+    _open: Callable[[str], Journal]
     _loop: asyncio.AbstractEventLoop = field(factory=asyncio.get_running_loop, init=False)
     _asked: queue.SimpleQueue[Task | None] = field(factory=queue.SimpleQueue, init=False)
     #: Written, and not told yet; in the order in which it was asked.
@@ -44,12 +43,11 @@ class JournalThread:
 
     @classmethod
     @contextlib.asynccontextmanager
-    async def at(cls, path: str) -> AsyncGenerator[JournalThread]:
-        """Take, verify and open the journal; `JournalError` if it cannot be, or is not whole.
-
-        At the end all is written.
-        """
-        journal_thread = cls(path)
+    async def at(
+        cls, path: str, opened_by: Callable[[str], Journal] = Journal.take
+    ) -> AsyncGenerator[JournalThread]:
+        """Open the journal in the thread; raises as that does. At the end all is written."""
+        journal_thread = cls(path, opened_by)
         opened: asyncio.Future[None] = journal_thread._loop.create_future()
         thread = threading.Thread(target=journal_thread._work, args=(opened,), name="journal")
         thread.start()
@@ -77,8 +75,7 @@ class JournalThread:
     def _work(self, opened: asyncio.Future[None]) -> None:
         with contextlib.ExitStack() as stack:
             try:
-                journal, self.commanded_at = Journal.take(self._path)
-                stack.callback(journal.close)
+                journal = stack.enter_context(self._open(self._path))
             except Exception as error:  # whatever it was, who waits must hear of it
                 self._tell([(opened, None, error)])
                 return
