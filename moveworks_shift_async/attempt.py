@@ -70,26 +70,23 @@ class Exchange:
         `CancelledError` from `OutcomeUnknown`.
         """
         ready = request.ready(self.base_url, headers=auth.headers, query=auth.query)
-        if self.watch is None:
-            return await self._exchange(ready, parse)
         answer: Response | None = None
         error: BaseException | None = None
-
-        def read(response: Response) -> T:
-            nonlocal answer
-            answer = response
-            return parse(response)
-
         began = self.clock.now()
         try:
-            return await self._exchange(ready, read)
+            answer = (await self.transport.exchange(ready)).to(ready)
+            return parse(answer)
         except BaseException as raised:
-            error = raised
-            raise
+            error = _meaning(raised, answered=answer is not None)
+            raise error  # noqa: B904 - it has its cause
         finally:
-            lasted = self.clock.now() - began
-            attempt = _attempt(ready, answer, error, number=number, waited=waited, duration=lasted)
-            (ended or self.tell)(attempt, ready)
+            if self.watch is not None:
+                lasted = self.clock.now() - began
+                attempt = _attempt(
+                    ready, answer, error, number=number, waited=waited, duration=lasted
+                )
+                (ended or self.tell)(attempt, ready)
+            del error  # its traceback leads back to this frame
 
     def tell(self, attempt: Attempt, request: Request) -> None:
         """Tell whoever watches."""
@@ -98,31 +95,6 @@ class Exchange:
                 self.watch(attempt, request)
         except Exception:
             logger.exception("who watches attempts has raised")
-
-    async def _exchange(self, ready: Request, parse: Callable[[Response], T]) -> T:
-        """Whatever the transport or the reading of the answer raises becomes what it means."""
-        try:
-            return parse((await self._sent(ready)).to(ready))
-        except MoveworksError:
-            raise
-        except asyncio.CancelledError as cancelled:
-            failure = _cancelled(cancelled)
-        except Exception as defect:
-            raise OutcomeUnknown(
-                f"unexpected {type(defect).__name__} while the answer was read; told or not told"
-            ) from defect
-        raise failure
-
-    async def _sent(self, ready: Request) -> Response:
-        """The answer. A refusal is read from one, so a transport that raises it proves nothing."""
-        try:
-            return await self.transport.exchange(ready)
-        except (NotSent, OutcomeUnknown):
-            raise
-        except MoveworksError as error:
-            raise OutcomeUnknown(
-                f"the transport raised {type(error).__name__}; told or not told"
-            ) from error
 
 
 @define(eq=False, repr=False)
@@ -143,7 +115,7 @@ class Requester:
         with _AT_THE_GATE:
             slot = await self.gate.acquire(call.deadline, call.priority)
         waited = self.clock.now() - asked
-        counted, limited = False, None
+        grant = _NO_AUTH
         try:
             with _WHILE_IT_IS_MADE:
                 grant = await grant_by(call.deadline, self.authorizer, self.clock)
@@ -151,10 +123,8 @@ class Requester:
                 call.effect = ready.effect
                 if call.before is not None:
                     await call.before()
-            call.attempts += 1
-            call.requests += 1
-            call.in_flight = counted = True
-            return await self.exchange.send(
+            call.leaves()
+            answer = await self.exchange.send(
                 ready,
                 lambda response: parse(response, call.attempts),
                 grant,
@@ -162,19 +132,11 @@ class Requester:
                 waited=waited,
                 ended=call.ended,
             )
-        except MoveworksError as error:
-            call.failed(error)
-            if error.outcome is Outcome.NOT_SENT and call.in_flight:
-                counted = False
-                call.requests -= 1
-            elif isinstance(error, NotAuthenticated) and call.in_flight:
-                self.authorizer.reject(grant)
-            elif isinstance(error, RateLimited):
-                limited = error
+        except BaseException as error:
+            self._ended(call, slot, grant, error)
             raise
-        finally:
-            call.in_flight = False
-            self._give_back(slot, counted, limited)
+        self._ended(call, slot, grant)
+        return answer
 
     def follows(self, call: Call, seconds: float | None) -> None:
         """Tell of the last attempt that another follows in so many seconds, or none."""
@@ -191,13 +153,18 @@ class Requester:
         except Exception:  # of the caller's gate, which has said so elsewhere
             return 0.0
 
-    def _give_back(self, slot: Slot, counted: bool, limited: RateLimited | None) -> None:
+    def _ended(
+        self, call: Call, slot: Slot, grant: RequestAuth, error: BaseException | None = None
+    ) -> None:
         """End the slot. What a gate of the caller's raises here does not change what is known."""
+        if isinstance(error, NotAuthenticated) and call.in_flight:
+            self.authorizer.reject(grant)
+        counted = call.returns(error)
         try:
-            if limited is None:
-                self.gate.release(slot, counted=counted)
+            if isinstance(error, RateLimited):
+                self._refused(slot, error)
             else:
-                self._refused(slot, limited)
+                self.gate.release(slot, counted=counted)
         except (Exception, asyncio.CancelledError):
             logger.exception("the gate raised when it was given a slot back")
 
@@ -229,12 +196,27 @@ _AT_THE_GATE = _BeforeTheFirstByte("in the rate limit's `acquire`")
 _WHILE_IT_IS_MADE = _BeforeTheFirstByte("while the request was made")
 
 
+def _meaning(raised: BaseException, *, answered: bool) -> BaseException:
+    """What to raise for what the transport raised or, if `answered`, the reading of the answer."""
+    if isinstance(raised, asyncio.CancelledError):
+        return _cancelled(raised)
+    # A refusal is read from an answer: a transport that raises it proves nothing.
+    proven = MoveworksError if answered else (NotSent, OutcomeUnknown)
+    if isinstance(raised, proven) or not isinstance(raised, Exception):
+        return raised
+    return _unknown(raised, "while the answer was read" if answered else "from the transport")
+
+
+def _unknown(raised: BaseException, where: str) -> OutcomeUnknown:
+    failure = OutcomeUnknown(f"unexpected {type(raised).__name__} {where}; told or not told")
+    failure.__cause__ = raised
+    return failure
+
+
 def _cancelled(cancelled: asyncio.CancelledError) -> BaseException:
     """What to raise where an exchange was cancelled: without proof, it may have told people."""
     if not is_cancelled():  # by a piece of the transport's own, and so an error like any other
-        failure = OutcomeUnknown("unexpected CancelledError while a request was out")
-        failure.__cause__ = cancelled
-        return failure
+        return _unknown(cancelled, "while a request was out")
     cause = cancelled.__cause__
     if isinstance(cause, NotSent):
         cancelled.__cause__ = None

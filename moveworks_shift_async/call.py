@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from asyncio import CancelledError
 from collections.abc import Awaitable, Callable
 
 from attrs import define, field
@@ -49,12 +50,25 @@ class Call:
         if self.withdrawn is not None:
             raise NotSent(f"not sent: {self.withdrawn}")
 
-    def failed(self, error: MoveworksError) -> None:
-        """Remember how one request ended."""
+    def leaves(self) -> None:
+        """Count one request, which begins now."""
+        self.attempts += 1
+        self.requests += 1
+        self.in_flight = True
+
+    def returns(self, error: BaseException | None) -> bool:
+        """Remember how an attempt ended, and say whether the server may have counted a request."""
+        counted, self.in_flight = self.in_flight, False
+        if not isinstance(error, MoveworksError):
+            return counted
         self.last_error = error
         self.throttled += isinstance(error, RateLimited)
         if error.outcome is Outcome.UNKNOWN and self.effect is Effect.MAY_TELL:
             self.maybe_told = True
+        if counted and error.outcome is Outcome.NOT_SENT:
+            self.requests -= 1
+            return False
+        return counted
 
     def ended(self, attempt: Attempt, request: Request) -> None:
         """Remember an attempt until it is known what follows."""
@@ -65,7 +79,15 @@ class Call:
         error.attempts = self.attempts
         if not self.maybe_told or error.outcome is Outcome.UNKNOWN:
             return error
-        return OutcomeUnknown(
+        failure = OutcomeUnknown(
             f"an earlier request may have been processed; the last step: {error}",
             attempts=self.attempts,
         )
+        failure.__cause__ = error
+        return failure
+
+    def cancelled(self, cancelled: CancelledError) -> CancelledError:
+        """The same, from `OutcomeUnknown` if an earlier request may have told people."""
+        if self.maybe_told and cancelled.__cause__ is None:
+            cancelled.__cause__ = OutcomeUnknown("cancelled", attempts=self.attempts)
+        return cancelled

@@ -73,22 +73,26 @@ class SessionManager:
         call = call or Call()
         policy = self._single if call.once else self.retry
         call.deadline = self.clock.now() + (policy.deadline or math.inf)
+        cut = asyncio.timeout(None)
+        self._cuts.add(cut)
         try:
-            async with asyncio.timeout(None) as cut:
-                return await self._repeat(request, parse, call, cut)
+            async with cut:
+                return await repeat(
+                    lambda: self._requester.attempt(request, parse, call),
+                    policy,
+                    sleep=lambda seconds: self._sleep(seconds, call),
+                    may_tell=lambda: call.effect is Effect.MAY_TELL,
+                )
         except MoveworksError as error:
-            settled = call.settle(error)
-            if settled is error:
-                raise
-            raise settled from error
-        except TimeoutError as ended:  # `close` moved the cut's deadline
-            cancelled = ended.__context__  # not its cause: 3.11.2 names none
-            sent = isinstance(cancelled and cancelled.__cause__, OutcomeUnknown)
-            failure = _cut_off(call, sent=sent)
-        except asyncio.CancelledError as cancelled_by_caller:
-            if call.maybe_told and cancelled_by_caller.__cause__ is None:
-                raise cancelled_by_caller from OutcomeUnknown("cancelled", attempts=call.attempts)
-            raise
+            raise call.settle(error)  # noqa: B904 - the same, or from it
+        except asyncio.CancelledError as cancelled:
+            raise call.cancelled(cancelled)  # noqa: B904 - the same
+        except TimeoutError as ended:  # `close` moved the deadline of the cut
+            failure = _cut_off(call, ended)
+        finally:
+            self._requester.follows(call, None)
+            self._cuts.discard(cut)
+            self._idle.set()
         raise failure
 
     def open(self) -> None:
@@ -140,26 +144,6 @@ class SessionManager:
             self._idle.clear()
             await self._idle.wait()
 
-    async def _repeat(
-        self,
-        request: Callable[[], Request],
-        parse: Callable[[Response, int], T],
-        call: Call,
-        cut: asyncio.Timeout,
-    ) -> T:
-        self._cuts.add(cut)
-        try:
-            return await repeat(
-                lambda: self._requester.attempt(request, parse, call),
-                self._single if call.once else self.retry,
-                sleep=lambda seconds: self._sleep(seconds, call),
-                may_tell=lambda: call.effect is Effect.MAY_TELL,
-            )
-        finally:
-            self._requester.follows(call, None)
-            self._cuts.discard(cut)
-            self._idle.set()
-
     async def _sleep(self, seconds: float, call: Call) -> None:
         call.check_withdrawn()
         if self.clock.now() + seconds > call.deadline:
@@ -171,8 +155,9 @@ class SessionManager:
         await self.clock.sleep(seconds)
 
 
-def _cut_off(call: Call, *, sent: bool) -> MoveworksError:
-    if sent or call.maybe_told:
+def _cut_off(call: Call, ended: TimeoutError) -> MoveworksError:
+    cancelled = ended.__context__  # not its cause: 3.11.2 names none
+    if call.maybe_told or isinstance(cancelled and cancelled.__cause__, OutcomeUnknown):
         return OutcomeUnknown(
             "the client was closed before the answer came", attempts=call.attempts
         )
