@@ -72,6 +72,9 @@ class PriorityQueue(Generic[T]):
         upto = PRIORITIES[: PRIORITIES.index(priority) + 1]
         return sum(len(self._queues[one]) for one in upto)
 
+    def __bool__(self) -> bool:
+        return any(self._queues.values())
+
     def __len__(self) -> int:
         return sum(map(len, self._queues.values()))
 

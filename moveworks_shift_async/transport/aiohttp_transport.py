@@ -109,6 +109,7 @@ class AiohttpTransport:
                 status=answer.status,
                 headers=answer.headers,
                 body=await read(answer),
+                asked=request,
                 received=self.clock.utcnow(),
             )
 

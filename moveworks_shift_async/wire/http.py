@@ -126,6 +126,8 @@ class Response:
 
     def to(self, request: Request) -> Response:
         """The same as the answer to `request`."""
+        if self.asked is request:
+            return self
         return Response(
             status=self.status,
             headers=self.headers,
