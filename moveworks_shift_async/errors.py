@@ -172,10 +172,7 @@ class ConnectionFailed(NotSent):
 
 
 class TokenUnavailable(NotSent):
-    """No token could be had, so the call was not sent, whether it was refused or the server away.
-
-    `cause` is the token request's error.
-    """
+    """No token could be had, refused or with no server there, so the call was not sent."""
 
     means = "No access token was to be had"
     remedy = "Check the credential and the network"
@@ -189,10 +186,10 @@ class TokenUnavailable(NotSent):
         cause: MoveworksError | None = None,
         retry_after: float | None = None,
     ) -> None:
-        never = retry_after is None
-        concerns = Concerns.EVERYBODY if never else Concerns.THIS_LIST
-        super().__init__(message, attempts=attempts, concerns=concerns)
-        #: Why the token request failed; None where no request would help.
+        super().__init__(message, attempts=attempts)
+        if retry_after is not None:
+            self.concerns = Concerns.THIS_LIST
+        #: The token request's error; None where no request would help.
         self.cause = cause
         #: Seconds until another token request makes sense; None: it never will.
         self.retry_after = retry_after
@@ -238,10 +235,6 @@ class OutcomeUnknown(MoveworksError):
     went_out = _UNKNOWN
 
 
-# What says that this request was not processed: RFC 9110, section 15.5.9, and RFC 8470.
-_UNPROCESSED = (408, 425)
-
-
 class RefusedByServer(MoveworksError):
     """The server answered, and the answer is not a success.
 
@@ -249,8 +242,6 @@ class RefusedByServer(MoveworksError):
     """
 
     outcome = Outcome.REJECTED
-    #: The statuses with which an error of the class concerns this list alone.
-    _of_this_list: ClassVar[tuple[int, ...]] = ()
     means = "The request was refused"
     went_out = "Nobody was told by it"
 
@@ -264,9 +255,6 @@ class RefusedByServer(MoveworksError):
         retry_after: float | None = None,
     ) -> None:
         super().__init__(message, attempts=attempts)
-        if status in self._of_this_list:
-            self.concerns = Concerns.THIS_LIST
-            self.unprocessed: bool = status in _UNPROCESSED
         #: HTTP status of the answer.
         self.status = status
         #: The vendor's own code, an open set. It is as it came, but for what it repeats of the
@@ -283,10 +271,16 @@ class BadRequest(RefusedByServer):
     431 would meet everybody.
     """
 
-    # The others are about this list and its text: RFC 9110, sections 15.5.1, .10, .14 and .21.
-    _of_this_list = (*_UNPROCESSED, 400, 409, 413, 422)
     means = "The server found fault with the request"
     advice = "Correct what the server names, then try again"
+
+    def __init__(self, message: str, *, status: int, **more: Any) -> None:
+        super().__init__(message, status=status, **more)
+        # Not processed: RFC 9110, section 15.5.9, and RFC 8470.
+        self.unprocessed = status in (408, 425)
+        # About this list and its text: RFC 9110, sections 15.5.1, .10, .14 and .21.
+        if self.unprocessed or status in (400, 409, 413, 422):
+            self.concerns = Concerns.THIS_LIST
 
 
 class NotAuthenticated(RefusedByServer):

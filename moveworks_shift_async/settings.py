@@ -159,11 +159,6 @@ class MoveworksSettings:
     #: for a limit of this process alone. None: it is not set.
     gate: str | None = None
 
-    @property
-    def organisation(self) -> str:
-        """Whose budget the rate limit is. A secret."""
-        return organisation(self.base_url, self.credentials)
-
 
 @frozen(kw_only=True)
 class ShiftSettings:
