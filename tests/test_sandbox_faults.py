@@ -124,13 +124,13 @@ def test_kinds_and_families_are_listed() -> None:
 
 def told(*addresses: str) -> Decision:
     """A decision that these were told."""
-    message = Told(addresses="\n".join(addresses), count=len(addresses), message="m")
+    message = Told(addresses="\n".join(addresses), message="m")
     return Decision(answer=Answer(status=200), processed=True, credential="c", told=message)
 
 
 def test_the_book_counts_people() -> None:
     """Told addresses are counted as they came; people are counted without regard to case."""
-    ledger = Ledger(window=1.0, start=100.0)
+    ledger = Ledger(1.0, 100.0)
     for decision in (told("a@x.io", "b@x.io"), told("A@x.io"), Decision(answer=Answer(status=400))):
         entry = ledger.open("events.send", "e", 101.0)
         entry.settle(decision)
@@ -157,7 +157,7 @@ def test_the_book_counts_people() -> None:
 
 def test_a_record_as_json() -> None:
     """It and the numbers survive a round trip through JSON."""
-    ledger = Ledger(window=1.0)
+    ledger = Ledger(1.0)
     entry = ledger.open("events.send", "e", 0.5)
     entry.settle(told("a@x.io"))
     entry.fault, entry.status, entry.admitted = "slow-answer", 200, True
@@ -185,7 +185,7 @@ def test_a_record_as_json() -> None:
 @given(st.lists(st.floats(0, 10), max_size=60), st.integers(0, 2**60))
 def test_the_fullest_window(times: list[float], bits: int) -> None:
     """The two window numbers are what counting every window by hand gives."""
-    ledger = Ledger(window=1.0)
+    ledger = Ledger(1.0)
     for place, at in enumerate(sorted(times)):
         entry = ledger.open("auth.test", None, at)
         entry.counted, entry.admitted = True, bool(bits >> place & 1)
@@ -201,7 +201,7 @@ def test_the_fullest_window(times: list[float], bits: int) -> None:
 
 def test_a_reset_book_knows_what_is_in_hand() -> None:
     """After a reset the records are gone, and requests in hand still count as concurrent."""
-    ledger = Ledger(window=1.0)
+    ledger = Ledger(1.0)
     first, second = ledger.open("token", None, 0.0), ledger.open("token", None, 0.0)
     ledger.close(first)
     ledger.reset()

@@ -6,11 +6,10 @@ import math
 from datetime import datetime, timedelta
 from email.utils import format_datetime
 from http import HTTPStatus
-from typing import Literal
 
 from .decisions import Answer, Variants, json_answer, moveworks_error
+from .options import RetryAfter
 
-RetryAfter = Literal["seconds", "date"]
 Headers = tuple[tuple[str, str], ...]
 
 

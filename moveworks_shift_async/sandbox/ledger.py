@@ -16,10 +16,8 @@ from itertools import islice
 from attrs import define, field, frozen
 
 from .entry import Entry, RequestRecord
+from .options import KEEP
 from .sums import Stats, Sums
-
-# Bytes of records: about 2.5 million recipients.
-KEEP = 64 * 1024**2
 
 
 @frozen(kw_only=True, repr=False)
@@ -47,7 +45,7 @@ class Received:
         return f"Received({', '.join([*parts, f'forgotten={self.forgotten}'])})"
 
 
-@define(eq=False, kw_only=True)
+@define(eq=False)
 class Ledger:
     """The record of all requests. Times are seconds since `start`."""
 
