@@ -80,9 +80,8 @@ def check_base_url(text: str) -> str:
     if fault:
         raise ConfigurationError(f"base_url {fault}")
     # One organisation must not get two gates for the way its host is spelled.
-    return f"{url.scheme}://{url.netloc.lower().removesuffix(_DEFAULT_PORT[url.scheme])}{url.path}".rstrip(
-        "/"
-    )
+    place = url.netloc.lower().removesuffix(_DEFAULT_PORT[url.scheme])
+    return f"{url.scheme}://{place}{url.path}".rstrip("/")
 
 
 def _url_fault(url: SplitResult) -> str | None:

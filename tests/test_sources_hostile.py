@@ -594,7 +594,7 @@ def test_a_number_that_breaks_off_is_what_came_of_it() -> None:
 
 def test_a_part_of_a_sheet_without_rows_makes_no_block() -> None:
     """Nothing is given out for it."""
-    assert [*workbook._blocks(iter([[], []]), "p.xlsx", None, 0, {})] == []
+    assert [*workbook._parts("p.xlsx", iter([[], []]))] == []
 
 
 class _Once:

@@ -35,13 +35,17 @@ class Block:
 class Reading:
     """What a source was taken for, and how its rows are read."""
 
+    #: csv, tsv, jsonl, json, text, parquet, xlsx or sql.
     format: str
+    #: A Python codec name; None where the format says how text is written.
     encoding: str | None = None
     #: The first line that is not UTF-8, where the encoding is a guess.
     guessed_at: int | None = None
+    #: One character; None where the format has none.
     delimiter: str | None = None
+    #: The e-mail column's name in the header, or the key; None where there is none.
     column: str | None = None
-    #: 1 for the first; None where columns have no place.
+    #: The e-mail column's place, 1 for the first; None where columns have no place.
     column_number: int | None = None
     #: The worksheet, where the workbook has others too.
     sheet: str | None = None

@@ -26,20 +26,9 @@ def blocks_of(
     keys whose values are wanted too. `InvalidInput` for a row that is neither text nor mapping.
     """
     given = _Given(column=column, columns=columns)
-    source = iter(rows)
-    if not hasattr(source, "__iter__"):  # a `for` loop takes such an iterator, `islice` does not
-        source = _each(source)
+    source = (row for row in rows)  # any iterator is good enough for `for`, not for `islice`
     while part := list(islice(source, BLOCK_ROWS)):
         yield given.block(part)
-
-
-def _each(rows: Iterator[Row]) -> Iterator[Row]:
-    while True:
-        try:
-            row = next(rows)
-        except StopIteration:
-            return
-        yield row
 
 
 async def async_blocks_of(

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import datetime
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from decimal import Decimal
+from functools import partial
 
-from .block import Block, entries_of
+from .block import Block, Reading, entries_of
+from .columns import Columns, find_column
 from .refusals import quoted, refuse
 
 #: Up to here a float holds every whole number exactly.
@@ -15,24 +17,40 @@ _EXACT = 2**53
 _TEXT = frozenset({str, type(None)})
 
 
-def typed_block(
-    lines: Sequence[int],
-    cells: Callable[[int], Sequence[object]],
+#: The lines of some rows, and what returns their cells in the column at a place.
+TypedPart = tuple[Sequence[int], Callable[[int], Sequence[object]]]
+
+
+def typed_reading(
+    form: str,
+    columns: Columns,
+    parts: Callable[[list[int]], Iterator[TypedPart]],
     *,
-    name: str,
-    column: str | None,
-    at: int,
-    places: Mapping[str, int],
-) -> Block:
-    """Make a block of columns of any type. `cells` gives the column at a place; `at` is the
-    place of the addresses.
-    """
-    return Block(
-        lines=lines,
-        entries=entries_of([cell or "" for cell in texts_of(cells(at), lines, column, name)]),
-        values={
-            wanted: texts_of(cells(place), lines, wanted, name) for wanted, place in places.items()
-        },
+    sheet: str | None = None,
+) -> Reading:
+    """Make a reading of columns of any type. `parts` takes the places of those that are needed."""
+    at = find_column(columns)
+    header = [name.strip() for name in columns.header or ()]
+    column = header[at] if at < len(header) else None
+    texts = partial(texts_of, name=columns.name)
+
+    def blocks(places: Mapping[str, int]) -> Iterator[Block]:
+        for lines, cells in parts([at, *places.values()]):
+            yield Block(
+                lines=lines,
+                entries=entries_of([cell or "" for cell in texts(cells(at), lines, column)]),
+                values={name: texts(cells(place), lines, name) for name, place in places.items()},
+            )
+
+    return Reading(
+        format=form,
+        column=column,
+        column_number=at + 1,
+        sheet=sheet,
+        header=header,
+        line=columns.line,
+        unit="row",
+        blocks=blocks,
     )
 
 
