@@ -6,17 +6,23 @@ import asyncio
 import os
 import threading
 import uuid
-from collections.abc import AsyncGenerator, AsyncIterable, Callable, Coroutine, Iterable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterable, Callable, Coroutine, Iterable
 from contextlib import AbstractContextManager, aclosing
 from functools import partial
-from typing import Any, Protocol, TypeVar, runtime_checkable
+from typing import Any, TypeVar
 
 from attrs import define, field
 
 from ...errors import InvalidInput
 from ...sending.entries import is_iterable
 from ...settings import RateLimit
-from ...sources import async_blocks_of, blocks_of, open_recipients
+from ...sources import (
+    Block,
+    RecipientSource,
+    async_blocks_of,
+    blocks_of,
+    open_recipients,
+)
 from ...sources.iterables import Row
 from ...wire.moveworks import Content, Context
 from ..store.names import store_of
@@ -24,34 +30,15 @@ from ..store.ports import Store
 from ..threads import FromThread, in_thread
 from .cost import Plan
 from .options import PlanOptions
-from .planner import Block, Planner, go_on
+from .planner import Planner, go_on
 
 __all__ = ["Plan", "Recipients", "plan"]
 
 T = TypeVar("T")
 
 
-@runtime_checkable
-class Source(Protocol):
-    """Recipients that are open for reading."""
-
-    @property
-    def name(self) -> str:
-        """For messages."""
-
-    @property
-    def names(self) -> Sequence[str]:
-        """Its columns."""
-
-    def blocks(self, *, columns: Sequence[str]) -> Iterable[Block]:
-        """All rows, with the values of these columns."""
-
-    def describe(self) -> str:
-        """Its name, and what it was taken for."""
-
-
 #: Recipients: to be opened in a thread, or as blocks from anywhere.
-Blocks = AbstractContextManager[Source] | Iterable[Block] | AsyncGenerator[Block]
+Blocks = AbstractContextManager[RecipientSource] | Iterable[Block] | AsyncGenerator[Block]
 #: A file, `-`, a database's URL, or rows: addresses, or mappings that hold one.
 Recipients = str | os.PathLike[str] | Iterable[Row] | AsyncIterable[Row]
 
@@ -173,7 +160,7 @@ class _PlanRun:
         self.planner = Planner.begin(self.store, self.options, name, self._loop, self.stop)
         self.planner.open()
 
-    def _read(self, source: AbstractContextManager[Source] | Iterable[Block]) -> None:
+    def _read(self, source: AbstractContextManager[RecipientSource] | Iterable[Block]) -> None:
         """All of a source that needs no loop; opened, read and closed in one thread."""
         if not isinstance(source, AbstractContextManager):
             self._begin(_NAME)

@@ -13,15 +13,16 @@ from __future__ import annotations
 import contextlib
 import threading
 from array import array
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from itertools import compress
-from typing import IO, Protocol
+from typing import IO
 
 from attrs import asdict, define, evolve, field
 from attrs.filters import include
 
 from ...clock import SYSTEM_CLOCK
 from ...errors import InvalidInput, JournalError, NotSent
+from ...sources import Block
 from ...sources.refusals import refuse
 from ...storage.system import reason
 from ...text import plural
@@ -44,22 +45,6 @@ _NUMBERS = ("source", "people", "duplicates", "differing", "invalid", "chunks", 
 _KEEP = bytes(answer == KEPT for answer in range(256))
 _DROP = bytes(answer != KEPT for answer in range(256))
 _REASONS = {SAME: "came before", DIFFERING: "came before with another text"}
-
-
-class Block(Protocol):
-    """Some thousand rows of a source."""
-
-    @property
-    def lines(self) -> Sequence[int]:
-        """Where each row stands."""
-
-    @property
-    def entries(self) -> Sequence[str]:
-        """The addresses, untrimmed and unchecked."""
-
-    @property
-    def values(self) -> Mapping[str, Sequence[str | None]]:
-        """The columns that were asked for."""
 
 
 @define(eq=False, repr=False, kw_only=True)

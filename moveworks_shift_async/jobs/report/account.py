@@ -6,7 +6,6 @@ process is surely gone, its request may have arrived: it counts as unknown, as `
 
 from __future__ import annotations
 
-import threading
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
@@ -142,7 +141,7 @@ class JobAccount:
 async def read_account(store: AccountStore, *, clock: Clock = SYSTEM_CLOCK) -> JobAccount:
     """The account as of now. Raises `JournalError` if it does not add up."""
     state, texts = await read_state(store)
-    return await in_thread(partial(account_of, state, texts, clock), threading.Event())
+    return await in_thread(partial(account_of, state, texts, clock))
 
 
 async def read_state(store: AccountStore) -> tuple[JobState, list[tuple[Content, int]]]:

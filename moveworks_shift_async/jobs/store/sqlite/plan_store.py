@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
@@ -92,7 +91,7 @@ class SqlitePlanStore:
                 self._journal.write("add_left_out", packed_ones)
 
     async def _do(self, step: Callable[[], T]) -> T:
-        return await in_thread(step, threading.Event(), self._thread)
+        return await in_thread(step, executor=self._thread)
 
     def _end(self) -> None:
         self._thread.shutdown(wait=False)

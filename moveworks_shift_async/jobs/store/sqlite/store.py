@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import threading
 from collections.abc import AsyncGenerator
 from functools import partial
 
@@ -66,7 +65,7 @@ class SqliteStore:
 
     async def ask(self, command: Command, at: float) -> bool:
         """Write it into the file, beside whoever runs it."""
-        return await in_thread(partial(self._ask, command, at), threading.Event())
+        return await in_thread(partial(self._ask, command, at))
 
     def _ask(self, command: Command, at: float) -> bool:
         with quiet, Journal.open(self.name) as journal:
