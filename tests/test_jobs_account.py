@@ -202,7 +202,7 @@ def test_reading_holds_up_no_writer(tmp_path: Path) -> None:
     """A run goes on while the account is read, which stays as of one moment."""
     writer = planned(tmp_path / "j", 1)
     with Journal.look(str(tmp_path / "j")) as reader:
-        with reader.snapshot():
+        with reader.transaction():
             assert reader.reads.header().people == 500
             begin(writer, BEGAN)
         assert reader.reads.runs() == []

@@ -24,6 +24,7 @@ from ...text import duration, plural
 from ..records import Chunk, Command, Event, Incident, Settlement, State
 from ..store.ports import Parts, RunStore
 from .health import health_of
+from .marker import Marker
 from .progress import Tally
 from .settlement import settlement_of
 
@@ -175,32 +176,17 @@ class Runner:
 
     async def _send(self, chunk: Chunk, call: Call) -> None:
         """One request of a chunk, and what comes of it."""
-        written = lost = False
-
-        async def before() -> None:
-            nonlocal written, lost
-            if written:  # a second request, with a new token
-                return
-            written = True  # it may be written although we are cancelled meanwhile
-            try:
-                lost = not await self._store.sending(chunk, self._clock.utcnow().timestamp())
-            except JournalError:
-                written = False
-                raise
-            if lost:
-                call.withdrawn = "another run has this chunk"
-                call.check_withdrawn()
-
-        call.before = before
+        marker = Marker(self._store, self._clock, chunk, call)
+        call.before = marker.mark
         delivery = self._client.sender.deliver(chunk.content, chunk.recipients, call)
         _, error = await ending_of(delivery, lambda: NotSent("taken back"))
         del self._calls[call]
-        if lost:
+        if marker.lost:
             return self.tally.lose()
         met_nothing = call.withdrawn is not None and type(error) is NotSent
         if not (met_nothing or is_cancelled()):  # a cut says nothing about the server
             self._meet(error)
-        if written:
+        if marker.written:
             await self._settle(chunk, call, error, met_nothing=met_nothing)
         else:
             self._queue.appendleft(chunk)
@@ -244,16 +230,19 @@ class Runner:
             self._unwritten.append((step, parts))
             self.stop(str(full), full)
             return
-        if not settled:
+        if settled:
+            self._settled(chunk, step)
+        else:
             self.tally.lose()
-            return
+
+    def _settled(self, chunk: Chunk, step: Settlement) -> None:
         self.tally.add(step, len(chunk.recipients), self._clock.now())
-        if call.throttled:
+        if step.throttled:
             waits = self._client.gate.snapshot().paused_for
             self._store.note(Event(at=step.at, incident=Incident.THROTTLED, seconds=waits))
         if step.state is State.PLANNED:
             self._queue.appendleft(chunk)
-        if parts:  # they stand at the end of the journal
+        if step.state is State.SPLIT:  # its parts stand at the end of the journal
             self._exhausted = False
 
     async def _write_rest(self) -> None:

@@ -108,19 +108,6 @@ class Database:
                 self._roll_back()
                 raise
 
-    @contextlib.contextmanager
-    def snapshot(self) -> Iterator[None]:
-        """All that is read inside is as of one moment, and nobody's writing waits for it."""
-        if self.connection.in_transaction:  # which is a snapshot already
-            yield
-            return
-        with reporting(self.path):
-            self.connection.execute("BEGIN")
-            try:
-                yield
-            finally:
-                self._roll_back()
-
     def _roll_back(self) -> None:
         with contextlib.suppress(sqlite.Error):  # a full or broken disk has done so already
             self.connection.execute("ROLLBACK")

@@ -147,10 +147,6 @@ class Journal:
         if counted is not None and self._lock is not None:
             self.identity.committed(self._lock, counted)
 
-    def snapshot(self) -> contextlib.AbstractContextManager[None]:
-        """All that is read inside is as of one moment, and nobody's writing waits for it."""
-        return self._db.snapshot()
-
     def write(self, name: str, values: Any = ()) -> int:
         """Run one statement of `journal.sql`; how many rows it has changed."""
         return self._db.run(name, values).rowcount

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
@@ -40,11 +39,8 @@ class SqlitePlanStore:
         store = cls()
         try:
             await store._do(lambda: store._made.append(Journal.create(path, header)))
-        except asyncio.CancelledError:
-            await store.discard()
-            raise
         except BaseException:
-            store._end()
+            await store.discard()
             raise
         return store
 

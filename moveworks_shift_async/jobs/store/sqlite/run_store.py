@@ -79,9 +79,28 @@ def _found(journal: Journal) -> Found:
 
 
 def _begin(beginning: Beginning, journal: Journal) -> Begun:
-    run, stray = beginning.run, beginning.stray
+    stray = beginning.stray
     if journal.identity.strayed() is not stray:  # another file was put there since it was looked at
         raise journal.identity.moved()
+    _decide_unknown(beginning, journal)
+    journal.belong(beginning.base_url, beginning.identity)
+    # A command to an earlier run is none to this one, whatever the clock says.
+    journal.write("forget_command", (journal.commanded_at,))
+    totals, run = journal.reads.totals(), beginning.run
+    recent = journal.reads.recent(run.began_at, run.per, run.budget)
+    if any(total.state is State.PLANNED for total in totals):
+        journal.begin_run(run)
+    return Begun(
+        totals=totals,
+        isolated=journal.reads.isolated(),
+        recent=recent,
+        command=journal.reads.command(),
+    )
+
+
+def _decide_unknown(beginning: Beginning, journal: Journal) -> None:
+    """Who is unknown from now on, and what becomes of them."""
+    stray = beginning.stray
     if beginning.unknown is not None or stray not in (None, Stray.COPY):
         journal.orphans()
     if stray is not None:
@@ -91,19 +110,7 @@ def _begin(beginning: Beginning, journal: Journal) -> Begun:
     if beginning.unknown == "resend":
         journal.write("resend_unknown")
     elif beginning.unknown == "skip":
-        journal.write("leave_unknown", (run.began_at,))
-    journal.belong(beginning.base_url, beginning.identity)
-    # A command to an earlier run is none to this one, whatever the clock says.
-    journal.write("forget_command", (journal.commanded_at,))
-    totals, recent = journal.reads.totals(), journal.reads.recent(run.began_at, run.per, run.budget)
-    if any(total.state is State.PLANNED for total in totals):
-        journal.begin_run(run)
-    return Begun(
-        totals=totals,
-        isolated=journal.reads.isolated(),
-        recent=recent,
-        command=journal.reads.command(),
-    )
+        journal.write("leave_unknown", (beginning.run.began_at,))
 
 
 def _settle(step: Settlement, parts: Parts, journal: Journal) -> bool:
