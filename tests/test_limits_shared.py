@@ -25,7 +25,7 @@ import moveworks_shift_async
 from moveworks_shift_async import ApiKey, ConfigurationError, FileGate, MoveworksClient, RateLimit
 from moveworks_shift_async.limits.shared import step
 from moveworks_shift_async.limits.shared.file_store import FileStore
-from moveworks_shift_async.limits.shared.processes import SILENCE, alive, boot, identity_of
+from moveworks_shift_async.limits.shared.processes import SILENCE, alive, boot, myself
 from moveworks_shift_async.limits.shared.state import ATTENTIVE, GRACE, SharedState
 from moveworks_shift_async.limits.shared.step import POLL, RETRY
 from moveworks_shift_async.limits.window import CLOCK_SLACK, Slot
@@ -40,7 +40,7 @@ WINDOW = 10.0
 FULL_WINDOW = WINDOW * (1 + CLOCK_SLACK) + 2 * POLL
 LIMIT = RateLimit(requests=4, per=WINDOW)
 #: No process has this number: it is above what Linux gives out.
-NOBODY = identity_of(2**22 + 1)
+NOBODY = f"{2**22 + 1} 1 {myself().split()[-1]}"
 
 
 class User:
@@ -180,7 +180,7 @@ def test_each_process_has_its_own_bound_in_flight() -> None:
 
 def test_a_process_is_told_from_one_that_got_its_number_later() -> None:
     """This process lives; one of another start, or of no start, does not."""
-    pid, started, space = map(int, identity_of(os.getpid()).split())
+    pid, started, space = map(int, myself().split())
     assert alive(f"{pid} {started} {space}", inf)
     assert not alive(NOBODY, 0.0)
     assert not alive(f"{pid} {started - 1} {space}", 0.0)

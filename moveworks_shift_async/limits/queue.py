@@ -72,31 +72,16 @@ def _running_loop() -> asyncio.AbstractEventLoop | None:
 
 
 class Window(Protocol):
-    """The arithmetic that says when the next request may start; see `AdaptiveWindow`."""
+    """Says when the next request may start; what each method does, `AdaptiveWindow` says."""
 
-    def wait(self, now: float) -> float:
-        """Seconds until one more request may start; infinite while only an answer can tell."""
-
-    def least_wait(self, now: float, ahead: int) -> float:
-        """Least seconds until a request may start that has `ahead` others before it."""
-
-    def start(self, now: float) -> Slot:
-        """Take a slot. Only when `wait` has said 0."""
-
-    def answered(self, slot: Slot, now: float) -> None:
-        """The request has ended, not in a 429, and the server may have counted it."""
-
-    def refused(self, slot: Slot, now: float, retry_after: float | None = None) -> None:
-        """The request ended in a 429. `retry_after` is the seconds the server asked for."""
-
-    def unused(self, slot: Slot, now: float) -> None:
-        """The request never reached the server: the slot is free at once."""
-
-    def observed(self, counted_at: Iterable[float], now: float) -> None:
-        """Requests that others know of, by the latest moments at which the server counted them."""
-
-    def snapshot(self, now: float) -> GateSnapshot:
-        """What is known now."""
+    def wait(self, now: float) -> float: ...
+    def least_wait(self, now: float, ahead: int) -> float: ...
+    def start(self, now: float) -> Slot: ...
+    def answered(self, slot: Slot, now: float) -> None: ...
+    def refused(self, slot: Slot, now: float, retry_after: float | None = None) -> None: ...
+    def unused(self, slot: Slot, now: float) -> None: ...
+    def observed(self, counted_at: Iterable[float], now: float) -> None: ...
+    def snapshot(self, now: float) -> GateSnapshot: ...
 
 
 @define(eq=False, repr=False)

@@ -31,6 +31,7 @@ from ..tasks import broken_off, ending_of, runs, start
 from ..wire.moveworks import Content, Context
 from ..wire.recipients import CheckedRecipients
 from .batcher import CHUNK_SIZE
+from .outcomes import RunningChunk
 
 Key = tuple[str, str, str]
 #: Sends to those whom the second argument names when the slot is there.
@@ -265,14 +266,8 @@ class LingeringBatcher:
         """Give all who wait the outcome of their chunk."""
         if not taken:
             return
-        outcome = ChunkOutcome(
-            index=next(self._chunks),
-            recipients=tuple(entry.address for entry in taken.values()),
-            outcome=Outcome.ACCEPTED if error is None else error.outcome,
-            receipt=receipt,
-            error=error,
-            attempts=call.attempts,
-        )
+        people = CheckedRecipients(entry.address for entry in taken.values())
+        outcome = RunningChunk(next(self._chunks), people, call).ended(receipt, error)
         for entry in taken.values():
             if not entry.done.done():
                 entry.done.set_result(outcome)
