@@ -66,8 +66,8 @@ def stopped_line(error: JobStopped, journal: str, *, nobody: bool, begun: bool =
     return f"Error: {what_happened(error)}. {told}. {todo}"
 
 
-def what_happened(error: MoveworksError) -> str:
-    """The error's message on one line, without a period at its end."""
+def what_happened(error: MoveworksError | str) -> str:
+    """The error, or its message, on one line, without a period at its end."""
     text = one_line(error)
     for said in _SAID:
         text = text.removesuffix(said)

@@ -13,13 +13,7 @@ from click.core import ParameterSource
 
 from ..addresses import address_fault
 from ..errors import InvalidInput
-from ..settings import (
-    MoveworksSettings,
-    Region,
-    ShiftSettings,
-    moveworks_from_env,
-    shift_from_env,
-)
+from ..settings import MoveworksSettings, Region, moveworks_from_env
 from .gate_file import with_shared_gate
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -62,15 +56,11 @@ def picked(kind: type[_T], given: Mapping[str, Any], **more: Any) -> _T:
     return kind(**{one.name: given[one.name] for one in fields(kind) if one.name in given} | more)
 
 
-def journal_argument(command: F) -> F:
-    """`JOURNAL`, the name of a job."""
-    return click.argument("journal", metavar="JOURNAL")(command)
-
-
-def yes_option(command: F) -> F:
-    """`--yes`, which nobody may have left in an environment."""
-    told = "Do not ask before more than 500 people."
-    return click.option("--yes", is_flag=True, allow_from_autoenv=False, help=told)(command)
+#: `JOURNAL`, the name of a job.
+journal_argument = click.argument("journal", metavar="JOURNAL")
+#: `--yes`, which nobody may have left in an environment.
+yes_option = click.option("--yes", is_flag=True, allow_from_autoenv=False,
+                          help="Do not ask before more than 500 people.")  # fmt: skip
 
 
 def server_options(command: F) -> F:
@@ -141,8 +131,3 @@ def moveworks_settings(context: click.Context) -> MoveworksSettings:
     )
     rates = [source(name) for name in _RATES if name in given]
     return with_shared_gate(found, adopts={*rates} <= {ParameterSource.DEFAULT})
-
-
-def shift_settings(*, base_url: str | None) -> ShiftSettings:
-    """What the option and the variables say; `ConfigurationError` names what is missing."""
-    return shift_from_env(instead={"SHIFT_BASE_URL": base_url or ""})

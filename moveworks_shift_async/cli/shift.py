@@ -12,12 +12,12 @@ from ..client import ShiftClient
 from ..errors import InvalidInput, OutcomeUnknown
 from ..models import AppObject, ShiftMessage
 from ..retry import RetryPolicy
-from ..settings import ShiftSettings, Timeouts
+from ..settings import ShiftSettings, Timeouts, shift_from_env
 from ..text import one_line
 from ..wire.shift import AddressedUsers, message_request
 from .failures import ExitCode
 from .input_files import read_json
-from .shared_options import SHIFT_EPILOG, F, apply, json_option, option, shift_settings
+from .shared_options import SHIFT_EPILOG, F, apply, json_option, option
 from .signals import run_loop
 from .terminal import note, say
 
@@ -70,7 +70,8 @@ def shift_send(
     }
     form: AddressedUsers = "list" if given["list_users"] else "object"
     message_request(**content, addressed_users=form)  # raises for what the vendor would refuse
-    message = run_loop(_create(content, form, shift_settings(base_url=given["base_url"])))
+    settings = shift_from_env(instead={"SHIFT_BASE_URL": given["base_url"] or ""})
+    message = run_loop(_create(content, form, settings))
     if message is None:
         return ExitCode.INTERRUPTED
     say(json.dumps(_as_json(message)) if given["as_json"] else one_line(message.id))

@@ -86,10 +86,16 @@ def _standard(tier: list[int], names: Sequence[str]) -> list[int]:
     return tier
 
 
-def template_column(
-    wanted: str, names: Sequence[str], *, name: str, line: int | None, unit: str
+def template_columns(
+    wanted: Sequence[str], names: Sequence[str], *, name: str, line: int | None, unit: str
+) -> dict[str, int]:
+    """Return the zero-based places of columns that a template asks for; `names` are all of them."""
+    return {one: _template_column(one, names, name, line, unit) for one in wanted}
+
+
+def _template_column(
+    wanted: str, names: Sequence[str], name: str, line: int | None, unit: str
 ) -> int:
-    """Return the zero-based place of a column that a template asks for; `names` are all of them."""
     found = _named(wanted, names)
     if len(found) == 1:
         return found[0]

@@ -10,7 +10,7 @@ import codecs
 import re
 from collections.abc import Iterator
 
-from attrs import frozen
+from attrs import evolve, frozen
 
 from ..errors import InvalidInput
 from ..text import install
@@ -72,17 +72,6 @@ class Decoded:
     long_line: int | None = None
 
 
-@frozen(kw_only=True)
-class _Scan:
-    """What a walk through all of a file has found."""
-
-    first: str
-    #: Offset of the first byte that is wrong.
-    wrong: int | None = None
-    #: Offset after which a line is too long.
-    long: int | None = None
-
-
 def encoding_of(file: SteadyFile, wanted: str | None = None) -> Decoded:
     """Tell how to read a file; `wanted` is the encoding that the caller names.
 
@@ -90,25 +79,17 @@ def encoding_of(file: SteadyFile, wanted: str | None = None) -> Decoded:
     """
     file.seek(0)
     encoding = _marked(file.read(_SAMPLE), file.title, wanted) or wanted or "utf-8"
-    scan = _scan(file, encoding)
-    if scan.wrong is None:
-        return _decoded(file, encoding, scan)
-    line = _line_of(file, scan.wrong)
+    found = _scan(file, encoding)
+    if isinstance(found, Decoded):
+        return found
+    line = _line_of(file, found)
     if encoding != "utf-8" or wanted is not None:
         broken = f"a byte that is not {encoding}; save the file as UTF-8"
         raise refuse(file.title, line, broken)
-    for guess in _guesses(file, line, scan.wrong):
-        scan = _scan(file, guess)
-        if scan.wrong is None:
-            return _decoded(file, guess, scan, line)
+    for guess in _guesses(file, line, found):
+        if isinstance(guessed := _scan(file, guess), Decoded):
+            return evolve(guessed, guessed_at=line)
     raise refuse(file.title, line, _binary("neither UTF-8 nor another known encoding"))
-
-
-def _decoded(
-    file: SteadyFile, encoding: str, scan: _Scan, guessed_at: int | None = None
-) -> Decoded:
-    long = None if scan.long is None else _line_of(file, scan.long)
-    return Decoded(encoding=encoding, first=scan.first, guessed_at=guessed_at, long_line=long)
 
 
 def known_encoding(name: str) -> str:
@@ -141,13 +122,13 @@ def _chunks(file: SteadyFile) -> Iterator[bytes]:
         yield chunk
 
 
-def _scan(file: SteadyFile, encoding: str) -> _Scan:
-    """Decode it all and keep nothing.
+def _scan(file: SteadyFile, encoding: str) -> Decoded | int:
+    """Decode it all and keep nothing; return what was found, or the offset of a byte that is wrong.
 
     A NUL is never text; a few other control characters are dirt, many are a binary file.
     """
     decoder = codecs.getincrementaldecoder(encoding)()
-    first, end, run, long = "", 0, 0, None
+    first, end, run, long = "", 0, 0, None  # `long`: the offset after which a line is too long
     try:
         for chunk in _chunks(file):
             end += len(chunk)
@@ -165,8 +146,9 @@ def _scan(file: SteadyFile, encoding: str) -> _Scan:
         decoder.decode(b"", final=True)
     except UnicodeDecodeError as error:
         # The decoder's own bytes end where the chunk does, and may begin in the one before.
-        return _Scan(first=first, wrong=end - len(error.object) + error.start)
-    return _Scan(first=first, long=long)
+        return end - len(error.object) + error.start
+    long_line = None if long is None else _line_of(file, long)
+    return Decoded(encoding=encoding, first=first, long_line=long_line)
 
 
 def _control(text: str, *, beginning: bool) -> int:

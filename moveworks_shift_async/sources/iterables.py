@@ -8,7 +8,7 @@ from itertools import islice
 from attrs import define, field
 
 from .block import BLOCK_ROWS, Block
-from .columns import template_column
+from .columns import template_columns
 from .objects import SAMPLE_VALUES, Keys, block_of, find_keys
 
 #: What the rows are called in messages.
@@ -72,9 +72,8 @@ class _Given:
         self._taken += len(part)
         if self._keys is None:
             keys = find_keys(part[:SAMPLE_VALUES], name=_NAME, wanted=self.column, unit="row")
-            self._places = {
-                wanted: template_column(wanted, keys.names, name=_NAME, line=keys.line, unit="row")
-                for wanted in self.columns
-            }
+            self._places = template_columns(
+                self.columns, keys.names, name=_NAME, line=keys.line, unit="row"
+            )
             self._keys = keys
         return block_of(part, self._keys, self._places)

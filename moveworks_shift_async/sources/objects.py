@@ -71,7 +71,9 @@ def find_keys(
             what = f"there is no key {quoted(wanted)} in bare strings; leave out --column"
             raise refuse(name, None, what)
         return Keys(name=name, unit=unit, names=(), address=None, line=None)
-    names = list(dict.fromkeys(key for _, value in objects for key in value if _is_text(key)))
+    names = list(
+        dict.fromkeys(key for _, value in objects for key in value if isinstance(key, str))
+    )
     line = objects[0][0]
     if len(names) > _MOST_KEYS:
         what = f"the first objects have {len(names):,} different keys; give all people the same"
@@ -124,10 +126,6 @@ def _only_nested(objects: Sequence[tuple[int, Any]]) -> bool:
     return any(
         isinstance(value, Mapping | list) for _, record in objects for value in record.values()
     )
-
-
-def _is_text(key: object) -> bool:
-    return isinstance(key, str)
 
 
 def _text(value: object) -> str:

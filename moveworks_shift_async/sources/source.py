@@ -11,7 +11,7 @@ from ..storage.system import refused
 from ..text import plural
 from .address_text import looks_like_address
 from .block import Block, Reading
-from .columns import template_column
+from .columns import template_columns
 from .files import CHANGED, nothing
 from .refusals import quoted, refuse
 
@@ -66,16 +66,10 @@ class RecipientSource:
         if columns and self.reading.guessed_at is not None:
             taken = "texts take columns from it, and a wrong one would spoil them"
             raise self._guess(self.reading.guessed_at, taken)
-        places = {
-            wanted: template_column(
-                wanted,
-                self.reading.header,
-                name=self.name,
-                line=self.reading.line,
-                unit=self.reading.unit,
-            )
-            for wanted in columns
-        }
+        found = self.reading
+        places = template_columns(
+            columns, found.header, name=self.name, line=found.line, unit=found.unit
+        )
         if self._taken:
             raise InvalidInput(f"{self.name}: its rows were read already; open it again")
         self._taken = True

@@ -6,7 +6,6 @@ import datetime
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from decimal import Decimal
-from functools import partial
 
 from .block import Block, Reading, entries_of
 from .columns import Columns, find_column
@@ -32,16 +31,6 @@ def typed_reading(
     at = find_column(columns)
     header = [name.strip() for name in columns.header or ()]
     column = header[at] if at < len(header) else None
-    texts = partial(texts_of, name=columns.name)
-
-    def blocks(places: Mapping[str, int]) -> Iterator[Block]:
-        for lines, cells in parts([at, *places.values()]):
-            yield Block(
-                lines=lines,
-                entries=entries_of([cell or "" for cell in texts(cells(at), lines, column)]),
-                values={name: texts(cells(place), lines, name) for name, place in places.items()},
-            )
-
     return Reading(
         format=form,
         column=column,
@@ -50,7 +39,27 @@ def typed_reading(
         header=header,
         line=columns.line,
         unit="row",
-        blocks=blocks,
+        blocks=lambda places: (
+            _block(*part, columns.name, column, at, places)
+            for part in parts([at, *places.values()])
+        ),
+    )
+
+
+def _block(
+    lines: Sequence[int],
+    cells: Callable[[int], Sequence[object]],
+    name: str,
+    column: str | None,
+    at: int,
+    places: Mapping[str, int],
+) -> Block:
+    return Block(
+        lines=lines,
+        entries=entries_of([cell or "" for cell in texts_of(cells(at), lines, column, name)]),
+        values={
+            wanted: texts_of(cells(place), lines, wanted, name) for wanted, place in places.items()
+        },
     )
 
 
