@@ -29,7 +29,7 @@ from .refusals import refuse
 
 Row = list[str]
 #: Rows taken from the parser at once, and characters that no so many rows may have.
-_DRAWN, _MOST_DRAWN = 64, 1 << 24
+_FETCHED, _MOST_FETCHED = 64, 1 << 24
 #: Characters of lines read at once.
 _HINT = 1 << 16
 #: What ends the parsing of rows that are too long.
@@ -73,7 +73,7 @@ class _Part:
     #: Where each of them starts.
     lines: Sequence[int]
     #: Those of several lines.
-    tall: Sequence[tuple[int, Row]] = field(default=(), repr=False)
+    multiline: Sequence[tuple[int, Row]] = field(default=(), repr=False)
 
 
 @frozen(kw_only=True)
@@ -95,7 +95,7 @@ class TableRows:
                 rows, lines = _filled(rows, lines)
                 skip, rows, lines = max(skip - len(rows), 0), rows[skip:], lines[skip:]
                 cells = [row[at] if at < len(row) else "" for row in rows]
-            for line, row in part.tall:
+            for line, row in part.multiline:
                 data = lines and line >= lines[0]
                 if data and _swallowed(row, at, width, self.table.delimiter):
                     raise _unclosed(self.document, line)
@@ -115,17 +115,17 @@ class TableRows:
             while not broken:
                 rows: list[Row] = []
                 try:
-                    feed.draw(reader, rows)
+                    feed.fetch(reader, rows)
                 except csv.Error as error:
                     broken = str(error)  # the rows above it are in the list, and come first
                 if not rows:
                     break
                 first = self.table.first_line + before
-                flat = reader.line_num - before == len(rows)
-                yield _flat(rows, first) if flat else _tall(rows, first)
+                one_line = reader.line_num - before == len(rows)
+                yield _one_line_rows(rows, first) if one_line else _multiline_rows(rows, first)
                 before = reader.line_num if not broken else before + sum(map(_height, rows))
         if broken == _TOO_LONG:
-            what = f"rows of more than {_MOST_DRAWN:,} characters, perhaps an open quote"
+            what = f"rows of more than {_MOST_FETCHED:,} characters, perhaps an open quote"
             raise refuse(self.document.name, self.table.first_line + before, what)
         if broken:
             raise self._unclosed(before, reader.line_num, broken)
@@ -144,26 +144,26 @@ class _Feed:
     """The lines of a text for the parser, a list of them at a time, and how many characters."""
 
     source: TextIO
-    #: Characters read since the last draw began, and since the block did.
-    drawn: int = 0
+    #: Characters read since the last fetch began, and since the block did.
+    fetched: int = 0
     held: int = 0
 
     def batches(self) -> Iterator[list[str]]:
-        """Yield lines. `csv.Error` if one draw takes too many of them."""
+        """Yield lines. `csv.Error` if one fetch takes too many of them."""
         while lines := self.source.readlines(_HINT):
-            self.drawn += _HINT + len(lines[-1])
-            if self.drawn > _MOST_DRAWN:
+            self.fetched += _HINT + len(lines[-1])
+            if self.fetched > _MOST_FETCHED:
                 raise csv.Error(_TOO_LONG)
             yield lines
 
-    def draw(self, reader: Iterator[Row], rows: list[Row]) -> None:
+    def fetch(self, reader: Iterator[Row], rows: list[Row]) -> None:
         """Add the rows of a block. After an error those before it are in `rows`."""
         self.held = count = 0
         while len(rows) == count < BLOCK_ROWS and self.held < BLOCK_TEXT:
-            self.drawn = 0
-            rows.extend(islice(reader, min(_DRAWN, BLOCK_ROWS - count)))
-            self.held += self.drawn
-            count += _DRAWN
+            self.fetched = 0
+            rows.extend(islice(reader, min(_FETCHED, BLOCK_ROWS - count)))
+            self.held += self.fetched
+            count += _FETCHED
 
 
 def is_filled(row: Row) -> bool:
@@ -171,12 +171,12 @@ def is_filled(row: Row) -> bool:
     return any(map(str.strip, row))
 
 
-def _flat(rows: list[Row], first: int) -> _Part:
+def _one_line_rows(rows: list[Row], first: int) -> _Part:
     """Make a part of rows with a line each."""
     return _Part(rows=rows, lines=range(first, first + len(rows)))
 
 
-def _tall(rows: list[Row], first: int) -> _Part:
+def _multiline_rows(rows: list[Row], first: int) -> _Part:
     """Make a part of rows of which some have several lines."""
     texts = map(" ".join, rows)
     places = [place for place, text in enumerate(texts) if "\n" in text or "\r" in text]
@@ -184,7 +184,9 @@ def _tall(rows: list[Row], first: int) -> _Part:
     for place in places:
         heights[place] = _height(rows[place])
     lines = [*accumulate(heights[:-1], initial=first)]
-    return _Part(rows=rows, lines=lines, tall=[(lines[place], rows[place]) for place in places])
+    return _Part(
+        rows=rows, lines=lines, multiline=[(lines[place], rows[place]) for place in places]
+    )
 
 
 def _filled(rows: list[Row], lines: Sequence[int]) -> tuple[list[Row], Sequence[int]]:

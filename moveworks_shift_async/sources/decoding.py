@@ -78,7 +78,7 @@ def encoding_of(file: SteadyFile, wanted: str | None = None) -> Decoded:
     A byte order mark, UTF-8 and the zeros of UTF-16 are no guess: no other text has them by chance.
     """
     file.seek(0)
-    encoding = _marked(file.read(_SAMPLE), file.title, wanted) or wanted or "utf-8"
+    encoding = _shown_by_head(file.read(_SAMPLE), file.title, wanted) or wanted or "utf-8"
     found = _scan(file, encoding)
     if isinstance(found, Decoded):
         return found
@@ -102,7 +102,7 @@ def known_encoding(name: str) -> str:
         raise InvalidInput(f"{name[:40]!r} {what}") from None
 
 
-def _marked(head: bytes, name: str, wanted: str | None) -> str | None:
+def _shown_by_head(head: bytes, name: str, wanted: str | None) -> str | None:
     """Tell the encoding where the first bytes show it, and refuse what shows to be no text."""
     for magic, kind in _NOT_TEXT:
         if head.startswith(magic):
@@ -113,7 +113,7 @@ def _marked(head: bytes, name: str, wanted: str | None) -> str | None:
                 what = f"it begins with the mark of {encoding}, and is no {wanted}"
                 raise refuse(name, 1, f"{what}; leave out --encoding")
             return encoding
-    return None if wanted else _wide(head)
+    return None if wanted else _utf16_without_mark(head)
 
 
 def _chunks(file: SteadyFile) -> Iterator[bytes]:
@@ -160,7 +160,7 @@ def _control(text: str, *, beginning: bool) -> int:
     return place
 
 
-def _wide(sample: bytes) -> str | None:
+def _utf16_without_mark(sample: bytes) -> str | None:
     """Find UTF-16 without a mark: ASCII in it has a NUL in every other byte, on one side only."""
     high, low = sample[0::2].count(0), sample[1::2].count(0)
     # Three in ten: addresses are ASCII, the names beside them may not be.
@@ -186,7 +186,7 @@ def _guesses(file: SteadyFile, line: int, wrong: int) -> Iterator[str]:
         how = f"{what}, or have it guessed, with: {install('charset-normalizer')}"
         raise refuse(file.title, line, how) from None
     file.seek(max(wrong - _BESIDE, 0))
-    sample = _telling(file.read(64 * _GUESS))
+    sample = _around_non_ascii(file.read(64 * _GUESS))
     match = from_bytes(sample, cp_isolation=_LEGACY, threshold=0.5).best()
     candidates = [match.encoding, *match.could_be_from_charset] if match else []
     yield from ["cp1252"] * ("cp1252" in candidates)
@@ -194,7 +194,7 @@ def _guesses(file: SteadyFile, line: int, wrong: int) -> Iterator[str]:
     yield "cp1252"
 
 
-def _telling(data: bytes) -> bytes:
+def _around_non_ascii(data: bytes) -> bytes:
     """Return the words around the bytes that are not ASCII; only they tell anything."""
     parts, size, end = [], 0, 0
     for found in re.finditer(rb"[\x80-\xff]+", data):

@@ -25,10 +25,10 @@ def blocks_of(
     The e-mail key of mappings is found from the first rows, or is `column`; `columns` are the
     keys whose values are wanted too. `InvalidInput` for a row that is neither text nor mapping.
     """
-    given = _Given(column=column, columns=columns)
+    maker = _BlockMaker(column=column, columns=columns)
     source = (row for row in rows)  # any iterator is good enough for `for`, not for `islice`
     while part := list(islice(source, BLOCK_ROWS)):
-        yield given.block(part)
+        yield maker.block(part)
 
 
 async def async_blocks_of(
@@ -38,7 +38,7 @@ async def async_blocks_of(
 
     Closed, it closes the generator that the rows come from.
     """
-    given = _Given(column=column, columns=columns)
+    maker = _BlockMaker(column=column, columns=columns)
     source = aiter(rows)
     part: list[Row] = []
     try:
@@ -48,17 +48,17 @@ async def async_blocks_of(
             except StopAsyncIteration:
                 break
             if len(part) == BLOCK_ROWS:
-                yield given.block(part)
+                yield maker.block(part)
                 part = []
         if part:
-            yield given.block(part)
+            yield maker.block(part)
     finally:
         if isinstance(source, AsyncGenerator):
             await source.aclose()
 
 
 @define(eq=False)
-class _Given:
+class _BlockMaker:
     """What is known about the rows after the first of them."""
 
     column: str | None

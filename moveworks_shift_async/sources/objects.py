@@ -64,7 +64,7 @@ def find_keys(
     """Find the address's key as a column is found, with the keys of the sample as the header."""
     for line, value in sample:
         if not isinstance(value, str | Mapping):
-            raise _neither(name, line, value, unit)
+            raise _wrong_kind(name, line, value, unit)
     objects = [(line, value) for line, value in sample if not isinstance(value, str)]
     if not objects:
         if wanted is not None:
@@ -116,7 +116,7 @@ def _check(part: Sequence[tuple[int, Any]], keys: Keys) -> None:
         if isinstance(value, str):
             continue
         if not isinstance(value, Mapping):
-            raise _neither(keys.name, line, value, keys.unit)
+            raise _wrong_kind(keys.name, line, value, keys.unit)
         if keys.address is None:
             what = "an object among bare addresses; put an object first, so that its key is found"
             raise refuse(keys.name, line, what, keys.unit)
@@ -133,7 +133,7 @@ def _text(value: object) -> str:
     return value if isinstance(value, str) else ""
 
 
-def _neither(name: str, line: int, value: object, unit: str) -> Exception:
+def _wrong_kind(name: str, line: int, value: object, unit: str) -> Exception:
     # JSON's own types are not named: the line shows them.
     what = "neither a JSON object nor a string"
     if unit == "row":

@@ -209,7 +209,7 @@ def _sample(rows: Sequence[_Row]) -> list[tuple[int, list[str]]]:
         cells += width
         if cells > _SAMPLE_CELLS and texts:
             break
-        texts.append((line, [text_of(_day(row.get(at))) or "" for at in range(width)]))
+        texts.append((line, [text_of(_date_if_midnight(row.get(at))) or "" for at in range(width)]))
     return texts
 
 
@@ -224,10 +224,10 @@ def _parts(name: str, parts: Iterator[list[_Row]]) -> Iterator[TypedPart]:
 
 
 def _cells(part: list[_Row], place: int) -> list[object]:
-    return [_day(row.get(place)) for _, row in part]
+    return [_date_if_midnight(row.get(place)) for _, row in part]
 
 
-def _day(cell: object) -> object:
+def _date_if_midnight(cell: object) -> object:
     """A date is stored as its midnight."""
     if isinstance(cell, datetime.datetime) and cell.time() == datetime.time.min:
         return cell.date()
