@@ -63,6 +63,18 @@ def credential(instance: Any, attribute: Attribute[Any], value: object) -> None:
         )
 
 
+def check_methods(piece: object, protocol: type, advice: str = "") -> None:
+    """Raise `ConfigurationError` unless a piece of the caller's has the methods of the protocol."""
+    methods = [name for name in vars(protocol) if not name.startswith("_")]
+    missing = [name for name in methods if not callable(getattr(piece, name, None))]
+    if missing:
+        kind = protocol.__name__.lower()
+        raise ConfigurationError(
+            f"{kind}: {type(piece).__name__} has no {' and no '.join(missing)};"
+            f" {protocol.__module__}.{protocol.__name__} says what a {kind} must have{advice}"
+        )
+
+
 _HOST = r"[\w.:%-]+"
 _DEFAULT_PORT = {"https": ":443", "http": ":80"}
 
