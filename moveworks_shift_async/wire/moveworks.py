@@ -131,13 +131,13 @@ class Content:
         return None if self._context is None else json.loads(self._context)
 
     @cached_property
-    def _path_and_frame(self) -> tuple[str, bytes, bytes]:
+    def _path_and_frame(self) -> tuple[str, str, str]:
         """Where it goes, and what stands before and after the recipients in its JSON."""
         path = send_path(self.event_id)
         check_message(self.message)
         context = "" if self._context is None else f',"context":{self._context}'
         before = f'{{"message":{written(self.message)},"recipients":'
-        return path, before.encode(), f"{context}}}".encode()
+        return path, before, f"{context}}}"
 
     def check(self) -> None:
         """Raise `InvalidInput` for what the vendor would refuse."""
@@ -155,7 +155,7 @@ class Content:
             route=LEGACY if self.event_id is None else TO_EVENT,
             path=path,
             headers=JSON_TYPE,
-            body=before + recipients.written().encode() + after,
+            body=f"{before}{recipients.written()}{after}".encode(),
             recipients=len(recipients),
         )
 
@@ -164,8 +164,13 @@ def send_path(event_id: str | uuid.UUID | None) -> str:
     """The endpoint's path; raises `InvalidInput` if the event id is no UUID."""
     if event_id is None:
         return LEGACY.template
+    return _event_path(_plain(str(event_id)))
+
+
+@lru_cache(maxsize=8)  # a program sends to few events
+def _event_path(event_id: str) -> str:
     try:
-        return TO_EVENT.template.format(event_id=uuid.UUID(str(event_id)))
+        return TO_EVENT.template.format(event_id=uuid.UUID(event_id))
     except ValueError:
         raise InvalidInput("event_id must be a UUID, as the Events Workspace shows it") from None
 
