@@ -34,6 +34,8 @@ class Call:
     maybe_told: bool = False
     #: Why no further request of it may start; set by whoever watches it.
     withdrawn: str | None = None
+    #: The client was closed under it, which has cancelled its task once.
+    cut: bool = False
     #: Awaited when slot and token are there, before the first byte leaves. It may raise instead.
     before: Callable[[], Awaitable[object]] | None = field(default=None, repr=False)
     #: One request, whatever it meets: whoever watches it decides on the next. Only a dead token is
