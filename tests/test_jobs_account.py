@@ -540,8 +540,8 @@ def test_people_who_are_sent_to_again_by_decision_stay_marked(tmp_path: Path) ->
     said = "3 people were sent to again by decision: perhaps told twice."
     assert said in account_lines(account)
     assert said in render_page(account)
-    write_csv(journal, tmp_path / "roll.csv")
-    rows = [*csv.DictReader((tmp_path / "roll.csv").read_text(encoding="utf-8").splitlines())]
+    write_csv(journal, tmp_path / "account.csv")
+    rows = [*csv.DictReader((tmp_path / "account.csv").read_text(encoding="utf-8").splitlines())]
     again = "sent again after an unknown outcome; perhaps told twice"
     assert [row["reason"] for row in rows] == [again] * 3 + [""] * 3
 

@@ -310,7 +310,7 @@ def test_unknown_chunks_are_sent_again_or_left(path: Path) -> None:
     journal.close()
 
 
-def test_runs_events_and_wishes_are_kept(path: Path) -> None:
+def test_runs_events_and_commands_are_kept(path: Path) -> None:
     """Who worked on it, what made it wait, and what another terminal wants."""
     journal = Journal.open(plan(path))
     name = begin(journal)

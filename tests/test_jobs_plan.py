@@ -356,7 +356,7 @@ def test_the_journal_keeps_who_was_left_out(
 
 
 def test_what_differs_is_named_so_and_what_is_long_is_cut(tmp_path: Path) -> None:
-    """A duplicate with another text is not one with the same; a cell may hold a book."""
+    """A duplicate with another text is not one with the same; a cell may hold any text."""
     entries = ["a@b.c", "A@b.c", "a@B.c", "x" * 100_000]
     blocks = one(*entries, name=["Ann", "Ann", "Eve", "Bob"])
     planned(tmp_path / "job", blocks, order("Hello {name}", template=True))

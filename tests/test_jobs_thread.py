@@ -300,7 +300,7 @@ def test_a_file_that_may_not_grow_is_told_and_damages_nothing(tmp_path: Path) ->
     subprocess.run([sys.executable, "-c", LIMITED, str(tmp_path)], check=True)
 
 
-async def test_a_wish_is_read_while_another_process_writes_it(path: str) -> None:
+async def test_a_command_is_read_while_another_process_writes_it(path: str) -> None:
     """Another terminal's word comes through while the journal_thread has the file."""
     async with JournalThread.at(path) as journal_thread:
         other = Journal.open(path)

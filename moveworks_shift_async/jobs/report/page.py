@@ -14,7 +14,7 @@ from importlib.resources import files
 from typing import Any
 
 from ...errors import ConfigurationError
-from ...text import covered, duration, hide_addresses, install, people, plural
+from ...text import covered, duration, hide_addresses, install, people, plural, rate
 from ..records import Incident, State
 from . import sentences as say
 from .account import JobAccount, Text
@@ -67,7 +67,7 @@ def _missing(name: str | None) -> ConfigurationError:
 
 def _words(account: JobAccount) -> Mapping[str, Any]:
     """What the frame says that is not in the account as it is, nor one of its sentences."""
-    limits = dict.fromkeys(say.limit_words(run.budget, run.per) for run in account.runs)
+    limits = dict.fromkeys(rate(run.budget, run.per) for run in account.runs)
     idle = sum(gap.seconds for gap in account.breaks)
     return {
         "say": say,

@@ -10,7 +10,7 @@ from attrs import frozen
 
 from ...errors import NotSent, Outcome, error_class
 from ...settings import RateLimit
-from ...text import covered, duration, one_line, people, plural, shell_word
+from ...text import covered, duration, one_line, people, rate, shell_word
 from ..records import Incident, State, Stray
 from .account import ErrorKind, JobAccount
 from .timeline import TimelineEvent
@@ -122,23 +122,22 @@ def ways_for_unknown(account: JobAccount) -> tuple[Way, ...]:
     """What can be done about people who may have been told or not; not while the job runs."""
     if account.running or not account.undecided:
         return ()
-    resume = f"{_command(account, 'resume')} --unknown"
-    count = people(account.undecided)
-    if account.stray is Stray.COPY:
-        means = (
-            "If the job has gone on in no other file since: goes on in this one. Else use that one."
-        )
-        return (Way(command=f"{_command(account, 'resume')} --moved", means=means),)
+    resume, count = _command(account, "resume"), people(account.undecided)
     if account.stray is not None:
         means = f"If there is no newer file: goes on in this one, where {count} stay unknown."
-        return (Way(command=f"{_command(account, 'resume')} --moved", means=means),)
+        if account.stray is Stray.COPY:
+            means = (
+                "If the job has gone on in no other file since: goes on in this one. Else use that"
+                " one."
+            )
+        return (Way(command=f"{resume} --moved", means=means),)
     return (
         Way(
-            command=f"{resume} resend",
+            command=f"{resume} --unknown resend",
             means=f"Sends to {count} again. Nobody is left out, and some may be told twice.",
         ),
         Way(
-            command=f"{resume} skip",
+            command=f"{resume} --unknown skip",
             means=f"Leaves {count} as they are, for good: a later resend is refused. Nobody is told"
             " twice, and some may never be told.",
         ),
@@ -179,7 +178,7 @@ def time_words(account: JobAccount) -> str:
     budget, per = limit_of(account)
     # The first window's requests may go out at once.
     at_least = max(0, math.ceil(account.chunks_left / budget) - 1) * per
-    limit = limit_words(budget, per)
+    limit = rate(budget, per)
     ahead = f"at least {duration(at_least)}" if at_least else "less than " + duration(per)
     if not account.runs:
         return f"It takes {ahead} at {limit}."
@@ -201,11 +200,6 @@ def limit_of(account: JobAccount) -> tuple[int, float]:
         return max(1, account.runs[-1].budget), account.runs[-1].per
     usual = RateLimit()
     return usual.requests, usual.per
-
-
-def limit_words(budget: int, per: float) -> str:
-    """`120 requests a minute`."""
-    return f"{plural(budget, 'request')} {'a minute' if per == 60 else f'in {duration(per)}'}"
 
 
 def waited(account: JobAccount, incident: Incident) -> str:

@@ -7,6 +7,7 @@ import logging
 import os
 import secrets
 import socket
+from collections import Counter
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 
@@ -212,12 +213,12 @@ class JobRun:
 
 
 def _tally(totals: Sequence[Total], now: float) -> Tally:
-    people: dict[State, int] = {}
+    people = Counter[State]()
     for total in totals:
-        people[total.state] = people.get(total.state, 0) + total.people
-    people.pop(State.SPLIT, None)
+        people[total.state] += total.people
+    del people[State.SPLIT]
     return Tally(
-        total=sum(people.values()),
+        total=people.total(),
         people=people,
         to_send=sum(total.chunks for total in totals if total.state is State.PLANNED),
         requests=sum(total.requests for total in totals),

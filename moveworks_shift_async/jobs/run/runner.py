@@ -17,13 +17,12 @@ from attrs import define, field
 from ...call import Call
 from ...client import MoveworksClient
 from ...clock import SYSTEM_CLOCK, Clock
-from ...errors import JournalError, MoveworksError, NotSent
+from ...errors import JournalError, MoveworksError, NotSent, OutcomeUnknown
 from ...sending.breaker import Breaker
 from ...tasks import ending_of, is_cancelled
 from ...text import duration, plural
 from ..records import Chunk, Command, Event, Incident, Settlement, State
 from ..store.ports import Parts, RunStore
-from .health import health_of
 from .marker import Marker
 from .progress import Tally
 from .settlement import settlement_of
@@ -259,7 +258,7 @@ class Runner:
             wait = self.breaker.health_check_in()
             await self._clock.sleep(_LOOK if wait is None else wait)
             if wait is not None and self.ending is None:
-                self.breaker.health_checked(await health_of(self._client), self._clock.now())
+                self.breaker.health_checked(await _health_of(self._client), self._clock.now())
                 self._wake.set()
 
     def _note_wait(self, incident: Incident, began: float, reason: str) -> None:
@@ -287,3 +286,14 @@ class Runner:
             self._note_wait(Incident.PAUSED, self.paused_at, "")
             self.paused_at = None
             self._wake.set()
+
+
+async def _health_of(client: MoveworksClient) -> MoveworksError | None:
+    """What a request that tells nobody meets; None: it was answered."""
+    try:
+        await client.auth.test(once=True)
+    except MoveworksError as error:
+        return error
+    except Exception as defect:  # it must not cut what is in flight
+        return OutcomeUnknown(f"unexpected {type(defect).__name__} in this package")
+    return None
