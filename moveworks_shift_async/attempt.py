@@ -74,7 +74,9 @@ class Exchange:
         error: BaseException | None = None
         began = self.clock.now()
         try:
-            answer = (await self.transport.exchange(ready)).to(ready)
+            answer = await self.transport.exchange(ready)
+            if answer.asked is not ready:
+                answer = answer.to(ready)
             return parse(answer)
         except BaseException as raised:
             error = _meaning(raised, answered=answer is not None)

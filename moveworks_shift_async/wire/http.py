@@ -10,7 +10,7 @@ from types import MappingProxyType
 from typing import Any
 from urllib.parse import urlencode
 
-from attrs import field, frozen
+from attrs import evolve, field, frozen
 
 from ..text import one_line
 from .redaction import NOTHING, Sent
@@ -126,15 +126,7 @@ class Response:
 
     def to(self, request: Request) -> Response:
         """The same as the answer to `request`."""
-        if self.asked is request:
-            return self
-        return Response(
-            status=self.status,
-            headers=self.headers,
-            body=self.body,
-            asked=request,
-            received=self.received,
-        )
+        return evolve(self, asked=request)
 
     def sent(self) -> Sent:
         """What the request carried that no text may show."""

@@ -275,7 +275,8 @@ def raise_for_status(response: Response) -> None:
 def error_of(response: Response) -> RefusedByServer:
     """The typed error of a refusal; its body may be flat, nested, a bare text, HTML or empty."""
     content = response.json()
-    body = unwrap(content, "error")
+    outer = content if isinstance(content, Mapping) else {}
+    body = inner if isinstance(inner := outer.get("error"), Mapping) else outer
     code = body.get("code")
     code = code if isinstance(code, (str, int)) else text_of(body.get("error"))
     message = text_of(body.get("message")) or text_of(body.get("Message"))
@@ -291,11 +292,3 @@ def _blames_token(words: str) -> bool:
     return "token" in squeezed and any(
         word in squeezed for word in ("expired", "invalid", "validationfailed")
     )
-
-
-def unwrap(content: object, key: str) -> Mapping[str, Any]:
-    """The mapping below `key` if there is one, else `content` itself, else an empty mapping."""
-    if not isinstance(content, Mapping):
-        return {}
-    inner = content.get(key)
-    return inner if isinstance(inner, Mapping) else content
