@@ -19,7 +19,7 @@ import uuid
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any, Self
 
-from attrs import define, field, frozen
+from attrs import define, field
 
 from ..addresses import address_fault, person
 from ..call import Call
@@ -78,26 +78,6 @@ class _Group:
         return chosen
 
 
-@frozen
-class _Asked:
-    """One send as it was when the caller asked for it."""
-
-    content: Content = field(repr=False)
-    key: Key = field(repr=False)
-    address: str = field(repr=False)
-
-    @classmethod
-    def of(
-        cls, event_id: str | uuid.UUID, message: str, recipient: str, context: Context | None
-    ) -> _Asked | InvalidInput:
-        """Written down at once; what is wrong with it is for the one who awaits the send."""
-        try:
-            content = Content(event_id=event_id, message=message, context=context)
-            return cls(content, content.key(), _checked(recipient))
-        except InvalidInput as error:
-            return error
-
-
 @define(eq=False, repr=False)
 class LingeringBatcher:
     """Collects single sends into chunks of up to 500. Use it as `async with`; its end flushes."""
@@ -132,17 +112,19 @@ class LingeringBatcher:
         request for this person is out, it takes the person out of the chunk, unless somebody else
         waits for the same person; later, it raises `CancelledError` from `OutcomeUnknown`.
         """
-        return self._send_one(_Asked.of(event_id, message, recipient, context))
+        try:
+            content = Content(event_id=event_id, message=message, context=context)
+            return self._send_one(content, content.key(), _checked(recipient))
+        except InvalidInput as error:
+            return _raised(error)
 
-    async def _send_one(self, asked: _Asked | InvalidInput) -> ChunkOutcome:
-        """Join the group of the same content; raise what is wrong with the arguments."""
-        if isinstance(asked, InvalidInput):
-            raise asked
+    async def _send_one(self, content: Content, key: Key, address: str) -> ChunkOutcome:
+        """Join the group of the same content."""
         async with self._room:
             if self._closing:
                 raise ClientClosed("this batcher is closed; not sent")
-            group = self._groups.setdefault(asked.key, _Group(asked.key, asked.content))
-            return await self._wait(group, self._enter(group, asked.address))
+            group = self._groups.setdefault(key, _Group(key, content))
+            return await self._wait(group, self._enter(group, address))
 
     async def __aenter__(self) -> Self:
         return self
@@ -275,6 +257,11 @@ class LingeringBatcher:
 
 def _still_waited_for(chunk: dict[str, _Entry]) -> dict[str, _Entry]:
     return {address: entry for address, entry in chunk.items() if entry.waiting}
+
+
+async def _raised(error: InvalidInput) -> ChunkOutcome:
+    """What was wrong at the call is for the one who awaits it."""
+    raise error
 
 
 def _checked(recipient: object) -> str:
