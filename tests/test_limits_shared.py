@@ -102,7 +102,7 @@ def do(state: SharedState, slots: list[Slot], what: str, which: int, now: float)
 
 
 @given(OPERATIONS)
-def test_a_book_that_was_written_and_read_goes_on_as_before(
+def test_a_state_that_was_written_and_read_goes_on_as_before(
     operations: list[tuple[str, int, float]],
 ) -> None:
     """Read back after each step, a state says and does the same as one that was never written."""

@@ -61,15 +61,15 @@ class App:
         try:
             return await self._answer(request, route, entry, now)
         except web.HTTPException as error:
-            entry.status = error.status
+            entry.note(status=error.status)
             raise
         except (ConnectionError, web.RequestPayloadError):
             # The body is broken or broke off: nothing was decided, and perhaps nobody listens.
-            entry.status = 400
+            entry.note(status=400)
             return web.Response(status=400)
         except Exception:
             # A fault of the sandbox itself: aiohttp logs it and answers 500.
-            entry.status = 500
+            entry.note(status=500)
             raise
         finally:
             self.ledger.close(entry)
@@ -93,8 +93,8 @@ class App:
         if entry.counted and not self.limiter.admit(now):
             return FAULTS["throttle"]
         fault = self.faults.draw(route.family)
-        entry.fault = fault.kind if fault else None
-        entry.admitted = fault is None or fault.ending is not Ending.THROTTLED
+        admitted = fault is None or fault.ending is not Ending.THROTTLED
+        entry.note(fault=fault.kind if fault else None, admitted=admitted)
         return fault
 
     def _decide(
@@ -171,16 +171,16 @@ class App:
                 return reset(request)
             case Ending.HALF:
                 answer = breakable(answer)
-                entry.status = answer.status
+                entry.note(status=answer.status)
                 return send_half(request, answer)
             case Ending.SLOW:
                 await self.options.clock.sleep(self.options.fault_options.slow)
             case Ending.MALFORMED if decision.processed:
                 answer = malformed()
             case Ending.CANNED if fault and fault.processed:
-                shift = entry.route.startswith("shift.")
+                shift = entry.record.route.startswith("shift.")
                 answer = server_error(self.options.variants, fault.status, fault.form, shift=shift)
-        entry.status = answer.status
+        entry.note(status=answer.status)
         return to_response(answer)
 
 
