@@ -80,12 +80,8 @@ def run(
     settings, job = moveworks_settings(context), Job(journal)
     if test_to is not None:
         return _test(job, settings, test_to, as_json=as_json)
-    account = run_loop(job.account())
-    if not _agreed(account, settings, journal, yes=yes):
-        return ExitCode.INTERRUPTED
-    requests = 0 if account.runs else account.chunks_left
     go = partial(job.run, isolate=isolate, moved=moved)
-    return run_job(job, settings, go, as_json=as_json, requests=requests)
+    return _run(job, settings, go, begins=True, yes=yes, as_json=as_json)
 
 
 @click.command(epilog=MOVEWORKS_EPILOG)
@@ -122,12 +118,20 @@ def resume(
         note("the pause has ended; the process that runs the job goes on, with its own options")
         return ExitCode.OK
     settings = moveworks_settings(context)
-    account = run_loop(job.account())
-    if not _agreed(account, settings, journal, yes=yes):
-        return ExitCode.INTERRUPTED
     go = partial(job.resume, unknown=unknown, isolate=isolate, moved=moved,
                  other_credential=other_credential)  # fmt: skip
-    return run_job(job, settings, go, as_json=as_json, requests=account.chunks_left)
+    return _run(job, settings, go, begins=False, yes=yes, as_json=as_json)
+
+
+def _run(
+    job: Job, settings: MoveworksSettings, go: Runnable, *, begins: bool, yes: bool, as_json: bool
+) -> int:
+    account = run_loop(job.account())
+    if not _agreed(account, settings, job.path, yes=yes):
+        return ExitCode.INTERRUPTED
+    # To begin a job that has begun is refused, and takes no server.
+    requests = 0 if begins and account.runs else account.chunks_left
+    return run_job(job, settings, go, as_json=as_json, requests=requests)
 
 
 def _agreed(account: JobAccount, settings: MoveworksSettings, journal: str, *, yes: bool) -> bool:

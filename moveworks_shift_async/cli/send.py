@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import click
@@ -15,9 +16,10 @@ from ..jobs.job import Job
 from ..jobs.plan.plan import Plan
 from ..jobs.plan.rejects import not_addresses
 from ..settings import MoveworksSettings
+from ..sources import open_recipients
 from .failures import ExitCode
 from .foreground import run_in_foreground
-from .line_numbers import AddressFile
+from .line_numbers import Reopen
 from .message_options import message_options
 from .plan import PlanArguments, make_plan, sent_by, show_plan
 from .preview import confirm, destination, preview
@@ -56,12 +58,12 @@ class _SendOptions:
         return evolve(self.plan, recipients=(self.test_to or "",), column=None, encoding=None)
 
     @property
-    def file(self) -> AddressFile | None:
-        """Where the people stand."""
+    def file(self) -> Reopen | None:
+        """Where the people stand, if it can be read twice."""
         path = self.plan.recipients
-        if self.test_to is not None or not isinstance(path, str):
+        if self.test_to is not None or not isinstance(path, str) or not Path(path).is_file():
             return None
-        return AddressFile(path=path, column=self.plan.column, encoding=self.plan.encoding)
+        return partial(open_recipients, path, self.plan.column, encoding=self.plan.encoding)
 
 
 @click.command(epilog=MOVEWORKS_EPILOG)

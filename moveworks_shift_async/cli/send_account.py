@@ -17,7 +17,7 @@ from ..jobs.records import ChunkRecord, State
 from ..text import duration, people, plural
 from .failures import ExitCode, what_happened
 from .foreground import RunResult
-from .line_numbers import AddressFile, lines_of
+from .line_numbers import Reopen, lines_of
 from .temporary import without_resume
 from .terminal import note, render, say
 
@@ -100,7 +100,7 @@ def _failure(chunk: ChunkRecord, recipients: tuple[str, ...], rest: MoveworksErr
     )
 
 
-def conclude(account: SendAccount, source: AddressFile | None, *, as_json: bool) -> ExitCode:
+def conclude(account: SendAccount, source: Reopen | None, *, as_json: bool) -> ExitCode:
     """Print how it ended and return the exit code."""
     table = f"\n{render(_table(account), err=as_json)}\n\n{_numbers(account)}"
     if as_json:
@@ -169,7 +169,7 @@ def _numbers(account: SendAccount) -> str:
     return f"{requests}, {job.throttled:,} answered 429, {duration(job.elapsed)}"
 
 
-def _lines(account: SendAccount, source: AddressFile | None, *, as_json: bool) -> Iterator[str]:
+def _lines(account: SendAccount, source: Reopen | None, *, as_json: bool) -> Iterator[str]:
     """What went wrong, what it means for the people, and what to do."""
     yield from _kinds(account.failures)
     if invalid := account.run.account.invalid:
@@ -194,7 +194,7 @@ def _kinds(failures: Sequence[Failure]) -> Iterator[str]:
         yield f"{label}: {people(_count(alike))}: {happened}. {told}. {error.advice}."
 
 
-def _who(account: SendAccount, source: AddressFile | None, *, as_json: bool) -> str:
+def _who(account: SendAccount, source: Reopen | None, *, as_json: bool) -> str:
     """How many were not told, or may have been, and where they stand in the file."""
     unknown = [f for f in account.failures if f.outcome is Outcome.UNKNOWN]
     untold = [f for f in account.failures if f.outcome is not Outcome.UNKNOWN]

@@ -77,12 +77,6 @@ class SteadyFile(FileIO):
     def read(self, size: int | None = -1, /) -> bytes:
         """Read some bytes, or all that are left."""
         left = max(self.opened_as.st_size - self.tell(), 0)
-        if size is not None and 0 <= size <= _COPY:
-            self.go_on()
-            data = super().read(min(size, left))
-            if not data and left and size:
-                raise self.changed()
-            return data
         buffer = bytearray(left if size is None or size < 0 else min(size, left))
         count, at = 1, 0
         while count and at < len(buffer):
