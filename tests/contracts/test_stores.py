@@ -49,7 +49,7 @@ from moveworks_shift_async.jobs.store.ports import (
     RunStore,
     Store,
 )
-from moveworks_shift_async.jobs.store.sqlite.store import SqliteStore
+from moveworks_shift_async.jobs.store.sqlite.job_store import SqliteStore
 from moveworks_shift_async.wire.moveworks import Content
 
 from . import memory_store

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 
 from .ports import Store
-from .sqlite.store import SqliteStore
+from .sqlite.job_store import SqliteStore
 
 
 def name_of(given: str | os.PathLike[str]) -> str:
