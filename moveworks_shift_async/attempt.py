@@ -11,7 +11,7 @@ import logging
 from collections.abc import Callable
 from typing import TypeVar
 
-from attrs import define, evolve, frozen
+from attrs import define, evolve
 
 from .call import Call
 from .clock import SYSTEM_CLOCK, Clock
@@ -112,19 +112,10 @@ class Requester:
         self, request: Callable[[], Request], parse: Callable[[Response, int], T], call: Call
     ) -> T:
         """One request: wait for a slot, take a token, exchange, read the answer."""
-        call.check_withdrawn()
-        asked = self.clock.now()
-        with _AT_THE_GATE:
-            slot = await self.gate.acquire(call.deadline, call.priority)
-        waited = self.clock.now() - asked
+        slot, waited = await self._slot(call)
         grant = _NO_AUTH
         try:
-            with _WHILE_IT_IS_MADE:
-                grant = await grant_by(call.deadline, self.authorizer, self.clock)
-                ready = request()
-                call.effect = ready.effect
-                if call.before is not None:
-                    await call.before()
+            ready, grant = await self._prepared(request, call)
             call.leaves()
             answer = await self.exchange.send(
                 ready,
@@ -139,6 +130,30 @@ class Requester:
             raise
         self._ended(call, slot, grant)
         return answer
+
+    async def _slot(self, call: Call) -> tuple[Slot, float]:
+        """The right to one request, and the seconds that it was waited for."""
+        call.check_withdrawn()
+        asked = self.clock.now()
+        try:
+            slot = await self.gate.acquire(call.deadline, call.priority)
+        except BaseException as error:
+            raise _not_sent(error, "in the rate limit's `acquire`")  # noqa: B904 - it has its cause
+        return slot, self.clock.now() - asked
+
+    async def _prepared(
+        self, request: Callable[[], Request], call: Call
+    ) -> tuple[Request, RequestAuth]:
+        """What to send, and what lets it in."""
+        try:
+            grant = await grant_by(call.deadline, self.authorizer, self.clock)
+            ready = request()
+            call.effect = ready.effect
+            if call.before is not None:
+                await call.before()
+        except BaseException as error:
+            raise _not_sent(error, "while the request was made")  # noqa: B904 - it has its cause
+        return ready, grant
 
     def follows(self, call: Call, seconds: float | None) -> None:
         """Tell of the last attempt that another follows in so many seconds, or none."""
@@ -177,25 +192,14 @@ class Requester:
         logger.warning("HTTP 429: %s", self.gate.snapshot())
 
 
-@frozen
-class _BeforeTheFirstByte:
-    """Whoever's piece it is that raises in it, and whatever: nobody was told."""
-
-    where: str
-
-    def __enter__(self) -> None:
-        """Nothing to do."""
-
-    def __exit__(self, kind: object, error: BaseException | None, traceback: object) -> None:
-        if error is None or isinstance(error, MoveworksError):
-            return
-        theirs = isinstance(error, asyncio.CancelledError) and not is_cancelled()
-        if theirs or isinstance(error, Exception):
-            raise NotSent(f"{type(error).__name__} {self.where}; not sent") from error
-
-
-_AT_THE_GATE = _BeforeTheFirstByte("in the rate limit's `acquire`")
-_WHILE_IT_IS_MADE = _BeforeTheFirstByte("while the request was made")
+def _not_sent(error: BaseException, where: str) -> BaseException:
+    """What to raise for an error before the first byte: whoever's it is, nobody was told."""
+    theirs = isinstance(error, asyncio.CancelledError) and not is_cancelled()
+    if isinstance(error, MoveworksError) or not (theirs or isinstance(error, Exception)):
+        return error
+    failure = NotSent(f"{type(error).__name__} {where}; not sent")
+    failure.__cause__ = error
+    return failure
 
 
 def _meaning(raised: BaseException, *, answered: bool) -> BaseException:
