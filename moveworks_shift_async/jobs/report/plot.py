@@ -26,12 +26,12 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 # Placeholders, and the custom properties of the page that they become.
-_INK, _MUTED, _LINE = "#010101", "#010102", "#010103"
+_MUTED, _LINE = "#010102", "#010103"
 _ACCEPTED, _LIMIT, _REJECTED, _UNKNOWN, _IDLE = (
     "#010104", "#010105", "#010106", "#010107", "#010108"
 )  # fmt: skip
 _PROPERTIES: Mapping[str, str] = {
-    _INK: "ink", _MUTED: "muted", _LINE: "line", _ACCEPTED: "accepted", _LIMIT: "limit",
+    _MUTED: "muted", _LINE: "line", _ACCEPTED: "accepted", _LIMIT: "limit",
     _REJECTED: "rejected", _UNKNOWN: "unknown", _IDLE: "idle",
 }  # fmt: skip
 _COLOURS = {

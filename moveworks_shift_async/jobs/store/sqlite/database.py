@@ -23,7 +23,7 @@ from attrs import define
 from ....errors import JournalError
 from ....storage import sqlite
 from .beside import check_beside, check_left
-from .lock import moved_away, quiet
+from .lock import missing, moved_away, quiet
 from .statements import schema, statements, tables
 
 # Marks the file as a journal, in SQLite's own header: "mwsj".
@@ -49,10 +49,7 @@ class Database:
     @classmethod
     def connect(cls, path: str, *, new: bool = False) -> Database:
         """An existing file, for writing too; a journal of this release, unless it is `new`."""
-        if not os.path.isfile(path):
-            raise JournalError(f"there is no journal {path}; make one with a plan")
-        check_beside(path)
-        check_left(path)
+        _check_files(path)
         with reporting(path):
             database = cls(path, sqlite.connect(path, busy_seconds=BUSY_SECONDS))
             if not new:
@@ -141,6 +138,14 @@ class Database:
             return cursor.fetchone()
 
 
+def _check_files(path: str) -> None:
+    """The file is there, and nothing beside it that SQLite would take for its own."""
+    if not os.path.isfile(path):
+        raise missing(path)
+    check_beside(path)
+    check_left(path)
+
+
 def _check_mark(path: str, connection: sqlite.Connection) -> None:
     """It is a journal, of this release's format."""
     owner, version = sqlite.mark_of(connection)
@@ -158,10 +163,7 @@ def _check_mark(path: str, connection: sqlite.Connection) -> None:
 
 def _copied(path: str, copy: sqlite.Connection) -> None:
     """Copy it; a commit that a killed process has left unfinished is undone first."""
-    if not os.path.isfile(path):
-        raise JournalError(f"there is no journal {path}; make one with a plan")
-    check_beside(path)
-    check_left(path)
+    _check_files(path)
     try:
         _copy(path, "ro", copy)
     except sqlite.Error as error:

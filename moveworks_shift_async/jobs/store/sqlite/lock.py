@@ -181,6 +181,11 @@ def moved_away(path: str) -> JournalError:
     )
 
 
+def missing(path: str) -> JournalError:
+    """There is no file of that name."""
+    return JournalError(f"there is no journal {path}; make one with a plan")
+
+
 def _file_at(journal: str) -> tuple[int, int]:
     """Device and number of a regular file; to open another kind might wait for ever."""
     found = os.stat(journal)
@@ -206,7 +211,7 @@ def _wait_for(descriptor: int, journal: str) -> None:
 
 def _unusable(journal: str, error: OSError, *, made: bool) -> JournalError:
     if isinstance(error, FileNotFoundError) and not made:
-        return JournalError(f"there is no journal {journal}; make one with a plan")
+        return missing(journal)
     what = f"{journal} cannot be {'made' if made else 'opened'}"
     return refused(JournalError, what, error, written=journal if made else "")
 
