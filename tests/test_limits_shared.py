@@ -120,7 +120,7 @@ def test_a_state_that_was_written_and_read_goes_on_as_before(
         read = SharedState.restored(json.loads(json.dumps(read.as_json())))
         again = do(read, again, what, which, now)
         assert slots == again
-        assert read.snapshot(now) == kept.snapshot(now)
+        assert read.window.snapshot(now) == kept.window.snapshot(now)
         assert read.as_json() == kept.as_json()
 
 
@@ -135,14 +135,14 @@ def test_no_window_ever_holds_more_than_the_budget(
     for what, which, later in operations:
         now += later
         slots = do(state, slots, what, which, now)
-        assert state.snapshot(now).used <= 4
+        assert state.window.snapshot(now).used <= 4
         assert (
             {slot.id for slot in slots} == state.owners.keys() == state.window.window.flying.keys()
         )
     for member in list(state.members):
         state.leave(member, now)
     now += WINDOW * (1 + CLOCK_SLACK) + 1e-6
-    assert state.snapshot(now).used == state.snapshot(now).in_flight == 0
+    assert state.window.snapshot(now).used == state.window.snapshot(now).in_flight == 0
 
 
 def test_the_one_served_longest_ago_has_the_turn() -> None:

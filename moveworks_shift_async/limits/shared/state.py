@@ -22,7 +22,7 @@ from typing import Any
 from attrs import asdict, define, field
 
 from ..adaptive_window import AdaptiveWindow
-from ..window import GateSnapshot, Quota, Slot
+from ..window import Quota, Slot
 
 # A turn is at least this part of the budget, 4 of 120: each change of turn may cost a `GRACE`.
 LEAST_TURN = 30
@@ -121,10 +121,6 @@ class SharedState:
     def end(self, slot: Slot) -> None:
         """The request of the slot is in flight no more."""
         self.owners.pop(slot.id, None)
-
-    def snapshot(self, now: float) -> GateSnapshot:
-        """What is known now, of all processes together."""
-        return self.window.snapshot(now)
 
     def as_json(self) -> dict[str, Any]:
         """Everything, as numbers, text, lists and dicts, for JSON."""
