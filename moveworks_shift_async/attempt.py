@@ -27,7 +27,7 @@ from .limits.gate import Gate
 from .limits.window import Slot
 from .models import Attempt
 from .tasks import is_cancelled
-from .tokens import Authorizer, RequestAuth, grant_by
+from .tokens import Authorizer, RequestAuth, auth_by
 from .transport.port import Transport
 from .wire.http import Request, Response
 from .wire.status import request_id
@@ -113,22 +113,22 @@ class Requester:
     ) -> T:
         """One request: wait for a slot, take a token, exchange, read the answer."""
         slot, waited = await self._slot(call)
-        grant = _NO_AUTH
+        auth = _NO_AUTH
         try:
-            ready, grant = await self._prepared(request, call)
+            ready, auth = await self._prepared(request, call)
             call.leaves()
             answer = await self.exchange.send(
                 ready,
                 lambda response: parse(response, call.attempts),
-                grant,
+                auth,
                 number=call.attempts,
                 waited=waited,
                 ended=call.ended,
             )
         except BaseException as error:
-            self._ended(call, slot, grant, error)
+            self._ended(call, slot, auth, error)
             raise
-        self._ended(call, slot, grant)
+        self._ended(call, slot, auth)
         return answer
 
     async def _slot(self, call: Call) -> tuple[Slot, float]:
@@ -146,18 +146,18 @@ class Requester:
     ) -> tuple[Request, RequestAuth]:
         """What to send, and what lets it in."""
         try:
-            grant = await grant_by(call.deadline, self.authorizer, self.clock)
+            auth = await auth_by(call.deadline, self.authorizer, self.clock)
             ready = request()
             call.effect = ready.effect
             if call.before is not None:
                 await call.before()
         except BaseException as error:
             raise _not_sent(error, "while the request was made")  # noqa: B904 - it has its cause
-        return ready, grant
+        return ready, auth
 
     def follows(self, call: Call, seconds: float | None) -> None:
         """Tell of the last attempt that another follows in so many seconds, or none."""
-        told, call.untold = call.untold, None
+        told, call.unreported = call.unreported, None
         if told is None:
             return
         if seconds is not None and isinstance(call.last_error, RateLimited):
@@ -171,11 +171,11 @@ class Requester:
             return 0.0
 
     def _ended(
-        self, call: Call, slot: Slot, grant: RequestAuth, error: BaseException | None = None
+        self, call: Call, slot: Slot, auth: RequestAuth, error: BaseException | None = None
     ) -> None:
         """End the slot. What a gate of the caller's raises here does not change what is known."""
         if isinstance(error, NotAuthenticated) and call.in_flight:
-            self.authorizer.reject(grant)
+            self.authorizer.reject(auth)
         counted = call.returns(error)
         try:
             if isinstance(error, RateLimited):

@@ -45,7 +45,7 @@ class Call:
     deadline: float = math.inf
     last_error: MoveworksError | None = field(default=None, repr=False)
     #: Its last attempt, until it is known what follows.
-    untold: tuple[Attempt, Request] | None = field(default=None, repr=False)
+    unreported: tuple[Attempt, Request] | None = field(default=None, repr=False)
 
     def check_withdrawn(self) -> None:
         """Raise `NotSent` if no further request may start."""
@@ -74,7 +74,7 @@ class Call:
 
     def ended(self, attempt: Attempt, request: Request) -> None:
         """Remember an attempt until it is known what follows."""
-        self.untold = attempt, request
+        self.unreported = attempt, request
 
     def settle(self, error: MoveworksError) -> MoveworksError:
         """The error to raise: never one that denies what an earlier request may have done."""
