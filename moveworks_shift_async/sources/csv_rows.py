@@ -66,17 +66,6 @@ class Table:
 
 
 @frozen(kw_only=True)
-class _Part:
-    """Some rows as they come."""
-
-    rows: list[Row] = field(repr=False)
-    #: Where each of them starts.
-    lines: Sequence[int]
-    #: Those of several lines.
-    multiline: Sequence[tuple[int, Row]] = field(default=(), repr=False)
-
-
-@frozen(kw_only=True)
 class TableRows:
     """All rows of a table, to be read once."""
 
@@ -89,22 +78,25 @@ class TableRows:
         """Yield the data rows; the address is in column `at`."""
         skip, width = self.skip, self.table.width
         for part in self.parts():
-            rows, lines = part.rows, part.lines
+            lines, rows = part
+            multiline = not isinstance(lines, range)
             cells = None if skip else _all_filled(rows, at)
             if cells is None:
                 rows, lines = _filled(rows, lines)
                 skip, rows, lines = max(skip - len(rows), 0), rows[skip:], lines[skip:]
                 cells = [row[at] if at < len(row) else "" for row in rows]
-            for line, row in part.multiline:
-                data = lines and line >= lines[0]
-                if data and _swallowed(row, at, width, self.table.delimiter):
+            for line, row in zip(lines, rows, strict=True) if multiline else ():
+                if _height(row) > 1 and _swallowed(row, at, width, self.table.delimiter):
                     raise _unclosed(self.document, line)
             if rows:
                 values = {name: cells_of(rows, place) for name, place in places.items()}
                 yield Block(lines=lines, entries=entries_of(cells), values=values)
 
-    def parts(self) -> Iterator[_Part]:
-        """Yield some rows at a time, blank ones and the header too."""
+    def parts(self) -> Iterator[tuple[Sequence[int], list[Row]]]:
+        """Yield some rows at a time, blank ones and the header too, with the lines they start in.
+
+        The lines are a range where every row has one line.
+        """
         with self.document.text("") as source:
             source.read(self.table.start)
             feed = _Feed(source)
@@ -121,8 +113,9 @@ class TableRows:
                 if not rows:
                     break
                 first = self.table.first_line + before
-                one_line = reader.line_num - before == len(rows)
-                yield _one_line_rows(rows, first) if one_line else _multiline_rows(rows, first)
+                lines = range(first, first + len(rows))
+                one_line_each = reader.line_num - before == len(rows)
+                yield lines if one_line_each else _starts(rows, first), rows
                 before = reader.line_num if not broken else before + sum(map(_height, rows))
         if broken == _TOO_LONG:
             what = f"rows of more than {_MOST_FETCHED:,} characters, perhaps an open quote"
@@ -171,22 +164,9 @@ def is_filled(row: Row) -> bool:
     return any(map(str.strip, row))
 
 
-def _one_line_rows(rows: list[Row], first: int) -> _Part:
-    """Make a part of rows with a line each."""
-    return _Part(rows=rows, lines=range(first, first + len(rows)))
-
-
-def _multiline_rows(rows: list[Row], first: int) -> _Part:
-    """Make a part of rows of which some have several lines."""
-    texts = map(" ".join, rows)
-    places = [place for place, text in enumerate(texts) if "\n" in text or "\r" in text]
-    heights = [1] * len(rows)
-    for place in places:
-        heights[place] = _height(rows[place])
-    lines = [*accumulate(heights[:-1], initial=first)]
-    return _Part(
-        rows=rows, lines=lines, multiline=[(lines[place], rows[place]) for place in places]
-    )
+def _starts(rows: list[Row], first: int) -> Sequence[int]:
+    """Return the line of each row, where some rows have several lines."""
+    return [*accumulate(map(_height, rows[:-1]), initial=first)]
 
 
 def _filled(rows: list[Row], lines: Sequence[int]) -> tuple[list[Row], Sequence[int]]:
@@ -209,6 +189,8 @@ def _all_filled(rows: list[Row], at: int) -> list[str] | None:
 def _height(row: Row) -> int:
     r"""Count the lines of a row. Its cells keep their line ends: \n, \r, or \r\n as one."""
     text = " ".join(row)
+    if "\n" not in text and "\r" not in text:
+        return 1
     return 1 + text.count("\n") + text.count("\r") - text.count("\r\n")
 
 
