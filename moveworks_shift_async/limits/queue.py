@@ -34,12 +34,16 @@ class _Waiter:
     priority: Priority
     granted: Slot | None = None
 
-    def wake(self, result: Slot | Exception) -> None:
-        """End the wait, from whatever thread. `RuntimeError` if the waiter's loop is closed."""
-        if self.loop is _running_loop():
-            self._settle(result)
-        else:
-            self.loop.call_soon_threadsafe(self._settle, result)
+    def wake(self, result: Slot | Exception) -> bool:
+        """End the wait, from whatever thread. False if the waiter's loop was closed under it."""
+        try:
+            if self.loop is _running_loop():
+                self._settle(result)
+            else:
+                self.loop.call_soon_threadsafe(self._settle, result)
+        except RuntimeError:
+            return False
+        return True
 
     def _settle(self, result: Slot | Exception) -> None:
         if self.future.done():
@@ -135,8 +139,7 @@ class WaitQueue:
             late = [w for w in self._waiting if w.deadline < next_start]
             for waiter in late:
                 self._remove(waiter)
-                with contextlib.suppress(RuntimeError):  # its loop was closed under it
-                    waiter.wake(_too_late())
+                waiter.wake(_too_late())
             self._dispatch()
 
     def observed(self, ages: Iterable[float]) -> None:
@@ -197,7 +200,7 @@ class WaitQueue:
                 while self._waiting:
                     waiter = self._waiting.pop()
                     self._remove(waiter)
-                    self._fail(waiter, error)
+                    waiter.wake(type(error)(*error.args))  # each its own: raising changes an error
 
     def _first(self) -> _Waiter | None:
         """Whose turn it is, of those whose loop runs."""
@@ -231,14 +234,8 @@ class WaitQueue:
 
     def _grant(self, waiter: _Waiter, now: float) -> None:
         waiter.granted = self.window.start(now)
-        try:
-            waiter.wake(waiter.granted)
-        except RuntimeError:  # its loop was closed just now: nobody is there to take the slot
+        if not waiter.wake(waiter.granted):  # nobody is there to take the slot
             self.window.unused(waiter.granted, now)
-
-    def _fail(self, waiter: _Waiter, error: ConfigurationError) -> None:
-        with contextlib.suppress(RuntimeError):  # its loop was closed under it
-            waiter.wake(type(error)(*error.args))  # each its own: raising changes an error
 
     def _arm(self, now: float) -> None:
         """See to it that every loop in which somebody waits looks when the next may start."""
