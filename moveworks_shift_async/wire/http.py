@@ -6,6 +6,7 @@ import enum
 import json
 from collections.abc import Callable, Mapping
 from datetime import datetime
+from functools import lru_cache
 from types import MappingProxyType
 from typing import Any
 from urllib.parse import urlencode
@@ -106,6 +107,7 @@ def _readable(headers: Mapping[str, str]) -> Mapping[str, str]:
     )
 
 
+@lru_cache(maxsize=64)  # the same few come with every answer
 def _name(name: str) -> str:
     plain = name.isprintable() and " " not in name
     return name.lower() if plain else one_line(name).lower()
