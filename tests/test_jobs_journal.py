@@ -64,7 +64,11 @@ def test_a_plan_is_kept(path: Path) -> None:
     assert first == Content(event_id="e1", message="text 0", context=None)
     assert second.context == {"slots": {"floor": 1}}
     assert journal.reads.texts(1) == [(first, 4)]
-    assert (journal.reads.runs(), journal.reads.events(), journal.reads.isolated()) == ([], [], 0)
+    assert (journal.reads.runs(), journal.reads.events(), journal.reads.value("isolated")) == (
+        [],
+        [],
+        0,
+    )
     journal.close()
 
 
@@ -255,7 +259,7 @@ def test_a_divided_chunk_is_its_parts(path: Path) -> None:
     assert [record.id for record in journal.reads.records()] == [0, 2, 3]
     assert dict(journal.reads.recipients()) == {0: people_of(0, 3), 2: people[:1], 3: people[1:]}
     assert [chunk.content.message for chunk in journal.reads.claim(0, 9)] == ["text 1", "text 1"]
-    assert journal.reads.isolated() == 2
+    assert journal.reads.value("isolated") == 2
     journal.reads.verify()
     journal.close()
 
@@ -306,7 +310,7 @@ def test_unknown_chunks_are_sent_again_or_left(path: Path) -> None:
     assert journal.write("resend_unknown") == 1
     assert states_of(str(path)) == [State.UNKNOWN, State.PLANNED]
     assert [record.left_at for record in journal.reads.records()] == [20.0, None]
-    assert journal.reads.left_at() == 20.0
+    assert journal.reads.value("left_at") == 20.0
     journal.close()
 
 

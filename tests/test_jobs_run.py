@@ -1033,7 +1033,7 @@ async def test_isolate_finds_the_guilty_and_tells_the_others(file: Path, sandbox
         people = {
             a for number, those in journal.reads.recipients() if number in rejected for a in those
         }
-        assert journal.reads.isolated() <= 40
+        assert journal.reads.value("isolated") <= 40
         journal.reads.verify()
     assert people == {person for person in with_guilty(40, 0, 7, 39) if GUILTY in person}
     assert sandbox.stats().requests <= 3 + 40

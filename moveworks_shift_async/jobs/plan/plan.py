@@ -95,7 +95,11 @@ def plan(
     work = _PlanRun(store_of(os.fspath(journal)), wanted)
     if isinstance(source, (str, os.PathLike)):
         blocks: Blocks = open_recipients(
-            source, column=column, query=query, encoding=encoding, go_on=work.go_on
+            source,
+            column=column,
+            query=query,
+            encoding=encoding,
+            go_on=partial(go_on, work.stop, work.store.name),
         )
     elif query is not None or encoding is not None:
         raise InvalidInput("a query needs a database's URL as the source, an encoding a file")
@@ -191,10 +195,6 @@ class _PlanRun:
         # Nobody has cancelled a thread; and neither can leave one for the loop as what it is.
         except (asyncio.CancelledError, GeneratorExit) as error:
             raise _broken_off(error) from None
-
-    def go_on(self) -> None:
-        """Raise `NotSent` if it was cancelled."""
-        go_on(self.stop, self.store.name)
 
     async def _do(self, step: Callable[..., T], *arguments: Any) -> T:
         """Run a step in a thread; when cancelled, make it stop and wait until it has."""

@@ -227,6 +227,6 @@ def ended_word(account: JobAccount) -> str:
     return "ended" if standing_of(account) == "finished" else "last run ended"
 
 
-def moment(at: datetime | None) -> str:
+def moment(at: datetime) -> str:
     """`2026-05-14 09:03:12 UTC`."""
-    return "" if at is None else at.strftime("%Y-%m-%d %H:%M:%S UTC")
+    return at.strftime("%Y-%m-%d %H:%M:%S UTC")

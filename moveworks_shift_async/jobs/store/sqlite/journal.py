@@ -88,7 +88,7 @@ class Journal:
         """
         journal = cls(Database.connect(path))
         try:
-            journal.commanded_at = journal.reads.commanded_at()
+            journal.commanded_at = journal.reads.value("commanded_at")
             journal._lock = Lock.take(path)
             journal.identity = FileIdentity(journal._db, marked(path))
             journal._db.keep_beside()

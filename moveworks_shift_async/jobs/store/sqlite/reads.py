@@ -53,7 +53,7 @@ class Reads:
                 f"the planning of {self._db.path} was interrupted; nothing was sent: plan it again"
             )
         found = [*self._db.rows("quick_check")]
-        (people,) = self._db.one("people")
+        people = self.value("people")
         with reading(self._db.path):
             whole = found == [("ok",)] and people == header.people
             whole = whole and self.digest(header) == header.digest
@@ -92,9 +92,9 @@ class Reads:
         """What made it wait."""
         return [*self._each(partial(rows.value_of, Event), "events")]
 
-    def may_have_told(self) -> bool:
-        """Somebody was told, refused, or may have been."""
-        return bool(self._db.one("may_have_told")[0])
+    def value(self, name: str) -> Any:
+        """What a statement of one row and one column finds."""
+        return self._db.one(name)[0]
 
     def recent(self, now: float, window: float, most: int) -> list[float]:
         """Ages in seconds of the requests, `most` at most, that the server may still count.
@@ -113,24 +113,10 @@ class Reads:
         make = partial(rows.chunk_of, self.header().event_id, owner)
         return [*self._each(make, "claim", (after, count))]
 
-    def isolated(self) -> int:
-        """Chunks that splitting has added."""
-        return int(self._db.one("isolated")[0])
-
-    def left_at(self) -> float | None:
-        """When the user said so last; None: never."""
-        (at,) = self._db.one("left_at")
-        return None if at is None else float(at)
-
     def command(self) -> Command:
         """What is wanted of the process that runs the job."""
-        (found,) = self._db.one("command")
         with reading(self._db.path):
-            return Command(found)
-
-    def commanded_at(self) -> float:
-        """When the last command was given, by the clock of whoever did."""
-        return float(self._db.one("commanded_at")[0])
+            return Command(self.value("command"))
 
     def _each(
         self, make: Callable[[tuple[Any, ...]], T], name: str, values: Any = ()

@@ -72,9 +72,9 @@ def _found(journal: Journal) -> Found:
     return Found(
         header=journal.reads.header(),
         totals=journal.reads.totals(),
-        may_have_told=journal.reads.may_have_told(),
+        may_have_told=bool(journal.reads.value("may_have_told")),
         stray=journal.identity.strayed(),
-        left_at=journal.reads.left_at(),
+        left_at=journal.reads.value("left_at"),
     )
 
 
@@ -92,7 +92,7 @@ def _begin(beginning: Beginning, journal: Journal) -> Begun:
         journal.begin_run(run)
     return Begun(
         totals=totals,
-        isolated=journal.reads.isolated(),
+        isolated=journal.reads.value("isolated"),
         recent=recent,
         command=journal.reads.command(),
     )
