@@ -166,8 +166,8 @@ def run_job(
     else:
         say(account_text(ended.account))
     if stopped is not None:
-        begun = bool(ended.account.runs)
-        note(stopped_line(stopped, job.path, nobody=ended.nobody, begun=begun))
+        nobody = not (ended.account.accepted or ended.account.unknown)
+        note(stopped_line(stopped, job.path, nobody=nobody, begun=bool(ended.account.runs)))
     return ended.exit_code()
 
 

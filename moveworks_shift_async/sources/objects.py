@@ -47,8 +47,6 @@ def read_json(document: Document, form: str) -> Reading:
     keys = find_keys(first[:SAMPLE_VALUES], name=document.name, wanted=document.wanted)
     return Reading(
         format=form,
-        encoding=document.decoded.encoding,
-        guessed_at=document.decoded.guessed_at,
         column=keys.address,
         header=keys.names,
         line=keys.line,

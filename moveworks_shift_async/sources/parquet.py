@@ -92,8 +92,10 @@ def _parts(
     lengths: _Lengths, found: Any, names: list[str], needed: list[int]
 ) -> Iterator[TypedPart]:
     name = lengths.file.title
+    from pyarrow import types  # type: ignore[import-untyped]  # noqa: PLC0415
+
     for place in needed:
-        if _is_nested(found.schema_arrow[place]):
+        if types.is_nested(found.schema_arrow[place].type):
             what = f"the value of {quoted(names[place])} is nested; it must be a string"
             raise refuse(name, 1, what, "row")
     batches = _batches(lengths, found, names, needed, BLOCK_ROWS)
@@ -176,12 +178,6 @@ def _number(head: Iterator[int]) -> int | None:
         if byte < 0x80:
             break
     return value >> 1
-
-
-def _is_nested(field: Any) -> bool:
-    from pyarrow import types  # type: ignore[import-untyped]  # noqa: PLC0415
-
-    return bool(types.is_nested(field.type))
 
 
 def _is_text(field: Any) -> bool:

@@ -28,8 +28,6 @@ def read_text(document: Document) -> Reading:
     column = _header(document)
     return Reading(
         format="text",
-        encoding=document.decoded.encoding,
-        guessed_at=document.decoded.guessed_at,
         column=column,
         blocks=lambda _: _blocks(document, skip=column is not None),
     )

@@ -61,8 +61,6 @@ def read_table(document: Document, table: Table) -> Reading:
                              rows=sample, line=line))  # fmt: skip
     return Reading(
         format="tsv" if table.delimiter == "\t" else "csv",
-        encoding=document.decoded.encoding,
-        guessed_at=document.decoded.guessed_at,
         delimiter=table.delimiter,
         column=header[at].strip() if header and at < len(header) else None,
         column_number=at + 1,
