@@ -63,7 +63,7 @@ class Header:
     identity: str | None = None
     #: Device and number of the file as it was; None before it.
     place: str | None = None
-    #: The file had a mark then (`lock`).
+    #: Its disk kept the mark that `lock` puts on a file.
     marked: bool = False
 
 

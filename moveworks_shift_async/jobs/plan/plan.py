@@ -144,13 +144,12 @@ class _PlanRun:
                 await self._do(self._read, source)
             plan = await self._do(self._begun.finish, self.read_as)
         except BaseException:
-            # In this task: one of its own could be cancelled before its first step.
+            # Awaited here: a task for it could be cancelled before its first step.
             if self.planner is not None:
                 await self.planner.abandon()
             raise
         finally:
-            # In the loop, for it takes some microseconds: a step more could be cancelled, when the
-            # journal is complete and would have to be removed again.
+            # Not in a thread: the wait for one could be cancelled although the journal is complete.
             if self.planner is not None:
                 self.planner.close()
         return plan
@@ -192,7 +191,8 @@ class _PlanRun:
         try:
             for block in blocks:
                 self._begun.feed(block)
-        # Nobody has cancelled a thread; and neither can leave one for the loop as what it is.
+        # The source itself raised it, for nobody cancels a thread. The loop would take it for a
+        # cancellation of ours.
         except (asyncio.CancelledError, GeneratorExit) as error:
             raise _broken_off(error) from None
 

@@ -47,7 +47,7 @@ _STEPS = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 10800, 
 _GAP = 0.05
 # Events of one kind: more lie on one another.
 _MOST_EVENTS = 400
-# Corners of the stair; with more it is a line to the eye.
+# Corners of the limit's steps; where there are more, a plain line looks the same.
 _STAIRS = 300
 
 

@@ -111,7 +111,9 @@ def meaning(kind: ErrorKind, *, running: bool = False) -> str:
         todo = _RESUME if met.unprocessed else _PLAN_AGAIN
     elif kind.state is State.PLANNED and running:
         todo = "They are still to be sent to"
-    elif kind.state is State.PLANNED and met.outcome is Outcome.UNKNOWN:  # and planned again
+    elif (
+        kind.state is State.PLANNED and met.outcome is Outcome.UNKNOWN
+    ):  # sent again by the user's word
         told, todo = TOLD[State.UNKNOWN], f"{_RESUME}: it sends to them again"
     elif kind.state is State.PLANNED:
         todo = f"{met.remedy}, then resume" if met.remedy else _RESUME

@@ -57,7 +57,7 @@ class Runner:
     _queue: deque[Chunk] = field(factory=deque, init=False)
     _running: set[asyncio.Task[None]] = field(factory=set, init=False)
     #: The calls whose outcome is not known yet, with their tasks: they may still be taken back.
-    #: None while a task takes its first steps.
+    #: None until the task is made.
     _calls: dict[Call, asyncio.Task[None] | None] = field(factory=dict, init=False)
     _claiming: bool = field(default=False, init=False)
     _exhausted: bool = field(default=False, init=False)
