@@ -98,17 +98,13 @@ def _parts(
         if types.is_nested(found.schema_arrow[place].type):
             what = f"the value of {quoted(names[place])} is nested; it must be a string"
             raise refuse(name, 1, what, "row")
-    batches = _batches(lengths, found, names, needed, BLOCK_ROWS)
     row = 1
-    while True:
-        with _broken(name):
-            batch = next(batches, None)
-            if batch is None:
-                return
+    with _broken(name):
+        for batch in _batches(lengths, found, names, needed, BLOCK_ROWS):
             cells = {place: _plain(column).to_pylist() for place, column in batch.items()}
-        lines = range(row, row + len(cells[needed[0]]))
-        row = lines.stop
-        yield lines, cells.__getitem__
+            lines = range(row, row + len(cells[needed[0]]))
+            row = lines.stop
+            yield lines, cells.__getitem__
 
 
 def _batches(
