@@ -60,7 +60,7 @@ class Journal:
         """
         check_name(path)
         _make_way(path)
-        lock = Lock.make(path)
+        lock = Lock.take(path, new=True)
         try:
             journal = cls(Database.connect(path, new=True), lock)
         except BaseException:

@@ -41,7 +41,7 @@ _held: set[tuple[int, int]] = set()
 
 @define(eq=False, repr=False)
 class Lock:
-    """Held from `take` or `make` to `release`, or to the end of the process."""
+    """Held from `take` to `release`, or to the end of the process."""
 
     path: str
     #: Device and number of the file, whatever the path names later.
@@ -49,30 +49,21 @@ class Lock:
     _descriptor: int
 
     @classmethod
-    def take(cls, journal: str) -> Lock:
-        """Lock a file that is there.
+    def take(cls, journal: str, *, new: bool = False) -> Lock:
+        """Lock a file that is there, or make a `new` one, readable by its owner alone.
 
-        Raises `JobRunning` if another process has it, or another job of this one.
+        Raises `JobRunning` if another process has it, or another job of this one, and
+        `JournalError` if it cannot be opened or made.
         """
-        return cls._of(journal, os.O_RDWR)
-
-    @classmethod
-    def make(cls, journal: str) -> Lock:
-        """Make a new file, readable by its owner alone, and lock it; `JournalError` if it cannot
-        be.
-        """
-        return cls._of(journal, os.O_RDWR | os.O_CREAT | os.O_EXCL)
-
-    @classmethod
-    def _of(cls, journal: str, how: int) -> Lock:
         path = os.path.realpath(journal)
         with quiet:
             try:
-                if not how & os.O_CREAT and _file_at(journal) in _held:
+                if not new and _file_at(journal) in _held:
                     raise JobRunning(f"another process works on {journal} just now")
-                descriptor = os.open(path, how, 0o600)
+                made = os.O_CREAT | os.O_EXCL if new else 0
+                descriptor = os.open(path, os.O_RDWR | made, 0o600)
             except OSError as error:
-                raise _unusable(journal, error, made=bool(how & os.O_CREAT)) from None
+                raise _unusable(journal, error, made=new) from None
             try:
                 _wait_for(descriptor, journal)
             except BaseException:
