@@ -50,6 +50,7 @@ from moveworks_shift_async.jobs.records import (
 )
 from moveworks_shift_async.jobs.run import runner
 from moveworks_shift_async.jobs.run.progress import JobProgress
+from moveworks_shift_async.jobs.store.ports import Parts
 from moveworks_shift_async.jobs.store.sqlite import thread
 from moveworks_shift_async.jobs.store.sqlite.database import Database
 from moveworks_shift_async.jobs.store.sqlite.journal import Journal
@@ -1257,10 +1258,10 @@ async def test_an_end_that_could_not_be_written_is_tried_again(
     """With room at the end it is right; without, it stays `sending`, and so unknown."""
     path, settle, room = plan(file, 20), Journal.settle, list[int]()
 
-    def fails(journal: Journal, step: Settlement) -> bool:
+    def fails(journal: Journal, step: Settlement, *parts: Parts) -> bool:
         if step.chunk == 3 and not room:
             raise JournalError("the disk is full")
-        return settle(journal, step)
+        return settle(journal, step, *parts)
 
     monkeypatch.setattr(Journal, "settle", fails)
     if not lasting:
@@ -1350,12 +1351,12 @@ async def test_an_end_that_is_not_its_owners_to_say_is_dropped(
     """Somebody else has called the chunk unknown; this run goes on with the others."""
     path, settle = plan(file, 10), Journal.settle
 
-    def late(journal: Journal, step: Settlement) -> bool:
+    def late(journal: Journal, step: Settlement, *parts: Parts) -> bool:
         if step.chunk == 3:
             journal._db.connection.execute(
                 "UPDATE chunk SET state = 'unknown', ended_at = 1 WHERE id = 3"
             )
-        return settle(journal, step)
+        return settle(journal, step, *parts)
 
     monkeypatch.setattr(Journal, "settle", late)
     await go(path, sandbox)

@@ -28,6 +28,7 @@ from attrs import asdict, define, field
 from ....errors import JournalError
 from ....wire.moveworks import Content
 from ...records import DIED, UNWRITTEN, Event, Header, Run, Settlement
+from ..ports import Parts
 from .beside import check_name
 from .database import Database
 from .identity import FileIdentity
@@ -186,12 +187,15 @@ class Journal:
             self.identity.check(self._lock)
         return self.write("sending", (at, owner, chunk)) == 1
 
-    def settle(self, step: Settlement) -> bool:
-        """A request of a chunk has ended, or did not leave; False: nothing was changed by that.
+    def settle(self, step: Settlement, parts: Parts = ()) -> bool:
+        """A request of a chunk has ended, or did not leave; its parts are new chunks.
 
-        Only the owner of what is `sending` may say so; or of an orphan, to make it better.
+        Only the owner of what is `sending` may say so; or of an orphan, to make it better. False:
+        nothing was changed by that.
         """
         if self.write("settle", asdict(step)) == 1:
+            if parts:
+                self.split(step.chunk, parts)
             return True
         self._check_run()
         return False
@@ -204,7 +208,7 @@ class Journal:
         if self._db.run("last_run").fetchone() != (self._run,):
             raise self.identity.moved()
 
-    def split(self, chunk: int, parts: Iterable[tuple[str, ...]]) -> None:
+    def split(self, chunk: int, parts: Parts) -> None:
         """New planned chunks for the parts of one that is settled as split."""
         (number,) = self._db.run("next_chunk").fetchone()
         (content,) = self._db.run("content_of", (chunk,)).fetchone()

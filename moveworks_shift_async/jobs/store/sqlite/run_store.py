@@ -49,7 +49,7 @@ class SqliteRunStore:
 
     async def settle(self, step: Settlement, parts: Parts = ()) -> bool:
         """As `sending`."""
-        return await self._thread.do(partial(_settle, step, parts))
+        return await self._thread.do(lambda journal: journal.settle(step, parts))
 
     def note(self, event: Event) -> None:
         """Something made the job wait."""
@@ -111,10 +111,3 @@ def _decide_unknown(beginning: Beginning, journal: Journal) -> None:
         journal.write("resend_unknown")
     elif beginning.unknown == "skip":
         journal.write("leave_unknown", (beginning.run.began_at,))
-
-
-def _settle(step: Settlement, parts: Parts, journal: Journal) -> bool:
-    settled = journal.settle(step)
-    if settled and parts:
-        journal.split(step.chunk, parts)
-    return settled
