@@ -1,4 +1,4 @@
-"""Checks of settings: each raises `ConfigurationError` that names what is wrong, and where."""
+"""Checks of settings and of what users bring: each raises `ConfigurationError` with the reason."""
 
 from __future__ import annotations
 

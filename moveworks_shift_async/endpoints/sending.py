@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Awaitable, Callable, Coroutine, Iterable
+from collections.abc import Callable, Coroutine, Iterable
+from functools import partial
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
@@ -67,10 +68,7 @@ class Sender:
         """Any number of recipients. What is wrong with the message is raised here, at once."""
         content.check()
         check_priority(priority)
-
-        def deliver(chunk: CheckedRecipients, call: Call) -> Awaitable[Receipt]:
-            return self.deliver(content, chunk, call)
-
+        deliver = partial(self.deliver, content)
         return BulkSend(deliver, recipients, self.max_in_flight, priority, self._session.clock)
 
     def batcher(self, linger: float, max_waiting: int, priority: Priority) -> LingeringBatcher:
