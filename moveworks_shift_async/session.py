@@ -87,14 +87,13 @@ class SessionManager:
         except asyncio.CancelledError as cancelled:
             if not call.cut or task.cancelling() > cancelled_before + 1:
                 raise call.cancelled(cancelled)  # noqa: B904 - the same
-            failure = _cut_off(call, cancelled)
+            raise _cut_off(call, cancelled) from None
         finally:
             if call.cut:
                 task.uncancel()
             self._requester.follows(call, None)
             del self._tasks[call]
             self._idle.set()
-        raise failure
 
     def open(self) -> None:
         """Bind to the running loop; raise `ClientClosed` if closed or bound to another one."""
