@@ -117,14 +117,14 @@ class TableRows:
                 one_line_each = reader.line_num - before == len(rows)
                 yield lines if one_line_each else _starts(rows, first), rows
                 before = reader.line_num if not broken else before + sum(map(_height, rows))
-        if broken == _TOO_LONG:
-            what = f"rows of more than {_MOST_FETCHED:,} characters, perhaps an open quote"
-            raise refuse(self.document.name, self.table.first_line + before, what)
         if broken:
-            raise self._unclosed(before, reader.line_num, broken)
+            raise self._broken(before, reader.line_num, broken)
 
-    def _unclosed(self, before: int, end: int, error: str) -> InvalidInput:
+    def _broken(self, before: int, end: int, error: str) -> InvalidInput:
         """Build the error for a row that takes the lines from `before` to `end`, from 0."""
+        if error == _TOO_LONG:
+            what = f"rows of more than {_MOST_FETCHED:,} characters, perhaps an open quote"
+            return refuse(self.document.name, self.table.first_line + before, what)
         with self.document.text("") as source:
             source.read(self.table.start)
             text = "".join(islice(source, before, end))

@@ -64,10 +64,10 @@ def find_keys(
         if not isinstance(value, str | Mapping):
             raise _wrong_kind(name, line, value, unit)
     objects = [(line, value) for line, value in sample if not isinstance(value, str)]
+    if not objects and wanted is not None:
+        what = f"there is no key {quoted(wanted)} in bare strings; leave out --column"
+        raise refuse(name, None, what)
     if not objects:
-        if wanted is not None:
-            what = f"there is no key {quoted(wanted)} in bare strings; leave out --column"
-            raise refuse(name, None, what)
         return Keys(name=name, unit=unit, names=(), address=None, line=None)
     names = list(
         dict.fromkeys(key for _, value in objects for key in value if isinstance(key, str))
@@ -76,14 +76,18 @@ def find_keys(
     if len(names) > _MOST_KEYS:
         what = f"the first objects have {len(names):,} different keys; give all people the same"
         raise refuse(name, line, what, unit)
-    # The first of them alone where there are very many: a sample takes memory for each key.
-    rows = [[_text(value.get(key)) for key in names]
-            for _, value in objects[: max(1, _SAMPLE_CELLS // (len(names) or 1))]]  # fmt: skip
+    rows = _sample(objects, names)
     if _only_nested(objects) and not any("@" in cell for row in rows for cell in row):
         what = "no key holds addresses, and nested values are not read; put the address at the top"
         raise refuse(name, line, what, unit)
     columns = Columns(name=name, wanted=wanted, header=names, rows=rows, line=line, unit=unit)
     return Keys(name=name, unit=unit, names=names, address=names[find_column(columns)], line=line)
+
+
+def _sample(objects: Sequence[tuple[int, Any]], names: Sequence[str]) -> list[list[str]]:
+    """Return the first objects as rows; fewer where they have very many keys."""
+    count = max(1, _SAMPLE_CELLS // max(1, len(names)))
+    return [[_text(value.get(key)) for key in names] for _, value in objects[:count]]
 
 
 def block_of(part: Sequence[tuple[int, Any]], keys: Keys, places: Mapping[str, int]) -> Block:
