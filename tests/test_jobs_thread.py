@@ -223,6 +223,37 @@ async def test_a_slow_disk_does_not_block_the_loop(path: str) -> None:
     assert rounds == 100
 
 
+LEFT = """
+import asyncio, sys
+from moveworks_shift_async.jobs.store.names import store_of
+
+async def look():
+    async with getattr(store_of(sys.argv[1]), sys.argv[2])():
+        loop.call_soon(loop.stop)
+        await asyncio.Event().wait()
+
+loop = asyncio.new_event_loop()
+try:
+    loop.run_until_complete(look())
+except RuntimeError as error:
+    print(error)
+if sys.argv[3] == "closed":
+    loop.close()
+"""
+
+
+@pytest.mark.parametrize("loop", ["closed", "open"])
+@pytest.mark.parametrize("use", ["running", "reading"])
+def test_a_process_whose_loop_is_left_in_the_middle_ends(path: str, use: str, loop: str) -> None:
+    """Its thread does not wait for a step that nobody can ask for any more."""
+    ended = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", LEFT, path, use, loop],
+        check=True, stdout=subprocess.PIPE, text=True, timeout=HANG,
+    )  # fmt: skip
+    assert ended.stdout == "Event loop stopped before Future completed.\n"
+    assert states_of(path) == [State.PLANNED] * 10
+
+
 # --- a full disk ---------------------------------------------------------------------------
 
 

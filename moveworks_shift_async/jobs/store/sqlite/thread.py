@@ -23,6 +23,8 @@ T = TypeVar("T")
 Task = tuple[Callable[[Journal], Any], "asyncio.Future[Any]"]
 Answer = tuple["asyncio.Future[Any]", Any, Exception | None]
 
+# Seconds between two looks at whether anybody can still ask: a process waits for its threads.
+_LOOK = 0.5
 # Steps in one commit at most: what waits longest then waits for a few milliseconds.
 _MOST = 256
 # Answers given in one turn of the event loop: each wakes a task that may work for half a
@@ -87,13 +89,22 @@ class JournalThread:
         """Wait for a step, and take with it all that have been asked for meanwhile."""
         batch: list[Task] = []
         while not batch or (len(batch) < _MOST and not self._asked.empty()):
-            work = self._asked.get()
+            work = self._next()
             if work is None:
                 if batch:
                     self._asked.put(None)  # once more, after these
                 return batch or None
             batch.append(work)
         return batch
+
+    def _next(self) -> Task | None:
+        """The next step; None at the end, also where the loop was left and never turns again."""
+        while True:
+            with contextlib.suppress(queue.Empty):
+                return self._asked.get(timeout=_LOOK)
+            ending = not (threading.main_thread().is_alive() or self._loop.is_running())
+            if ending or self._loop.is_closed():
+                return None
 
     def _tell(self, answers: list[Answer]) -> None:
         with contextlib.suppress(RuntimeError):  # the loop was closed: nobody waits any more
