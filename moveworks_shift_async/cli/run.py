@@ -22,13 +22,12 @@ from .preflight import check_server
 from .preview import confirm, destination
 from .shared_options import (
     MOVEWORKS_EPILOG,
-    F,
-    apply,
     check_test_address,
     journal_argument,
     json_option,
     moveworks_settings,
     option,
+    options,
     rate_options,
     server_options,
     yes_option,
@@ -36,20 +35,17 @@ from .shared_options import (
 from .signals import run_loop
 from .terminal import note, say
 
-
-def _run_options(command: F) -> F:
-    return apply(
-        command,
-        option("--isolate", metavar="N", type=click.IntRange(min=0), default=0, show_default="none",
-               help="Add at most N requests, in all runs together, to find the addresses for which"
-                    " a list is refused, and tell the others; one such address among 500 costs"
-                    " 18."),
-        option("--moved", is_flag=True,
-               help="Go on in a file that was copied, restored or moved to another disk. The job"
-                    " must not have gone on in another file since: whoever was told there is told"
-                    " again."),
-        yes_option,
-    )  # fmt: skip
+_run_options = options(
+    option("--isolate", metavar="N", type=click.IntRange(min=0), default=0, show_default="none",
+           help="Add at most N requests, in all runs together, to find the addresses for which"
+                " a list is refused, and tell the others; one such address among 500 costs"
+                " 18."),
+    option("--moved", is_flag=True,
+           help="Go on in a file that was copied, restored or moved to another disk. The job"
+                " must not have gone on in another file since: whoever was told there is told"
+                " again."),
+    yes_option,
+)  # fmt: skip
 
 
 @click.command(epilog=MOVEWORKS_EPILOG)

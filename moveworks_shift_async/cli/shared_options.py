@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from functools import reduce
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 import click
 from attrs import AttrsInstance, fields
@@ -43,7 +42,24 @@ class Number(click.FloatRange):
         return number
 
 
-def option(*names: str, **settings: Any) -> Callable[[F], F]:
+class Decorator(Protocol):
+    """Adds something to a command."""
+
+    def __call__(self, command: F, /) -> F: ...
+
+
+def options(*several: Decorator) -> Decorator:
+    """Several options as one decorator, in the order of the help."""
+
+    def decorator(command: F, /) -> F:
+        for one in reversed(several):
+            command = one(command)
+        return command
+
+    return decorator
+
+
+def option(*names: str, **settings: Any) -> Decorator:
     """An option whose help shows its environment variable if that is worth setting.
 
     Those are the ones with a variable of their own name, and `show_envvar`.
@@ -63,29 +79,25 @@ yes_option = click.option("--yes", is_flag=True, allow_from_autoenv=False,
                           help="Do not ask before more than 500 people.")  # fmt: skip
 
 
-def server_options(command: F) -> F:
-    """`--base-url` and `--region` of Moveworks."""
-    regions = click.Choice([*Region.__members__], case_sensitive=False)
-    return apply(
-        command,
-        option("--base-url", envvar="MOVEWORKS_BASE_URL", metavar="URL",
-               help="The server, where --region does not name it."),
-        option("--region", envvar="MOVEWORKS_REGION", type=regions, metavar="NAME",
-               help=f"The data centre: {', '.join(Region.__members__)}. Default: US."),
-    )  # fmt: skip
+_REGIONS = click.Choice([*Region.__members__], case_sensitive=False)
+#: `--base-url` and `--region` of Moveworks.
+server_options = options(
+    option("--base-url", envvar="MOVEWORKS_BASE_URL", metavar="URL",
+           help="The server, where --region does not name it."),
+    option("--region", envvar="MOVEWORKS_REGION", type=_REGIONS, metavar="NAME",
+           help=f"The data centre: {', '.join(Region.__members__)}. Default: US."),
+)  # fmt: skip
 
 
-def rate_options(command: F) -> F:
-    """`--requests-per-minute` and `--share`."""
-    return apply(
-        command,
-        option("--requests-per-minute", envvar="MOVEWORKS_REQUESTS_PER_MINUTE", default=120,
-               type=click.IntRange(min=1), metavar="N",
-               help="What the whole organisation may send."),
-        option("--share", envvar="MOVEWORKS_SHARE", default=1.0,
-               type=Number(min=0, min_open=True, max=1), metavar="PART",
-               help="The part of it that this command may use."),
-    )  # fmt: skip
+#: `--requests-per-minute` and `--share`.
+rate_options = options(
+    option("--requests-per-minute", envvar="MOVEWORKS_REQUESTS_PER_MINUTE", default=120,
+           type=click.IntRange(min=1), metavar="N",
+           help="What the whole organisation may send."),
+    option("--share", envvar="MOVEWORKS_SHARE", default=1.0,
+           type=Number(min=0, min_open=True, max=1), metavar="PART",
+           help="The part of it that this command may use."),
+)  # fmt: skip
 
 
 def check_test_address(address: str) -> None:
@@ -94,7 +106,7 @@ def check_test_address(address: str) -> None:
         raise InvalidInput(f"--test-to is no address: {fault}")
 
 
-def json_option(command: str, *, lines: bool = False) -> Callable[[F], F]:
+def json_option(command: str, *, lines: bool = False) -> Decorator:
     """`--json` of that command; with `lines`, its progress too."""
     what = "lines of JSON, the account last," if lines else "one JSON object"
     return option(
@@ -105,11 +117,6 @@ def json_option(command: str, *, lines: bool = False) -> Callable[[F], F]:
         show_envvar=False,
         help=f"Print {what} on stdout, everything else on stderr.",
     )
-
-
-def apply(command: F, *decorators: Callable[[F], F]) -> F:
-    """The command with these decorators, the first one outermost."""
-    return reduce(lambda decorated, decorator: decorator(decorated), reversed(decorators), command)
 
 
 _PLACES = ("base_url", "region")

@@ -17,7 +17,7 @@ from ..text import one_line
 from ..wire.shift import AddressedUsers, message_request
 from .failures import ExitCode
 from .input_files import read_json
-from .shared_options import SHIFT_EPILOG, F, apply, json_option, option
+from .shared_options import SHIFT_EPILOG, json_option, option, options
 from .signals import run_loop
 from .terminal import note, say
 
@@ -36,22 +36,20 @@ def shift() -> None:
     """The SHIFT messages API."""
 
 
-def _options(command: F) -> F:
-    return apply(
-        command,
-        option("--text", help="The message; {0} stands where the mention goes."),
-        option("--team", metavar="ID", help="The team to address; then no users."),
-        option("--user", metavar="ID", multiple=True, help="A user to address; repeatable."),
-        option("--email", metavar="ADDR", multiple=True, help="As --user, by address."),
-        option("--mention-id", metavar="ID", help="The application object that is mentioned."),
-        option("--mention-name", metavar="NAME", help="Its name in the text."),
-        option("--attachments-file", metavar="FILE",
-               help="A JSON file of attachments, sent as it is."),
-        option("--list-users", is_flag=True, help="Write the users as a plain list of ids."),
-        option("--base-url", envvar="SHIFT_BASE_URL", metavar="URL",
-               help="The server; no default."),
-        json_option("SHIFT_SEND"),
-    )  # fmt: skip
+_options = options(
+    option("--text", help="The message; {0} stands where the mention goes."),
+    option("--team", metavar="ID", help="The team to address; then no users."),
+    option("--user", metavar="ID", multiple=True, help="A user to address; repeatable."),
+    option("--email", metavar="ADDR", multiple=True, help="As --user, by address."),
+    option("--mention-id", metavar="ID", help="The application object that is mentioned."),
+    option("--mention-name", metavar="NAME", help="Its name in the text."),
+    option("--attachments-file", metavar="FILE",
+           help="A JSON file of attachments, sent as it is."),
+    option("--list-users", is_flag=True, help="Write the users as a plain list of ids."),
+    option("--base-url", envvar="SHIFT_BASE_URL", metavar="URL",
+           help="The server; no default."),
+    json_option("SHIFT_SEND"),
+)  # fmt: skip
 
 
 @shift.command("send", epilog=SHIFT_EPILOG)
