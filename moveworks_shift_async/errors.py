@@ -68,7 +68,7 @@ class MoveworksError(Exception):
 
     #: What this error says about the recipients of the request.
     outcome: ClassVar[Outcome] = Outcome.NOT_SENT
-    #: Whom it concerns. What is not known to be this list's own is everybody's.
+    #: Whom it concerns: everybody, where it is not known to concern this list alone.
     concerns: Concerns = Concerns.EVERYBODY
     #: The server says that it did not process the request: the same one may be accepted later.
     unprocessed: bool = False

@@ -84,7 +84,7 @@ def _escaped(character: str) -> str:
         return f"\\{character}"
     if character.isprintable():
         return character
-    # Python stands these for the bytes of a file's name that are no UTF-8 (PEP 383).
+    # Python uses these in the place of bytes of a file's name that are no UTF-8 (PEP 383).
     is_byte = "\udc80" <= character <= "\udcff"
     encoded = character.encode(errors="surrogateescape" if is_byte else "surrogatepass")
     return "".join(f"\\{byte:03o}" for byte in encoded)

@@ -31,7 +31,7 @@ class ExitCode(IntEnum):
     USAGE = 2
     #: Some were rejected or not sent to.
     REJECTED = 3
-    #: Some may have been told or not; to leave them alone does not make it known.
+    #: Some may have been told or not, those that `resume --unknown skip` left alone included.
     UNKNOWN = 4
     #: Nobody was told: the credential, the server's address or the network.
     NOTHING_SENT = 5

@@ -125,14 +125,14 @@ def _run(
     account = run_loop(job.account())
     if not _agreed(account, settings, job.path, yes=yes):
         return ExitCode.INTERRUPTED
-    # To begin a job that has begun is refused, and takes no server.
+    # `run` refuses a job that has begun, so the server need not be asked.
     requests = 0 if begins and account.runs else account.chunks_left
     return run_job(job, settings, go, as_json=as_json, requests=requests)
 
 
 def _agreed(account: JobAccount, settings: MoveworksSettings, journal: str, *, yes: bool) -> bool:
     """Say what the first run is about to send, and where, and ask before a large send."""
-    if account.runs or not account.complete:  # of one that is not, running it says what to do
+    if account.runs or not account.complete:  # an unfinished plan: the run says what to do
         return True
     count, requests = people(account.people), plural(account.chunks_left, "request")
     note(f"{count} in {requests}, {destination(account.event_id, settings)}")

@@ -26,7 +26,7 @@ _SENT = (
     "Error: interrupted. The message may have been created or not."
     " Look for it before you send it again."
 )
-# Without a connection it ends within ten seconds: who started it still looks.
+# Without a connection it ends within ten seconds, while whoever started it is still looking.
 _TWICE = RetryPolicy(attempts=2)
 _TIMEOUT = Timeouts(connect=4.0)
 

@@ -10,7 +10,7 @@ from attrs import field, frozen
 from .address_text import bare
 
 _T = TypeVar("_T")
-#: Rows in a block. Enough that the work a block costs is nothing a row.
+#: Rows in a block. Enough to make the work for a block negligible for each row.
 BLOCK_ROWS = 2_048
 #: Characters of rows after which a block ends early, so that rows of any length are held in bounded
 #: memory: a cell of few characters takes twenty times as much.

@@ -53,7 +53,7 @@ def find_column(columns: Columns) -> int:
     names = columns.header or ()
     good, some = _by_content(columns.rows)
     mailish = [at for at, name in enumerate(names) if names_an_address(name)]
-    # A column named for mail is never passed over for a full one: that may be the manager's.
+    # A column named for mail comes before others that hold more addresses: the manager's, perhaps.
     tier = [at for at in mailish if at in good] or sorted({*mailish, *good}) or some
     found = _standard(tier, names)
     if len(found) == 1:

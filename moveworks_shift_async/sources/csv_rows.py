@@ -28,7 +28,7 @@ from .document import Document
 from .refusals import refuse
 
 Row = list[str]
-#: Rows taken from the parser at once, and characters that no so many rows may have.
+#: Rows taken from the parser at once, and the most characters that they may have together.
 _FETCHED, _MOST_FETCHED = 64, 1 << 24
 #: Characters of lines read at once.
 _HINT = 1 << 16

@@ -26,7 +26,7 @@ def blocks_of(
     keys whose values are wanted too. `InvalidInput` for a row that is neither text nor mapping.
     """
     maker = _BlockMaker(column=column, columns=columns)
-    source = (row for row in rows)  # any iterator is good enough for `for`, not for `islice`
+    source = (row for row in rows)  # `islice` refuses an iterator without `__iter__`
     while part := list(islice(source, BLOCK_ROWS)):
         yield maker.block(part)
 

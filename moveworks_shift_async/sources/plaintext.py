@@ -16,7 +16,7 @@ from .refusals import quoted, refuse
 #: is not closed in its line is a character like any other.
 _PIECE = re.compile(r'(?:[^,;"<]++|"[^"]*"|<[^<>]*>|["<])++')
 _SEVERAL = re.compile(r"<([^<>]*)>")
-#: A line that nothing separates, as most lines are.
+#: A line that holds nothing but one address, as most lines do.
 _ALONE = re.compile(r'([^\s,;"<>#][^\s,;"<>]*)\n?')
 
 

@@ -165,7 +165,7 @@ def _rows(book: _Book, path: str) -> Iterator[_Row]:
         parser = book.parser(part)
         for _, node in iterparse(part):
             if node.tag == DATA_TAG:
-                return  # behind it are links and colours
+                return  # what follows the rows is links and formats
             if node.tag != ROW_TAG:
                 continue
             above, (number, cells) = part.row or 0, parser.parse_row(node)
