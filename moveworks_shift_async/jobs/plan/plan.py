@@ -93,33 +93,31 @@ def plan(
         rate_limit=rate_limit,
     )
     work = _PlanRun(store_of(os.fspath(journal)), wanted)
-    if isinstance(source, (str, os.PathLike)):
-        blocks: Blocks = open_recipients(
-            source,
-            column=column,
-            query=query,
-            encoding=encoding,
-            go_on=partial(go_on, work.stop, work.store.name),
-        )
-    elif query is not None or encoding is not None:
-        raise InvalidInput("a query needs a database's URL as the source, an encoding a file")
-    else:
-        blocks = _blocks(source, wanted, column)
-    return work.all(blocks)
+    return work.all(_blocks(work, source, column, query, encoding))
 
 
 def _blocks(
-    source: Iterable[Row] | AsyncIterable[Row], options: PlanOptions, column: str | None
+    work: _PlanRun,
+    source: Recipients,
+    column: str | None,
+    query: str | None,
+    encoding: str | None,
 ) -> Blocks:
+    columns = work.options.columns
+    if isinstance(source, (str, os.PathLike)):
+        stopping = partial(go_on, work.stop, work.store.name)
+        return open_recipients(source, column, query, encoding=encoding, go_on=stopping)
+    if query is not None or encoding is not None:
+        raise InvalidInput("a query needs a database's URL as the source, an encoding a file")
     if isinstance(source, AsyncIterable):
-        return async_blocks_of(source, column, options.columns)
+        return async_blocks_of(source, column, columns)
     if not is_iterable(source):
         raise InvalidInput(
             f"the source must be a file, a URL or an iterable, not {type(source).__name__}"
         )
     # What becomes of a list meanwhile loses nobody.
     rows = tuple(source) if hasattr(type(source), "__len__") else source
-    return blocks_of(rows, column, options.columns)
+    return blocks_of(rows, column, columns)
 
 
 @define(eq=False, repr=False)
