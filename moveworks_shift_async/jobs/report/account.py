@@ -157,8 +157,7 @@ def account_of(
     state: JobState, texts: Sequence[tuple[Content, int]], clock: Clock = SYSTEM_CLOCK
 ) -> JobAccount:
     """The account of this state, with some texts as examples; raises as `read_account`."""
-    header, records, running = state.header, [*standing(state)], bool(state.alive)
-    left = _chunks_left(state)
+    header, records, left = state.header, [*standing(state)], _chunks_left(state)
     return JobAccount(
         journal=state.name,
         read_at=clock.utcnow(),
@@ -166,8 +165,6 @@ def account_of(
         **asdict(header, filter=include(*_OF_HEADER)),
         **_people(state.name, header, records),
         **_times(state, records),
-        running=running,
-        paused=running and state.command is Command.PAUSE,
         chunks=len(records),
         chunks_left=left,
         requests=sum(total.requests for total in state.totals),
@@ -212,6 +209,8 @@ def _chunks_left(state: JobState) -> int:
 def _times(state: JobState, records: Sequence[ChunkRecord]) -> dict[str, Any]:
     began, ended = span(state.runs, records)
     return {
+        "running": bool(state.alive),
+        "paused": bool(state.alive) and state.command is Command.PAUSE,
         "runs": tuple(state.runs),
         "began_at": None if began is None else _moment(began),
         "ended_at": None if ended is None or state.alive else _moment(ended),
