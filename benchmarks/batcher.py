@@ -12,14 +12,14 @@ import time
 from collections.abc import Awaitable, Callable
 
 from attrs import frozen
-from rich.console import Console
 from rich.table import Table
 
-from moveworks_shift_async import ApiKey, MoveworksClient, RateLimit
+from moveworks_shift_async import MoveworksClient, RateLimit
 from moveworks_shift_async.limits.window import least_time
-from moveworks_shift_async.sandbox import Sandbox, Stats
+from moveworks_shift_async.sandbox import Stats
 
-from .machine import describe
+from .output import new_table, show
+from .server import sandbox_and_client
 
 LIMIT = RateLimit(requests=500, per=1.0)
 MESSAGE = "Your access ends tomorrow."
@@ -54,10 +54,7 @@ WAYS: dict[str, Way] = {"events.batcher": batched, "events.send, one each": one_
 async def measure(way: Way, sends: int) -> Found:
     """One way with a sandbox of its own."""
     people = [f"p{number}@example.com" for number in range(sends)]
-    async with (
-        Sandbox(limit=LIMIT.requests, window=LIMIT.per) as sandbox,
-        MoveworksClient(ApiKey(sandbox.api_key), base_url=sandbox.url, rate_limit=LIMIT) as client,
-    ):
+    async with sandbox_and_client(LIMIT) as (sandbox, client):
         began = time.perf_counter()
         await way(client, sandbox.event_id, people)
         seconds = time.perf_counter() - began
@@ -69,10 +66,9 @@ async def measure(way: Way, sends: int) -> Found:
 
 def table(found: dict[str, Found], sends: int) -> Table:
     """A row a way."""
-    result = Table(title=f"{sends:,} single sends of one text, {LIMIT.requests} requests a second")
-    result.add_column("way")
-    for heading in ("requests", "people told", "seconds", "least time at 120 a minute"):
-        result.add_column(heading, justify="right")
+    title = f"{sends:,} single sends of one text, {LIMIT.requests} requests a second"
+    headings = ("requests", "people told", "seconds", "least time at 120 a minute")
+    result = new_table(title, "way", *headings)
     for name, one in found.items():
         vendors = least_time(one.stats.accepted, 120, 60.0)
         result.add_row(
@@ -91,9 +87,7 @@ def main() -> None:
     parser.add_argument("--sends", type=int, default=10_000, help="single sends")
     sends = parser.parse_args().sends
     found = {name: asyncio.run(measure(way, sends)) for name, way in WAYS.items()}
-    console = Console(width=100)
-    console.print(table(found, sends))
-    console.print(describe("python -m benchmarks.batcher", ("aiohttp",)), highlight=False)
+    show("batcher", ("aiohttp",), table(found, sends))
 
 
 if __name__ == "__main__":

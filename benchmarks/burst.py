@@ -18,13 +18,12 @@ import httpx
 import tenacity
 from aiolimiter import AsyncLimiter
 from attrs import frozen
-from rich.console import Console
 from rich.table import Table
 
 from moveworks_shift_async import ApiKey, MoveworksClient, MoveworksError, RateLimit
 from moveworks_shift_async.sandbox import Sandbox, Stats
 
-from .machine import describe
+from .output import new_table, show
 from .server import be_sandbox, serving
 
 CALLS, LIMIT, WINDOW = 60, 12, 3.0
@@ -168,10 +167,9 @@ def measure(contender: Contender) -> Result:
 
 def table(found: dict[str, Result]) -> Table:
     """What the sandbox saw of each."""
-    result = Table(title=f"{CALLS} calls at once, {LIMIT} allowed in {WINDOW:.0f} s")
-    result.add_column("client")
-    for heading in ("delivered", "lost", "429s", "seconds", f"of {OPTIMUM:.0f} s"):
-        result.add_column(heading, justify="right")
+    title = f"{CALLS} calls at once, {LIMIT} allowed in {WINDOW:.0f} s"
+    headings = ("delivered", "lost", "429s", "seconds", f"of {OPTIMUM:.0f} s")
+    result = new_table(title, "client", *headings)
     for name, one in found.items():
         numbers = (one.stats.people, one.lost, one.stats.throttled)
         times = (f"{one.seconds:.2f}", f"{one.seconds / OPTIMUM:.3f}")
@@ -182,10 +180,7 @@ def table(found: dict[str, Result]) -> Table:
 def main() -> None:
     """Run the benchmark and print its table."""
     found = {name: measure(contender) for name, contender in CONTENDERS.items()}
-    console = Console(width=100)
-    console.print(table(found))
-    libraries = ("aiohttp", "httpx", "tenacity", "aiolimiter")
-    console.print(describe("python -m benchmarks.burst", libraries), highlight=False)
+    show("burst", ("aiohttp", "httpx", "tenacity", "aiolimiter"), table(found))
 
 
 if __name__ == "__main__":

@@ -30,7 +30,6 @@ from pathlib import Path
 
 import psycopg
 from attrs import define, field, frozen
-from rich.console import Console
 from rich.table import Table
 
 from moveworks_shift_async import ApiKey, MoveworksClient, RateLimit
@@ -43,7 +42,7 @@ from moveworks_shift_async.settings import Timeouts
 from tests.fleet import Audit, audit, planned
 from tests.postgres import Server
 
-from .machine import describe
+from .output import show
 
 CHUNKS, SIZE, WORKERS = 600, 5, 3
 LIMIT, WINDOW = 40, 2.0
@@ -310,10 +309,8 @@ def main() -> None:
     if options.work:
         sys.exit(asyncio.run(work(*options.work)))
     table, lawful = asyncio.run(all_of(options))
-    console = Console(width=120)
-    console.print(table)
-    command = f"python -m benchmarks.fleet --times {options.times} --limiter {options.limiter}"
-    console.print(describe(command, ("aiohttp", "psycopg")), highlight=False)
+    command = f"fleet --times {options.times} --limiter {options.limiter}"
+    show(command, ("aiohttp", "psycopg"), table)
     sys.exit(not lawful)
 
 

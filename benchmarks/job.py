@@ -20,7 +20,6 @@ from pathlib import Path
 from statistics import median
 
 from attrs import frozen
-from rich.console import Console
 from rich.table import Table
 
 from moveworks_shift_async import ApiKey, MoveworksClient, RateLimit
@@ -29,7 +28,7 @@ from moveworks_shift_async.jobs.job import Job
 from moveworks_shift_async.wire.moveworks import Content
 from moveworks_shift_async.wire.recipients import CheckedRecipients
 
-from .machine import describe
+from .output import new_table, percentile, show
 from .planned import MESSAGE, people_of, plan
 from .server import answer_all, serving
 
@@ -125,17 +124,10 @@ def measure(url: str, folder: Path, rounds: int, chunks: int) -> dict[str, list[
     return found
 
 
-def percentile(values: Sequence[float], part: float) -> float:
-    """The value that `part` of all do not exceed."""
-    return sorted(values)[min(len(values) - 1, int(len(values) * part))]
-
-
 def table(found: dict[str, list[Round]], chunks: int) -> Table:
     """Medians, and the medians of the ratios to the bulk send of the same round."""
-    result = Table(title=f"{chunks:,} chunks of {SIZE} people, gate open")
-    result.add_column("way")
-    for heading in ("chunks/s", "lowest..highest", "ratio", "loop delay p50", "p99", "most"):
-        result.add_column(heading, justify="right")
+    headings = ("chunks/s", "lowest..highest", "ratio", "loop delay p50", "p99", "most")
+    result = new_table(f"{chunks:,} chunks of {SIZE} people, gate open", "way", *headings)
     for name, rounds in found.items():
         result.add_row(name, *_cells(rounds, found["send_bulk"]))
     return result
@@ -165,9 +157,7 @@ def main() -> None:
         serving(answer_all) as server,
     ):
         found = measure(server.url, Path(folder), options.rounds, options.chunks)
-    console = Console(width=100)
-    console.print(table(found, options.chunks))
-    console.print(describe("python -m benchmarks.job", ("aiohttp",)), highlight=False)
+    show("job", ("aiohttp",), table(found, options.chunks))
 
 
 if __name__ == "__main__":

@@ -24,7 +24,6 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from attrs import define
-from rich.console import Console
 from rich.table import Table
 
 from moveworks_shift_async import ClientCredentials, MoveworksClient, RateLimit
@@ -35,7 +34,7 @@ from moveworks_shift_async.jobs.store.sqlite.journal import Journal
 from moveworks_shift_async.sandbox import Sandbox
 from moveworks_shift_async.settings import Timeouts
 
-from .machine import describe
+from .output import new_table, show
 from .planned import plan
 
 CHUNKS, SIZE, IN_FLIGHT = 300, 20, 16
@@ -191,10 +190,8 @@ async def measure(folder: Path, rounds: int, seed: int, most: float) -> Figures:
 
 def table(figures: Figures) -> Table:
     """A row a figure."""
-    result = Table(title=f"jobs of {CHUNKS} chunks of {SIZE} people, killed and resumed")
-    result.add_column("figure")
-    result.add_column("found", justify="right")
-    result.add_column("law", justify="right")
+    title = f"jobs of {CHUNKS} chunks of {SIZE} people, killed and resumed"
+    result = new_table(title, "figure", "found", "law")
     rows = {
         "kills": (figures.rounds, ""),
         "jobs": (figures.jobs, ""),
@@ -225,10 +222,7 @@ def main() -> None:
         sys.exit(asyncio.run(work(*options.work)))
     with tempfile.TemporaryDirectory() as folder:
         figures = asyncio.run(measure(Path(folder), options.rounds, options.seed, options.most))
-    console = Console(width=100)
-    console.print(table(figures))
-    command = f"python -m benchmarks.kill --rounds {options.rounds}"
-    console.print(describe(command, ("aiohttp",)), highlight=False)
+    show(f"kill --rounds {options.rounds}", ("aiohttp",), table(figures))
     sys.exit(not figures.lawful)
 
 

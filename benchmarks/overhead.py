@@ -25,7 +25,6 @@ from statistics import median
 import aiohttp
 import httpx
 from attrs import frozen
-from rich.console import Console
 from rich.table import Table
 
 from moveworks_shift_async import ApiKey, MoveworksClient, RateLimit
@@ -33,7 +32,7 @@ from moveworks_shift_async.call import Call
 from moveworks_shift_async.wire.moveworks import Content
 from moveworks_shift_async.wire.recipients import CheckedRecipients
 
-from .machine import describe
+from .output import new_table, show
 from .server import Server, answer_all, check_all, serving
 
 EVENT = "7d9f7a54-3f9e-4c37-8a57-3b1a8f0f6a21"
@@ -170,10 +169,9 @@ def measure_all(server: Server, rounds: int, requests: int) -> dict[str, list[Ro
 
 def table(found: dict[str, list[Round]], server: str) -> Table:
     """Medians, their spread, and the medians of the ratios to the bare loop of the same round."""
-    result = Table(title=f"events.send, 500 recipients, gate open; {server}")
-    result.add_column("client")
-    for heading in ("requests/s", "lowest..highest", "ratio", "CPU µs/request", "CPU ratio"):
-        result.add_column(heading, justify="right")
+    title = f"events.send, 500 recipients, gate open; {server}"
+    headings = ("requests/s", "lowest..highest", "ratio", "CPU µs/request", "CPU ratio")
+    result = new_table(title, "client", *headings)
     for name, rounds in found.items():
         result.add_row(name, *_cells(rounds, found[BASE]))
     return result
@@ -203,22 +201,19 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=9, help="rounds of each client")
     parser.add_argument("--requests", type=int, default=3000, help="requests in a round")
     options = parser.parse_args()
-    console = Console(width=100)
+    parts: list[Table | str] = []
     for name, target in SERVERS.items():
         with serving(target) as server:
             before = server.ask()
             found = measure_all(server, options.rounds, options.requests)
             after = server.ask()
         cost = (after.cpu - before.cpu) / after.answered * 1e6
-        console.print(table(found, name))
-        console.print(f"the server took {cost:.0f} µs CPU a request\n", highlight=False)
-    console.print(
+        parts += [table(found, name), f"the server took {cost:.0f} µs CPU a request\n"]
+    parts.append(
         f"{options.rounds} rounds of {options.requests} requests each, {WORKERS} at a time,"
-        f" {len(BODY):,} bytes; every request was answered once",
-        highlight=False,
+        f" {len(BODY):,} bytes; every request was answered once"
     )
-    libraries = ("aiohttp", "httpx", "tenacity", "attrs")
-    console.print(describe("python -m benchmarks.overhead", libraries), highlight=False)
+    show("overhead", ("aiohttp", "httpx", "tenacity", "attrs"), *parts)
 
 
 if __name__ == "__main__":

@@ -17,10 +17,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from attrs import frozen
-from rich.console import Console
 from rich.table import Table
 
-from .machine import describe
+from .output import show
 
 SIZES = (10_000, 100_000, 1_000_000, 10_000_000)
 # Of a hundred rows one comes again, and of a thousand one is no address.
@@ -136,9 +135,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.plan", description=__doc__)
     parser.add_argument("--rows", type=int, nargs="+", default=SIZES, help="sizes of the files")
     found = {rows: compare(rows) for rows in parser.parse_args().rows}
-    console = Console(width=110)
-    console.print(table(found))
-    console.print(describe("python -m benchmarks.plan", ("pandas", "polars")), highlight=False)
+    show("plan", ("pandas", "polars"), table(found))
 
 
 if __name__ == "__main__":

@@ -15,14 +15,14 @@ from collections.abc import Sequence
 from statistics import median
 
 from attrs import frozen
-from rich.console import Console
 from rich.table import Table
 
-from moveworks_shift_async import ApiKey, MoveworksClient, RateLimit
+from moveworks_shift_async import MoveworksClient, RateLimit
 from moveworks_shift_async.limits.priority import PRIORITIES, Priority
-from moveworks_shift_async.sandbox import RequestRecord, Sandbox
+from moveworks_shift_async.sandbox import RequestRecord
 
-from .machine import describe
+from .output import new_table, percentile, show
+from .server import sandbox_and_client
 
 LIMIT = RateLimit(requests=20, per=1.0)
 MESSAGE = "The VPN is down."
@@ -59,10 +59,7 @@ async def measure(calls: int) -> dict[Priority, list[Wait]]:
     chance = random.Random(7)  # noqa: S311 - repeatable, not secret
     asked: dict[Priority, list[Asked]] = {priority: [] for priority in PRIORITIES}
     began = time.monotonic()
-    async with (
-        Sandbox(limit=LIMIT.requests, window=LIMIT.per) as sandbox,
-        MoveworksClient(ApiKey(sandbox.api_key), base_url=sandbox.url, rate_limit=LIMIT) as client,
-    ):
+    async with sandbox_and_client(LIMIT) as (sandbox, client):
         job = asyncio.ensure_future(client.events.send_bulk(sandbox.event_id, MESSAGE, JOB))
         await asyncio.sleep(LIMIT.per)
         for number in range(calls):
@@ -88,17 +85,11 @@ def waited(records: Sequence[RequestRecord], began: float, asked: Asked) -> Wait
     return Wait(between, asked.ended - asked.came)
 
 
-def percentile(values: list[float], part: float) -> float:
-    """The value that `part` of all do not exceed."""
-    return sorted(values)[min(len(values) - 1, int(len(values) * part))]
-
-
 def table(found: dict[Priority, list[Wait]]) -> Table:
     """A row for each priority."""
-    result = Table(title=f"a single call during a job, {LIMIT.requests} requests a second")
-    result.add_column("priority")
-    for heading in ("calls", "slots p50", "slots p99", "seconds p50", "seconds p99"):
-        result.add_column(heading, justify="right")
+    title = f"a single call during a job, {LIMIT.requests} requests a second"
+    headings = ("calls", "slots p50", "slots p99", "seconds p50", "seconds p99")
+    result = new_table(title, "priority", *headings)
     for priority, waits in found.items():
         slots, seconds = [float(wait.slots) for wait in waits], [wait.seconds for wait in waits]
         result.add_row(
@@ -117,9 +108,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.priorities", description=__doc__)
     parser.add_argument("--calls", type=int, default=20, help="calls of each priority")
     found = asyncio.run(measure(parser.parse_args().calls))
-    console = Console(width=100)
-    console.print(table(found))
-    console.print(describe("python -m benchmarks.priorities", ("aiohttp",)), highlight=False)
+    show("priorities", ("aiohttp",), table(found))
 
 
 if __name__ == "__main__":

@@ -24,7 +24,6 @@ from pathlib import Path
 from typing import Any
 
 from attrs import frozen
-from rich.console import Console
 from rich.table import Table
 
 from moveworks_shift_async import ApiKey, MoveworksClient, RateLimit
@@ -34,7 +33,7 @@ from moveworks_shift_async.limits.gate import Gate
 from moveworks_shift_async.limits.process import ProcessGate
 from moveworks_shift_async.sandbox import Sandbox, Stats
 
-from .machine import describe
+from .output import new_table, show
 from .server import Server, be_sandbox, serving
 
 LIMIT, WINDOW = 60, 2.0
@@ -193,10 +192,9 @@ def cost_through(place: str, quota: RateLimit) -> list[float]:
 
 def table(found: dict[str, Result], windows: int) -> Table:
     """What the sandbox saw."""
-    result = Table(title=f"{windows * LIMIT} requests, {LIMIT} allowed in {WINDOW:.0f} s")
-    result.add_column("processes")
-    for heading in ("seconds", "use of the limit", "429s", "least and most of a process"):
-        result.add_column(heading, justify="right")
+    title = f"{windows * LIMIT} requests, {LIMIT} allowed in {WINDOW:.0f} s"
+    headings = ("seconds", "use of the limit", "429s", "least and most of a process")
+    result = new_table(title, "processes", *headings)
     for name, one in found.items():
         result.add_row(
             name,
@@ -224,12 +222,11 @@ def main() -> None:
             f"{number}, by a database": measure(number, windows, given.database)
             for number in NUMBERS
         }
-    console = Console(width=100)
-    console.print(table(found, windows))
-    for name, steps in costs(given.database).items():
-        middle, late = steps[STEPS // 2], steps[STEPS * 99 // 100]
-        console.print(f"acquire in {name}: p50 {middle:.0f} µs, p99 {late:.0f} µs")
-    console.print(describe("python -m benchmarks.processes", ("aiohttp",)), highlight=False)
+    acquires = [
+        f"acquire in {name}: p50 {steps[STEPS // 2]:.0f} µs, p99 {steps[STEPS * 99 // 100]:.0f} µs"
+        for name, steps in costs(given.database).items()
+    ]
+    show("processes", ("aiohttp",), table(found, windows), *acquires)
 
 
 if __name__ == "__main__":

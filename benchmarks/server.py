@@ -1,4 +1,4 @@
-"""The servers that the benchmarks talk to, each in a process of its own, on loopback."""
+"""The servers that the benchmarks talk to, on loopback, most in a process of their own."""
 
 from __future__ import annotations
 
@@ -6,13 +6,14 @@ import asyncio
 import multiprocessing
 import signal
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from multiprocessing.connection import Connection
 from typing import Any, ClassVar, cast
 
 from attrs import frozen
 
+from moveworks_shift_async import ApiKey, MoveworksClient, RateLimit
 from moveworks_shift_async.sandbox import Sandbox
 
 # Seconds that a server has to start or to stop.
@@ -45,6 +46,16 @@ class Server:
         """What the server says of itself: a `Tally`, or the sandbox's stats."""
         self._pipe.send(None)
         return self._pipe.recv()
+
+
+@asynccontextmanager
+async def sandbox_and_client(limit: RateLimit) -> AsyncIterator[tuple[Sandbox, MoveworksClient]]:
+    """A sandbox in this process, with the limit that its client keeps."""
+    async with (
+        Sandbox(limit=limit.requests, window=limit.per) as sandbox,
+        MoveworksClient(ApiKey(sandbox.api_key), base_url=sandbox.url, rate_limit=limit) as client,
+    ):
+        yield sandbox, client
 
 
 @contextmanager

@@ -35,12 +35,16 @@ def _address() -> re.Pattern[str]:
 
 @cache
 def _ascii_lines() -> re.Pattern[bytes]:
-    """Many lines at once, in ASCII alone: plain sets are three times as fast as `\\w`."""
-    ascii_sets = ((r"[\w", "[a-zA-Z0-9_"), (r"[^\W_]", "[a-zA-Z0-9]"))
-    one = f"{_LOCAL}@{_DOMAIN}"
-    for unicode_set, ascii_set in ascii_sets:
-        one = one.replace(unicode_set, ascii_set)
+    """Many lines at once, in ASCII alone, as fast as the engine can: plain sets instead of `\\w`, a
+    look back for a hyphen instead of a group, and the first two dots as branches, since entering a
+    repeat costs more than an empty branch."""
+    atom, label = _ATOM.replace(r"\w", "a-zA-Z0-9_"), "[a-zA-Z0-9][a-zA-Z0-9-]*+(?<!-)"
+    one = rf"{atom}{_repeated(rf'[.]{atom}')}@{label}[.]{label}{_repeated(rf'[.]{label}')}"
     return re.compile(rf"{one}(?:\n{one})*".encode())
+
+
+def _repeated(part: str) -> str:
+    return f"(?:{part}(?:{part}(?:{part})*|)|)"
 
 
 def address_fault(text: object) -> str | None:
@@ -68,11 +72,10 @@ def surely_addresses(texts: Sequence[str]) -> bool:
     """Whether all are addresses, in ASCII; where one is not, each must be looked at."""
     try:
         lines = "\n".join(texts).encode("ascii")
+        whole = "\n" not in "".join(texts)  # else one would pass as two
     except (TypeError, UnicodeEncodeError):
         return False
     short = max(map(len, texts), default=0) <= MAX_LENGTH
-    # The count sees an entry that holds a newline and would pass as two.
-    whole = lines.count(b"\n") == len(texts) - 1
     return short and whole and _ascii_lines().fullmatch(lines) is not None
 
 

@@ -11,7 +11,7 @@ import logging
 from collections.abc import Callable
 from typing import TypeVar
 
-from attrs import define, evolve, frozen
+from attrs import define, evolve
 
 from .call import Call
 from .clock import SYSTEM_CLOCK, Clock
@@ -27,7 +27,7 @@ from .limits.gate import Gate
 from .limits.window import Slot
 from .models import Attempt
 from .tasks import is_cancelled
-from .tokens import Authorizer, RequestAuth, grant_by
+from .tokens import Authorizer, RequestAuth, auth_by
 from .transport.port import Transport
 from .wire.http import Request, Response
 from .wire.status import request_id
@@ -70,26 +70,25 @@ class Exchange:
         `CancelledError` from `OutcomeUnknown`.
         """
         ready = request.ready(self.base_url, headers=auth.headers, query=auth.query)
-        if self.watch is None:
-            return await self._exchange(ready, parse)
         answer: Response | None = None
         error: BaseException | None = None
-
-        def read(response: Response) -> T:
-            nonlocal answer
-            answer = response
-            return parse(response)
-
         began = self.clock.now()
         try:
-            return await self._exchange(ready, read)
+            answer = await self.transport.exchange(ready)
+            if answer.asked is not ready:
+                answer = answer.to(ready)
+            return parse(answer)
         except BaseException as raised:
-            error = raised
-            raise
+            error = _meaning(raised, answered=answer is not None)
+            raise error  # noqa: B904 - it has its cause
         finally:
-            lasted = self.clock.now() - began
-            attempt = _attempt(ready, answer, error, number=number, waited=waited, duration=lasted)
-            (ended or self.tell)(attempt, ready)
+            if self.watch is not None:
+                lasted = self.clock.now() - began
+                attempt = _attempt(
+                    ready, answer, error, number=number, waited=waited, duration=lasted
+                )
+                (ended or self.tell)(attempt, ready)
+            del error  # its traceback leads back to this frame
 
     def tell(self, attempt: Attempt, request: Request) -> None:
         """Tell whoever watches."""
@@ -98,31 +97,6 @@ class Exchange:
                 self.watch(attempt, request)
         except Exception:
             logger.exception("who watches attempts has raised")
-
-    async def _exchange(self, ready: Request, parse: Callable[[Response], T]) -> T:
-        """Whatever the transport or the reading of the answer raises becomes what it means."""
-        try:
-            return parse((await self._sent(ready)).to(ready))
-        except MoveworksError:
-            raise
-        except asyncio.CancelledError as cancelled:
-            failure = _cancelled(cancelled)
-        except Exception as defect:
-            raise OutcomeUnknown(
-                f"unexpected {type(defect).__name__} while the answer was read; told or not told"
-            ) from defect
-        raise failure
-
-    async def _sent(self, ready: Request) -> Response:
-        """The answer. A refusal is read from one, so a transport that raises it proves nothing."""
-        try:
-            return await self.transport.exchange(ready)
-        except (NotSent, OutcomeUnknown):
-            raise
-        except MoveworksError as error:
-            raise OutcomeUnknown(
-                f"the transport raised {type(error).__name__}; told or not told"
-            ) from error
 
 
 @define(eq=False, repr=False)
@@ -138,47 +112,52 @@ class Requester:
         self, request: Callable[[], Request], parse: Callable[[Response, int], T], call: Call
     ) -> T:
         """One request: wait for a slot, take a token, exchange, read the answer."""
-        call.check_withdrawn()
-        asked = self.clock.now()
-        with _AT_THE_GATE:
-            slot = await self.gate.acquire(call.deadline, call.priority)
-        waited = self.clock.now() - asked
-        counted, limited = False, None
+        slot, waited = await self._slot(call)
+        auth = _NO_AUTH
         try:
-            with _WHILE_IT_IS_MADE:
-                grant = await grant_by(call.deadline, self.authorizer, self.clock)
-                ready = request()
-                call.effect = ready.effect
-                if call.before is not None:
-                    await call.before()
-            call.attempts += 1
-            call.requests += 1
-            call.in_flight = counted = True
-            return await self.exchange.send(
+            ready, auth = await self._prepared(request, call)
+            call.leaves()
+            answer = await self.exchange.send(
                 ready,
                 lambda response: parse(response, call.attempts),
-                grant,
+                auth,
                 number=call.attempts,
                 waited=waited,
                 ended=call.ended,
             )
-        except MoveworksError as error:
-            call.failed(error)
-            if error.outcome is Outcome.NOT_SENT and call.in_flight:
-                counted = False
-                call.requests -= 1
-            elif isinstance(error, NotAuthenticated) and call.in_flight:
-                self.authorizer.reject(grant)
-            elif isinstance(error, RateLimited):
-                limited = error
+        except BaseException as error:
+            self._ended(call, slot, auth, error)
             raise
-        finally:
-            call.in_flight = False
-            self._give_back(slot, counted, limited)
+        self._ended(call, slot, auth)
+        return answer
+
+    async def _slot(self, call: Call) -> tuple[Slot, float]:
+        """The right to one request, and the seconds that it was waited for."""
+        call.check_withdrawn()
+        asked = self.clock.now()
+        try:
+            slot = await self.gate.acquire(call.deadline, call.priority)
+        except BaseException as error:
+            raise _not_sent(error, "in the rate limit's `acquire`")  # noqa: B904 - it has its cause
+        return slot, self.clock.now() - asked
+
+    async def _prepared(
+        self, request: Callable[[], Request], call: Call
+    ) -> tuple[Request, RequestAuth]:
+        """What to send, and what lets it in."""
+        try:
+            auth = await auth_by(call.deadline, self.authorizer, self.clock)
+            ready = request()
+            call.effect = ready.effect
+            if call.before is not None:
+                await call.before()
+        except BaseException as error:
+            raise _not_sent(error, "while the request was made")  # noqa: B904 - it has its cause
+        return ready, auth
 
     def follows(self, call: Call, seconds: float | None) -> None:
         """Tell of the last attempt that another follows in so many seconds, or none."""
-        told, call.untold = call.untold, None
+        told, call.unreported = call.unreported, None
         if told is None:
             return
         if seconds is not None and isinstance(call.last_error, RateLimited):
@@ -191,13 +170,18 @@ class Requester:
         except Exception:  # of the caller's gate, which has said so elsewhere
             return 0.0
 
-    def _give_back(self, slot: Slot, counted: bool, limited: RateLimited | None) -> None:
+    def _ended(
+        self, call: Call, slot: Slot, auth: RequestAuth, error: BaseException | None = None
+    ) -> None:
         """End the slot. What a gate of the caller's raises here does not change what is known."""
+        if isinstance(error, NotAuthenticated) and call.in_flight:
+            self.authorizer.reject(auth)
+        counted = call.returns(error)
         try:
-            if limited is None:
-                self.gate.release(slot, counted=counted)
+            if isinstance(error, RateLimited):
+                self._refused(slot, error)
             else:
-                self._refused(slot, limited)
+                self.gate.release(slot, counted=counted)
         except (Exception, asyncio.CancelledError):
             logger.exception("the gate raised when it was given a slot back")
 
@@ -208,33 +192,37 @@ class Requester:
         logger.warning("HTTP 429: %s", self.gate.snapshot())
 
 
-@frozen
-class _BeforeTheFirstByte:
-    """Whoever's piece it is that raises in it, and whatever: nobody was told."""
-
-    where: str
-
-    def __enter__(self) -> None:
-        """Nothing to do."""
-
-    def __exit__(self, kind: object, error: BaseException | None, traceback: object) -> None:
-        if error is None or isinstance(error, MoveworksError):
-            return
-        theirs = isinstance(error, asyncio.CancelledError) and not is_cancelled()
-        if theirs or isinstance(error, Exception):
-            raise NotSent(f"{type(error).__name__} {self.where}; not sent") from error
+def _not_sent(error: BaseException, where: str) -> BaseException:
+    """What to raise for an error before the first byte: whoever's it is, nobody was told."""
+    theirs = isinstance(error, asyncio.CancelledError) and not is_cancelled()
+    if isinstance(error, MoveworksError) or not (theirs or isinstance(error, Exception)):
+        return error
+    failure = NotSent(f"{type(error).__name__} {where}; not sent")
+    failure.__cause__ = error
+    return failure
 
 
-_AT_THE_GATE = _BeforeTheFirstByte("in the rate limit's `acquire`")
-_WHILE_IT_IS_MADE = _BeforeTheFirstByte("while the request was made")
+def _meaning(raised: BaseException, *, answered: bool) -> BaseException:
+    """What to raise for what the transport raised or, if `answered`, the reading of the answer."""
+    if isinstance(raised, asyncio.CancelledError):
+        return _cancelled(raised)
+    # A refusal is read from an answer: a transport that raises it proves nothing.
+    proven = MoveworksError if answered else (NotSent, OutcomeUnknown)
+    if isinstance(raised, proven) or not isinstance(raised, Exception):
+        return raised
+    return _unknown(raised, "while the answer was read" if answered else "from the transport")
+
+
+def _unknown(raised: BaseException, where: str) -> OutcomeUnknown:
+    failure = OutcomeUnknown(f"unexpected {type(raised).__name__} {where}; told or not told")
+    failure.__cause__ = raised
+    return failure
 
 
 def _cancelled(cancelled: asyncio.CancelledError) -> BaseException:
     """What to raise where an exchange was cancelled: without proof, it may have told people."""
     if not is_cancelled():  # by a piece of the transport's own, and so an error like any other
-        failure = OutcomeUnknown("unexpected CancelledError while a request was out")
-        failure.__cause__ = cancelled
-        return failure
+        return _unknown(cancelled, "while a request was out")
     cause = cancelled.__cause__
     if isinstance(cause, NotSent):
         cancelled.__cause__ = None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from asyncio import CancelledError
 from collections.abc import Awaitable, Callable
 
 from attrs import define, field
@@ -33,6 +34,8 @@ class Call:
     maybe_told: bool = False
     #: Why no further request of it may start; set by whoever watches it.
     withdrawn: str | None = None
+    #: The client was closed under it, which has cancelled its task once.
+    cut: bool = False
     #: Awaited when slot and token are there, before the first byte leaves. It may raise instead.
     before: Callable[[], Awaitable[object]] | None = field(default=None, repr=False)
     #: One request, whatever it meets: whoever watches it decides on the next. Only a dead token is
@@ -42,30 +45,51 @@ class Call:
     deadline: float = math.inf
     last_error: MoveworksError | None = field(default=None, repr=False)
     #: Its last attempt, until it is known what follows.
-    untold: tuple[Attempt, Request] | None = field(default=None, repr=False)
+    unreported: tuple[Attempt, Request] | None = field(default=None, repr=False)
 
     def check_withdrawn(self) -> None:
         """Raise `NotSent` if no further request may start."""
         if self.withdrawn is not None:
             raise NotSent(f"not sent: {self.withdrawn}")
 
-    def failed(self, error: MoveworksError) -> None:
-        """Remember how one request ended."""
+    def leaves(self) -> None:
+        """Count one request, which begins now."""
+        self.attempts += 1
+        self.requests += 1
+        self.in_flight = True
+
+    def returns(self, error: BaseException | None) -> bool:
+        """Remember how an attempt ended, and say whether the server may have counted a request."""
+        counted, self.in_flight = self.in_flight, False
+        if not isinstance(error, MoveworksError):
+            return counted
         self.last_error = error
         self.throttled += isinstance(error, RateLimited)
         if error.outcome is Outcome.UNKNOWN and self.effect is Effect.MAY_TELL:
             self.maybe_told = True
+        if counted and error.outcome is Outcome.NOT_SENT:
+            self.requests -= 1
+            return False
+        return counted
 
     def ended(self, attempt: Attempt, request: Request) -> None:
         """Remember an attempt until it is known what follows."""
-        self.untold = attempt, request
+        self.unreported = attempt, request
 
     def settle(self, error: MoveworksError) -> MoveworksError:
         """The error to raise: never one that denies what an earlier request may have done."""
         error.attempts = self.attempts
         if not self.maybe_told or error.outcome is Outcome.UNKNOWN:
             return error
-        return OutcomeUnknown(
+        failure = OutcomeUnknown(
             f"an earlier request may have been processed; the last step: {error}",
             attempts=self.attempts,
         )
+        failure.__cause__ = error
+        return failure
+
+    def cancelled(self, cancelled: CancelledError) -> CancelledError:
+        """The same, from `OutcomeUnknown` if an earlier request may have told people."""
+        if self.maybe_told and cancelled.__cause__ is None:
+            cancelled.__cause__ = OutcomeUnknown("cancelled", attempts=self.attempts)
+        return cancelled

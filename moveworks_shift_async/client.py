@@ -25,13 +25,42 @@ from .session import SessionManager
 from .settings import RateLimit, Region, Timeouts
 from .transport.aiohttp_transport import AiohttpTransport
 from .transport.port import Transport
-from .validators import check_base_url
+from .validators import check_base_url, check_methods
 
 # SHIFT documents no limit, so this one never binds; a 429 still pauses everybody for its window.
 _UNLIMITED = RateLimit(requests=1_000_000, per=60.0)
 
 
-class MoveworksClient:
+class _Client:
+    """What the two clients have in common: how they open and close."""
+
+    _session: SessionManager
+
+    @property
+    def gate(self) -> Gate:
+        """The rate limit: `gate.snapshot()` says what is used and what the callers wait for."""
+        return self._session.gate
+
+    async def __aenter__(self) -> Self:
+        self._session.open()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.close()
+
+    async def close(self) -> None:
+        """Refuse new calls, wait up to `timeout.close` seconds for those in flight, cut the rest.
+
+        A call that is cut raises `OutcomeUnknown` if its request was out, else `ClientClosed`.
+        Closing twice is harmless.
+        """
+        await self._session.close()
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self._session.exchange.base_url} {self.gate!r}>"
+
+
+class MoveworksClient(_Client):
     """The Moveworks API: `auth`, `events` and the legacy `messages`. One event loop's own.
 
     Use it as `async with`, or `close` it. Clients of one process with the same base URL and
@@ -61,18 +90,8 @@ class MoveworksClient:
         gate: Gate | None = None,
         clock: Clock = SYSTEM_CLOCK,
     ) -> None:
-        self._session = _session(
-            credentials,
-            base_url,
-            rate_limit,
-            retry,
-            timeout,
-            max_in_flight,
-            http,
-            transport,
-            gate,
-            clock,
-        )
+        parts = (rate_limit, retry, timeout, max_in_flight, http, transport, gate, clock)
+        self._session = _session(credentials, base_url, *parts)
         #: What one request of a job goes through; the endpoints are the way for everybody else.
         self.sender: Sender = Sender(self._session, max_in_flight)
         self.rate_limit = rate_limit
@@ -97,11 +116,6 @@ class MoveworksClient:
         )
 
     @property
-    def gate(self) -> Gate:
-        """The rate limit: `gate.snapshot()` says what is used and what the callers wait for."""
-        return self._session.gate
-
-    @property
     def base_url(self) -> str:
         """The server, without a slash at the end."""
         return self._session.exchange.base_url
@@ -111,26 +125,8 @@ class MoveworksClient:
         whose = settings.identity(self._credentials)
         return hashlib.sha256(f"{salt}\0{whose}".encode()).hexdigest()
 
-    async def __aenter__(self) -> Self:
-        self._session.open()
-        return self
 
-    async def __aexit__(self, *_: object) -> None:
-        await self.close()
-
-    async def close(self) -> None:
-        """Refuse new calls, wait up to `timeout.close` seconds for those in flight, cut the rest.
-
-        A call that is cut raises `OutcomeUnknown` if its request was out, else `ClientClosed`.
-        Closing twice is harmless.
-        """
-        await self._session.close()
-
-    def __repr__(self) -> str:
-        return f"<MoveworksClient {self._session.exchange.base_url} {self.gate!r}>"
-
-
-class ShiftClient:
+class ShiftClient(_Client):
     """The SHIFT API: `messages`. One event loop's own. There is no default host.
 
     Use it as `async with`, or `close` it. `addressed_users` is the form in which users are
@@ -153,18 +149,8 @@ class ShiftClient:
         gate: Gate | None = None,
         clock: Clock = SYSTEM_CLOCK,
     ) -> None:
-        self._session = _session(
-            credentials,
-            base_url,
-            rate_limit,
-            retry,
-            timeout,
-            max_in_flight,
-            http,
-            transport,
-            gate,
-            clock,
-        )
+        parts = (rate_limit, retry, timeout, max_in_flight, http, transport, gate, clock)
+        self._session = _session(credentials, base_url, *parts)
         from .endpoints.shift import ShiftMessagesEndpoint  # noqa: PLC0415 - as in `_refresh`
 
         self.messages: ShiftMessagesEndpoint = ShiftMessagesEndpoint(self._session, addressed_users)
@@ -177,25 +163,6 @@ class ShiftClient:
         """
         found = settings.shift_from_env(on_refresh=on_refresh)
         return cls(found.credentials, base_url=found.base_url)
-
-    @property
-    def gate(self) -> Gate:
-        """The rate limit: `gate.snapshot()` says what is used and what the callers wait for."""
-        return self._session.gate
-
-    async def __aenter__(self) -> Self:
-        self._session.open()
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        await self.close()
-
-    async def close(self) -> None:
-        """As `MoveworksClient.close`."""
-        await self._session.close()
-
-    def __repr__(self) -> str:
-        return f"<ShiftClient {self._session.exchange.base_url} {self.gate!r}>"
 
 
 class _User:
@@ -252,4 +219,5 @@ def _transport(
         return AiohttpTransport(timeout, http=http, proxy=proxy, clock=clock)
     if http is not None:
         raise ConfigurationError("give http or transport, not both")
+    check_methods(transport, Transport)
     return transport

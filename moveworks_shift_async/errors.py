@@ -33,67 +33,14 @@ All of them pickle.
 
 from __future__ import annotations
 
-import copyreg
-import enum
 from typing import Any, ClassVar
+
+from .outcomes import Concerns as Concerns  # noqa: PLC0414 - all that errors say is had from here
+from .outcomes import MoveworksError as MoveworksError  # noqa: PLC0414
+from .outcomes import Outcome as Outcome  # noqa: PLC0414
 
 _LOOK_FIRST = "Find out whether it arrived before you send it again"
 _UNKNOWN = "It may have been processed or not"
-
-
-class Outcome(enum.StrEnum):
-    """What is known about one request, and so about each of its recipients."""
-
-    #: The server said yes. For Moveworks this means scheduled, not read.
-    ACCEPTED = "accepted"
-    #: The server said no. Nobody was told.
-    REJECTED = "rejected"
-    #: It was sent and no usable answer came. They may or may not have been told.
-    UNKNOWN = "unknown"
-    #: It never left this machine, or was refused and given up. Nobody was told.
-    NOT_SENT = "not_sent"
-
-
-class Concerns(enum.Enum):
-    """Whom what went wrong concerns."""
-
-    #: This request alone: another list may be told.
-    THIS_LIST = "this list"
-    #: Every other request would meet the same. A stream and a job end with it.
-    EVERYBODY = "everybody"
-
-
-class MoveworksError(Exception):
-    """The root of every error of this package, SHIFT's included."""
-
-    #: What this error says about the recipients of the request.
-    outcome: ClassVar[Outcome] = Outcome.NOT_SENT
-    #: Whom it concerns. What is not known to be this list's own is everybody's.
-    concerns: Concerns = Concerns.EVERYBODY
-    #: The server says that it did not process the request: the same one may be accepted later.
-    unprocessed: bool = False
-    #: What was met, in the words of a report; empty: nothing more than its outcome says.
-    means: ClassVar[str] = ""
-    #: What to do before a job goes on; empty: nothing.
-    remedy: ClassVar[str] = "Look at what the server says"
-    #: What to do after a call, or a command, that ended in it; empty: its own message says it.
-    advice: ClassVar[str] = "Look at what the server says before you try again"
-    #: What became of the request, in the words of the command line.
-    went_out: ClassVar[str] = "Nothing was sent"
-    #: HTTP requests made for the call until it ended with this error.
-    attempts: int
-
-    def __init__(
-        self, message: str, *, attempts: int = 0, concerns: Concerns | None = None
-    ) -> None:
-        super().__init__(message)
-        self.attempts = attempts
-        if concerns is not None:  # this one differs from its class
-            self.concerns = concerns
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        # Made anew without `__init__`, whose keyword arguments a pickle cannot pass.
-        return copyreg.__newobj__, (type(self), *self.args), self.__dict__.copy()  # type: ignore[attr-defined]
 
 
 def error_class(name: str) -> type[MoveworksError] | None:
@@ -172,10 +119,7 @@ class ConnectionFailed(NotSent):
 
 
 class TokenUnavailable(NotSent):
-    """No token could be had, so the call was not sent, whether it was refused or the server away.
-
-    `cause` is the token request's error.
-    """
+    """No token could be had, refused or with no server there, so the call was not sent."""
 
     means = "No access token was to be had"
     remedy = "Check the credential and the network"
@@ -189,10 +133,10 @@ class TokenUnavailable(NotSent):
         cause: MoveworksError | None = None,
         retry_after: float | None = None,
     ) -> None:
-        never = retry_after is None
-        concerns = Concerns.EVERYBODY if never else Concerns.THIS_LIST
-        super().__init__(message, attempts=attempts, concerns=concerns)
-        #: Why the token request failed; None where no request would help.
+        super().__init__(message, attempts=attempts)
+        if retry_after is not None:
+            self.concerns = Concerns.THIS_LIST
+        #: The token request's error; None where no request would help.
         self.cause = cause
         #: Seconds until another token request makes sense; None: it never will.
         self.retry_after = retry_after
@@ -240,10 +184,6 @@ class OutcomeUnknown(MoveworksError):
     went_out = _UNKNOWN
 
 
-# What says that this request was not processed: RFC 9110, section 15.5.9, and RFC 8470.
-_UNPROCESSED = (408, 425)
-
-
 class RefusedByServer(MoveworksError):
     """The server answered, and the answer is not a success.
 
@@ -251,8 +191,6 @@ class RefusedByServer(MoveworksError):
     """
 
     outcome = Outcome.REJECTED
-    #: The statuses with which an error of the class concerns this list alone.
-    _of_this_list: ClassVar[tuple[int, ...]] = ()
     means = "The request was refused"
     went_out = "Nobody was told by it"
 
@@ -266,9 +204,6 @@ class RefusedByServer(MoveworksError):
         retry_after: float | None = None,
     ) -> None:
         super().__init__(message, attempts=attempts)
-        if status in self._of_this_list:
-            self.concerns = Concerns.THIS_LIST
-            self.unprocessed: bool = status in _UNPROCESSED
         #: HTTP status of the answer.
         self.status = status
         #: The vendor's own code, an open set. It is as it came, but for what it repeats of the
@@ -285,10 +220,16 @@ class BadRequest(RefusedByServer):
     431 would meet everybody.
     """
 
-    # The others are about this list and its text: RFC 9110, sections 15.5.1, .10, .14 and .21.
-    _of_this_list = (*_UNPROCESSED, 400, 409, 413, 422)
     means = "The server found fault with the request"
     advice = "Correct what the server names, then try again"
+
+    def __init__(self, message: str, *, status: int, **more: Any) -> None:
+        super().__init__(message, status=status, **more)
+        # Not processed: RFC 9110, section 15.5.9, and RFC 8470.
+        self.unprocessed = status in (408, 425)
+        # About this list and its text: RFC 9110, sections 15.5.1, .10, .14 and .21.
+        if self.unprocessed or status in (400, 409, 413, 422):
+            self.concerns = Concerns.THIS_LIST
 
 
 class NotAuthenticated(RefusedByServer):

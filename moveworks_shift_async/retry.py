@@ -34,7 +34,7 @@ from .errors import (
 from .validators import number, one_of
 
 if TYPE_CHECKING:
-    from tenacity import AsyncRetrying, RetryCallState
+    from tenacity import RetryCallState
     from tenacity.wait import wait_base
 
 T = TypeVar("T")
@@ -125,29 +125,18 @@ async def repeat(
             raise failures.pop()
         return await attempt()
 
-    # tenacity takes over with the first failure: a call that succeeds has no use for it, and pays
-    # a fifth of its processor time for it.
-    return await retrying(policy, sleep=sleep, may_tell=may_tell)(following)
+    # tenacity takes over with the first failure, which it counts anew: a call that succeeds has no
+    # use for it, and would pay a fifth of its processor time for it.
+    import tenacity  # noqa: PLC0415 - imported at the first failure, not with the package
 
-
-def retrying(
-    policy: RetryPolicy,
-    *,
-    sleep: Callable[[float], Awaitable[None]],
-    may_tell: Callable[[], bool],
-) -> AsyncRetrying:
-    """The loop of `repeat`: `await retrying(...)(attempt)` returns or raises the last error."""
-    import tenacity  # noqa: PLC0415 - imported at the first call, not with the package
-
-    attempts = Attempts(policy, may_tell=may_tell)
     backoff = tenacity.wait_random_exponential(multiplier=policy.backoff, max=policy.backoff_max)
-    return tenacity.AsyncRetrying(
+    loop = tenacity.AsyncRetrying(
         sleep=sleep,
-        stop=tenacity.stop_never,
-        retry=tenacity.retry_if_exception(attempts.again),
+        retry=tenacity.retry_if_exception(Attempts(policy, may_tell=may_tell).again),
         wait=lambda state: _wait(state, backoff),
         reraise=True,
     )
+    return await loop(following)
 
 
 def _wait(state: RetryCallState, backoff: wait_base) -> float:

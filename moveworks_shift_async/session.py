@@ -11,7 +11,7 @@ import contextlib
 import logging
 import math
 from collections.abc import Callable
-from typing import TypeVar
+from typing import Any, TypeVar, cast
 
 from attrs import define, evolve, field
 
@@ -45,8 +45,8 @@ class SessionManager:
     _single: RetryPolicy = field(init=False, repr=False)
     _loop: asyncio.AbstractEventLoop | None = field(default=None, init=False, repr=False)
     _closing: bool = field(default=False, init=False)
-    #: One per call in flight; moving its deadline to now cuts the call.
-    _cuts: set[asyncio.Timeout] = field(factory=set, init=False, repr=False)
+    #: The calls in flight, each with the task that it runs in.
+    _tasks: dict[Call, asyncio.Task[Any]] = field(factory=dict, init=False, repr=False)
     _idle: asyncio.Event = field(factory=asyncio.Event, init=False, repr=False)
 
     def __attrs_post_init__(self) -> None:
@@ -73,23 +73,27 @@ class SessionManager:
         call = call or Call()
         policy = self._single if call.once else self.retry
         call.deadline = self.clock.now() + (policy.deadline or math.inf)
+        self._tasks[call] = task = cast("asyncio.Task[Any]", asyncio.current_task())
+        cancelled_before = task.cancelling()
         try:
-            async with asyncio.timeout(None) as cut:
-                return await self._repeat(request, parse, call, cut)
+            return await repeat(
+                lambda: self._requester.attempt(request, parse, call),
+                policy,
+                sleep=lambda seconds: self._sleep(seconds, call),
+                may_tell=lambda: call.effect is Effect.MAY_TELL,
+            )
         except MoveworksError as error:
-            settled = call.settle(error)
-            if settled is error:
-                raise
-            raise settled from error
-        except TimeoutError as ended:  # `close` moved the cut's deadline
-            cancelled = ended.__context__  # not its cause: 3.11.2 names none
-            sent = isinstance(cancelled and cancelled.__cause__, OutcomeUnknown)
-            failure = _cut_off(call, sent=sent)
-        except asyncio.CancelledError as cancelled_by_caller:
-            if call.maybe_told and cancelled_by_caller.__cause__ is None:
-                raise cancelled_by_caller from OutcomeUnknown("cancelled", attempts=call.attempts)
-            raise
-        raise failure
+            raise call.settle(error)  # noqa: B904 - the same, or from it
+        except asyncio.CancelledError as cancelled:
+            if not call.cut or task.cancelling() > cancelled_before + 1:
+                raise call.cancelled(cancelled)  # noqa: B904 - the same
+            raise _cut_off(call, cancelled) from None
+        finally:
+            if call.cut:
+                task.uncancel()
+            self._requester.follows(call, None)
+            del self._tasks[call]
+            self._idle.set()
 
     def open(self) -> None:
         """Bind to the running loop; raise `ClientClosed` if closed or bound to another one."""
@@ -118,9 +122,10 @@ class SessionManager:
                     await self._until_idle()
                     await self.authorizer.finish()
         finally:  # cancelled, it leaves nothing open all the same
-            for cut in self._cuts:
-                if not cut.expired():  # another `close` has cut it
-                    cut.reschedule(asyncio.get_running_loop().time())
+            for call, task in self._tasks.items():
+                if not call.cut:  # else another `close` has cut it
+                    call.cut = True
+                    task.cancel()
             try:
                 await self._until_idle()
                 await self.authorizer.close()
@@ -136,29 +141,9 @@ class SessionManager:
             logger.exception("the gate raised when the client left it")
 
     async def _until_idle(self) -> None:
-        while self._cuts:
+        while self._tasks:
             self._idle.clear()
             await self._idle.wait()
-
-    async def _repeat(
-        self,
-        request: Callable[[], Request],
-        parse: Callable[[Response, int], T],
-        call: Call,
-        cut: asyncio.Timeout,
-    ) -> T:
-        self._cuts.add(cut)
-        try:
-            return await repeat(
-                lambda: self._requester.attempt(request, parse, call),
-                self._single if call.once else self.retry,
-                sleep=lambda seconds: self._sleep(seconds, call),
-                may_tell=lambda: call.effect is Effect.MAY_TELL,
-            )
-        finally:
-            self._requester.follows(call, None)
-            self._cuts.discard(cut)
-            self._idle.set()
 
     async def _sleep(self, seconds: float, call: Call) -> None:
         call.check_withdrawn()
@@ -171,8 +156,8 @@ class SessionManager:
         await self.clock.sleep(seconds)
 
 
-def _cut_off(call: Call, *, sent: bool) -> MoveworksError:
-    if sent or call.maybe_told:
+def _cut_off(call: Call, cancelled: asyncio.CancelledError) -> MoveworksError:
+    if call.maybe_told or isinstance(cancelled.__cause__, OutcomeUnknown):
         return OutcomeUnknown(
             "the client was closed before the answer came", attempts=call.attempts
         )

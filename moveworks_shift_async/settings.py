@@ -139,7 +139,7 @@ class Timeouts:
 
 def proxy_from_env(base_url: str) -> str | None:
     """The proxy that `HTTPS_PROXY`, `HTTP_PROXY` and `NO_PROXY` name for this URL, if any."""
-    # With it come http.client and ssl; whoever has a client has them, whoever looks at a job not.
+    # It imports http.client and ssl, which a client needs anyway, and a look at a job does not.
     from urllib.request import getproxies, proxy_bypass  # noqa: PLC0415 - see above
 
     url = urlsplit(base_url)
@@ -158,11 +158,6 @@ class MoveworksSettings:
     #: `MOVEWORKS_GATE`: the file in which processes of this machine share the rate limit, or `none`
     #: for a limit of this process alone. None: it is not set.
     gate: str | None = None
-
-    @property
-    def organisation(self) -> str:
-        """Whose budget the rate limit is. A secret."""
-        return organisation(self.base_url, self.credentials)
 
 
 @frozen(kw_only=True)

@@ -30,14 +30,6 @@ def is_cancelled() -> bool:
     return task is None or task.cancelling() > 0
 
 
-def runs(loop: asyncio.AbstractEventLoop) -> bool:
-    """Whether this is the loop that runs here. A task of one that is gone is closed elsewhere."""
-    try:
-        return asyncio.get_running_loop() is loop
-    except RuntimeError:  # none runs
-        return False
-
-
 async def ending_of(
     delivery: Awaitable[T], never_sent: Callable[[], MoveworksError]
 ) -> tuple[T | None, MoveworksError | None]:
@@ -73,11 +65,31 @@ def _without_frames(error: MoveworksError) -> MoveworksError:
     return error
 
 
-def broken_off(by: BaseException, *, sent: bool) -> MoveworksError:
-    """What is known after a delivery that something ended which no `except Exception` sees.
+def raised_in(task: asyncio.Task[Any]) -> BaseException | None:
+    """What has ended it that no `except Exception` sees.
 
     A piece of the caller's may raise it: his gate, his session, a test that is skipped.
     """
+    return None if task.cancelled() else task.exception()
+
+
+def ending_of_task(
+    task: asyncio.Task[tuple[T | None, MoveworksError | None]],
+    never_sent: Callable[[], MoveworksError],
+    *,
+    sent: bool,
+) -> tuple[T | None, MoveworksError | None]:
+    """What a task of `ending_of` has found, or what is known if it did not come so far.
+
+    `sent` says whether a request has gone out by now.
+    """
+    if task.cancelled():  # before its first step, so it never ran at all
+        return None, never_sent()
+    raised = raised_in(task)
+    return task.result() if raised is None else (None, _broken_off(raised, sent=sent))
+
+
+def _broken_off(by: BaseException, *, sent: bool) -> MoveworksError:
     kind = type(by).__name__
     if sent:
         error: MoveworksError = OutcomeUnknown(f"{kind} while a request was out; told or not told")

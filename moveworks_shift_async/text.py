@@ -40,6 +40,11 @@ def at_least(seconds: float) -> str:
     return duration(seconds) if seconds else "a few seconds"
 
 
+def rate(requests: int, per: float) -> str:
+    """So many requests in so many seconds: `120 requests a minute`, `1 request in 10 s`."""
+    return f"{plural(requests, 'request')} {'a minute' if per == 60 else f'in {duration(per)}'}"
+
+
 def one_line(text: object) -> str:
     """A foreign text as one line of printable characters."""
     shown = (c if c.isprintable() else " " if c.isspace() else "?" for c in str(text))
@@ -79,7 +84,7 @@ def _escaped(character: str) -> str:
         return f"\\{character}"
     if character.isprintable():
         return character
-    # Python stands these for the bytes of a file's name that are no UTF-8 (PEP 383).
+    # Python uses these in the place of bytes of a file's name that are no UTF-8 (PEP 383).
     is_byte = "\udc80" <= character <= "\udcff"
     encoded = character.encode(errors="surrogateescape" if is_byte else "surrogatepass")
     return "".join(f"\\{byte:03o}" for byte in encoded)

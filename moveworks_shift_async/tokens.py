@@ -57,17 +57,17 @@ def bearer(token: str) -> RequestAuth:
 
 
 class Authorizer(Protocol):
-    """Where a session gets its grants."""
+    """Where a session gets what lets its requests in."""
 
     async def get(self) -> RequestAuth:
-        """A grant that should be valid now."""
+        """One that should be valid now."""
 
     @property
     def renews(self) -> bool:
-        """Whether another grant can be had for one that was refused."""
+        """Whether another one can be had for one that was refused."""
 
-    def reject(self, grant: RequestAuth) -> None:
-        """The server refused `grant`; do not hand it out again."""
+    def reject(self, auth: RequestAuth) -> None:
+        """The server refused `auth`; do not hand it out again."""
 
     async def finish(self) -> None:
         """Wait for what must not be broken off."""
@@ -80,14 +80,14 @@ class Authorizer(Protocol):
 class StaticAuthorizer:
     """A key or a token that somebody else keeps valid."""
 
-    grant: RequestAuth
+    auth: RequestAuth
     renews: bool = field(default=False, init=False)
 
     async def get(self) -> RequestAuth:
-        """The same grant every time."""
-        return self.grant
+        """The same every time."""
+        return self.auth
 
-    def reject(self, grant: RequestAuth) -> None:
+    def reject(self, auth: RequestAuth) -> None:
         """Nothing to do: there is no other."""
 
     async def finish(self) -> None:
@@ -101,7 +101,7 @@ class StaticAuthorizer:
 class _Held:
     """A token with its ages as times of the clock."""
 
-    grant: RequestAuth
+    auth: RequestAuth
     advisory: float
     mandatory: float
 
@@ -111,7 +111,7 @@ class _Held:
         life = math.inf if token.expires_in is None else token.expires_in
         ends = asked_at + life
         return cls(
-            grant=bearer(token.access_token),
+            auth=bearer(token.access_token),
             advisory=ends - min(ADVISORY, life * ADVISORY_PART),
             mandatory=ends - min(MANDATORY, life * MANDATORY_PART),
         )
@@ -139,7 +139,7 @@ class TokenManager:
         self._held = _Held.of(token, self.clock.now())
 
     async def get(self) -> RequestAuth:
-        """A valid grant. Waits for the one fetch under way only if there is no usable token.
+        """A valid one. Waits for the one fetch under way only if there is no usable token.
 
         Raises `TokenUnavailable` or `ConnectionFailed`, whatever became of the token request: the
         call itself was not sent.
@@ -155,9 +155,9 @@ class TokenManager:
             raise copy.copy(error)  # each caller its own: they add attempts and tracebacks
         return task.result()
 
-    def reject(self, grant: RequestAuth) -> None:
+    def reject(self, auth: RequestAuth) -> None:
         """Drop the token that was refused; a newer one stays."""
-        if self._held is not None and self._held.grant is grant:
+        if self._held is not None and self._held.auth is auth:
             self._held = None
 
     async def finish(self) -> None:
@@ -181,7 +181,7 @@ class TokenManager:
             return None
         if now >= held.advisory and self._task is None and now >= self._quiet_until:
             self._start()
-        return held.grant
+        return held.auth
 
     def _start(self) -> asyncio.Task[RequestAuth]:
         self._task = asyncio.create_task(self._run(), name="moveworks token refresh")
@@ -201,7 +201,7 @@ class TokenManager:
             failure = self._failed(error)
         else:
             self._held, self._failure = _Held.of(token, asked_at), None
-            return self._held.grant
+            return self._held.auth
         raise failure
 
     def _failed(self, error: MoveworksError) -> MoveworksError:
@@ -235,8 +235,8 @@ def _passes(error: MoveworksError) -> bool:
     return error.concerns is Concerns.THIS_LIST
 
 
-async def grant_by(deadline: float, authorizer: Authorizer, clock: Clock) -> RequestAuth:
-    """A grant, or `DeadlineExceeded` at that time of the clock; a fetch goes on for the others."""
+async def auth_by(deadline: float, authorizer: Authorizer, clock: Clock) -> RequestAuth:
+    """One in time, or `DeadlineExceeded` at that time; a fetch under way goes on for the others."""
     if deadline == math.inf:
         return await authorizer.get()
     loop = asyncio.get_running_loop()
@@ -246,7 +246,7 @@ async def grant_by(deadline: float, authorizer: Authorizer, clock: Clock) -> Req
             left = max(0.0, deadline - clock.now())
             timer = clock.call_later(left, lambda: bound.reschedule(loop.time()))
             try:
-                grant = await authorizer.get()
+                auth = await authorizer.get()
             finally:
                 timer.cancel()
     except TimeoutError:
@@ -255,4 +255,4 @@ async def grant_by(deadline: float, authorizer: Authorizer, clock: Clock) -> Req
         raise too_late from None
     if clock.now() > deadline:
         raise too_late
-    return grant
+    return auth

@@ -1,4 +1,4 @@
-"""Checks of settings: each raises `ConfigurationError` that names what is wrong, and where."""
+"""Checks of settings and of what users bring: each raises `ConfigurationError` with the reason."""
 
 from __future__ import annotations
 
@@ -63,6 +63,18 @@ def credential(instance: Any, attribute: Attribute[Any], value: object) -> None:
         )
 
 
+def check_methods(piece: object, protocol: type, advice: str = "") -> None:
+    """Raise `ConfigurationError` unless a piece of the caller's has the methods of the protocol."""
+    methods = [name for name in vars(protocol) if not name.startswith("_")]
+    missing = [name for name in methods if not callable(getattr(piece, name, None))]
+    if missing:
+        kind = protocol.__name__.lower()
+        raise ConfigurationError(
+            f"{kind}: {type(piece).__name__} has no {' and no '.join(missing)};"
+            f" {protocol.__module__}.{protocol.__name__} says what a {kind} must have{advice}"
+        )
+
+
 _HOST = r"[\w.:%-]+"
 _DEFAULT_PORT = {"https": ":443", "http": ":80"}
 
@@ -80,9 +92,8 @@ def check_base_url(text: str) -> str:
     if fault:
         raise ConfigurationError(f"base_url {fault}")
     # One organisation must not get two gates for the way its host is spelled.
-    return f"{url.scheme}://{url.netloc.lower().removesuffix(_DEFAULT_PORT[url.scheme])}{url.path}".rstrip(
-        "/"
-    )
+    place = url.netloc.lower().removesuffix(_DEFAULT_PORT[url.scheme])
+    return f"{url.scheme}://{place}{url.path}".rstrip("/")
 
 
 def _url_fault(url: SplitResult) -> str | None:

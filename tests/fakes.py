@@ -121,7 +121,7 @@ class FakeTransport:
 
 @define(eq=False)
 class FakeAuthorizer:
-    """Numbered grants; a rejected one is followed by the next."""
+    """Numbered tokens; a rejected one is followed by the next."""
 
     number: int = 1
     rejected: list[RequestAuth] = field(factory=list)
@@ -130,14 +130,14 @@ class FakeAuthorizer:
     renews: bool = True
 
     async def get(self) -> RequestAuth:
-        """The current grant, or the failure."""
+        """The current token, or the failure."""
         if self.failure is not None:
             raise self.failure
         return RequestAuth(headers={"Authorization": f"Bearer t{self.number}"})
 
-    def reject(self, grant: RequestAuth) -> None:
+    def reject(self, auth: RequestAuth) -> None:
         """Go on to the next."""
-        self.rejected.append(grant)
+        self.rejected.append(auth)
         self.number += 1
 
     async def finish(self) -> None:

@@ -45,16 +45,17 @@ def gather(
     for block in blocks:
         assert {len(block.lines)} == {len(block.entries), *map(len, block.values.values())}
         assert 0 < len(block.lines) < 10_000
+    found = source.reading
     return Found(
         source=source,
         entries=tuple(entry for block in blocks for entry in block.entries),
         lines=tuple(line for block in blocks for line in block.lines),
         values={name: tuple(v for block in blocks for v in block.values[name]) for name in columns},
-        format=source.format,
-        encoding=source.encoding,
-        delimiter=source.delimiter,
-        column=source.column,
-        column_number=source.column_number,
+        format=found.format,
+        encoding=found.encoding,
+        delimiter=found.delimiter,
+        column=found.column,
+        column_number=found.column_number,
     )
 
 

@@ -38,7 +38,7 @@ def planned(path: Path, chunks: int, size: int = 500, **more: Any) -> Journal:
             lines = range(more.get(f"{why}s", more.get(why, 0)))
             rows = [(line, "nobody", "nobody") for line in lines]
             if rows:
-                journal.add_left_out([(why, pack_left_out(rows))])
+                journal.write("add_left_out", (why, pack_left_out(rows)))
         people = chunks * size
         journal.complete(evolve(HEADER, people=people, chunks=chunks, texts=1, **more))
     journal.close()
@@ -85,7 +85,7 @@ def finished(path: Path) -> Journal:
         send(journal, (n for n in range(120) if n != 77), lambda n: paced(n, 30))
         send(journal, [77], lambda n: paced(n, 30), State.REJECTED, error="BadRequest",
              reason="BAD_REQUEST: One or more fields have an incorrect data-type")  # fmt: skip
-        journal.end_run(run, BEGAN + 186, "finished")
+        journal.write("end_run", (BEGAN + 186, "finished", run))
     return journal
 
 
@@ -106,13 +106,13 @@ def troubled(path: Path) -> Journal:
         journal.add_event(Event(at=BEGAN + 215, incident=Incident.OUTAGE, seconds=95,
                                 reason="no connection: Name or service not known"))  # fmt: skip
         send(journal, range(410, 620), lambda n: paced(n - 410, began=BEGAN + 312))
-        journal.end_run(run, BEGAN + 400, "stopped: SIGTERM")
+        journal.write("end_run", (BEGAN + 400, "stopped: SIGTERM", run))
         run = begin(journal, night, budget=60)
         send(journal, range(620, 1000), lambda n: paced(n - 620, 60, began=night))
         journal.add_event(Event(at=night + 130, incident=Incident.PAUSED, seconds=45))
         send(journal, [1000], lambda n: night + 380, State.REJECTED, error="BadRequest",
              reason="INVALID_VALUE: anna@example.com is no recipient")  # fmt: skip
-        journal.end_run(run, night + 390, "stopped: the server answers 502")
+        journal.write("end_run", (night + 390, "stopped: the server answers 502", run))
     return journal
 
 
@@ -125,7 +125,7 @@ def halfway(path: Path) -> Journal:
         for chunk in (240, 241, 242):
             journal.sending(chunk, BEGAN + 121, run)
     journal.close()
-    return Journal.take(str(path))[0]
+    return Journal.take(str(path))
 
 
 def store_of(journal: Journal) -> SqliteAccountStore:

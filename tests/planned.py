@@ -16,6 +16,17 @@ from moveworks_shift_async.wire.moveworks import Content
 PLANNED_AT = 1_767_225_600.0  # 2026-01-01
 
 
+def verified(path: str) -> Journal:
+    """An open journal that was found whole."""
+    journal = Journal.open(path)
+    try:
+        journal.reads.verify()
+    except BaseException:
+        journal.close()
+        raise
+    return journal
+
+
 def people_of(chunk: int, size: int) -> tuple[str, ...]:
     """Distinct addresses."""
     return tuple(f"p{chunk}.{number}@example.com" for number in range(size))

@@ -14,6 +14,7 @@ import socket
 import sys
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -44,7 +45,7 @@ from moveworks_shift_async.cli.failures import (
     stopped_line,
 )
 from moveworks_shift_async.cli.foreground import RunResult, run_in_foreground
-from moveworks_shift_async.cli.line_numbers import AddressFile, lines_of
+from moveworks_shift_async.cli.line_numbers import lines_of
 from moveworks_shift_async.cli.preview import rate
 from moveworks_shift_async.cli.send_account import Failure, SendAccount, conclude, read_send
 from moveworks_shift_async.cli.temporary import temporary_journal
@@ -60,6 +61,7 @@ from moveworks_shift_async.jobs.run.job_run import OnProgress
 from moveworks_shift_async.jobs.run.progress import JobProgress
 from moveworks_shift_async.sandbox import Sandbox
 from moveworks_shift_async.settings import ApiKey, MoveworksSettings, RateLimit, Region
+from moveworks_shift_async.sources import open_recipients
 from moveworks_shift_async.text import duration, one_line
 
 from .commands import until
@@ -872,7 +874,7 @@ def test_failures_are_found_again_by_their_lines(tmp_path: Path) -> None:
     people = [f"p{number}@example.com" for number in range(60)]
     path = tmp_path / "staff.csv"
     path.write_text("\n".join(["Email", *(f" {one.upper()}" for one in people), people[0]]))
-    file = AddressFile(path=str(path))
+    file = partial(open_recipients, path)
 
     def chunks(*indexes: int) -> list[tuple[int, tuple[str, ...]]]:
         return [(index, tuple(people[index * 2 : index * 2 + 2])) for index in indexes]

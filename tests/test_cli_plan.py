@@ -37,7 +37,7 @@ def at_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def sent(path: str = "tonight.journal") -> list[tuple[str, tuple[str, ...]]]:
     """Message and people of each chunk."""
-    with contextlib.closing(Journal.open(path)) as journal:
+    with Journal.open(path) as journal:
         return [(chunk.content.message, chunk.recipients) for chunk in journal.reads.claim(-1, 9)]
 
 

@@ -198,6 +198,12 @@ async def test_a_transport_of_the_caller_s_takes_the_place_of_aiohttp() -> None:
         assert (await shift.messages.create(text="hi", emails=["a@example.com"])).id == "m"
 
 
+def test_a_transport_that_misses_a_method_is_refused_at_once() -> None:
+    """Not at the first send."""
+    with pytest.raises(ConfigurationError, match=r"transport: object has no exchange and no close"):
+        MoveworksClient(ApiKey("k"), transport=object())  # type: ignore[arg-type]
+
+
 async def test_a_session_and_a_transport_are_not_both_taken() -> None:
     """The session would not be used."""
     async with aiohttp.ClientSession() as http:

@@ -202,7 +202,7 @@ def test_reading_holds_up_no_writer(tmp_path: Path) -> None:
     """A run goes on while the account is read, which stays as of one moment."""
     writer = planned(tmp_path / "j", 1)
     with Journal.look(str(tmp_path / "j")) as reader:
-        with reader.snapshot():
+        with reader.transaction():
             assert reader.reads.header().people == 500
             begin(writer, BEGAN)
         assert reader.reads.runs() == []
@@ -320,11 +320,11 @@ def test_unknown_people_who_are_left_alone_need_no_decision(tmp_path: Path) -> N
     with journal.transaction():
         run = begin(journal, BEGAN)
         send(journal, [0], lambda _: BEGAN + 1, State.UNKNOWN)
-        journal.end_run(run, BEGAN + 2, "finished")
+        journal.write("end_run", (BEGAN + 2, "finished", run))
     before = read_account(journal)
     assert standing_of(before) == "decision needed"
     assert len(ways_for_unknown(before)) == 2
-    journal.leave_unknown(BEGAN + 3)
+    journal.write("leave_unknown", (BEGAN + 3,))
     after = read_account(journal)
     assert (after.unknown, after.left_alone, after.undecided) == (1, 1, 0)
     assert standing_of(after) == "finished"
@@ -371,7 +371,7 @@ def test_only_a_job_that_is_done_has_ended(tmp_path: Path) -> None:
         with journal.transaction():
             run = begin(journal, BEGAN)
             send(journal, [0], lambda _: BEGAN + 1, state)
-            journal.end_run(run, BEGAN + 2, "done")
+            journal.write("end_run", (BEGAN + 2, "done", run))
     ended = [", ended 2026-05-14 09:00:02 UTC" in "\n".join(account_lines(read_account(journal)))
              for journal in (done, left, open_)]  # fmt: skip
     assert ended == [True, False, False]
@@ -532,16 +532,16 @@ def test_people_who_are_sent_to_again_by_decision_stay_marked(tmp_path: Path) ->
         run = begin(journal, BEGAN)
         send(journal, [0], lambda _: BEGAN + 1, State.UNKNOWN)
         send(journal, [1], lambda _: BEGAN + 1, State.ACCEPTED)
-        journal.resend_unknown()
+        journal.write("resend_unknown")
         send(journal, [0], lambda _: BEGAN + 2, State.ACCEPTED)
-        journal.end_run(run, BEGAN + 3, "finished")
+        journal.write("end_run", (BEGAN + 3, "finished", run))
     account = read_account(journal)
     assert (account.accepted, account.unknown, account.resent) == (6, 0, 3)
     said = "3 people were sent to again by decision: perhaps told twice."
     assert said in account_lines(account)
     assert said in render_page(account)
-    write_csv(journal, tmp_path / "roll.csv")
-    rows = [*csv.DictReader((tmp_path / "roll.csv").read_text(encoding="utf-8").splitlines())]
+    write_csv(journal, tmp_path / "account.csv")
+    rows = [*csv.DictReader((tmp_path / "account.csv").read_text(encoding="utf-8").splitlines())]
     again = "sent again after an unknown outcome; perhaps told twice"
     assert [row["reason"] for row in rows] == [again] * 3 + [""] * 3
 
@@ -552,7 +552,7 @@ def test_the_halves_of_a_list_that_was_sent_again_stay_marked(tmp_path: Path) ->
     with journal.transaction():
         begin(journal, BEGAN)
         send(journal, [0], lambda _: BEGAN + 1, State.UNKNOWN)
-        journal.resend_unknown()
+        journal.write("resend_unknown")
         send(journal, [0], lambda _: BEGAN + 2, State.SPLIT)
         journal.split(0, [("p0@example.com",), ("p1@example.com",)])
     assert [record.resent for record in journal.reads.records()] == [True, True]

@@ -17,6 +17,7 @@ from moveworks_shift_async.jobs.store.sqlite.journal import Journal
 
 from . import journals
 from .journals import BEGAN, begin, planned, send
+from .planned import verified
 
 
 def begun(path: Path) -> Path:
@@ -25,7 +26,7 @@ def begun(path: Path) -> Path:
     with journal.transaction():
         run = begin(journal, BEGAN)
         send(journal, [0], lambda _: BEGAN + 1)
-        journal.end_run(run, BEGAN + 2, "stopped")
+        journal.write("end_run", (BEGAN + 2, "stopped", run))
     journal.close()
     return path
 
@@ -36,7 +37,7 @@ async def told_of(path: Path) -> None:
     await job.account()
     await job.chunks()
     await job.invalid()
-    Journal.open(str(path), verify=True).close()
+    verified(str(path)).close()
 
 
 @pytest.mark.parametrize("seed", range(60))

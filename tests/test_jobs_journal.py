@@ -25,7 +25,7 @@ from moveworks_shift_async.jobs.store.sqlite.journal import Journal
 from moveworks_shift_async.jobs.store.sqlite.reads import Reads
 from moveworks_shift_async.wire.moveworks import Content
 
-from .planned import header_of, people_of, plan, states_of
+from .planned import header_of, people_of, plan, states_of, verified
 
 
 @pytest.fixture
@@ -53,7 +53,7 @@ def begin(journal: Journal) -> str:
 def test_a_plan_is_kept(path: Path) -> None:
     """What was planned is read back: the header, the texts, the people in their order."""
     plan(path, chunks=3, size=2, texts=2, event_id="e1")
-    journal = Journal.open(str(path), verify=True)
+    journal = verified(str(path))
     header = journal.reads.verify()
     assert (header.source, header.event_id, header.complete) == ("people.csv", "e1", True)
     assert (header.people, header.chunks, header.texts, header.base_url) == (6, 3, 2, None)
@@ -64,7 +64,11 @@ def test_a_plan_is_kept(path: Path) -> None:
     assert first == Content(event_id="e1", message="text 0", context=None)
     assert second.context == {"slots": {"floor": 1}}
     assert journal.reads.texts(1) == [(first, 4)]
-    assert (journal.reads.runs(), journal.reads.events(), journal.reads.isolated()) == ([], [], 0)
+    assert (journal.reads.runs(), journal.reads.events(), journal.reads.value("isolated")) == (
+        [],
+        [],
+        0,
+    )
     journal.close()
 
 
@@ -104,7 +108,7 @@ def test_only_the_owner_may_read_it(path: Path) -> None:
     before = os.umask(0)
     try:
         plan(path)
-        journal, _ = Journal.take(str(path))
+        journal = Journal.take(str(path))
         begin(journal)
         modes = {file.name: stat.S_IMODE(file.stat().st_mode) for file in path.parent.iterdir()}
         journal.close()
@@ -116,7 +120,7 @@ def test_only_the_owner_may_read_it(path: Path) -> None:
 def test_the_commits_are_durable(path: Path) -> None:
     """They stand in the main file, and each waits for the disk."""
     plan(path)
-    journal, _ = Journal.take(str(path))
+    journal = Journal.take(str(path))
     assert journal._db.connection.execute("PRAGMA journal_mode").fetchone() == ("persist",)
     assert journal._db.connection.execute("PRAGMA synchronous").fetchone() == (2,)
     journal.close()
@@ -255,7 +259,7 @@ def test_a_divided_chunk_is_its_parts(path: Path) -> None:
     assert [record.id for record in journal.reads.records()] == [0, 2, 3]
     assert dict(journal.reads.recipients()) == {0: people_of(0, 3), 2: people[:1], 3: people[1:]}
     assert [chunk.content.message for chunk in journal.reads.claim(0, 9)] == ["text 1", "text 1"]
-    assert journal.reads.isolated() == 2
+    assert journal.reads.value("isolated") == 2
     journal.reads.verify()
     journal.close()
 
@@ -263,7 +267,7 @@ def test_a_divided_chunk_is_its_parts(path: Path) -> None:
 def test_a_file_in_which_a_later_run_began_is_another_one(path: Path) -> None:
     """Whoever has the lock is the last run: what it was sending was ended in a sibling's copy."""
     plan(path, 3)
-    journal, _ = Journal.take(str(path))
+    journal = Journal.take(str(path))
     with journal.transaction():
         journal.belong("https://a.test", "somebody")
         name = begin(journal)
@@ -302,21 +306,21 @@ def test_unknown_chunks_are_sent_again_or_left(path: Path) -> None:
     for chunk in (0, 1):
         journal.sending(chunk, 10.0)
         journal.settle(step(chunk, State.UNKNOWN, requests=1))
-        assert journal.leave_unknown(20.0) == 1 if chunk == 0 else True
-    assert journal.resend_unknown() == 1
+        assert journal.write("leave_unknown", (20.0,)) == 1 if chunk == 0 else True
+    assert journal.write("resend_unknown") == 1
     assert states_of(str(path)) == [State.UNKNOWN, State.PLANNED]
     assert [record.left_at for record in journal.reads.records()] == [20.0, None]
-    assert journal.reads.left_at() == 20.0
+    assert journal.reads.value("left_at") == 20.0
     journal.close()
 
 
-def test_runs_events_and_wishes_are_kept(path: Path) -> None:
+def test_runs_events_and_commands_are_kept(path: Path) -> None:
     """Who worked on it, what made it wait, and what another terminal wants."""
     journal = Journal.open(plan(path))
     name = begin(journal)
     (run,) = journal.reads.runs()
     assert (run.id, run.pid, run.ended, run.budget) == (name, 7, None, 120)
-    journal.end_run(name, 5.0, "done")
+    journal.write("end_run", (5.0, "done", name))
     (run,) = journal.reads.runs()
     assert (run.ended_at, run.ended) == (5.0, "done")
     event = Event(at=3.0, incident=Incident.OUTAGE, seconds=4.0, reason="no connection")
@@ -324,7 +328,7 @@ def test_runs_events_and_wishes_are_kept(path: Path) -> None:
     journal.add_event(event)
     assert journal.reads.events() == [event, evolve(event, at=9.0)]
     assert journal.reads.command() is Command.RUN
-    journal.set_command(Command.PAUSE, 1.0)
+    journal.write("set_command", (Command.PAUSE, 1.0))
     assert journal.reads.command() is Command.PAUSE
     journal.close()
 
@@ -489,7 +493,7 @@ def test_what_is_not_a_whole_journal_is_refused_untouched(path: Path, damage: st
     change(path)
     before = path.read_bytes()
     with pytest.raises(JournalError, match=words) as refused:
-        Journal.open(str(path), verify=True)
+        verified(str(path))
     assert str(path) in str(refused.value)
     assert "example.com" not in str(refused.value)
     assert path.read_bytes() == before
@@ -512,7 +516,7 @@ def test_a_damaged_journal_of_a_killed_process_stays_as_it_was(path: Path) -> No
     flipped(path)
     before = path.read_bytes()
     with pytest.raises(JournalError, match="is damaged"):
-        Journal.open(str(path), verify=True)
+        verified(str(path))
     assert path.read_bytes() == before
 
 
@@ -521,7 +525,7 @@ def test_the_last_commit_of_a_killed_process_is_there(path: Path) -> None:
     plan(path, chunks=3)
     subprocess.run([sys.executable, "-c", KILLED, str(path)], check=False)
     assert states_of(str(path))[0] is State.SENDING
-    journal = Journal.open(str(path), verify=True)
+    journal = verified(str(path))
     assert journal.orphans() == 1
     journal.close()
 
@@ -579,7 +583,7 @@ def test_no_error_quotes_what_stands_in_a_damaged_file(path: Path, damage: str) 
             [*journal.reads.records()]
             journal.reads.texts(3)
 
-    for act in (read, lambda: Journal.open(str(path), verify=True)):
+    for act in (read, lambda: verified(str(path))):
         with pytest.raises(JournalError, match="is damaged") as caught:
             act()
         assert "secret" not in "".join(traceback.format_exception(caught.value))
@@ -600,7 +604,7 @@ def test_a_reader_does_not_write(path: Path) -> None:
     """What is opened to look at cannot be changed."""
     plan(path)
     with Journal.look(str(path)) as journal, pytest.raises(JournalError, match="cannot be used"):
-        journal.set_command(Command.STOP, 1.0)
+        journal.write("set_command", (Command.STOP, 1.0))
 
 
 def test_a_journal_that_is_held_too_long_is_named(

@@ -8,11 +8,10 @@ import sys
 from pathlib import Path
 
 from moveworks_shift_async.jobs.records import State
-from moveworks_shift_async.jobs.store.sqlite.journal import Journal
 from moveworks_shift_async.sandbox import Sandbox
 
 from .commands import spawn
-from .planned import audit, plan, states_of
+from .planned import audit, plan, states_of, verified
 
 CHUNKS, SIZE, IN_FLIGHT = 120, 5, 4
 LIMIT, WINDOW = 30, 0.3
@@ -85,7 +84,7 @@ async def test_killed_at_any_moment_the_journal_is_right(tmp_path: Path) -> None
         for _ in range(40):
             code, words = await run_and_kill(path, sandbox, chance.uniform(0.0, 0.4))
             assert b"JournalError" not in words, words.decode()
-            Journal.open(path, verify=True).close()
+            verified(path).close()
             if code == 0:
                 break
             assert code in (-9, 3), words.decode()

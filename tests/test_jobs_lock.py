@@ -146,10 +146,10 @@ def test_nothing_lies_beside_it(journal: str) -> None:
 
 def test_it_is_made_for_the_owner_alone(tmp_path: Path) -> None:
     """And never over a file that is there."""
-    lock = Lock.make(str(tmp_path / "new"))
+    lock = Lock.take(str(tmp_path / "new"), new=True)
     assert stat.S_IMODE((tmp_path / "new").stat().st_mode) == 0o600
     with pytest.raises(JournalError, match="cannot be made: File exists"):
-        Lock.make(str(tmp_path / "new"))
+        Lock.take(str(tmp_path / "new"), new=True)
     lock.release()
 
 
@@ -184,7 +184,7 @@ def test_a_mark_stays_with_the_file(journal: str, tmp_path: Path) -> None:
 def test_a_folder_that_is_missing_is_named(tmp_path: Path) -> None:
     """By the journal that was asked for, with what to do about it."""
     with pytest.raises(JournalError) as caught:
-        Lock.make(str(tmp_path / "no" / "job"))
+        Lock.take(str(tmp_path / "no" / "job"), new=True)
     assert str(caught.value) == (
         f"{tmp_path / 'no' / 'job'} cannot be made: No such file or directory;"
         f" make {tmp_path / 'no'} first"

@@ -70,7 +70,7 @@ async def until(true: Callable[[], bool]) -> None:
 
 async def partly(path: Path, sandbox: Sandbox, chunks: int = 10) -> None:
     """Run it until so many more chunks were accepted, and end in good order."""
-    sandbox._app.latency = 0.01
+    sandbox.latency = 0.01
     before, job = sandbox.stats().accepted, Job(path)
     async with client_of(sandbox) as client:
         running = asyncio.create_task(job.resume(client))
@@ -97,7 +97,7 @@ asyncio.run(main(*sys.argv[1:]))
 
 async def killed(path: Path, sandbox: Sandbox, chunks: int = 10) -> None:
     """The same in a process that is killed."""
-    sandbox._app.latency = 0.02
+    sandbox.latency = 0.02
     before = sandbox.stats().accepted
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-c", CHILD, str(path), sandbox.url, sandbox.api_key
@@ -181,7 +181,7 @@ async def test_the_main_file_alone_says_at_any_moment_what_has_left(
     path: Path, sandbox: Sandbox
 ) -> None:
     """Copies of it, made while it is written: no one of them calls anybody not sent who was."""
-    sandbox._app.latency, chance = 0.01, random.Random(5)  # noqa: S311 - repeatable
+    sandbox.latency, chance = 0.01, random.Random(5)  # noqa: S311 - repeatable
     copies: list[tuple[Path, set[str]]] = []
     async with client_of(sandbox) as client:
         running = asyncio.create_task(Job(path).run(client))
@@ -216,7 +216,7 @@ async def test_a_running_job_whose_file_is_not_in_its_place_stops(
     path: Path, sandbox: Sandbox, change: Callable[[Path], Path | None]
 ) -> None:
     """With what to do; nothing more is sent, and the file itself goes on where it is."""
-    sandbox._app.latency = 0.01
+    sandbox.latency = 0.01
     async with client_of(sandbox) as client:
         running = asyncio.create_task(Job(path).run(client))
         await until(lambda: sandbox.stats().accepted >= 8)
@@ -261,7 +261,7 @@ async def test_a_relative_path_is_where_the_run_began(
 ) -> None:
     """The program changes its directory while the job runs."""
     monkeypatch.chdir(path.parent)
-    sandbox._app.latency = 0.01
+    sandbox.latency = 0.01
     async with client_of(sandbox) as client:
         job = Job(path.name)
         running = asyncio.create_task(job.run(client))
@@ -366,7 +366,7 @@ def test_the_note_on_a_file_never_says_more_than_the_file(path: Path) -> None:
         journal.belong("https://a.test", "somebody")
 
     for commits in (False, True, False):
-        journal, _ = Journal.take(str(path))
+        journal = Journal.take(str(path))
         with contextlib.suppress(ZeroDivisionError), journal.transaction():
             begin(journal)
             if not commits:
@@ -556,7 +556,7 @@ async def test_two_names_of_one_file_are_one_job(
 CUT_IN_A_COMMIT = """
 import os, sys
 from moveworks_shift_async.jobs.store.sqlite.journal import Journal
-journal, _ = Journal.take(sys.argv[1])
+journal = Journal.take(sys.argv[1])
 db = journal._db.connection
 db.execute("PRAGMA cache_size = 5")
 db.execute("BEGIN IMMEDIATE")

@@ -101,7 +101,7 @@ def unpaid(path: Path) -> Journal:
         run = begin(journal, BEGAN)
         send(journal, [0, 1], lambda _: BEGAN + 1, State.PLANNED, error="NotAuthenticated",
              reason="401 UNAUTHENTICATED: the API key is not valid")  # fmt: skip
-        journal.end_run(run, BEGAN + 1, "401 UNAUTHENTICATED")
+        journal.write("end_run", (BEGAN + 1, "401 UNAUTHENTICATED", run))
     return journal
 
 
@@ -119,7 +119,7 @@ def various(path: Path, count: int = 10) -> Journal:
         journal.complete(header)
         run = begin(journal, BEGAN)
         send(journal, chunks, lambda n: BEGAN + n)
-        journal.end_run(run, BEGAN + 30, "done")
+        journal.write("end_run", (BEGAN + 30, "done", run))
     return journal
 
 
@@ -141,7 +141,7 @@ def hostile(path: Path) -> Journal:
         run = begin(journal, BEGAN)
         send(journal, [0, 1], lambda n: BEGAN + n, State.REJECTED, error=HOSTILE, reason=HOSTILE)
         journal.add_event(Event(at=BEGAN, incident=Incident.OUTAGE, seconds=4, reason=HOSTILE))
-        journal.end_run(run, BEGAN + 9, HOSTILE)
+        journal.write("end_run", (BEGAN + 9, HOSTILE, run))
     return journal
 
 
@@ -377,7 +377,7 @@ def test_years_between_two_runs_take_no_time_to_draw(
             at = BEGAN + days * 86400.0
             run = begin(journal, at)
             send(journal, [number], lambda _, at=at: at + 1.0)  # type: ignore[misc]
-            journal.end_run(run, at + 2.0, "stopped")
+            journal.write("end_run", (at + 2.0, "stopped", run))
     account = read_account(journal)
     assert 1 <= len([*_Time(account).ticks(8)]) < 50
     assert "<svg" in draw(account, WIDE)

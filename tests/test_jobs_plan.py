@@ -15,7 +15,7 @@ import sys
 import tempfile
 import textwrap
 import threading
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -23,7 +23,6 @@ from typing import Any
 import openpyxl
 import pyarrow  # type: ignore[import-untyped]  # it has no types
 import pytest
-from attrs import field, frozen
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pyarrow import parquet
@@ -41,7 +40,7 @@ from moveworks_shift_async.jobs.store.sqlite.lock import Lock
 from moveworks_shift_async.jobs.threads import FromThread
 from moveworks_shift_async.sending.batcher import Batcher, chunks
 from moveworks_shift_async.settings import RateLimit
-from moveworks_shift_async.sources import RecipientSource, open_recipients
+from moveworks_shift_async.sources import Block, RecipientSource, open_recipients
 from moveworks_shift_async.sources.iterables import Row
 from moveworks_shift_async.wire.moveworks import Content
 
@@ -62,25 +61,17 @@ ENTRIES = st.lists(
 )
 
 
-@frozen
-class Rows:
-    """A block, as the sources make it."""
-
-    lines: Sequence[int]
-    entries: Sequence[str]
-    values: Mapping[str, Sequence[str | None]] = field(factory=dict)
-
-
-def in_blocks(entries: Sequence[str], size: int, **values: Sequence[str | None]) -> Iterator[Rows]:
+def in_blocks(entries: Sequence[str], size: int, **values: Sequence[str | None]) -> Iterator[Block]:
     """Entries in lines 2, 3, ... with columns beside them, in blocks."""
     for start in range(0, len(entries), size):
         part = slice(start, start + size)
         columns = {name: column[part] for name, column in values.items()}
         count = len(entries[part])
-        yield Rows(range(start + 2, start + 2 + count), entries[part], columns)
+        lines = range(start + 2, start + 2 + count)
+        yield Block(lines=lines, entries=entries[part], values=columns)
 
 
-def one(*entries: str, **values: Sequence[str | None]) -> list[Rows]:
+def one(*entries: str, **values: Sequence[str | None]) -> list[Block]:
     """All entries in one block."""
     return [*in_blocks(entries, len(entries) or 1, **values)]
 
@@ -116,7 +107,7 @@ def abandon(planner: Planner) -> None:
     FromThread(a_loop()).wait(planner.abandon())
 
 
-def planned(path: Path, blocks: Iterator[Rows] | list[Rows], wanted: PlanOptions) -> Plan:
+def planned(path: Path, blocks: Iterator[Block] | list[Block], wanted: PlanOptions) -> Plan:
     """A plan made at once."""
     planner = begin(path, wanted)
     try:
@@ -132,7 +123,7 @@ def planned(path: Path, blocks: Iterator[Rows] | list[Rows], wanted: PlanOptions
 
 def sent(path: Path) -> list[tuple[str, tuple[str, ...]]]:
     """Message and people of each chunk in the journal, in order."""
-    with contextlib.closing(Journal.open(str(path))) as journal:
+    with Journal.open(str(path)) as journal:
         journal.reads.verify()
         found = journal.reads.claim(-1, 1_000_000)
         assert [chunk.id for chunk in found] == [*range(len(found))]
@@ -365,7 +356,7 @@ def test_the_journal_keeps_who_was_left_out(
 
 
 def test_what_differs_is_named_so_and_what_is_long_is_cut(tmp_path: Path) -> None:
-    """A duplicate with another text is not one with the same; a cell may hold a book."""
+    """A duplicate with another text is not one with the same; a cell may hold any text."""
     entries = ["a@b.c", "A@b.c", "a@B.c", "x" * 100_000]
     blocks = one(*entries, name=["Ann", "Ann", "Eve", "Bob"])
     planned(tmp_path / "job", blocks, order("Hello {name}", template=True))

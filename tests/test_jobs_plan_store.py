@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from moveworks_shift_async.jobs.records import Header
+from moveworks_shift_async.jobs.store.sqlite.job_store import SqliteStore
 from moveworks_shift_async.jobs.store.sqlite.journal import Journal
-from moveworks_shift_async.jobs.store.sqlite.store import SqliteStore
 
 from .commands import HANG
 from .planned import header_of

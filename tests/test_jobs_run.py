@@ -50,6 +50,7 @@ from moveworks_shift_async.jobs.records import (
 )
 from moveworks_shift_async.jobs.run import runner
 from moveworks_shift_async.jobs.run.progress import JobProgress
+from moveworks_shift_async.jobs.store.ports import Parts
 from moveworks_shift_async.jobs.store.sqlite import thread
 from moveworks_shift_async.jobs.store.sqlite.database import Database
 from moveworks_shift_async.jobs.store.sqlite.journal import Journal
@@ -167,7 +168,7 @@ async def test_everybody_is_told_once(file: Path, sandbox: Sandbox) -> None:
 
 async def test_many_start_a_few_in_each_turn(file: Path, sandbox: Sandbox) -> None:
     """All that may be in flight are, soon, and everybody is told once."""
-    sandbox._app.latency, path = 0.05, plan(file, 40)
+    sandbox.latency, path = 0.05, plan(file, 40)
     async with client_of(sandbox, max_in_flight=16) as client:
         await Job(path).run(client)
     assert audited(path, sandbox) == CLEAN
@@ -176,7 +177,7 @@ async def test_many_start_a_few_in_each_turn(file: Path, sandbox: Sandbox) -> No
 
 async def test_no_more_than_may_be_in_flight_are(file: Path, sandbox: Sandbox) -> None:
     """The client's own bound holds for a job."""
-    sandbox._app.latency = 0.02
+    sandbox.latency = 0.02
     path = plan(file, 20)
     await go(path, sandbox)
     assert 1 < sandbox.stats().max_concurrent <= IN_FLIGHT
@@ -229,7 +230,7 @@ async def test_an_answer_is_on_the_disk_before_the_next_step(file: Path, sandbox
 
 async def test_what_is_reported_is_on_the_disk(file: Path, sandbox: Sandbox) -> None:
     """No more people are shown as told than the file has as accepted at that moment."""
-    sandbox._app.latency = 0.02
+    sandbox.latency = 0.02
     path, told = plan(file, 60, 1), [0]
 
     def compare(progress: JobProgress) -> None:
@@ -349,7 +350,7 @@ async def test_what_holds_for_all_stops_it(
 
 async def test_a_network_that_is_away_is_waited_for(file: Path, sandbox: Sandbox) -> None:
     """It goes on by itself; nobody is told twice, and only who was in flight may be unknown."""
-    sandbox._app.latency, path, seen = 0.01, plan(file, 200), list[str]()
+    sandbox.latency, path, seen = 0.01, plan(file, 200), list[str]()
     async with client_of(sandbox) as client:
         job = asyncio.create_task(Job(path).run(client, on_progress=lambda p: seen.append(p.why)))
         await until(lambda: sandbox.stats().accepted > 40)
@@ -449,7 +450,7 @@ async def test_resets_make_unknown_what_they_cut_and_nothing_else(
 
 async def test_cancelled_it_knows_what_was_in_flight(file: Path, sandbox: Sandbox) -> None:
     """Those are unknown, the others as they were; it goes on from there."""
-    sandbox._app.latency, path = 0.05, plan(file, 60)
+    sandbox.latency, path = 0.05, plan(file, 60)
     async with client_of(sandbox) as client:
         job = asyncio.create_task(Job(path).run(client))
         await until(lambda: sandbox.stats().accepted >= 12)
@@ -468,7 +469,7 @@ async def test_cancelled_it_knows_what_was_in_flight(file: Path, sandbox: Sandbo
 
 async def test_cancelled_twice_it_is_as_right(file: Path, sandbox: Sandbox) -> None:
     """The second comes while the first is being written down."""
-    sandbox._app.latency, path = 0.05, plan(file, 60)
+    sandbox.latency, path = 0.05, plan(file, 60)
     async with client_of(sandbox) as client:
         job = asyncio.create_task(Job(path).run(client))
         await until(lambda: sandbox.stats().accepted >= 12)
@@ -484,7 +485,7 @@ async def test_cancelled_twice_it_is_as_right(file: Path, sandbox: Sandbox) -> N
 
 async def test_drained_it_ends_what_is_in_flight(file: Path, sandbox: Sandbox) -> None:
     """Nobody is unknown; the rest stays planned, and the account comes back."""
-    sandbox._app.latency, path = 0.05, plan(file, 60)
+    sandbox.latency, path = 0.05, plan(file, 60)
     job = Job(path)
     async with client_of(sandbox) as client:
         task = asyncio.create_task(job.run(client))
@@ -604,7 +605,7 @@ async def ask(path: str, command: str) -> None:
 
 async def test_paused_and_stopped_from_another_process(file: Path, sandbox: Sandbox) -> None:
     """A pause ends what is in flight and sends nothing; it goes on, and it stops, when told."""
-    sandbox._app.latency, path, seen = 0.05, plan(file, 800, 1), list[str]()
+    sandbox.latency, path, seen = 0.05, plan(file, 800, 1), list[str]()
     async with client_of(sandbox) as client:
         job = asyncio.create_task(Job(path).run(client, on_progress=lambda p: seen.append(p.why)))
         await until(lambda: sandbox.stats().accepted >= 12)
@@ -625,7 +626,7 @@ async def test_paused_and_stopped_from_another_process(file: Path, sandbox: Sand
     (pause,) = events_of(path)
     assert pause.incident is Incident.PAUSED
     assert 0.3 < pause.seconds < 10
-    sandbox._app.latency = 0.0
+    sandbox.latency = 0.0
     await go(path, sandbox)
     assert audited(path, sandbox) == CLEAN
 
@@ -636,7 +637,7 @@ async def test_a_stop_of_yesterday_holds_no_more_with_a_clock_set_back(
     """It was for the process that ran then; this one must not end at once for it."""
     path = plan(file, 3)
     journal = Journal.open(path)
-    journal.set_command(Command.STOP, at=datetime(2999, 1, 1, tzinfo=UTC).timestamp())
+    journal.write("set_command", (Command.STOP, datetime(2999, 1, 1, tzinfo=UTC).timestamp()))
     journal.close()
     await go(path, sandbox)
     assert audited(path, sandbox) == CLEAN
@@ -646,7 +647,7 @@ async def test_stopped_during_a_pause_the_pause_is_in_the_account(
     file: Path, sandbox: Sandbox
 ) -> None:
     """And the next run is not paused."""
-    sandbox._app.latency, path = 0.05, plan(file, 100, 1)
+    sandbox.latency, path = 0.05, plan(file, 100, 1)
     async with client_of(sandbox) as client:
         job = Job(path)
         task = asyncio.create_task(job.run(client))
@@ -824,7 +825,7 @@ async def test_a_pause_that_comes_while_the_journal_is_read_holds(
     path, verify = plan(file, 5), Reads.verify
     job = Job(path)
     journal = Journal.open(path)
-    journal.set_command(Command.PAUSE, 1.0)  # for a process that was killed
+    journal.write("set_command", (Command.PAUSE, 1.0))  # for a process that was killed
     journal.close()
     await go(path, sandbox)
     assert audited(path, sandbox) == CLEAN
@@ -856,7 +857,7 @@ async def test_it_may_be_resumed_before_it_was_run(file: Path, sandbox: Sandbox)
 
 async def test_two_runs_at_once_are_refused(file: Path, sandbox: Sandbox) -> None:
     """The second hears who is there; the first goes on."""
-    sandbox._app.latency, path = 0.05, plan(file, 20)
+    sandbox.latency, path = 0.05, plan(file, 20)
     async with client_of(sandbox) as client:
         first = asyncio.create_task(Job(path).run(client))
         await until(lambda: sandbox.stats().accepted >= 1)
@@ -870,7 +871,7 @@ async def test_a_second_run_of_one_job_leaves_the_first_as_it_is(
     file: Path, sandbox: Sandbox
 ) -> None:
     """It is refused, and who drains the job ends the run that is on."""
-    sandbox._app.latency, path = 0.02, plan(file, 40)
+    sandbox.latency, path = 0.02, plan(file, 40)
     job = Job(path)
     async with client_of(sandbox) as client:
         first = asyncio.create_task(job.run(client))
@@ -1033,7 +1034,7 @@ async def test_isolate_finds_the_guilty_and_tells_the_others(file: Path, sandbox
         people = {
             a for number, those in journal.reads.recipients() if number in rejected for a in those
         }
-        assert journal.reads.isolated() <= 40
+        assert journal.reads.value("isolated") <= 40
         journal.reads.verify()
     assert people == {person for person in with_guilty(40, 0, 7, 39) if GUILTY in person}
     assert sandbox.stats().requests <= 3 + 40
@@ -1100,7 +1101,7 @@ async def test_a_job_of_one_window_waits_for_no_other(file: Path) -> None:
 
 async def test_progress_is_told_as_frozen_values(file: Path, sandbox: Sandbox) -> None:
     """From the start to the end, and the last one is the whole."""
-    sandbox._app.latency, path, seen = 0.05, plan(file, 60, 5), list[JobProgress]()
+    sandbox.latency, path, seen = 0.05, plan(file, 60, 5), list[JobProgress]()
     await go(path, sandbox, on_progress=seen.append)
     assert len(seen) >= 3
     assert [one.told for one in seen] == sorted(one.told for one in seen)
@@ -1257,10 +1258,10 @@ async def test_an_end_that_could_not_be_written_is_tried_again(
     """With room at the end it is right; without, it stays `sending`, and so unknown."""
     path, settle, room = plan(file, 20), Journal.settle, list[int]()
 
-    def fails(journal: Journal, step: Settlement) -> bool:
+    def fails(journal: Journal, step: Settlement, *parts: Parts) -> bool:
         if step.chunk == 3 and not room:
             raise JournalError("the disk is full")
-        return settle(journal, step)
+        return settle(journal, step, *parts)
 
     monkeypatch.setattr(Journal, "settle", fails)
     if not lasting:
@@ -1302,7 +1303,7 @@ async def test_a_journal_that_breaks_on_the_way_stops_it(
     file: Path, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, method: str
 ) -> None:
     """Whatever step meets it, nobody is unknown for it."""
-    sandbox._app.latency, path = 0.05, plan(file, 60)
+    sandbox.latency, path = 0.05, plan(file, 60)
     part = Journal if method == "sending" else Reads
     real, calls = getattr(part, method), list[int]()
 
@@ -1350,12 +1351,12 @@ async def test_an_end_that_is_not_its_owners_to_say_is_dropped(
     """Somebody else has called the chunk unknown; this run goes on with the others."""
     path, settle = plan(file, 10), Journal.settle
 
-    def late(journal: Journal, step: Settlement) -> bool:
+    def late(journal: Journal, step: Settlement, *parts: Parts) -> bool:
         if step.chunk == 3:
             journal._db.connection.execute(
                 "UPDATE chunk SET state = 'unknown', ended_at = 1 WHERE id = 3"
             )
-        return settle(journal, step)
+        return settle(journal, step, *parts)
 
     monkeypatch.setattr(Journal, "settle", late)
     await go(path, sandbox)
@@ -1425,7 +1426,7 @@ async def test_a_defect_of_this_package_costs_one_chunk(
 
 async def test_a_client_that_is_closed_under_it_stops_it(file: Path, sandbox: Sandbox) -> None:
     """What is in flight ends; the rest stays planned."""
-    sandbox._app.latency, path = 0.05, plan(file, 60)
+    sandbox.latency, path = 0.05, plan(file, 60)
     client = client_of(sandbox)
     job = asyncio.create_task(Job(path).run(client))
     await until(lambda: sandbox.stats().accepted >= 8)

@@ -19,7 +19,7 @@ from moveworks_shift_async.jobs.store.sqlite.journal import Journal
 from moveworks_shift_async.jobs.store.sqlite.thread import JournalThread
 
 from .commands import HANG
-from .planned import plan, states_of
+from .planned import plan, states_of, verified
 
 
 @pytest.fixture
@@ -193,7 +193,7 @@ def test_a_loop_that_is_gone_is_no_matter(path: str) -> None:
     """The thread ends in peace where nobody waits for its answers."""
 
     async def make() -> tuple[JournalThread, asyncio.Future[None]]:
-        return JournalThread(path), asyncio.get_running_loop().create_future()
+        return JournalThread(path, Journal.take), asyncio.get_running_loop().create_future()
 
     journal_thread, opened = asyncio.run(make())
     journal_thread._asked.put(None)
@@ -221,6 +221,37 @@ async def test_a_slow_disk_does_not_block_the_loop(path: str) -> None:
         await go_round()
         await done
     assert rounds == 100
+
+
+LEFT = """
+import asyncio, sys
+from moveworks_shift_async.jobs.store.names import store_of
+
+async def look():
+    async with getattr(store_of(sys.argv[1]), sys.argv[2])():
+        loop.call_soon(loop.stop)
+        await asyncio.Event().wait()
+
+loop = asyncio.new_event_loop()
+try:
+    loop.run_until_complete(look())
+except RuntimeError as error:
+    print(error)
+if sys.argv[3] == "closed":
+    loop.close()
+"""
+
+
+@pytest.mark.parametrize("loop", ["closed", "open"])
+@pytest.mark.parametrize("use", ["running", "reading"])
+def test_a_process_whose_loop_is_left_in_the_middle_ends(path: str, use: str, loop: str) -> None:
+    """Its thread does not wait for a step that nobody can ask for any more."""
+    ended = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", LEFT, path, use, loop],
+        check=True, stdout=subprocess.PIPE, text=True, timeout=HANG,
+    )  # fmt: skip
+    assert ended.stdout == "Event loop stopped before Future completed.\n"
+    assert states_of(path) == [State.PLANNED] * 10
 
 
 # --- a full disk ---------------------------------------------------------------------------
@@ -283,7 +314,7 @@ async def until_full(folder: Path) -> None:
             lambda j: j.settle(Settlement(chunk=0, state=State.ACCEPTED, at=1.0))
         )
     assert (states_of(path)[0], states_of(path)[2]) == (State.ACCEPTED, State.SENDING)
-    Journal.open(path, verify=True).close()
+    verified(path).close()
 
 
 def test_a_full_disk_is_told_and_damages_nothing(tmp_path: Path) -> None:
@@ -300,11 +331,11 @@ def test_a_file_that_may_not_grow_is_told_and_damages_nothing(tmp_path: Path) ->
     subprocess.run([sys.executable, "-c", LIMITED, str(tmp_path)], check=True)
 
 
-async def test_a_wish_is_read_while_another_process_writes_it(path: str) -> None:
+async def test_a_command_is_read_while_another_process_writes_it(path: str) -> None:
     """Another terminal's word comes through while the journal_thread has the file."""
     async with JournalThread.at(path) as journal_thread:
         other = Journal.open(path)
         with other.transaction():
-            other.set_command(Command.PAUSE, 1.0)
+            other.write("set_command", (Command.PAUSE, 1.0))
         other.close()
         assert await journal_thread.do(lambda journal: journal.reads.command()) is Command.PAUSE

@@ -105,7 +105,7 @@ def test_waits_double_up_to_the_window() -> None:
     assert waits[6:] == pytest.approx([PER] * 3)
 
 
-def test_retry_after_is_obeyed() -> None:
+def test_retry_after_is_honoured() -> None:
     """The server's word goes before our own doubling, for the first 429 and for a probe."""
     window = window_at()
     refuse(window, 0.0, 7.0)

@@ -25,7 +25,7 @@ import moveworks_shift_async
 from moveworks_shift_async import ApiKey, ConfigurationError, FileGate, MoveworksClient, RateLimit
 from moveworks_shift_async.limits.shared import step
 from moveworks_shift_async.limits.shared.file_store import FileStore
-from moveworks_shift_async.limits.shared.processes import SILENCE, alive, boot, identity_of
+from moveworks_shift_async.limits.shared.processes import SILENCE, alive, boot, myself
 from moveworks_shift_async.limits.shared.state import Pace, SharedState
 from moveworks_shift_async.limits.shared.step import POLL, RETRY
 from moveworks_shift_async.limits.window import CLOCK_SLACK, Quota, Slot
@@ -42,7 +42,7 @@ PACE = Pace()
 FULL_WINDOW = WINDOW * (1 + CLOCK_SLACK) + 2 * POLL
 LIMIT = RateLimit(requests=4, per=WINDOW)
 #: No process has this number: it is above what Linux gives out.
-NOBODY = identity_of(2**22 + 1)
+NOBODY = f"{2**22 + 1} 1 {myself().split()[-1]}"
 
 
 class User:
@@ -104,7 +104,7 @@ def do(state: SharedState, slots: list[Slot], what: str, which: int, now: float)
 
 
 @given(OPERATIONS)
-def test_a_book_that_was_written_and_read_goes_on_as_before(
+def test_a_state_that_was_written_and_read_goes_on_as_before(
     operations: list[tuple[str, int, float]],
 ) -> None:
     """Read back after each step, a state says and does the same as one that was never written."""
@@ -122,7 +122,7 @@ def test_a_book_that_was_written_and_read_goes_on_as_before(
         read = SharedState.restored(json.loads(json.dumps(read.as_json())), PACE)
         again = do(read, again, what, which, now)
         assert slots == again
-        assert read.snapshot(now) == kept.snapshot(now)
+        assert read.window.snapshot(now) == kept.window.snapshot(now)
         assert read.as_json() == kept.as_json()
 
 
@@ -137,14 +137,14 @@ def test_no_window_ever_holds_more_than_the_budget(
     for what, which, later in operations:
         now += later
         slots = do(state, slots, what, which, now)
-        assert state.snapshot(now).used <= 4
+        assert state.window.snapshot(now).used <= 4
         assert (
             {slot.id for slot in slots} == state.owners.keys() == state.window.window.flying.keys()
         )
     for member in list(state.members):
         state.leave(member, now)
     now += WINDOW * (1 + CLOCK_SLACK) + 1e-6
-    assert state.snapshot(now).used == state.snapshot(now).in_flight == 0
+    assert state.window.snapshot(now).used == state.window.snapshot(now).in_flight == 0
 
 
 def test_the_one_served_longest_ago_has_the_turn() -> None:
@@ -195,7 +195,7 @@ def test_each_process_has_its_own_bound_in_flight() -> None:
 
 def test_a_process_is_told_from_one_that_got_its_number_later() -> None:
     """This process lives; one of another start, or of no start, does not."""
-    pid, started, space = map(int, identity_of(os.getpid()).split())
+    pid, started, space = map(int, myself().split())
     assert alive(f"{pid} {started} {space}", inf)
     assert not alive(NOBODY, 0.0)
     assert not alive(f"{pid} {started - 1} {space}", 0.0)

@@ -124,13 +124,13 @@ def test_kinds_and_families_are_listed() -> None:
 
 def told(*addresses: str) -> Decision:
     """A decision that these were told."""
-    message = Told(addresses="\n".join(addresses), count=len(addresses), message="m")
+    message = Told(addresses="\n".join(addresses), message="m")
     return Decision(answer=Answer(status=200), processed=True, credential="c", told=message)
 
 
-def test_the_book_counts_people() -> None:
+def test_the_ledger_counts_people() -> None:
     """Told addresses are counted as they came; people are counted without regard to case."""
-    ledger = Ledger(window=1.0, start=100.0)
+    ledger = Ledger(1.0, 100.0)
     for decision in (told("a@x.io", "b@x.io"), told("A@x.io"), Decision(answer=Answer(status=400))):
         entry = ledger.open("events.send", "e", 101.0)
         entry.settle(decision)
@@ -157,10 +157,10 @@ def test_the_book_counts_people() -> None:
 
 def test_a_record_as_json() -> None:
     """It and the numbers survive a round trip through JSON."""
-    ledger = Ledger(window=1.0)
+    ledger = Ledger(1.0)
     entry = ledger.open("events.send", "e", 0.5)
     entry.settle(told("a@x.io"))
-    entry.fault, entry.status, entry.admitted = "slow-answer", 200, True
+    entry.note(fault="slow-answer", status=200, admitted=True)
     received = ledger.received()
     assert (received.shift, received.forgotten, received.people) == ({}, 0, {"a@x.io": 1})
     assert json.loads(json.dumps([record.as_json() for record in received.requests])) == [
@@ -185,10 +185,11 @@ def test_a_record_as_json() -> None:
 @given(st.lists(st.floats(0, 10), max_size=60), st.integers(0, 2**60))
 def test_the_fullest_window(times: list[float], bits: int) -> None:
     """The two window numbers are what counting every window by hand gives."""
-    ledger = Ledger(window=1.0)
+    ledger = Ledger(1.0)
     for place, at in enumerate(sorted(times)):
         entry = ledger.open("auth.test", None, at)
-        entry.counted, entry.admitted = True, bool(bits >> place & 1)
+        entry.counted = True
+        entry.note(admitted=bool(bits >> place & 1))
     admitted = [r.at for r in ledger.received().requests if r.admitted]
     stats = ledger.stats()
     for value, log in (
@@ -199,9 +200,9 @@ def test_the_fullest_window(times: list[float], bits: int) -> None:
         assert value == max(by_hand, default=0)
 
 
-def test_a_reset_book_knows_what_is_in_hand() -> None:
+def test_a_reset_ledger_knows_what_is_in_hand() -> None:
     """After a reset the records are gone, and requests in hand still count as concurrent."""
-    ledger = Ledger(window=1.0)
+    ledger = Ledger(1.0)
     first, second = ledger.open("token", None, 0.0), ledger.open("token", None, 0.0)
     ledger.close(first)
     ledger.reset()
@@ -224,7 +225,7 @@ REQUESTS = st.lists(
 
 
 @given(REQUESTS, st.integers(0, 20_000))
-def test_a_book_that_forgets_still_counts(
+def test_a_ledger_that_forgets_still_counts(
     requests: list[tuple[str, int, str | None, float, int]], keep: int
 ) -> None:
     """The oldest records go when all take more than `keep`; people alone are of those kept."""
@@ -233,8 +234,8 @@ def test_a_book_that_forgets_still_counts(
         now += later
         for ledger in (whole, small):
             entry = ledger.open(route, None, now)
-            entry.counted, entry.admitted = True, status != 429
-            entry.status, entry.fault = status, fault
+            entry.counted = True
+            entry.note(admitted=status != 429, status=status, fault=fault)
             if people:
                 entry.settle(told(*(f"{n}@x.io" for n in range(people))))
             ledger.close(entry)
@@ -260,10 +261,10 @@ def test_what_is_in_hand_is_not_forgotten() -> None:
     assert [record.number for record in ledger.received().requests] == [1, 2]
     ledger.close(first)
     assert ledger.received().requests == ()
-    assert ledger.open("token", None, 0.0).number == 3
+    assert ledger.open("token", None, 0.0).record.number == 3
 
 
-def test_a_part_of_the_book() -> None:
+def test_a_part_of_the_ledger() -> None:
     """After a number, and at most so many, also where the oldest are gone."""
     ledger = Ledger(window=1.0, keep=3 * 700)
     for number in range(5):

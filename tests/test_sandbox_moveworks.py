@@ -10,6 +10,7 @@ import pytest
 from moveworks_shift_async.sandbox import Variants, rules
 from moveworks_shift_async.sandbox.decisions import SUCCESS_BODIES
 from moveworks_shift_async.sandbox.moveworks import MoveworksVendor
+from moveworks_shift_async.sandbox.options import Options
 from moveworks_shift_async.sandbox.routes import Incoming, Route
 
 EVENT = "7d9f7a54-3f9e-4c37-8a57-3b1a8f0f6a21"
@@ -25,7 +26,7 @@ def body(**fields: Any) -> bytes:
 def vendor(**changes: Any) -> MoveworksVendor:
     """A vendor with known credentials."""
     known = {"client_id": "id", "client_secret": "secret", "api_key": "key", "event_id": EVENT}
-    return MoveworksVendor(**known | changes)
+    return MoveworksVendor(Options(**known | changes))
 
 
 def ask(name: str, *, now: float = 0.0, bearer: str = "key", **more: Any) -> Incoming:
@@ -161,6 +162,6 @@ def test_events(event_id: str, any_event: bool, status: int) -> None:
 
 def test_no_secret_in_a_repr() -> None:
     """The vendor hides its secrets in its repr."""
-    moveworks = MoveworksVendor(client_id="id", client_secret="s3", api_key="k3", event_id=EVENT)
+    moveworks = MoveworksVendor(Options(client_id="id", client_secret="s3", api_key="k3"))
     assert "s3" not in repr(moveworks)
     assert "k3" not in repr(moveworks)

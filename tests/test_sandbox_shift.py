@@ -7,9 +7,11 @@ from typing import Any
 
 import pytest
 
+from moveworks_shift_async.sandbox.options import Options
 from moveworks_shift_async.sandbox.routes import Incoming, Route
+from moveworks_shift_async.sandbox.rules import Refusal
 from moveworks_shift_async.sandbox.shift import ShiftVendor
-from moveworks_shift_async.sandbox.shift_rules import ShiftRefusal, check_post
+from moveworks_shift_async.sandbox.shift_rules import check_post
 
 TEAM = "8a7644a3-7393-417c-8180-0328749562a0"
 USER = "09dadecb-edbc-44c0-a187-1150e98e6df8"
@@ -92,14 +94,15 @@ def test_good_posts(payload: bytes, to: str) -> None:
 )
 def test_bad_posts(payload: bytes, code: int) -> None:
     """Each rule of the prose is held."""
-    with pytest.raises(ShiftRefusal) as caught:
+    with pytest.raises(Refusal) as caught:
         check_post(payload)
     assert (caught.value.status, caught.value.code) == (400, code)
 
 
 def shift_vendor(**changes: Any) -> ShiftVendor:
     """A vendor with known credentials."""
-    return ShiftVendor(**{"client_id": "app", "client_secret": "secret"} | changes)
+    known = {"shift_client_id": "app", "shift_client_secret": "secret"}
+    return ShiftVendor(Options(**known | changes))
 
 
 def shift_ask(payload: bytes, *, token: str | None = None, **more: Any) -> Incoming:

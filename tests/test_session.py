@@ -511,6 +511,6 @@ async def test_settling_keeps_an_error_that_says_enough() -> None:
     call = Call(attempts=2)
     refused = BadRequest("no", status=400)
     assert call.settle(refused) is refused
-    call.failed(ServerFailed("boom", status=500))
+    call.returns(ServerFailed("boom", status=500))
     assert isinstance(call.settle(copy.copy(refused)), OutcomeUnknown)
     assert refused.attempts == 2

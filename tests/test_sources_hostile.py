@@ -193,13 +193,13 @@ def test_rows_of_any_width_are_held_in_bounded_memory(tmp_path: Path) -> None:
         counts: list[int] = []
         peak = peak_of(lambda: counts.extend(len(part.lines) for part in parts))
     assert sum(counts) > 150
-    assert max(counts) <= 2 * csv_rows._DRAWN
+    assert max(counts) <= 2 * csv_rows._FETCHED
     assert peak < 300_000_000
 
 
 def test_rows_that_are_too_long_together_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
     """By the first row of them that was not read."""
-    monkeypatch.setattr(csv_rows, "_MOST_DRAWN", 300_000)
+    monkeypatch.setattr(csv_rows, "_MOST_FETCHED", 300_000)
     note = ",".join(['"' + "x\n" * 20_000 + '"'] * 20)
     message = error(f"mail,n\na@x.io,1\na@x.io,{note}\n")
     assert message.startswith("people.csv, line 3: rows of more than 300,000 characters")
@@ -564,7 +564,7 @@ def test_a_page_that_is_none_is_not_trusted() -> None:
 
 def test_no_more_old_bytes_are_looked_at_than_a_guess_needs() -> None:
     """A long text of them is no slower than a short one."""
-    assert len(decoding._telling(b"caf\xe9 " * 1_000_000)) == decoding._GUESS
+    assert len(decoding._around_non_ascii(b"caf\xe9 " * 1_000_000)) == decoding._GUESS
 
 
 def test_a_file_that_became_shorter_is_noticed_in_a_small_read(tmp_path: Path) -> None:
@@ -594,7 +594,7 @@ def test_a_number_that_breaks_off_is_what_came_of_it() -> None:
 
 def test_a_part_of_a_sheet_without_rows_makes_no_block() -> None:
     """Nothing is given out for it."""
-    assert [*workbook._blocks(iter([[], []]), "p.xlsx", None, 0, {})] == []
+    assert [*workbook._parts("p.xlsx", iter([[], []]))] == []
 
 
 class _Once:

@@ -59,9 +59,9 @@ class Vendor:
         return Token(access_token=f"t{number}", expires_in=self.expires_in)
 
 
-def text(grant: RequestAuth) -> str:
+def text(auth: RequestAuth) -> str:
     """The token in the header."""
-    return grant.headers["Authorization"].removeprefix("Bearer ")
+    return auth.headers["Authorization"].removeprefix("Bearer ")
 
 
 async def test_a_thousand_callers_make_one_request(clock: FakeClock) -> None:
@@ -261,14 +261,14 @@ async def test_a_rotating_fetch_is_waited_for(clock: FakeClock) -> None:
 
 
 async def test_a_fixed_credential_is_always_the_same() -> None:
-    """A key has one grant; refusing it or closing it changes nothing."""
+    """A key never changes; refusing it or closing it changes nothing."""
     authorizer = StaticAuthorizer(bearer("key"))
-    grant = await authorizer.get()
-    authorizer.reject(grant)
+    auth = await authorizer.get()
+    authorizer.reject(auth)
     await authorizer.finish()
     await authorizer.close()
     assert not authorizer.renews
-    assert await authorizer.get() is grant
+    assert await authorizer.get() is auth
     assert "key" not in repr(authorizer)
 
 
@@ -419,11 +419,11 @@ async def test_a_refresh_token_that_stays_is_handed_over_again() -> None:
 
 
 def test_no_repr_shows_a_grant() -> None:
-    """Neither the header nor the query of a grant, nor of what holds it."""
-    grant = RequestAuth(
+    """Neither the header nor the query of what lets a request in, nor of what holds it."""
+    auth = RequestAuth(
         headers={"Authorization": "Bearer s3cr3t"}, query={"client_secret": "s3cr3t"}
     )
-    assert "s3cr3t" not in repr(grant) + repr(StaticAuthorizer(grant))
+    assert "s3cr3t" not in repr(auth) + repr(StaticAuthorizer(auth))
 
 
 def strict(taken: TokenForm | None, asked: list[TokenForm], status: int = 400) -> TokenFetch:

@@ -275,7 +275,7 @@ def test_a_json_request_decodes_to_what_went_in(content: object) -> None:
 
 
 def test_credentials_are_added_to_a_request() -> None:
-    """A grant's headers and query are added; the request itself is left as it was."""
+    """Headers and query that let it in are added; the request itself is left as it was."""
     request = request_of("GET", "/p", query={"a": "1"}, headers={"H": "x"})
     ready = request.ready(
         "https://a.test", headers={"Authorization": "Bearer t"}, query={"client_id": "c"}

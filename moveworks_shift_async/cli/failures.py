@@ -31,7 +31,7 @@ class ExitCode(IntEnum):
     USAGE = 2
     #: Some were rejected or not sent to.
     REJECTED = 3
-    #: Some may have been told or not; to leave them alone does not make it known.
+    #: Some may have been told or not, those that `resume --unknown skip` left alone included.
     UNKNOWN = 4
     #: Nobody was told: the credential, the server's address or the network.
     NOTHING_SENT = 5
@@ -66,8 +66,8 @@ def stopped_line(error: JobStopped, journal: str, *, nobody: bool, begun: bool =
     return f"Error: {what_happened(error)}. {told}. {todo}"
 
 
-def what_happened(error: MoveworksError) -> str:
-    """The error's message on one line, without a period at its end."""
+def what_happened(error: MoveworksError | str) -> str:
+    """The error, or its message, on one line, without a period at its end."""
     text = one_line(error)
     for said in _SAID:
         text = text.removesuffix(said)

@@ -34,11 +34,6 @@ class RunResult:
     interrupted: bool
     stopped: JobStopped | None
 
-    @property
-    def nobody(self) -> bool:
-        """Nobody can have been told."""
-        return not (self.account.accepted or self.account.unknown)
-
     def exit_code(self) -> ExitCode:
         """By the account, and by what stopped it."""
         return exit_code(

@@ -14,7 +14,7 @@ from attrs import evolve
 
 from ..errors import ConfigurationError, OtherLimit
 from ..limits.choice import gate_at
-from ..settings import MoveworksSettings, RateLimit, state_directory
+from ..settings import MoveworksSettings, RateLimit, organisation, state_directory
 from ..storage.system import refused
 from ..text import one_line
 from .terminal import note
@@ -54,12 +54,13 @@ def _default(settings: MoveworksSettings) -> str:
     except OSError as error:
         what = f"{directory} cannot be made"
         raise refused(ConfigurationError, what, error, written=str(directory)) from None
-    name = hashlib.sha256(settings.organisation.encode()).hexdigest()[:16]
+    whose = organisation(settings.base_url, settings.credentials)
+    name = hashlib.sha256(whose.encode()).hexdigest()[:16]
     return str(directory / f"gate-{name}")
 
 
 def _try(path: str, settings: MoveworksSettings) -> None:
     """Join and leave: what is wrong with the file is known before anything else is done."""
-    gate = gate_at(path)
-    gate.join(settings, settings.organisation, settings.rate_limit, 1)
+    gate, whose = gate_at(path), organisation(settings.base_url, settings.credentials)
+    gate.join(settings, whose, settings.rate_limit, 1)
     gate.leave(settings)

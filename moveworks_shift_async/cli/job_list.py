@@ -79,7 +79,7 @@ def _row(job: StoredJob) -> tuple[str, ...]:
 
 
 def _moment(at: float | None) -> str:
-    return moment(None if at is None else datetime.fromtimestamp(at, UTC))
+    return "" if at is None else moment(datetime.fromtimestamp(at, UTC))
 
 
 def _cell(text: str, width: int, column: int) -> str:

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from pathlib import Path
-
-from attrs import frozen
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 
 from ..addresses import person
 from ..errors import MoveworksError
-from ..sources import open_recipients
+from ..sources import RecipientSource
 
 # Places that are listed before the rest is only mentioned.
 _LISTED = 10
@@ -18,16 +16,11 @@ _LISTED = 10
 Chunks = Sequence[tuple[int, tuple[str, ...]]]
 
 
-@frozen(kw_only=True)
-class AddressFile:
-    """A file of addresses, as the options name it."""
-
-    path: str
-    column: str | None = None
-    encoding: str | None = None
+#: Opens the file anew.
+Reopen = Callable[[], AbstractContextManager[RecipientSource]]
 
 
-def lines_of(file: AddressFile | None, chunks: Chunks) -> str:
+def lines_of(file: Reopen | None, chunks: Chunks) -> str:
     """The lines of these chunks: `lines 2 to 545, 1090 to 1633`; empty where they are not known.
 
     A chunk holds neighbours, so its first and its last line are enough. The file is read again for
@@ -47,13 +40,13 @@ def lines_of(file: AddressFile | None, chunks: Chunks) -> str:
     return f"lines {', '.join(shown + ['and more'] * (len(spans) > _LISTED))}"
 
 
-def _find(file: AddressFile | None, wanted: set[str]) -> dict[str, int]:
-    """The first line of each; empty if the file cannot be read twice, or has changed since."""
-    if file is None or not Path(file.path).is_file():
+def _find(file: Reopen | None, wanted: set[str]) -> dict[str, int]:
+    """The first line of each; empty if there is no file, or it has changed since."""
+    if file is None:
         return {}
     found: dict[str, int] = {}
     try:
-        with open_recipients(file.path, file.column, encoding=file.encoding) as source:
+        with file() as source:
             for block in source.blocks():
                 for line, entry in zip(block.lines, block.entries, strict=True):
                     if (address := person(entry.strip())) in wanted:

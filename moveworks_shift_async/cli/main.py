@@ -120,7 +120,7 @@ def run(args: Sequence[str] | None = None) -> int:
     except MoveworksError as error:
         note(error_line(error))
         return exit_code(error)
-    except SystemExit:  # click's way out where nobody reads its help any more
+    except SystemExit:  # so click ends where the reader of its help is gone
         return ExitCode.OK
     except Exception as error:  # a defect is told in one line, too
         if isinstance(error, OSError) and _lost(error):

@@ -10,46 +10,41 @@ from attrs import field, frozen
 
 from ..errors import InvalidInput
 from .input_files import read_object, read_text
-from .shared_options import F, apply, option, picked
+from .shared_options import option, options, picked
+
+#: What is sent, and to whom.
+message_options = options(
+    option("--event", metavar="ID", help="The event to send for, a UUID."),
+    option("--legacy", is_flag=True, help="Send without an event: the legacy endpoint."),
+    option("--message", metavar="TEXT", help="The message, 1 to 20000 characters."),
+    option("--message-file", metavar="FILE", help="A UTF-8 file that holds the message."),
+    option("--context-file", metavar="FILE", help='A JSON object like {"slots": {...}}.'),
+    option("--recipients", metavar="FILE", show_envvar=True,
+           help="CSV, JSON, Excel, Parquet, text; - is stdin."),
+    option("--column", metavar="NAME",
+           help="The column of the addresses, where it is not clear."),
+    option("--encoding", metavar="NAME",
+           help="The encoding of a text file that is not UTF-8, like cp1252."),
+    option("--strict", is_flag=True,
+           help="End with 3 before anything is sent if a row is no address. Without it such"
+                " rows are named and left out."),
+)  # fmt: skip
 
 
-def message_options(command: F) -> F:
-    """What is sent, and to whom."""
-    return apply(
-        command,
-        option("--event", metavar="ID", help="The event to send for, a UUID."),
-        option("--legacy", is_flag=True, help="Send without an event: the legacy endpoint."),
-        option("--message", metavar="TEXT", help="The message, 1 to 20000 characters."),
-        option("--message-file", metavar="FILE", help="A UTF-8 file that holds the message."),
-        option("--context-file", metavar="FILE", help='A JSON object like {"slots": {...}}.'),
-        option("--recipients", metavar="FILE", show_envvar=True,
-               help="CSV, JSON, Excel, Parquet, text; - is stdin."),
-        option("--column", metavar="NAME",
-               help="The column of the addresses, where it is not clear."),
-        option("--encoding", metavar="NAME",
-               help="The encoding of a text file that is not UTF-8, like cp1252."),
-        option("--strict", is_flag=True,
-               help="End with 3 before anything is sent if a row is no address. Without it such"
-                    " rows are named and left out."),
-    )  # fmt: skip
-
-
-def template_options(command: F) -> F:
-    """A text for each person, and people from a database."""
-    return apply(
-        command,
-        option("--template", metavar="TEXT",
-               help="Instead of a message: one that names columns, like 'Hello {first_name}'."),
-        option("--template-file", metavar="FILE", help="A UTF-8 file that holds the template."),
-        option("--no-escape", is_flag=True,
-               help="Put values into a template as they are: HTML and {{slots}} in them count."),
-        option("--query", metavar="SQL",
-               help="The query for --recipients, which then is a database's SQLAlchemy URL. Every"
-                    " user of the machine sees a password in an option; put such a URL into"
-                    " MOVEWORKS_SHIFT_PLAN_RECIPIENTS."),
-        option("--invalid-file", metavar="FILE",
-               help="Write all invalid rows to a new CSV file."),
-    )  # fmt: skip
+#: A text for each person, and people from a database.
+template_options = options(
+    option("--template", metavar="TEXT",
+           help="Instead of a message: one that names columns, like 'Hello {first_name}'."),
+    option("--template-file", metavar="FILE", help="A UTF-8 file that holds the template."),
+    option("--no-escape", is_flag=True,
+           help="Put values into a template as they are: HTML and {{slots}} in them count."),
+    option("--query", metavar="SQL",
+           help="The query for --recipients, which then is a database's SQLAlchemy URL. Every"
+                " user of the machine sees a password in an option; put such a URL into"
+                " MOVEWORKS_SHIFT_PLAN_RECIPIENTS."),
+    option("--invalid-file", metavar="FILE",
+           help="Write all invalid rows to a new CSV file."),
+)  # fmt: skip
 
 
 # The options of which one gives the text.

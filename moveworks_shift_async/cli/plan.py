@@ -18,7 +18,7 @@ from ..wire.moveworks import Content
 from .failures import ExitCode
 from .message_options import MessageOptions, message_options, template_options
 from .preview import examples
-from .shared_options import json_option, picked, rate_options
+from .shared_options import journal_argument, json_option, picked, rate_options
 from .signals import cancel_on_signal, run_loop
 from .terminal import note, say
 
@@ -51,7 +51,7 @@ class PlanArguments:
 
 
 @click.command()
-@click.argument("journal", metavar="JOURNAL")
+@journal_argument
 @message_options
 @template_options
 @json_option("PLAN")

@@ -24,7 +24,8 @@ from .failures import what_happened
 from .signals import cancel_on_signal
 from .terminal import note
 
-# Seconds in which it must answer, so that a command fails within ten: who started it still looks.
+# Seconds in which it must answer, so that a command without a server fails within ten seconds,
+# while whoever started it is still looking.
 SECONDS_TRIED = 8.0
 # Seconds before it is asked again; each wait is twice the last.
 _AGAIN = 0.5
@@ -40,7 +41,7 @@ async def check_server(client: MoveworksClient, requests: int) -> None:
     without, beside = (gate.seconds_for(count) or 0.0 for count in (requests, requests + 1))
     if beside - without > SECONDS_TRIED or gate.next_in:
         return
-    # It is there. Whether a message meets the same, a message must show.
+    # These say that the server is there; only a message can show whether it would be refused, too.
     with suppress(RateLimited, NotAllowed, BadRequest):
         await ask(client)
 

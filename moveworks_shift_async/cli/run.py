@@ -22,14 +22,13 @@ from .preflight import check_server
 from .preview import confirm, destination
 from .shared_options import (
     MOVEWORKS_EPILOG,
-    F,
-    apply,
     check_test_address,
     journal_argument,
     json_option,
     lease_option,
     moveworks_settings,
     option,
+    options,
     rate_options,
     server_options,
     yes_option,
@@ -37,21 +36,18 @@ from .shared_options import (
 from .signals import run_loop
 from .terminal import note, say
 
-
-def _run_options(command: F) -> F:
-    return apply(
-        command,
-        option("--isolate", metavar="N", type=click.IntRange(min=0), default=0, show_default="none",
-               help="Add at most N requests, in all runs together, to find the addresses for which"
-                    " a list is refused, and tell the others; one such address among 500 costs"
-                    " 18."),
-        option("--moved", is_flag=True,
-               help="Go on in a file that was copied, restored or moved to another disk. The job"
-                    " must not have gone on in another file since: whoever was told there is told"
-                    " again."),
-        lease_option,
-        yes_option,
-    )  # fmt: skip
+_run_options = options(
+    option("--isolate", metavar="N", type=click.IntRange(min=0), default=0, show_default="none",
+           help="Add at most N requests, in all runs together, to find the addresses for which"
+                " a list is refused, and tell the others; one such address among 500 costs"
+                " 18."),
+    option("--moved", is_flag=True,
+           help="Go on in a file that was copied, restored or moved to another disk. The job"
+                " must not have gone on in another file since: whoever was told there is told"
+                " again."),
+    lease_option,
+    yes_option,
+)  # fmt: skip
 
 
 @click.command(epilog=MOVEWORKS_EPILOG)
@@ -82,12 +78,8 @@ def run(
     settings, job = moveworks_settings(context), Job(journal)
     if test_to is not None:
         return _test(job, settings, test_to, as_json=as_json)
-    account = run_loop(job.account())
-    if not _agreed(account, settings, journal, yes=yes):
-        return ExitCode.INTERRUPTED
-    requests = 0 if account.runs else account.chunks_left
     go = partial(job.run, isolate=isolate, moved=moved, lease=lease)
-    return run_job(job, settings, go, as_json=as_json, requests=requests)
+    return _run(job, settings, go, begins=True, yes=yes, as_json=as_json)
 
 
 @click.command(epilog=MOVEWORKS_EPILOG)
@@ -124,17 +116,25 @@ def resume(
         note("the pause has ended; the process that runs the job goes on, with its own options")
         return ExitCode.OK
     settings = moveworks_settings(context)
-    account = run_loop(job.account())
-    if not _agreed(account, settings, journal, yes=yes):
-        return ExitCode.INTERRUPTED
     go = partial(job.resume, unknown=unknown, isolate=isolate, moved=moved,
                  other_credential=other_credential, lease=lease)  # fmt: skip
-    return run_job(job, settings, go, as_json=as_json, requests=account.chunks_left)
+    return _run(job, settings, go, begins=False, yes=yes, as_json=as_json)
+
+
+def _run(
+    job: Job, settings: MoveworksSettings, go: Runnable, *, begins: bool, yes: bool, as_json: bool
+) -> int:
+    account = run_loop(job.account())
+    if not _agreed(account, settings, job.name, yes=yes):
+        return ExitCode.INTERRUPTED
+    # `run` refuses a job that has begun, so the server need not be asked.
+    requests = 0 if begins and account.runs else account.chunks_left
+    return run_job(job, settings, go, as_json=as_json, requests=requests)
 
 
 def _agreed(account: JobAccount, settings: MoveworksSettings, journal: str, *, yes: bool) -> bool:
     """Say what the first run is about to send, and where, and ask before a large send."""
-    if account.runs or not account.complete:  # of one that is not, running it says what to do
+    if account.runs or not account.complete:  # an unfinished plan: the run says what to do
         return True
     count, requests = people(account.people), plural(account.chunks_left, "request")
     note(f"{count} in {requests}, {destination(account.event_id, settings)}")
@@ -164,8 +164,8 @@ def run_job(
     else:
         say(account_text(ended.account))
     if stopped is not None:
-        begun = bool(ended.account.runs)
-        note(stopped_line(stopped, job.name, nobody=ended.nobody, begun=begun))
+        nobody = not (ended.account.accepted or ended.account.unknown)
+        note(stopped_line(stopped, job.name, nobody=nobody, begun=bool(ended.account.runs)))
     return ended.exit_code()
 
 

@@ -11,7 +11,7 @@ import click
 from ..errors import ConfigurationError, InvalidInput
 from ..sandbox import FAULTS, LIMITER_NAMES, Sandbox
 from .failures import ExitCode
-from .shared_options import F, Number, apply, option
+from .shared_options import Number, option, options
 from .signals import on_signal, run_loop
 from .terminal import say
 
@@ -19,31 +19,29 @@ from .terminal import say
 _FAMILIES = ("send", "shift")
 
 
-def _options(command: F) -> F:
-    return apply(
-        command,
-        option("--port", metavar="PORT", default=0, type=click.IntRange(0, 65535),
-               show_default="any free port", help="The loopback port."),
-        option("--limit", metavar="N", default=120, type=click.IntRange(min=1),
-               help="Requests in a window."),
-        option("--window", metavar="SECONDS", default=60.0, type=Number(min=0, min_open=True),
-               help="Seconds of the window."),
-        option("--limiter", metavar="NAME", default="sliding-log", type=click.Choice(LIMITER_NAMES),
-               help=f"How requests are counted: {', '.join(LIMITER_NAMES)}."),
-        option("--burst", metavar="N", default=10, type=click.IntRange(min=1),
-               help="Requests that a full token bucket holds."),
-        option("--retry-after", type=click.Choice(["seconds", "date"]),
-               show_default="no such header", help="The form of Retry-After in a 429."),
-        option("--latency", metavar="SECONDS", default=0.0, type=Number(min=0),
-               help="Seconds before each answer."),
-        option("--token-lifetime", metavar="SECONDS", default=3600.0, type=Number(min=0),
-               help="Seconds that an access token works."),
-        option("--any-event", is_flag=True, help="Every UUID is a known event."),
-        option("--fault", metavar="KIND=RATE", multiple=True,
-               help="Part of the messages, 0 to 1, that meets a fault; repeatable:"
-                    f" {', '.join(FAULTS)}."),
-        option("--seed", metavar="N", default=0, help="For the faults' random numbers."),
-    )  # fmt: skip
+_options = options(
+    option("--port", metavar="PORT", default=0, type=click.IntRange(0, 65535),
+           show_default="any free port", help="The loopback port."),
+    option("--limit", metavar="N", default=120, type=click.IntRange(min=1),
+           help="Requests in a window."),
+    option("--window", metavar="SECONDS", default=60.0, type=Number(min=0, min_open=True),
+           help="Seconds of the window."),
+    option("--limiter", metavar="NAME", default="sliding-log", type=click.Choice(LIMITER_NAMES),
+           help=f"How requests are counted: {', '.join(LIMITER_NAMES)}."),
+    option("--burst", metavar="N", default=10, type=click.IntRange(min=1),
+           help="Requests that a full token bucket holds."),
+    option("--retry-after", type=click.Choice(["seconds", "date"]),
+           show_default="no such header", help="The form of Retry-After in a 429."),
+    option("--latency", metavar="SECONDS", default=0.0, type=Number(min=0),
+           help="Seconds before each answer."),
+    option("--token-lifetime", metavar="SECONDS", default=3600.0, type=Number(min=0),
+           help="Seconds that an access token works."),
+    option("--any-event", is_flag=True, help="Every UUID is a known event."),
+    option("--fault", metavar="KIND=RATE", multiple=True,
+           help="Part of the messages, 0 to 1, that meets a fault; repeatable:"
+                f" {', '.join(FAULTS)}."),
+    option("--seed", metavar="N", default=0, help="For the faults' random numbers."),
+)  # fmt: skip
 
 
 @click.command()

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import click
@@ -15,9 +15,10 @@ from ..jobs.job import Job
 from ..jobs.plan.plan import Plan
 from ..jobs.plan.rejects import not_addresses
 from ..settings import MoveworksSettings
+from ..sources import open_recipients
 from .failures import ExitCode
 from .foreground import run_in_foreground
-from .line_numbers import AddressFile
+from .line_numbers import Reopen
 from .message_options import message_options
 from .plan import PlanArguments, make_plan, sent_by, show_plan
 from .preview import confirm, destination, preview
@@ -38,8 +39,6 @@ from .signals import run_loop
 from .temporary import temporary_journal
 from .terminal import note, show
 
-Settings = Callable[[], MoveworksSettings]
-
 
 @frozen(kw_only=True)
 class _SendOptions:
@@ -56,12 +55,12 @@ class _SendOptions:
         return evolve(self.plan, recipients=(self.test_to or "",), column=None, encoding=None)
 
     @property
-    def file(self) -> AddressFile | None:
-        """Where the people stand."""
+    def file(self) -> Reopen | None:
+        """Where the people stand, if it can be read twice."""
         path = self.plan.recipients
-        if self.test_to is not None or not isinstance(path, str):
+        if self.test_to is not None or not isinstance(path, str) or not Path(path).is_file():
             return None
-        return AddressFile(path=path, column=self.plan.column, encoding=self.plan.encoding)
+        return partial(open_recipients, path, self.plan.column, encoding=self.plan.encoding)
 
 
 @click.command(epilog=MOVEWORKS_EPILOG)
@@ -87,13 +86,12 @@ def send(context: click.Context, /, *, journal: str | None, **given: Any) -> int
     options = picked(_SendOptions, given, plan=PlanArguments.of(given))
     if options.test_to is not None:
         check_test_address(options.test_to)
-    settings = partial(moveworks_settings, context)
     if journal is None:
-        return _send_now(options, settings)
-    return _send_job(options, journal, settings)
+        return _send_now(context, options)
+    return _send_job(context, options, journal)
 
 
-def _send_now(options: _SendOptions, settings: Settings) -> ExitCode:
+def _send_now(context: click.Context, options: _SendOptions) -> ExitCode:
     """Send it by a journal that lasts no longer than the sending."""
     account = None
     with temporary_journal() as journal:
@@ -101,11 +99,12 @@ def _send_now(options: _SendOptions, settings: Settings) -> ExitCode:
         if options.dry_run:
             return _dry(plan, options)
         if options.test_to is None:
-            account = _run(plan, options, settings())
+            account = _run(plan, options, moveworks_settings(context))
     if account is None:
         note("test: to the address of --test-to only; nobody else is told")
         with temporary_journal() as journal:
-            account = _run(make_plan(journal, options.test()), options, settings())
+            plan = make_plan(journal, options.test())
+            account = _run(plan, options, moveworks_settings(context))
     return conclude(account, options.file, as_json=options.as_json)
 
 
@@ -154,19 +153,21 @@ async def _sent(job: Job, requests: int, settings: MoveworksSettings) -> SendAcc
     return await read_send(job, run)
 
 
-def _send_job(options: _SendOptions, journal: str, settings: Settings) -> int:
+def _send_job(context: click.Context, options: _SendOptions, journal: str) -> int:
     """Plan it, show the plan, and run it."""
     if options.dry_run or options.test_to is not None:
         raise InvalidInput(
             "--journal goes with neither --dry-run nor --test-to; see plan, and run --test-to"
         )
-    server = settings()
+    settings = moveworks_settings(context)
     plan = make_plan(journal, options.plan)
     show_plan(plan)
-    note(destination(options.plan.message.event, server))
+    note(destination(options.plan.message.event, settings))
     _confirm_job(plan.people, options, journal)
     job = Job(journal)
-    return run_job(job, server, job.run, as_json=options.as_json, requests=plan.chunks, lines=False)
+    return run_job(
+        job, settings, job.run, as_json=options.as_json, requests=plan.chunks, lines=False
+    )
 
 
 def _confirm_job(count: int, options: _SendOptions, journal: str) -> None:

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from attrs import field, frozen
@@ -18,15 +17,10 @@ from ..jobs.records import ChunkRecord, State
 from ..text import duration, people, plural
 from .failures import ExitCode, what_happened
 from .foreground import RunResult
-from .line_numbers import AddressFile, lines_of
+from .line_numbers import Reopen, lines_of
 from .temporary import without_resume
 from .terminal import note, render, say
 
-_WORDS = {
-    Outcome.REJECTED: ("rejected", "They were not told"),
-    Outcome.UNKNOWN: ("unknown", "They may have been told or not"),
-    Outcome.NOT_SENT: ("not sent", "They were not told"),
-}
 _NOT_RESUMED = (
     "A send without a journal cannot be resumed; with --journal FILE it can, from where it ended."
 )
@@ -55,7 +49,11 @@ class SendAccount:
 
     def people(self, outcome: Outcome) -> int:
         """How many have met it."""
-        return sum(len(f.recipients) for f in self.failures if f.outcome is outcome)
+        return _count(failure for failure in self.failures if failure.outcome is outcome)
+
+
+def _count(failures: Iterable[Failure]) -> int:
+    return sum(len(failure.recipients) for failure in failures)
 
 
 async def read_send(job: Job, run: RunResult) -> SendAccount:
@@ -102,7 +100,7 @@ def _failure(chunk: ChunkRecord, recipients: tuple[str, ...], rest: MoveworksErr
     )
 
 
-def conclude(account: SendAccount, source: AddressFile | None, *, as_json: bool) -> ExitCode:
+def conclude(account: SendAccount, source: Reopen | None, *, as_json: bool) -> ExitCode:
     """Print how it ended and return the exit code."""
     table = f"\n{render(_table(account), err=as_json)}\n\n{_numbers(account)}"
     if as_json:
@@ -171,7 +169,7 @@ def _numbers(account: SendAccount) -> str:
     return f"{requests}, {job.throttled:,} answered 429, {duration(job.elapsed)}"
 
 
-def _lines(account: SendAccount, source: AddressFile | None, *, as_json: bool) -> Iterator[str]:
+def _lines(account: SendAccount, source: Reopen | None, *, as_json: bool) -> Iterator[str]:
     """What went wrong, what it means for the people, and what to do."""
     yield from _kinds(account.failures)
     if invalid := account.run.account.invalid:
@@ -185,26 +183,25 @@ def _lines(account: SendAccount, source: AddressFile | None, *, as_json: bool) -
 
 def _kinds(failures: Sequence[Failure]) -> Iterator[str]:
     """A line for each kind of failure, with the first message of that kind."""
-    count, first = Counter[tuple[Outcome, type[MoveworksError]]](), dict[Any, Failure]()
+    kinds: dict[tuple[Outcome, type[MoveworksError]], list[Failure]] = {}
     for failure in failures:
-        kind = failure.outcome, failure.kind
-        count[kind] += len(failure.recipients)
-        first.setdefault(kind, failure)
-    for (outcome, error), failure in first.items():
-        label, told = _WORDS[outcome]
-        happened = what_happened(NotSent(failure.message or error.__name__))
-        who = people(count[outcome, error])
-        yield f"{label}: {who}: {happened.removeprefix('not sent: ')}. {told}. {error.advice}."
+        kinds.setdefault((failure.outcome, failure.kind), []).append(failure)
+    for (outcome, error), alike in kinds.items():
+        happened = what_happened(alike[0].message or error.__name__).removeprefix("not sent: ")
+        unknown = outcome is Outcome.UNKNOWN
+        told = "They may have been told or not" if unknown else "They were not told"
+        label = outcome.replace("_", " ")
+        yield f"{label}: {people(_count(alike))}: {happened}. {told}. {error.advice}."
 
 
-def _who(account: SendAccount, source: AddressFile | None, *, as_json: bool) -> str:
+def _who(account: SendAccount, source: Reopen | None, *, as_json: bool) -> str:
     """How many were not told, or may have been, and where they stand in the file."""
     unknown = [f for f in account.failures if f.outcome is Outcome.UNKNOWN]
     untold = [f for f in account.failures if f.outcome is not Outcome.UNKNOWN]
     parts = []
     for label, failures in (("not told", untold), ("told or not told", unknown)):
         if failures:
-            count = people(sum(len(failure.recipients) for failure in failures))
+            count = people(_count(failures))
             where = lines_of(source, [(f.index, f.recipients) for f in failures])
             parts.append(", ".join(filter(None, (f"{label}: {count}", where))))
     accepted = account.run.account.accepted

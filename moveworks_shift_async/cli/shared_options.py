@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from functools import reduce
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 import click
 from attrs import AttrsInstance, evolve, fields
@@ -13,13 +12,7 @@ from click.core import ParameterSource
 
 from ..addresses import address_fault
 from ..errors import InvalidInput
-from ..settings import (
-    MoveworksSettings,
-    Region,
-    ShiftSettings,
-    moveworks_from_env,
-    shift_from_env,
-)
+from ..settings import MoveworksSettings, Region, moveworks_from_env
 from ..storage.postgres import database_of, is_url
 from .gate_file import with_shared_gate
 
@@ -51,7 +44,24 @@ class Number(click.FloatRange):
         return number
 
 
-def option(*names: str, **settings: Any) -> Callable[[F], F]:
+class Decorator(Protocol):
+    """Adds something to a command."""
+
+    def __call__(self, command: F, /) -> F: ...
+
+
+def options(*several: Decorator) -> Decorator:
+    """Several options as one decorator, in the order of the help."""
+
+    def decorator(command: F, /) -> F:
+        for one in reversed(several):
+            command = one(command)
+        return command
+
+    return decorator
+
+
+def option(*names: str, **settings: Any) -> Decorator:
     """An option whose help shows its environment variable if that is worth setting.
 
     Those are the ones with a variable of their own name, and `show_envvar`.
@@ -64,14 +74,11 @@ def picked(kind: type[_T], given: Mapping[str, Any], **more: Any) -> _T:
     return kind(**{one.name: given[one.name] for one in fields(kind) if one.name in given} | more)
 
 
-def journal_argument(command: F) -> F:
-    """`JOURNAL`, the name of a job."""
-    return click.argument("journal", metavar="JOURNAL")(command)
-
-
-def database_argument(command: F) -> F:
-    """`URL`, a database without the name of a job."""
-    return click.argument("url", metavar="URL", callback=_database)(command)
+#: `JOURNAL`, the name of a job.
+journal_argument = click.argument("journal", metavar="JOURNAL")
+#: `--yes`, which nobody may have left in an environment.
+yes_option = click.option("--yes", is_flag=True, allow_from_autoenv=False,
+                          help="Do not ask before more than 500 people.")  # fmt: skip
 
 
 def _database(_context: click.Context, _: click.Parameter, url: str) -> str:
@@ -80,45 +87,32 @@ def _database(_context: click.Context, _: click.Parameter, url: str) -> str:
     return url
 
 
-def yes_option(command: F) -> F:
-    """`--yes`, which nobody may have left in an environment."""
-    told = "Do not ask before more than 500 people."
-    return click.option("--yes", is_flag=True, allow_from_autoenv=False, help=told)(command)
+#: `URL`, a database without the name of a job.
+database_argument = click.argument("url", metavar="URL", callback=_database)
+#: `--lease`, of a process that works on jobs in PostgreSQL.
+lease_option = option("--lease", metavar="SECONDS", type=float, show_default="60",
+                      help="Of a job in PostgreSQL: for how long this process may be silent before"
+                           " others go on without it. What it had on its way is unknown"
+                           " then.")  # fmt: skip
+_REGIONS = click.Choice([*Region.__members__], case_sensitive=False)
+#: `--base-url` and `--region` of Moveworks.
+server_options = options(
+    option("--base-url", envvar="MOVEWORKS_BASE_URL", metavar="URL",
+           help="The server, where --region does not name it."),
+    option("--region", envvar="MOVEWORKS_REGION", type=_REGIONS, metavar="NAME",
+           help=f"The data centre: {', '.join(Region.__members__)}. Default: US."),
+)  # fmt: skip
 
 
-def lease_option(command: F) -> F:
-    """`--lease`, of a process that works on jobs in PostgreSQL."""
-    told = (
-        "Of a job in PostgreSQL: for how long this process may be silent before others go on"
-        " without it. What it had on its way is unknown then."
-    )
-    seconds = option("--lease", metavar="SECONDS", type=float, show_default="60", help=told)
-    return seconds(command)
-
-
-def server_options(command: F) -> F:
-    """`--base-url` and `--region` of Moveworks."""
-    regions = click.Choice([*Region.__members__], case_sensitive=False)
-    return apply(
-        command,
-        option("--base-url", envvar="MOVEWORKS_BASE_URL", metavar="URL",
-               help="The server, where --region does not name it."),
-        option("--region", envvar="MOVEWORKS_REGION", type=regions, metavar="NAME",
-               help=f"The data centre: {', '.join(Region.__members__)}. Default: US."),
-    )  # fmt: skip
-
-
-def rate_options(command: F) -> F:
-    """`--requests-per-minute` and `--share`."""
-    return apply(
-        command,
-        option("--requests-per-minute", envvar="MOVEWORKS_REQUESTS_PER_MINUTE", default=120,
-               type=click.IntRange(min=1), metavar="N",
-               help="What the whole organisation may send."),
-        option("--share", envvar="MOVEWORKS_SHARE", default=1.0,
-               type=Number(min=0, min_open=True, max=1), metavar="PART",
-               help="The part of it that this command may use."),
-    )  # fmt: skip
+#: `--requests-per-minute` and `--share`.
+rate_options = options(
+    option("--requests-per-minute", envvar="MOVEWORKS_REQUESTS_PER_MINUTE", default=120,
+           type=click.IntRange(min=1), metavar="N",
+           help="What the whole organisation may send."),
+    option("--share", envvar="MOVEWORKS_SHARE", default=1.0,
+           type=Number(min=0, min_open=True, max=1), metavar="PART",
+           help="The part of it that this command may use."),
+)  # fmt: skip
 
 
 def check_test_address(address: str) -> None:
@@ -127,7 +121,7 @@ def check_test_address(address: str) -> None:
         raise InvalidInput(f"--test-to is no address: {fault}")
 
 
-def json_option(command: str, *, lines: bool = False) -> Callable[[F], F]:
+def json_option(command: str, *, lines: bool = False) -> Decorator:
     """`--json` of that command; with `lines`, its progress too."""
     what = "lines of JSON, the account last," if lines else "one JSON object"
     return option(
@@ -138,11 +132,6 @@ def json_option(command: str, *, lines: bool = False) -> Callable[[F], F]:
         show_envvar=False,
         help=f"Print {what} on stdout, everything else on stderr.",
     )
-
-
-def apply(command: F, *decorators: Callable[[F], F]) -> F:
-    """The command with these decorators, the first one outermost."""
-    return reduce(lambda decorated, decorator: decorator(decorated), reversed(decorators), command)
 
 
 _PLACES = ("base_url", "region")
@@ -167,8 +156,3 @@ def moveworks_settings(context: click.Context) -> MoveworksSettings:
         found = evolve(found, gate=database_of(place))  # where its other runs look
     rates = [source(name) for name in _RATES if name in given]
     return with_shared_gate(found, adopts={*rates} <= {ParameterSource.DEFAULT})
-
-
-def shift_settings(*, base_url: str | None) -> ShiftSettings:
-    """What the option and the variables say; `ConfigurationError` names what is missing."""
-    return shift_from_env(instead={"SHIFT_BASE_URL": base_url or ""})

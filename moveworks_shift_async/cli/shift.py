@@ -12,12 +12,12 @@ from ..client import ShiftClient
 from ..errors import InvalidInput, OutcomeUnknown
 from ..models import AppObject, ShiftMessage
 from ..retry import RetryPolicy
-from ..settings import ShiftSettings, Timeouts
+from ..settings import ShiftSettings, Timeouts, shift_from_env
 from ..text import one_line
 from ..wire.shift import AddressedUsers, message_request
 from .failures import ExitCode
 from .input_files import read_json
-from .shared_options import SHIFT_EPILOG, F, apply, json_option, option, shift_settings
+from .shared_options import SHIFT_EPILOG, json_option, option, options
 from .signals import run_loop
 from .terminal import note, say
 
@@ -26,7 +26,7 @@ _SENT = (
     "Error: interrupted. The message may have been created or not."
     " Look for it before you send it again."
 )
-# Without a connection it ends within ten seconds: who started it still looks.
+# Without a connection it ends within ten seconds, while whoever started it is still looking.
 _TWICE = RetryPolicy(attempts=2)
 _TIMEOUT = Timeouts(connect=4.0)
 
@@ -36,22 +36,20 @@ def shift() -> None:
     """The SHIFT messages API."""
 
 
-def _options(command: F) -> F:
-    return apply(
-        command,
-        option("--text", help="The message; {0} stands where the mention goes."),
-        option("--team", metavar="ID", help="The team to address; then no users."),
-        option("--user", metavar="ID", multiple=True, help="A user to address; repeatable."),
-        option("--email", metavar="ADDR", multiple=True, help="As --user, by address."),
-        option("--mention-id", metavar="ID", help="The application object that is mentioned."),
-        option("--mention-name", metavar="NAME", help="Its name in the text."),
-        option("--attachments-file", metavar="FILE",
-               help="A JSON file of attachments, sent as it is."),
-        option("--list-users", is_flag=True, help="Write the users as a plain list of ids."),
-        option("--base-url", envvar="SHIFT_BASE_URL", metavar="URL",
-               help="The server; no default."),
-        json_option("SHIFT_SEND"),
-    )  # fmt: skip
+_options = options(
+    option("--text", help="The message; {0} stands where the mention goes."),
+    option("--team", metavar="ID", help="The team to address; then no users."),
+    option("--user", metavar="ID", multiple=True, help="A user to address; repeatable."),
+    option("--email", metavar="ADDR", multiple=True, help="As --user, by address."),
+    option("--mention-id", metavar="ID", help="The application object that is mentioned."),
+    option("--mention-name", metavar="NAME", help="Its name in the text."),
+    option("--attachments-file", metavar="FILE",
+           help="A JSON file of attachments, sent as it is."),
+    option("--list-users", is_flag=True, help="Write the users as a plain list of ids."),
+    option("--base-url", envvar="SHIFT_BASE_URL", metavar="URL",
+           help="The server; no default."),
+    json_option("SHIFT_SEND"),
+)  # fmt: skip
 
 
 @shift.command("send", epilog=SHIFT_EPILOG)
@@ -70,7 +68,8 @@ def shift_send(
     }
     form: AddressedUsers = "list" if given["list_users"] else "object"
     message_request(**content, addressed_users=form)  # raises for what the vendor would refuse
-    message = run_loop(_create(content, form, shift_settings(base_url=given["base_url"])))
+    settings = shift_from_env(instead={"SHIFT_BASE_URL": given["base_url"] or ""})
+    message = run_loop(_create(content, form, settings))
     if message is None:
         return ExitCode.INTERRUPTED
     say(json.dumps(_as_json(message)) if given["as_json"] else one_line(message.id))

@@ -31,7 +31,7 @@ _SIGNALS = tuple(
 
 _T = TypeVar("_T")
 _Handler = Callable[[int, FrameType | None], Any] | signal.Handlers
-# Seconds that a plan may take to clean up before anybody hears of it.
+# Seconds that a plan may take to clean up before a line says what is waited for.
 _QUIET_SECONDS = 1.0
 #: Called before a process leaves at once, in the middle of what would clean up after it.
 AT_EXIT: list[Callable[[], object]] = []
@@ -159,7 +159,7 @@ def _not_ignored() -> list[signal.Signals]:
 
 
 def _in_main_thread() -> bool:
-    # Python lets it alone hear signals.
+    # Python runs signal handlers in the main thread only.
     return threading.current_thread() is threading.main_thread()
 
 

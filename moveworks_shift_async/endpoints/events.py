@@ -12,7 +12,7 @@ from ..limits.priority import Priority
 from ..models import Receipt
 from ..sending.stream import BulkSend, Recipients
 from ..wire.moveworks import Content, Context
-from .sending import Prepared, Sender
+from .sending import Sender
 
 if TYPE_CHECKING:
     from ..sending.coalesce import LingeringBatcher
@@ -43,7 +43,7 @@ class EventsEndpoint:
         Raises `InvalidInput` before anything is sent, and otherwise a `MoveworksError` whose
         `outcome` says what is known of the recipients.
         """
-        return self._sender.send(Prepared.of(event_id, message, recipients, context, priority))
+        return self._sender.send(event_id, message, recipients, context, priority)
 
     def send_bulk(
         self,

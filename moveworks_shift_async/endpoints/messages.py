@@ -11,7 +11,7 @@ from ..limits.priority import Priority
 from ..models import Receipt
 from ..sending.stream import BulkSend, Recipients
 from ..wire.moveworks import Content, Context
-from .sending import Prepared, Sender
+from .sending import Sender
 
 
 @define(eq=False, repr=False)
@@ -32,7 +32,7 @@ class MessagesEndpoint:
 
         The vendor's current reference no longer names `context` here; it is sent if given.
         """
-        return self._sender.send(Prepared.of(None, message, recipients, context, priority))
+        return self._sender.send(None, message, recipients, context, priority)
 
     def send_bulk(
         self,

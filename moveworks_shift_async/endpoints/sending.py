@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Callable, Coroutine, Iterable
+from functools import partial
 from itertools import islice
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from attrs import define, field, frozen
+from attrs import define
 
 from ..call import Call
 from ..errors import InvalidInput
@@ -16,39 +17,11 @@ from ..models import Receipt
 from ..sending.entries import is_iterable
 from ..sending.stream import BulkSend, Recipients
 from ..session import SessionManager
-from ..wire.http import Request
 from ..wire.moveworks import Content, Context, parse_receipt
 from ..wire.recipients import MAX_RECIPIENTS, CheckedRecipients
 
 if TYPE_CHECKING:
     from ..sending.coalesce import LingeringBatcher
-
-
-@frozen
-class Prepared:
-    """One request as it was when the caller asked for it, or why there can be none."""
-
-    request: Request | InvalidInput = field(repr=False)
-    priority: Priority = "normal"
-
-    @classmethod
-    def of(
-        cls,
-        event_id: str | uuid.UUID | None,
-        message: str,
-        recipients: Iterable[str],
-        context: Context | None,
-        priority: Priority,
-    ) -> Prepared:
-        """Written down at once: what the caller changes later changes nothing in it."""
-        try:
-            check_priority(priority)
-            people = _listed(recipients)
-            content = Content(event_id=event_id, message=message, context=context)
-            content.check()
-            return cls(content.request(CheckedRecipients.of(people)), priority)
-        except InvalidInput as error:
-            return cls(error)
 
 
 def _listed(recipients: Iterable[str]) -> tuple[str, ...]:
@@ -69,22 +42,33 @@ class Sender:
     _session: SessionManager
     max_in_flight: int
 
-    async def send(self, prepared: Prepared) -> Receipt:
-        """One request; why there can be none is raised here, where the caller waits for it."""
-        request = prepared.request
-        if isinstance(request, InvalidInput):
-            raise request
-        call = Call(priority=prepared.priority)
-        return await self._session.call(lambda: request, parse_receipt, call=call)
+    def send(
+        self,
+        event_id: str | uuid.UUID | None,
+        message: str,
+        recipients: Iterable[str],
+        context: Context | None,
+        priority: Priority,
+    ) -> Coroutine[Any, Any, Receipt]:
+        """One request, written at once: what the caller changes later changes nothing in it."""
+        try:
+            check_priority(priority)
+            people = _listed(recipients)
+            content = Content(event_id=event_id, message=message, context=context)
+            request = content.request(CheckedRecipients.of(people))
+        except InvalidInput as error:
+            return self._fail(error)
+        return self._session.call(lambda: request, parse_receipt, call=Call(priority=priority))
+
+    async def _fail(self, error: InvalidInput) -> Receipt:
+        """Why there can be no request is raised where the caller waits for it."""
+        raise error
 
     def send_bulk(self, content: Content, recipients: Recipients, priority: Priority) -> BulkSend:
         """Any number of recipients. What is wrong with the message is raised here, at once."""
         content.check()
         check_priority(priority)
-
-        def deliver(chunk: CheckedRecipients, call: Call) -> Awaitable[Receipt]:
-            return self.deliver(content, chunk, call)
-
+        deliver = partial(self.deliver, content)
         return BulkSend(deliver, recipients, self.max_in_flight, priority, self._session.clock)
 
     def batcher(self, linger: float, max_waiting: int, priority: Priority) -> LingeringBatcher:

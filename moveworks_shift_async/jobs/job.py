@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, get_args
+from typing import TYPE_CHECKING, Any, get_args
 
 from attrs import Factory, define, field
 
@@ -13,7 +12,8 @@ from ..clock import SYSTEM_CLOCK, Clock
 from ..errors import InvalidInput, JobRunning, JournalError
 from ..models import Receipt
 from ..wire.recipients import CheckedRecipients
-from .plan.plan import Plan, plan
+from .plan.plan import Plan
+from .plan.plan import plan as make_plan
 from .plan.rejects import InvalidLine
 from .records import ChunkRecord, Command, Left
 from .report.account import JobAccount, read_account, standing
@@ -27,18 +27,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Job", "JobAccount", "Plan"]
 
-T = TypeVar("T")
-
 # Texts that a test sends at most: enough to see that the columns are the right ones.
 _TESTED = 3
-
-
-P = ParamSpec("P")
-
-
-def _same(function: Callable[P, T]) -> Callable[[object], staticmethod[P, T]]:
-    """This function as a static method, with its signature for people and type checkers alike."""
-    return lambda _: staticmethod(function)
 
 
 @define(eq=False)
@@ -58,9 +48,8 @@ class Job:
         """As it may be shown: without a password."""
         return self._store.name
 
-    @_same(plan)
-    def plan() -> None:
-        """`await Job.plan(journal, source, ...)` makes the journal."""
+    #: `await Job.plan(journal, source, ...)` makes the journal.
+    plan = staticmethod(make_plan)
 
     async def run(
         self,

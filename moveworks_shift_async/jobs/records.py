@@ -55,7 +55,7 @@ class Header:
     texts: int = 0
     #: SHA-256 of the settings, the texts and the recipients, in hexadecimal.
     digest: str = ""
-    #: Drawn by lot as the plan began; copies share it.
+    #: Random, from when the plan began; copies share it.
     key: str = ""
     #: The server of the last run; None before it.
     base_url: str | None = None
@@ -63,7 +63,7 @@ class Header:
     identity: str | None = None
     #: Device and number of the file as it was; None before it.
     place: str | None = None
-    #: The file had a mark then (`lock`).
+    #: Its disk kept the mark that `lock` puts on a file.
     marked: bool = False
     #: When its texts and addresses were removed; None: they are there.
     forgotten_at: float | None = None
@@ -194,7 +194,7 @@ class Event:
 class Run:
     """One process that worked on the job."""
 
-    #: Drawn by lot: no other run of any job has it. A chunk that is `sending` names it.
+    #: Random: no other run of any job has it. A chunk that is `sending` names it.
     id: str
     pid: int
     host: str

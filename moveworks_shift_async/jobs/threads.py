@@ -21,14 +21,15 @@ _LOOK, _LOOKS = 0.5, 10
 
 
 async def in_thread(
-    step: Callable[[], T], stop: threading.Event, executor: Executor | None = None
+    step: Callable[[], T], stop: threading.Event | None = None, executor: Executor | None = None
 ) -> T:
     """Run a step in a thread; when cancelled, set `stop` and wait until the step has ended."""
     running = asyncio.get_running_loop().run_in_executor(executor, step)
     try:
         return await asyncio.shield(running)
     except asyncio.CancelledError:
-        stop.set()
+        if stop is not None:
+            stop.set()
         while not running.done():
             with contextlib.suppress(asyncio.CancelledError):
                 await asyncio.wait([running])

@@ -5,7 +5,8 @@ from __future__ import annotations
 from ..clock import Clock
 from ..settings import RateLimit
 from ..storage.postgres import is_url
-from .gate import Gate, check_gate
+from ..validators import check_methods
+from .gate import Gate
 from .process import join_process_gate
 from .shared.file_gate import FileGate
 from .shared.postgres_gate import PostgresGate
@@ -30,6 +31,8 @@ def join_gate(
     """
     if gate is None:
         return join_process_gate(user, organisation, limit, max_in_flight, clock)
-    check_gate(gate)
+    check_methods(
+        gate, Gate, "; in `join` and `leave`, which tell it of each client, it may do nothing"
+    )
     gate.join(user, organisation, limit, max_in_flight)
     return gate

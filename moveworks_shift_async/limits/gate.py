@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Protocol
 
-from ..errors import ConfigurationError
 from ..settings import RateLimit
 from .priority import Priority
 from .window import GateSnapshot, Slot
@@ -57,17 +56,3 @@ class Gate(Protocol):
 
     def snapshot(self) -> GateSnapshot:
         """What the gate knows now."""
-
-
-METHODS = ("join", "leave", "acquire", "release", "refused", "observed", "snapshot")
-
-
-def check_gate(gate: object) -> None:
-    """Raise `ConfigurationError` if a method is missing, before anything hangs on it."""
-    missing = [name for name in METHODS if not callable(getattr(gate, name, None))]
-    if missing:
-        raise ConfigurationError(
-            f"gate: {type(gate).__name__} has no {' and no '.join(missing)};"
-            " moveworks_shift_async.limits.gate.Gate says what a gate must have; in `join` and"
-            " `leave`, which tell it of each client, it may do nothing"
-        )

@@ -76,6 +76,9 @@ class PriorityQueue(Generic[T]):
         """How many wait of each priority, the most urgent first."""
         return [len(queue) for queue in self._queues.values()]
 
+    def __bool__(self) -> bool:
+        return any(self._queues.values())
+
     def __len__(self) -> int:
         return sum(map(len, self._queues.values()))
 

@@ -90,11 +90,10 @@ class ProcessGate:
 
 
 # The limit belongs to the organisation, so its clients in this process share one gate, and a new
-# client starts with what the last one has spent.
-_gates: dict[str, ProcessGate] = {}
+# client starts with what the last one has spent. The number is this process's: after a fork those
+# of the parent are let go, for requests in flight there end there, and never here.
+_gates: dict[tuple[int, str], ProcessGate] = {}
 _gates_lock = threading.Lock()
-#: The process whose gates they are.
-_whose = os.getpid()
 
 
 def join_process_gate(
@@ -108,21 +107,13 @@ def join_process_gate(
 
     Raises `ConfigurationError` if another user has it open with another limit.
     """
+    ours = os.getpid(), organisation
     with _gates_lock:
-        _leave_to_the_parent()
-        for key in [key for key, gate in _gates.items() if gate.idle]:
+        for key in [key for key, gate in _gates.items() if key[0] != ours[0] or gate.idle]:
             del _gates[key]
-        gate = _gates.get(organisation)
+        gate = _gates.get(ours)
         if gate is None:
             gate = ProcessGate(AdaptiveWindow.of(limit.budget, limit.per, max_in_flight), clock)
-            _gates[organisation] = gate
+            _gates[ours] = gate
         gate.join(user, organisation, limit, max_in_flight)
         return gate
-
-
-def _leave_to_the_parent() -> None:
-    """Begin anew after a fork: requests in flight there end there, and never here."""
-    global _whose  # noqa: PLW0603 - as the gates, one for the process
-    if _whose != os.getpid():
-        _whose = os.getpid()
-        _gates.clear()

@@ -34,12 +34,16 @@ class _Waiter:
     priority: Priority
     granted: Slot | None = None
 
-    def wake(self, result: Slot | Exception) -> None:
-        """End the wait, from whatever thread. `RuntimeError` if the waiter's loop is closed."""
-        if self.loop is _running_loop():
-            self._settle(result)
-        else:
-            self.loop.call_soon_threadsafe(self._settle, result)
+    def wake(self, result: Slot | Exception) -> bool:
+        """End the wait, from whatever thread. False if the waiter's loop was closed under it."""
+        try:
+            if self.loop is _running_loop():
+                self._settle(result)
+            else:
+                self.loop.call_soon_threadsafe(self._settle, result)
+        except RuntimeError:
+            return False
+        return True
 
     def _settle(self, result: Slot | Exception) -> None:
         if self.future.done():
@@ -72,31 +76,16 @@ def _running_loop() -> asyncio.AbstractEventLoop | None:
 
 
 class Window(Protocol):
-    """The arithmetic that says when the next request may start; see `AdaptiveWindow`."""
+    """Says when the next request may start; what each method does, `AdaptiveWindow` says."""
 
-    def wait(self, now: float) -> float:
-        """Seconds until one more request may start; infinite while only an answer can tell."""
-
-    def least_wait(self, now: float, ahead: int) -> float:
-        """Least seconds until a request may start that has `ahead` others before it."""
-
-    def start(self, now: float) -> Slot:
-        """Take a slot. Only when `wait` has said 0."""
-
-    def answered(self, slot: Slot, now: float) -> None:
-        """The request has ended, not in a 429, and the server may have counted it."""
-
-    def refused(self, slot: Slot, now: float, retry_after: float | None = None) -> None:
-        """The request ended in a 429. `retry_after` is the seconds the server asked for."""
-
-    def unused(self, slot: Slot, now: float) -> None:
-        """The request never reached the server: the slot is free at once."""
-
-    def observed(self, counted_at: Iterable[float], now: float) -> None:
-        """Requests that others know of, by the latest moments at which the server counted them."""
-
-    def snapshot(self, now: float) -> GateSnapshot:
-        """What is known now."""
+    def wait(self, now: float) -> float: ...
+    def least_wait(self, now: float, ahead: int) -> float: ...
+    def start(self, now: float) -> Slot: ...
+    def answered(self, slot: Slot, now: float) -> None: ...
+    def refused(self, slot: Slot, now: float, retry_after: float | None = None) -> None: ...
+    def unused(self, slot: Slot, now: float) -> None: ...
+    def observed(self, counted_at: Iterable[float], now: float) -> None: ...
+    def snapshot(self, now: float) -> GateSnapshot: ...
 
 
 @define(eq=False, repr=False)
@@ -150,8 +139,7 @@ class WaitQueue:
             late = [w for w in self._waiting if w.deadline < next_start]
             for waiter in late:
                 self._remove(waiter)
-                with contextlib.suppress(RuntimeError):  # its loop was closed under it
-                    waiter.wake(_too_late())
+                waiter.wake(_too_late())
             self.serve()
 
     def observed(self, ages: Iterable[float]) -> None:
@@ -212,7 +200,7 @@ class WaitQueue:
                 while self._waiting:
                     waiter = self._waiting.pop()
                     self._remove(waiter)
-                    self._fail(waiter, error)
+                    waiter.wake(type(error)(*error.args))  # each its own: raising changes an error
 
     def _first(self) -> _Waiter | None:
         """Whose turn it is, of those whose loop runs."""
@@ -246,14 +234,8 @@ class WaitQueue:
 
     def _grant(self, waiter: _Waiter, now: float) -> None:
         waiter.granted = self.window.start(now)
-        try:
-            waiter.wake(waiter.granted)
-        except RuntimeError:  # its loop was closed just now: nobody is there to take the slot
+        if not waiter.wake(waiter.granted):  # nobody is there to take the slot
             self.window.unused(waiter.granted, now)
-
-    def _fail(self, waiter: _Waiter, error: ConfigurationError) -> None:
-        with contextlib.suppress(RuntimeError):  # its loop was closed under it
-            waiter.wake(type(error)(*error.args))  # each its own: raising changes an error
 
     def _arm(self, now: float) -> None:
         """See to it that every loop in which somebody waits looks when the next may start."""

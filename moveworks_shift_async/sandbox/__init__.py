@@ -1,11 +1,11 @@
 """A Moveworks and a SHIFT on this machine: real HTTP, documented rules, faults on request."""
 
-from .app import FaultOptions
 from .decisions import SUCCESS_BODIES, SUCCESS_STATUSES, Variants
 from .entry import RequestRecord
 from .faults import FAULTS, NO_FAULT, Fault, FaultPlan
 from .ledger import Received
 from .limiters import LIMITER_NAMES, LimiterName
+from .options import FaultOptions
 from .routes import FAMILIES, Family
 from .rules import digest
 from .server import Sandbox

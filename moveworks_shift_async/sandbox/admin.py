@@ -52,7 +52,7 @@ async def admin_page(sandbox: Server, request: web.BaseRequest) -> web.StreamRes
         make = page.do(sandbox, orders)
     except InvalidInput as error:
         return web.json_response({"error": str(error)}, status=400)
-    body = await asyncio.to_thread(lambda: make().encode())
+    body = await asyncio.to_thread(lambda: make().encode()) if make else b"{}"
     return web.Response(body=body, content_type="application/json")
 
 
@@ -117,29 +117,18 @@ def _faults(sandbox: Server, orders: Orders) -> Callable[[], str]:
     return lambda: json.dumps(value)
 
 
-def _reset(sandbox: Server, orders: Orders) -> Callable[[], str]:
-    sandbox.reset()
-    return lambda: "{}"
-
-
-def _expire(sandbox: Server, orders: Orders) -> Callable[[], str]:
-    sandbox.expire_tokens()
-    return lambda: "{}"
-
-
-def _refuse(sandbox: Server, orders: Orders) -> Callable[[], str]:
+def _refuse(sandbox: Server, orders: Orders) -> None:
     seconds: Any = orders.get("seconds")
     if type(seconds) not in (int, float) or not 0 <= seconds < math.inf:
         raise InvalidInput("`seconds` must be a number, 0 or more")
     sandbox.refuse_soon(seconds)
-    return lambda: "{}"
 
 
 @frozen
 class _Page:
-    """What one does, in the event loop; what it returns makes the answer, in any thread."""
+    """What one does, in the event loop; what it returns, if anything, says more in any thread."""
 
-    do: Callable[[Server, Orders], Callable[[], str]]
+    do: Callable[[Server, Orders], Callable[[], str] | None]
     takes: tuple[str, ...] = ()
 
 
@@ -148,7 +137,7 @@ _PAGES: dict[tuple[str, str], _Page] = {
     ("GET", "stats"): _Page(_stats),
     ("GET", "faults"): _Page(_faults),
     ("POST", "faults"): _Page(_faults, ("clear", "script", "rates")),
-    ("POST", "reset"): _Page(_reset),
-    ("POST", "expire"): _Page(_expire),
+    ("POST", "reset"): _Page(lambda sandbox, _: sandbox.reset()),
+    ("POST", "expire"): _Page(lambda sandbox, _: sandbox.expire_tokens()),
     ("POST", "refuse"): _Page(_refuse, ("seconds",)),
 }

@@ -8,14 +8,12 @@ ledger is right however the connection ends.
 from __future__ import annotations
 
 from aiohttp import web
-from attrs import define, frozen
+from attrs import define, field
 
-from ..clock import Clock
-from .decisions import Answer, Decision, Variants, moveworks_error
+from .decisions import Answer, Decision, moveworks_error
 from .delivery import breakable, read_body, reset, send_half, to_response
 from .entry import Entry
 from .fault_answers import (
-    RetryAfter,
     forbidden,
     malformed,
     redirect,
@@ -25,71 +23,53 @@ from .fault_answers import (
 )
 from .faults import FAULTS, Ending, Fault, FaultPlan, Reads
 from .ledger import Ledger
-from .limiters import Limiter
+from .limiters import Limiter, make_limiter
 from .moveworks import MoveworksVendor
+from .options import Options
 from .routes import Incoming, Route, find_route, other_method
 from .shift import ShiftVendor
 
 _SHIFT_FAMILIES = ("shift", "shift-token")
 
 
-@frozen(kw_only=True)
-class FaultOptions:
-    """How long and how far faults go."""
-
-    #: Seconds of a slow answer.
-    slow: float = 1.0
-    #: Seconds after which a silent connection is reset, if the client has not gone before.
-    silence: float = 300.0
-    #: Requests in a row that a throttle storm refuses.
-    storm: int = 3
-    #: Where redirects point: scheme and host of somebody else.
-    elsewhere: str = "http://elsewhere.invalid"
-
-
-@define(eq=False, kw_only=True)
+@define(eq=False)
 class App:
     """Takes every request of either vendor."""
 
-    clock: Clock
-    moveworks: MoveworksVendor
-    shift: ShiftVendor
-    limiter: Limiter
+    options: Options
     faults: FaultPlan
-    ledger: Ledger
-    variants: Variants
-    options: FaultOptions
-    #: Seconds of the limit's window; what a throttle fault asks for.
-    window: float
-    retry_after: RetryAfter | None
-    #: Token requests count against the limit.
-    count_tokens: bool
-    #: Seconds between a decision and its answer.
-    latency: float
-    #: Largest delay in seconds before a request counts as arrived.
-    jitter: float
+    moveworks: MoveworksVendor = field(init=False)
+    shift: ShiftVendor = field(init=False)
+    limiter: Limiter = field(init=False)
+    ledger: Ledger = field(init=False)
+
+    def __attrs_post_init__(self) -> None:
+        options = self.options
+        self.moveworks, self.shift = MoveworksVendor(options), ShiftVendor(options)
+        self.limiter = new_limiter(options)
+        self.ledger = Ledger(options.window, options.clock.now(), options.keep)
 
     async def serve(self, request: web.BaseRequest) -> web.StreamResponse:
         """Serve one request and keep its entry true."""
-        if self.jitter:
-            await self.clock.sleep(self.faults.uniform(self.jitter))
+        if self.options.jitter:
+            await self.options.clock.sleep(self.faults.uniform(self.options.jitter))
         route = find_route(request.method, request.path)
-        now = self.clock.now()
+        now = self.options.clock.now()
         entry = self.ledger.open(
             route.name if route else "unknown", route.event_id if route else None, now
         )
         try:
             return await self._answer(request, route, entry, now)
         except web.HTTPException as error:
-            entry.status = error.status
+            entry.note(status=error.status)
             raise
         except (ConnectionError, web.RequestPayloadError):
             # The body is broken or broke off: nothing was decided, and perhaps nobody listens.
-            entry.status = 400
+            entry.note(status=400)
             return web.Response(status=400)
         except Exception:
             # A fault of the sandbox itself: aiohttp logs it and answers 500.
-            entry.status = 500
+            entry.note(status=500)
             raise
         finally:
             self.ledger.close(entry)
@@ -101,20 +81,20 @@ class App:
         body = await read_body(request, fault.reads if fault else Reads.ALL)
         decision = self._decide(request, route, fault, body, now)
         entry.settle(decision)
-        if self.latency:
-            await self.clock.sleep(self.latency)
+        if self.options.latency:
+            await self.options.clock.sleep(self.options.latency)
         return await self._end(request, entry, fault, decision)
 
     def _fault(self, route: Route, entry: Entry, now: float) -> Fault | None:
         """Count the request and find its fault; one that the limiter refuses takes none."""
         entry.counted = route.family in ("send", "auth") or (
-            self.count_tokens and route.family == "token"
+            self.options.count_tokens and route.family == "token"
         )
         if entry.counted and not self.limiter.admit(now):
             return FAULTS["throttle"]
         fault = self.faults.draw(route.family)
-        entry.fault = fault.kind if fault else None
-        entry.admitted = fault is None or fault.ending is not Ending.THROTTLED
+        admitted = fault is None or fault.ending is not Ending.THROTTLED
+        entry.note(fault=fault.kind if fault else None, admitted=admitted)
         return fault
 
     def _decide(
@@ -135,10 +115,12 @@ class App:
     def _nowhere(self, path: str) -> Answer:
         method = other_method(path)
         if method is None:
-            return moveworks_error(self.variants, 404, "NOT_FOUND", "Not found")
+            return moveworks_error(self.options.variants, 404, "NOT_FOUND", "Not found")
         allow = (("Allow", method),)
         text = f"Use {method}"
-        return moveworks_error(self.variants, 405, "METHOD_NOT_ALLOWED", text, headers=allow)
+        return moveworks_error(
+            self.options.variants, 405, "METHOD_NOT_ALLOWED", text, headers=allow
+        )
 
     def _incoming(
         self, request: web.BaseRequest, route: Route, body: bytes, now: float
@@ -150,7 +132,7 @@ class App:
             query=request.query,
             body=body,
             now=now,
-            epoch=self.clock.utcnow().timestamp(),
+            epoch=self.options.clock.utcnow().timestamp(),
         )
 
     def _canned(
@@ -161,19 +143,21 @@ class App:
         match fault.ending:
             case Ending.THROTTLED:
                 # A fault refuses where the limiter has room; it then asks for a whole window.
-                wait = self.limiter.retry_after(now) or self.window
-                headers = retry_after(self.retry_after, wait, self.clock.utcnow())
-                return throttled(self.variants, headers, shift=shift)
+                wait = self.limiter.retry_after(now) or self.options.window
+                headers = retry_after(self.options.retry_after, wait, self.options.clock.utcnow())
+                return throttled(self.options.variants, headers, shift=shift)
             case Ending.EXPIRED:
                 vendor.expire_tokens(now)
                 return vendor.expired()
             case Ending.FORBIDDEN:
-                return forbidden(self.variants, shift=shift)
+                return forbidden(self.options.variants, shift=shift)
             case Ending.REDIRECT:
-                return redirect(fault.status, self.options.elsewhere + path)
+                return redirect(fault.status, self.options.fault_options.elsewhere + path)
             case _:
                 # Resets and silence say nothing; the status is for server errors.
-                return server_error(self.variants, fault.status or 500, fault.form, shift=shift)
+                return server_error(
+                    self.options.variants, fault.status or 500, fault.form, shift=shift
+                )
 
     async def _end(
         self, request: web.BaseRequest, entry: Entry, fault: Fault | None, decision: Decision
@@ -183,18 +167,25 @@ class App:
             case Ending.RESET:
                 return reset(request)
             case Ending.SILENCE:
-                await self.clock.sleep(self.options.silence)
+                await self.options.clock.sleep(self.options.fault_options.silence)
                 return reset(request)
             case Ending.HALF:
                 answer = breakable(answer)
-                entry.status = answer.status
+                entry.note(status=answer.status)
                 return send_half(request, answer)
             case Ending.SLOW:
-                await self.clock.sleep(self.options.slow)
+                await self.options.clock.sleep(self.options.fault_options.slow)
             case Ending.MALFORMED if decision.processed:
                 answer = malformed()
             case Ending.CANNED if fault and fault.processed:
-                shift = entry.route.startswith("shift.")
-                answer = server_error(self.variants, fault.status, fault.form, shift=shift)
-        entry.status = answer.status
+                shift = entry.record.route.startswith("shift.")
+                answer = server_error(self.options.variants, fault.status, fault.form, shift=shift)
+        entry.note(status=answer.status)
         return to_response(answer)
+
+
+def new_limiter(options: Options) -> Limiter:
+    """The limiter that was asked for, with the whole quota."""
+    return make_limiter(
+        options.limiter, limit=options.limit, window=options.window, burst=options.burst
+    )

@@ -87,7 +87,7 @@ def json_answer(status: int, value: Any, *, headers: tuple[tuple[str, str], ...]
 def moveworks_error(
     variants: Variants,
     status: int,
-    code: str,
+    code: str | int,
     message: str,
     *,
     headers: tuple[tuple[str, str], ...] = (),
@@ -108,12 +108,9 @@ def scheduled(variants: Variants, *, legacy: bool) -> Answer:
     return Answer(status=status, body=body, content_type=kind)
 
 
-def shift_error(variants: Variants, status: int, code: int, message: str, **more: str) -> Answer:
+def shift_error(
+    variants: Variants, status: int, code: str | int, message: str, **more: str
+) -> Answer:
     """An error of SHIFT: a list of one, with status 200 where the variant says so."""
     shown = 200 if variants.shift_errors_as_200 and status < 500 else status
     return json_answer(shown, {"errors": [{"message": message, "code": code, **more}]})
-
-
-def plain_number(seconds: float) -> float | int:
-    """Whole seconds as an integer, as the vendors print them."""
-    return int(seconds) if seconds == int(seconds) else seconds

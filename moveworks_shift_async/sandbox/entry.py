@@ -1,50 +1,17 @@
-"""One request in the sandbox's ledger: while it is served, and as a value. Pure."""
+"""One request in the sandbox's ledger: as a value, and while it is served. Pure."""
 
 from __future__ import annotations
 
 import sys
 from typing import Any
 
-from attrs import asdict, define, field, frozen
+from attrs import asdict, define, evolve, frozen
 
 from .decisions import Decision
 from .rules import Told
 
 # Bytes of an entry and the texts that it shares with no other; measured with tracemalloc.
 _ENTRY = 700
-
-
-@define(eq=False, slots=True)
-class Entry:
-    """One request while it is served, and afterwards."""
-
-    number: int
-    at: float
-    route: str
-    event_id: str | None
-    #: False until the limiter has let it in; routes without a limit count as let in.
-    admitted: bool = False
-    #: True where the organisation's limiter was asked.
-    counted: bool = False
-    status: int | None = None
-    fault: str | None = None
-    processed: bool = False
-    credential: str | None = None
-    told: Told | None = None
-    #: Bytes of memory, nearly; 0 while it is served.
-    size: int = 0
-    #: False once it is out of the ledger.
-    kept: bool = True
-
-    def weigh(self) -> None:
-        """It is served, and grows no more."""
-        self.size = _ENTRY + (sys.getsizeof(self.told.addresses) if self.told else 0)
-
-    def settle(self, decision: Decision) -> None:
-        """Write down what a vendor decided."""
-        self.processed = decision.processed
-        self.credential = decision.credential
-        self.told = decision.told
 
 
 @frozen(kw_only=True)
@@ -59,48 +26,64 @@ class RequestRecord:
     #: or `unknown`.
     route: str
     event_id: str | None
-    #: Whom it told, one a line; see `recipients`.
-    addresses: str = field(repr=False)
-    #: `digest` of the message and of the context, where it told somebody.
-    message: str | None
-    context: str | None
+    #: The message that went out by it, if one did.
+    told: Told | None = None
     #: The id of the caller: a client id, `api-key` or `shift-user`; None where it was refused.
-    credential: str | None
-    #: False where the limit or a fault answered 429.
-    admitted: bool
+    credential: str | None = None
+    #: False where the limit or a fault answered 429, or there was no endpoint.
+    admitted: bool = False
     #: The status answered; None where none went out.
-    status: int | None
+    status: int | None = None
     #: The fault it met.
-    fault: str | None
+    fault: str | None = None
     #: True exactly where it took effect.
-    processed: bool
-
-    @classmethod
-    def of(cls, entry: Entry) -> RequestRecord:
-        """What the entry says now."""
-        told = entry.told
-        return cls(
-            number=entry.number,
-            at=entry.at,
-            route=entry.route,
-            event_id=entry.event_id,
-            addresses=told.addresses if told else "",
-            message=told.message if told else None,
-            context=told.context if told else None,
-            credential=entry.credential,
-            admitted=entry.admitted,
-            status=entry.status,
-            fault=entry.fault,
-            processed=entry.processed,
-        )
+    processed: bool = False
 
     def as_json(self) -> dict[str, Any]:
         """A plain dictionary."""
-        plain = asdict(self)
-        del plain["addresses"]
-        return plain | {"recipients": self.recipients}
+        plain = asdict(self, recurse=False)
+        del plain["told"]
+        told = {"message": self.message, "context": self.context, "recipients": self.recipients}
+        return plain | told
+
+    @property
+    def message(self) -> str | None:
+        """`digest` of the message, where it told somebody."""
+        return self.told.message if self.told else None
+
+    @property
+    def context(self) -> str | None:
+        """`digest` of the context, where it told somebody with one."""
+        return self.told.context if self.told else None
 
     @property
     def recipients(self) -> tuple[str, ...]:
         """Whom it told; empty where it was not processed."""
-        return tuple(self.addresses.split("\n")) if self.addresses else ()
+        return tuple(self.told.addresses.split("\n")) if self.told else ()
+
+
+@define(eq=False)
+class Entry:
+    """One request while it is served, and afterwards."""
+
+    #: What is known of it by now.
+    record: RequestRecord
+    #: True where the organisation's limiter was asked.
+    counted: bool = False
+    #: Bytes of memory, nearly; 0 while it is served.
+    size: int = 0
+    #: False once it is out of the ledger.
+    kept: bool = True
+
+    def note(self, **known: Any) -> None:
+        """Write down more of its record."""
+        self.record = evolve(self.record, **known)
+
+    def settle(self, decision: Decision) -> None:
+        """Write down what a vendor decided."""
+        self.note(processed=decision.processed, credential=decision.credential, told=decision.told)
+
+    def weigh(self) -> None:
+        """It is served, and grows no more."""
+        told = self.record.told
+        self.size = _ENTRY + (sys.getsizeof(told.addresses) if told else 0)

@@ -6,11 +6,10 @@ import math
 from datetime import datetime, timedelta
 from email.utils import format_datetime
 from http import HTTPStatus
-from typing import Literal
 
 from .decisions import Answer, Variants, json_answer, moveworks_error
+from .options import RetryAfter
 
-RetryAfter = Literal["seconds", "date"]
 Headers = tuple[tuple[str, str], ...]
 
 
@@ -22,25 +21,18 @@ def server_error(variants: Variants, status: int, form: str, *, shift: bool) -> 
         return Answer(status=status, body=page.encode(), content_type="text/html")
     if form == "empty":
         return Answer(status=status, content_type="text/plain")
-    if shift:
-        return _shift(status, reason)
-    return moveworks_error(variants, status, "INTERNAL_ERROR", reason)
+    return _error(variants, status, "INTERNAL_ERROR", reason, shift=shift)
 
 
 def throttled(variants: Variants, headers: Headers, *, shift: bool) -> Answer:
     """A 429."""
-    if shift:
-        return _shift(429, "Too Many Requests", headers)
-    return moveworks_error(
-        variants, 429, "RATE_LIMIT_EXCEEDED", "Rate limit exceeded", headers=headers
-    )
+    text = "Rate limit exceeded"
+    return _error(variants, 429, "RATE_LIMIT_EXCEEDED", text, headers, shift=shift)
 
 
 def forbidden(variants: Variants, *, shift: bool) -> Answer:
     """A 403 that says nothing of the token."""
-    if shift:
-        return _shift(403, "Forbidden")
-    return moveworks_error(variants, 403, "FORBIDDEN", "Not allowed to do this")
+    return _error(variants, 403, "FORBIDDEN", "Not allowed to do this", shift=shift)
 
 
 def redirect(status: int, location: str) -> Answer:
@@ -64,7 +56,11 @@ def retry_after(style: RetryAfter | None, wait: float, today: datetime) -> Heade
     return (("Retry-After", format_datetime(end.replace(microsecond=0), usegmt=True)),)
 
 
-def _shift(status: int, message: str, headers: Headers = ()) -> Answer:
+def _error(
+    variants: Variants, status: int, code: str, text: str, headers: Headers = (), *, shift: bool
+) -> Answer:
+    if not shift:
+        return moveworks_error(variants, status, code, text, headers=headers)
     # Not one of the vendor's codes: they follow the pattern status * 10.
-    error = {"message": message, "code": status * 10}
+    error = {"message": HTTPStatus(status).phrase, "code": status * 10}
     return json_answer(status, {"errors": [error]}, headers=headers)

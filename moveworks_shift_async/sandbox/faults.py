@@ -13,7 +13,7 @@ from collections.abc import Iterable, Mapping
 from enum import StrEnum
 from typing import Any
 
-from attrs import Factory, define, field, frozen
+from attrs import define, field, frozen
 
 from ..errors import InvalidInput
 from .routes import FAMILIES
@@ -113,12 +113,10 @@ class FaultPlan:
     _scripts: dict[str, deque[str]] = field(init=False)
     _rates: dict[str, dict[str, float]] = field(init=False)
     _storms: dict[str, int] = field(init=False)
-    _random: random.Random = field(
-        init=False,
-        default=Factory(lambda self: random.Random(self.seed), takes_self=True),  # noqa: S311
-    )
+    _random: random.Random = field(init=False)
 
     def __attrs_post_init__(self) -> None:
+        self._random = random.Random(self.seed)  # noqa: S311 - repeatable, not secret
         self.clear()
 
     def script(self, family: str, *kinds: str, times: int = 1) -> None:

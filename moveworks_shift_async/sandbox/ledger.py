@@ -16,10 +16,8 @@ from itertools import islice
 from attrs import define, field, frozen
 
 from .entry import Entry, RequestRecord
+from .options import KEEP
 from .sums import Stats, Sums
-
-# Bytes of records: about 2.5 million recipients.
-KEEP = 64 * 1024**2
 
 
 @frozen(kw_only=True, repr=False)
@@ -47,7 +45,7 @@ class Received:
         return f"Received({', '.join([*parts, f'forgotten={self.forgotten}'])})"
 
 
-@define(eq=False, kw_only=True)
+@define(eq=False)
 class Ledger:
     """The record of all requests. Times are seconds since `start`."""
 
@@ -69,7 +67,8 @@ class Ledger:
     def open(self, route: str, event_id: str | None, now: float) -> Entry:
         """Begin the entry of a request that has arrived."""
         number = self._forgotten.requests + len(self._entries) + 1
-        entry = Entry(number, now - self.start, route, event_id)
+        at = now - self.start
+        entry = Entry(RequestRecord(number=number, at=at, route=route, event_id=event_id))
         self._entries.append(entry)
         self._open += 1
         self._most_open = max(self._most_open, self._open)
@@ -97,7 +96,7 @@ class Ledger:
         first = max(0, after - self._forgotten.requests)
         entries = islice(self._entries, first, None if limit is None else first + limit)
         return Received(
-            requests=tuple(map(RequestRecord.of, entries)), forgotten=self._forgotten.requests
+            requests=tuple(entry.record for entry in entries), forgotten=self._forgotten.requests
         )
 
     def stats(self) -> Stats:

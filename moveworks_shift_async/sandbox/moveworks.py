@@ -13,12 +13,11 @@ from attrs import define, field
 from .decisions import (
     Answer,
     Decision,
-    Variants,
     json_answer,
     moveworks_error,
-    plain_number,
     scheduled,
 )
+from .options import Options
 from .routes import Incoming
 from .rules import (
     BAD_REQUEST,
@@ -37,21 +36,11 @@ def is_uuid(text: str) -> bool:
     return _UUID.fullmatch(text) is not None
 
 
-@define(eq=False, kw_only=True)
+@define(eq=False)
 class MoveworksVendor:
     """One organisation with one API key, one OAuth client and one event."""
 
-    client_id: str
-    client_secret: str = field(repr=False)
-    api_key: str = field(repr=False)
-    event_id: str
-    #: Accept every UUID as an event.
-    any_event: bool = False
-    #: Seconds a token works.
-    token_lifetime: float = 3600.0
-    #: What the token answer says instead; None: the truth.
-    expires_in: float | None = None
-    variants: Variants = field(factory=Variants)
+    options: Options
     #: Token -> the time at which it dies.
     _tokens: dict[str, float] = field(factory=dict, init=False, repr=False)
 
@@ -62,16 +51,16 @@ class MoveworksVendor:
         refusal = self._refuse_credential(request)
         if refusal is not None:
             return Decision(answer=refusal)
-        caller = "api-key" if request.bearer() == self.api_key else self.client_id
+        caller = "api-key" if request.bearer() == self.options.api_key else self.options.client_id
         if request.route.family == "auth":
-            text = {self.variants.auth_key: "Auth tested successfully"}
+            text = {self.options.variants.auth_key: "Auth tested successfully"}
             return Decision(answer=json_answer(200, text), processed=True, credential=caller)
         return self._send(request, caller)
 
     def issue_token(self, now: float) -> str:
         """Make a token that works from now on for its lifetime."""
         token = "mwt_" + secrets.token_hex(32)
-        self._tokens[token] = now + self.token_lifetime
+        self._tokens[token] = now + self.options.token_lifetime
         return token
 
     def expire_tokens(self, now: float) -> None:
@@ -80,33 +69,35 @@ class MoveworksVendor:
 
     def expired(self) -> Answer:
         """The answer to an expired token."""
-        status = self.variants.expired_status
+        status = self.options.variants.expired_status
         code = UNAUTHORIZED if status == 401 else "EXPIRED_TOKEN"
-        return moveworks_error(self.variants, status, code, "The access token is expired")
+        return moveworks_error(self.options.variants, status, code, "The access token is expired")
 
     def _refuse_credential(self, request: Incoming) -> Answer | None:
         token = request.bearer()
-        if token == self.api_key:
+        if token == self.options.api_key:
             return None
         end = self._tokens.get(token or "")
         if end is None:
-            return moveworks_error(self.variants, 401, UNAUTHORIZED, "Token validation failed")
+            return moveworks_error(
+                self.options.variants, 401, UNAUTHORIZED, "Token validation failed"
+            )
         return None if request.now < end else self.expired()
 
     def _send(self, request: Incoming, caller: str) -> Decision:
         event_id = request.route.event_id
         if event_id is not None and not self._knows(event_id):
-            answer = moveworks_error(self.variants, 404, INVALID_EVENT, "Event not found")
+            answer = moveworks_error(self.options.variants, 404, INVALID_EVENT, "Event not found")
             return Decision(answer=answer, credential=caller)
         try:
             told = check_message(request.body)
         except Refusal as refusal:
             return self._refuse(400, refusal.code, refusal.message, caller)
-        answer = scheduled(self.variants, legacy=event_id is None)
+        answer = scheduled(self.options.variants, legacy=event_id is None)
         return Decision(answer=answer, processed=True, credential=caller, told=told)
 
     def _knows(self, event_id: str) -> bool:
-        return event_id == self.event_id or (self.any_event and is_uuid(event_id))
+        return event_id == self.options.event_id or (self.options.any_event and is_uuid(event_id))
 
     def _issue(self, request: Incoming) -> Decision:
         try:
@@ -119,23 +110,25 @@ class MoveworksVendor:
             return self._refuse(400, "INVALID_REQUEST", "A required field is missing")
         if fields["grant_type"] != "client_credentials":
             return self._refuse(400, "UNSUPPORTED_GRANT_TYPE", "Unknown grant type")
-        if (fields["client_id"], fields["client_secret"]) != (self.client_id, self.client_secret):
+        known = self.options.client_id, self.options.client_secret
+        if (fields["client_id"], fields["client_secret"]) != known:
             return self._refuse(401, "INVALID_CLIENT", "Client authentication failed")
         answer = json_answer(200, self._token_body(self.issue_token(request.now)))
-        return Decision(answer=answer, processed=True, credential=self.client_id)
+        return Decision(answer=answer, processed=True, credential=self.options.client_id)
 
     def _token_body(self, token: str) -> dict[str, Any]:
-        seconds = self.token_lifetime if self.expires_in is None else self.expires_in
         body = {
             "access_token": token,
-            "expires_in": plain_number(seconds),
+            "expires_in": self.options.promised_seconds(),
             "token_type": "Bearer",
         }
-        wrapped = self.variants.token_body == "wrapped"  # noqa: S105 - a shape
+        wrapped = self.options.variants.token_body == "wrapped"  # noqa: S105 - a shape
         return {"data": body} if wrapped else body
 
-    def _refuse(self, status: int, code: str, message: str, caller: str | None = None) -> Decision:
-        answer = moveworks_error(self.variants, status, code, message)
+    def _refuse(
+        self, status: int, code: str | int, message: str, caller: str | None = None
+    ) -> Decision:
+        answer = moveworks_error(self.options.variants, status, code, message)
         return Decision(answer=answer, credential=caller)
 
 

@@ -45,12 +45,16 @@ _UNICODE_ADDRESSES = _addresses(rf"[^\s{_SPECIALS}]", r"(?!-)(?:[^\W_]|-){1,63}(
 
 
 class Refusal(Exception):
-    """A request that breaks a rule; it becomes a 400."""
+    """A request that breaks a rule, and the status, code and text to refuse it with.
 
-    def __init__(self, code: str, message: str) -> None:
+    Moveworks has words for codes, SHIFT numbers.
+    """
+
+    def __init__(self, code: str | int, message: str, status: int = 400) -> None:
         super().__init__(message)
         self.code = code
         self.message = message
+        self.status = status
 
 
 @frozen(kw_only=True)
@@ -59,8 +63,6 @@ class Told:
 
     #: One address a line.
     addresses: str = field(repr=False)
-    #: Addresses in it, 1 or more.
-    count: int
     #: `digest` of the text.
     message: str
     #: `digest` of the context as canonical JSON; None where there was none.
@@ -121,9 +123,8 @@ def check_message(body: bytes) -> Told:
     """Check the body of either send endpoint. Raises `Refusal` with the code the vendor lists."""
     payload = parse_object(body)
     text = _text(payload.get("message"))
-    addresses, count = _recipients(payload.get("recipients"))
-    context = _context(payload)
-    return Told(addresses=addresses, count=count, message=digest(text), context=context)
+    addresses = _recipients(payload.get("recipients"))
+    return Told(addresses=addresses, message=digest(text), context=_context(payload))
 
 
 def _text(value: object) -> str:
@@ -135,7 +136,7 @@ def _text(value: object) -> str:
     return text
 
 
-def _recipients(value: object) -> tuple[str, int]:
+def _recipients(value: object) -> str:
     people = [] if value is None else value
     if not isinstance(people, list):
         raise _wrong_type("recipients")
@@ -147,7 +148,7 @@ def _recipients(value: object) -> tuple[str, int]:
     # The vendor checks the syntax of all addresses first and is not known to name the bad one.
     if addresses.count("\n") != len(people) - 1 or not plausible(addresses):
         raise Refusal(BAD_REQUEST, "One or more recipients are not valid email addresses")
-    return addresses, len(people)
+    return addresses
 
 
 def _context(payload: dict[str, Any]) -> str | None:

@@ -7,90 +7,33 @@ from collections.abc import Callable
 from typing import Self
 
 from aiohttp import web
-from attrs import Factory, define, field, validators
+from attrs import define, field
 
-from ..clock import SYSTEM_CLOCK, Clock
 from .admin import PREFIX, admin_page
-from .app import App, FaultOptions
-from .decisions import Variants
-from .fault_answers import RetryAfter
+from .app import App, new_limiter
 from .faults import FaultPlan
-from .ledger import KEEP, Ledger, Received
-from .limiters import LIMITER_NAMES, Limiter, LimiterName, make_limiter
+from .ledger import Received
 from .listener import Listener
-from .moveworks import MoveworksVendor
-from .shift import ShiftVendor
+from .options import Options
 from .sums import Stats
 
 
 @define(eq=False, kw_only=True)
-class Sandbox:
+class Sandbox(Options):
     """Both vendors over real HTTP, from `async with` to its end.
 
     All options are keywords with working defaults. The records, the tokens and the port
     outlive the block: entered again, the same sandbox goes on at the same address.
     """
 
-    #: Requests that the organisation may make in each window; the vendor's number.
-    limit: int = field(default=120, validator=validators.gt(0))
-    #: Seconds of the window; the vendor's minute, or less where nobody wants to wait.
-    window: float = field(default=60.0, validator=validators.gt(0))
-    #: How requests are counted; the vendor does not say.
-    limiter: LimiterName = field(default="sliding-log", validator=validators.in_(LIMITER_NAMES))
-    #: Requests that a full token bucket holds.
-    burst: int = field(default=10, validator=validators.gt(0))
-    #: The form of `Retry-After` in a 429; None: no such header, as documented.
-    retry_after: RetryAfter | None = field(
-        default=None, validator=validators.in_((None, "seconds", "date"))
-    )
-    #: Token requests count against the limit; auth tests always do.
-    count_tokens: bool = False
-    #: Seconds that an access token works, with either vendor.
-    token_lifetime: float = field(default=3600.0, validator=validators.ge(0))
-    #: The `expires_in` of token answers; None: the truth.
-    expires_in: float | None = None
-    #: Seconds between a decision and its answer.
-    latency: float = field(default=0.0, validator=validators.ge(0))
-    #: Each request counts as arrived up to this many seconds late, at random.
-    jitter: float = field(default=0.0, validator=validators.ge(0))
-    #: Every UUID is a known event.
-    any_event: bool = False
-    #: SHIFT's teams and users that do not exist; all others do.
-    unknown_ids: frozenset[str] = field(default=frozenset(), converter=frozenset)
-    #: The side taken where public documents disagree.
-    variants: Variants = field(factory=Variants)
-    fault_options: FaultOptions = field(factory=FaultOptions)
-    host: str = "127.0.0.1"
-    #: 0: any free port, kept from then on.
-    port: int = 0
-    #: Bytes of records to keep; the oldest requests are forgotten first, and that is said.
-    keep: int = field(default=KEEP, validator=validators.ge(0))
-    #: For fault rates and jitter.
-    seed: int = 0
-    clock: Clock = SYSTEM_CLOCK
-
-    client_id: str = "3f0e2c1a-5a0d-4c7e-9b59-0d5f5a3c7e10"
-    client_secret: str = field(default="mws_sandbox_client_secret", repr=False)
-    api_key: str = field(default="sandbox_api_key", repr=False)
-    #: The one event that exists.
-    event_id: str = "7d9f7a54-3f9e-4c37-8a57-3b1a8f0f6a21"
-    shift_client_id: str = "c0a7d2f4-9a54-4a0e-8a8d-5c8f7e6b1d32"
-    shift_client_secret: str = field(default="b8f5a1c6-7d43-4e2f-9c1b-2a6e4d8f0b43", repr=False)
-
     #: Faults: `script`, `rate`, `clear`, `load`, `pending`.
-    faults: FaultPlan = field(
-        init=False,
-        repr=False,
-        default=Factory(
-            lambda self: FaultPlan(seed=self.seed, storm=self.fault_options.storm),
-            takes_self=True,
-        ),
-    )
+    faults: FaultPlan = field(init=False, repr=False)
     _app: App = field(init=False, repr=False)
     _listener: Listener = field(init=False, repr=False)
 
     def __attrs_post_init__(self) -> None:
-        self._app = self._new_app()
+        self.faults = FaultPlan(seed=self.seed, storm=self.fault_options.storm)
+        self._app = App(self, self.faults)
         self._listener = Listener(
             handler=self._serve, host=self.host, port=self.port, clock=self.clock
         )
@@ -173,49 +116,7 @@ class Sandbox:
         """Forget records, faults and used quota; tokens and the address stay."""
         self._app.ledger.reset()
         self._app.faults.clear()
-        self._app.limiter = self._new_limiter()
-
-    def _new_limiter(self) -> Limiter:
-        return make_limiter(self.limiter, limit=self.limit, window=self.window, burst=self.burst)
-
-    def _new_app(self) -> App:
-        return App(
-            clock=self.clock,
-            moveworks=self._new_moveworks(),
-            shift=self._new_shift(),
-            limiter=self._new_limiter(),
-            faults=self.faults,
-            ledger=Ledger(window=self.window, start=self.clock.now(), keep=self.keep),
-            variants=self.variants,
-            options=self.fault_options,
-            window=self.window,
-            retry_after=self.retry_after,
-            count_tokens=self.count_tokens,
-            latency=self.latency,
-            jitter=self.jitter,
-        )
-
-    def _new_moveworks(self) -> MoveworksVendor:
-        return MoveworksVendor(
-            client_id=self.client_id,
-            client_secret=self.client_secret,
-            api_key=self.api_key,
-            event_id=self.event_id,
-            any_event=self.any_event,
-            token_lifetime=self.token_lifetime,
-            expires_in=self.expires_in,
-            variants=self.variants,
-        )
-
-    def _new_shift(self) -> ShiftVendor:
-        return ShiftVendor(
-            client_id=self.shift_client_id,
-            client_secret=self.shift_client_secret,
-            unknown_ids=self.unknown_ids,
-            token_lifetime=self.token_lifetime,
-            expires_in=self.expires_in,
-            variants=self.variants,
-        )
+        self._app.limiter = new_limiter(self)
 
     async def _serve(self, request: web.BaseRequest) -> web.StreamResponse:
         if request.path.startswith(PREFIX):

@@ -3,42 +3,33 @@
 from __future__ import annotations
 
 import secrets
-import string
 import uuid
 from typing import Any
 
 from attrs import define, field
 
-from .decisions import Answer, Decision, Variants, json_answer, plain_number, shift_error
+from .decisions import Answer, Decision, json_answer, shift_error
 from .moveworks import read_form
+from .options import Options
 from .routes import Incoming
 from .rules import Refusal
-from .shift_rules import NOT_FOUND, UNKNOWN, ShiftPost, ShiftRefusal, check_post
+from .shift_rules import UNKNOWN, ShiftPost, check_post
 
-#: Characters of a token and a refresh token, as the vendor's samples show.
-_TOKEN_LENGTH = 40
+NOT_FOUND = 4040
 _NO_STORE = (("Cache-Control", "no-store"), ("Pragma", "no-cache"))
 _USER = "shift-user"
 
 
 def _new_token() -> str:
-    letters = string.ascii_letters + string.digits
-    return "".join(secrets.choice(letters) for _ in range(_TOKEN_LENGTH))
+    """As many characters as in the vendor's samples: 40."""
+    return secrets.token_hex(20)
 
 
-@define(eq=False, kw_only=True)
+@define(eq=False)
 class ShiftVendor:
     """One application and one user who has let it in."""
 
-    client_id: str
-    client_secret: str = field(repr=False)
-    #: Seconds an access token works.
-    token_lifetime: float = 3600.0
-    #: What the token answer says instead; None: the truth.
-    expires_in: float | None = None
-    #: Ids of teams and users that do not exist.
-    unknown_ids: frozenset[str] = frozenset()
-    variants: Variants = field(factory=Variants)
+    options: Options
     #: Access token -> the time at which it dies.
     _access: dict[str, float] = field(factory=dict, init=False, repr=False)
     _refresh: set[str] = field(factory=set, init=False, repr=False)
@@ -50,12 +41,14 @@ class ShiftVendor:
         refusal = self._refuse_credential(request)
         if refusal is not None:
             return Decision(answer=refusal)
-        return self._post(request, self.client_id if request.bearer() is None else _USER)
+        return self._post(
+            request, self.options.shift_client_id if request.bearer() is None else _USER
+        )
 
     def issue_tokens(self, now: float) -> tuple[str, str]:
         """Make an access token and the refresh token that goes with it."""
         access, refresh = _new_token(), _new_token()
-        self._access[access] = now + self.token_lifetime
+        self._access[access] = now + self.options.token_lifetime
         self._refresh.add(refresh)
         return access, refresh
 
@@ -66,7 +59,7 @@ class ShiftVendor:
     def expired(self) -> Answer:
         """The answer to an expired or unknown access token."""
         return shift_error(
-            self.variants, 401, 4012, "OAuth authorization error.", reason="access_denied"
+            self.options.variants, 401, 4012, "OAuth authorization error.", reason="access_denied"
         )
 
     def _refuse_credential(self, request: Incoming) -> Answer | None:
@@ -76,27 +69,32 @@ class ShiftVendor:
         query = request.query
         if self._is_app(query.get("client_id"), query.get("client_secret")):
             return None
-        return shift_error(self.variants, 401, 4010, "Not authorized")
+        return shift_error(self.options.variants, 401, 4010, "Not authorized")
 
     def _is_app(self, client_id: str | None, client_secret: str | None) -> bool:
-        return (client_id, client_secret) == (self.client_id, self.client_secret)
+        return (client_id, client_secret) == (
+            self.options.shift_client_id,
+            self.options.shift_client_secret,
+        )
 
     def _post(self, request: Incoming, caller: str) -> Decision:
         try:
             post = check_post(request.body)
             self._look_up(post)
-        except ShiftRefusal as refusal:
-            answer = shift_error(self.variants, refusal.status, refusal.code, refusal.message)
+        except Refusal as refusal:
+            answer = shift_error(
+                self.options.variants, refusal.status, refusal.code, refusal.message
+            )
             return Decision(answer=answer, credential=caller)
         message = _message(post, caller, request.epoch)
         answer = json_answer(200, {"meta": {}, "data": [message], "time": 0.001})
         return Decision(answer=answer, processed=True, credential=caller, told=post.told())
 
     def _look_up(self, post: ShiftPost) -> None:
-        if self.unknown_ids.intersection(post.teams):
-            raise ShiftRefusal(NOT_FOUND, "Not found")
-        if self.unknown_ids.intersection(post.ids):
-            raise ShiftRefusal(UNKNOWN, "Unknown error")
+        if self.options.unknown_ids.intersection(post.teams):
+            raise Refusal(NOT_FOUND, "Not found", 404)
+        if self.options.unknown_ids.intersection(post.ids):
+            raise Refusal(UNKNOWN, "Unknown error")
 
     def _token(self, request: Incoming) -> Decision:
         try:
@@ -110,7 +108,7 @@ class ShiftVendor:
         self._refresh.discard(fields.get("refresh_token", ""))
         body = self._token_body(*self.issue_tokens(request.now))
         answer = json_answer(200, body, headers=_NO_STORE)
-        return Decision(answer=answer, processed=True, credential=self.client_id)
+        return Decision(answer=answer, processed=True, credential=self.options.shift_client_id)
 
     def _refuse_token(self, fields: dict[str, str]) -> str | None:
         """The OAuth error code, or None. Nobody logs in here, so no code can be exchanged."""
@@ -124,11 +122,10 @@ class ShiftVendor:
         return None if fields.get("refresh_token") in self._refresh else "invalid_grant"
 
     def _token_body(self, access: str, refresh: str) -> dict[str, Any]:
-        seconds = self.token_lifetime if self.expires_in is None else self.expires_in
         return {
             "access_token": access,
             "token_type": "Bearer",
-            "expires_in": plain_number(seconds),
+            "expires_in": self.options.promised_seconds(),
             "refresh_token": refresh,
         }
 

@@ -11,21 +11,10 @@ from typing import Any
 from attrs import frozen
 
 from .moveworks import is_uuid
-from .rules import Told, digest, is_address, read_json
+from .rules import Refusal, Told, digest, is_address, parse_object
 
-UNKNOWN = (400, 4001)
-EMPTY = (400, 4004)
-NOT_FOUND = (404, 4040)
-
-
-class ShiftRefusal(Exception):
-    """A request that breaks a rule."""
-
-    def __init__(self, kind: tuple[int, int], message: str) -> None:
-        super().__init__(message)
-        self.status: int = kind[0]
-        self.code: int = kind[1]
-        self.message = message
+UNKNOWN = 4001
+EMPTY = 4004
 
 
 @frozen(kw_only=True)
@@ -42,7 +31,7 @@ class ShiftPost:
     def told(self) -> Told:
         """The form in which it is recorded: `team:` and the id, user ids, addresses."""
         to = [f"team:{team}" for team in self.teams] + self.ids + self.emails
-        return Told(addresses="\n".join(to), count=len(to), message=digest(self.text))
+        return Told(addresses="\n".join(to), message=digest(self.text))
 
     def shown_text(self) -> str:
         """The text as the answer shows it: the mention in place of `{0}`."""
@@ -52,12 +41,12 @@ class ShiftPost:
 
 
 def check_post(body: bytes) -> ShiftPost:
-    """Read and check the body of a message. Raises `ShiftRefusal` with the code that fits best."""
+    """Read and check the body of a message. Raises `Refusal` with the code that fits best."""
     payload = _parse(body)
     text = _field(payload, "text", (str,), "")
     attachments = _field(payload, "attachments", (list, dict), [])
     if not text and not attachments:
-        raise ShiftRefusal(EMPTY, "text or attachments cannot be empty")
+        raise Refusal(EMPTY, "text or attachments cannot be empty")
     teams, ids, emails = _addressed(payload)
     mentions = _mentions(payload, text)
     files = attachments if isinstance(attachments, list) else [attachments]
@@ -68,12 +57,9 @@ def check_post(body: bytes) -> ShiftPost:
 
 def _parse(body: bytes) -> dict[str, Any]:
     try:
-        value = read_json(body)
-    except ValueError:
-        value = None
-    _need(isinstance(value, dict), "the body is not a json object")
-    assert isinstance(value, dict)  # noqa: S101 - tells the type checker what was just checked
-    return value
+        return parse_object(body)
+    except Refusal:
+        raise Refusal(UNKNOWN, "the body is not a json object") from None
 
 
 def _field(payload: dict[str, Any], name: str, kinds: tuple[type, ...], missing: Any) -> Any:
@@ -122,4 +108,4 @@ def _is_mention(value: object) -> bool:
 
 def _need(holds: bool, message: str) -> None:
     if not holds:
-        raise ShiftRefusal(UNKNOWN, message)
+        raise Refusal(UNKNOWN, message)

@@ -77,24 +77,26 @@ class Sums:
 
     def add(self, entry: Entry) -> None:
         """One more request, in the order of arrival."""
+        record = entry.record
         self.requests += 1
-        self.accepted += entry.told is not None
-        self.throttled += entry.status == 429
-        self.token_requests += entry.route in ("token", "shift.token")
-        if entry.fault is not None:
-            self.faults[entry.fault] += 1
+        self.accepted += record.told is not None
+        self.throttled += record.status == 429
+        self.token_requests += record.route in ("token", "shift.token")
+        if record.fault is not None:
+            self.faults[record.fault] += 1
         if entry.counted:
-            self.arrived.add(entry.at)
-        if entry.counted and entry.admitted:
-            self.admitted.add(entry.at)
+            self.arrived.add(record.at)
+        if entry.counted and record.admitted:
+            self.admitted.add(record.at)
 
     def with_kept(self, entries: Iterable[Entry], max_concurrent: int) -> Stats:
         """Add those whose records are kept; the numbers of all. Only once: it is spent then."""
         forgotten, people = self.requests, Counter[str]()
         for entry in entries:
             self.add(entry)
-            if entry.told is not None and not entry.route.startswith("shift."):
-                people.update(entry.told.addresses.lower().split("\n"))
+            told = entry.record.told
+            if told is not None and not entry.record.route.startswith("shift."):
+                people.update(told.addresses.lower().split("\n"))
         return Stats(
             requests=self.requests,
             accepted=self.accepted,

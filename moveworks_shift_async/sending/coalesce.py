@@ -17,26 +17,26 @@ import asyncio
 import itertools
 import uuid
 from collections.abc import Awaitable, Callable, Coroutine
+from functools import partial
 from typing import Any, Self
 
-from attrs import define, field, frozen
+from attrs import define, field
 
 from ..addresses import address_fault, person
 from ..call import Call
 from ..clock import SYSTEM_CLOCK, Clock, Timer
-from ..errors import ClientClosed, InvalidInput, MoveworksError, NotSent, Outcome, OutcomeUnknown
+from ..errors import ClientClosed, InvalidInput, NotSent, Outcome, OutcomeUnknown
 from ..limits.priority import Priority
 from ..models import ChunkOutcome, Receipt
-from ..tasks import broken_off, ending_of, runs, start
+from ..tasks import ending_of, ending_of_task, raised_in, start
 from ..wire.moveworks import Content, Context
 from ..wire.recipients import CheckedRecipients
 from .batcher import CHUNK_SIZE
+from .outcomes import Ending, RunningChunk
 
 Key = tuple[str, str, str]
 #: Sends to those whom the second argument names when the slot is there.
 DeliverLate = Callable[[Content, Callable[[], CheckedRecipients], Call], Awaitable[Receipt]]
-
-_CANCELLED = NotSent("not sent: the batcher's end was cancelled")
 
 
 @define(eq=False, repr=False)
@@ -69,32 +69,19 @@ class _Group:
     #: A call of this group waits for its slot and will take who is there then.
     queued: bool = False
 
-    def take(self) -> dict[str, _Entry]:
+    def take(self) -> list[_Entry]:
         """Remove the oldest entries, up to a chunk of them."""
-        chosen = dict(itertools.islice(self.entries.items(), CHUNK_SIZE))
-        for address in chosen:
-            del self.entries[address]
-        return chosen
+        return [self.entries.pop(whom) for whom in [*itertools.islice(self.entries, CHUNK_SIZE)]]
 
 
-@frozen
-class _Asked:
-    """One send as it was when the caller asked for it."""
+@define(eq=False, repr=False)
+class _Chunk:
+    """One request of a group, from its place in the rate limit's queue to its end."""
 
-    content: Content = field(repr=False)
-    key: Key = field(repr=False)
-    address: str = field(repr=False)
-
-    @classmethod
-    def of(
-        cls, event_id: str | uuid.UUID, message: str, recipient: str, context: Context | None
-    ) -> _Asked | InvalidInput:
-        """Written down at once; what is wrong with it is for the one who awaits the send."""
-        try:
-            content = Content(event_id=event_id, message=message, context=context)
-            return cls(content, content.key(), _checked(recipient))
-        except InvalidInput as error:
-            return error
+    group: _Group
+    call: Call
+    #: Whom it is for; None: its slot is not there yet.
+    entries: list[_Entry] | None = None
 
 
 @define(eq=False, repr=False)
@@ -107,7 +94,7 @@ class LingeringBatcher:
     _priority: Priority
     _clock: Clock = SYSTEM_CLOCK
     _groups: dict[Key, _Group] = field(factory=dict, init=False)
-    _calls: set[asyncio.Task[None]] = field(factory=set, init=False)
+    _calls: set[asyncio.Task[Ending]] = field(factory=set, init=False)
     _room: asyncio.Semaphore = field(init=False)
     _chunks: itertools.count[int] = field(factory=itertools.count, init=False)
     _closing: bool = field(default=False, init=False)
@@ -131,17 +118,19 @@ class LingeringBatcher:
         request for this person is out, it takes the person out of the chunk, unless somebody else
         waits for the same person; later, it raises `CancelledError` from `OutcomeUnknown`.
         """
-        return self._send_one(_Asked.of(event_id, message, recipient, context))
+        try:
+            content = Content(event_id=event_id, message=message, context=context)
+            return self._send_one(content, content.key(), _checked(recipient))
+        except InvalidInput as error:
+            return _raised(error)
 
-    async def _send_one(self, asked: _Asked | InvalidInput) -> ChunkOutcome:
-        """Join the group of the same content; raise what is wrong with the arguments."""
-        if isinstance(asked, InvalidInput):
-            raise asked
+    async def _send_one(self, content: Content, key: Key, address: str) -> ChunkOutcome:
+        """Join the group of the same content."""
         async with self._room:
             if self._closing:
                 raise ClientClosed("this batcher is closed; not sent")
-            group = self._groups.setdefault(asked.key, _Group(asked.key, asked.content))
-            return await self._wait(group, self._enter(group, asked.address))
+            group = self._groups.setdefault(key, _Group(key, content))
+            return await self._wait(group, self._enter(group, address))
 
     async def __aenter__(self) -> Self:
         return self
@@ -210,76 +199,60 @@ class LingeringBatcher:
     def _queue(self, group: _Group) -> None:
         """Take a place in the rate limit's queue; a group has one at a time."""
         group.queued = True
-        task = start(self._send(group))
+        chunk = _Chunk(group, Call(priority=self._priority))
+        task = start(self._send(chunk))
         self._calls.add(task)
-        task.add_done_callback(lambda task: self._ended(group, task))
+        task.add_done_callback(partial(self._ended, chunk))
 
-    def _ended(self, group: _Group, task: asyncio.Task[None]) -> None:
+    async def _send(self, chunk: _Chunk) -> Ending:
+        recipients = partial(self._recipients, chunk)
+        return await ending_of(
+            self._deliver(chunk.group.content, recipients, chunk.call), _cancelled
+        )
+
+    def _recipients(self, chunk: _Chunk) -> CheckedRecipients:
+        """Who is there when the slot is; in a repeat, those of them who are waited for."""
+        if chunk.entries is None:
+            chunk.entries = self._take(chunk.group)
+        else:
+            chunk.entries = [entry for entry in chunk.entries if entry.waiting]
+        if not chunk.entries:
+            raise NotSent("everybody in this chunk was withdrawn; not sent")
+        for entry in chunk.entries:
+            entry.call = chunk.call
+        return CheckedRecipients(entry.address for entry in chunk.entries)
+
+    def _ended(self, chunk: _Chunk, task: asyncio.Task[Ending]) -> None:
+        """Give all who wait the outcome of their chunk, whatever ended its task."""
         self._calls.discard(task)
-        if task.cancelled():  # before its first step, so it could tell nobody itself
-            self._tell(self._take(group), Call(), None, _CANCELLED)
+        ending = ending_of_task(task, _cancelled, sent=chunk.call.requests > 0)
+        # Without a slot nobody was taken; then it ended for all who are there by now.
+        entries = self._take(chunk.group) if chunk.entries is None else chunk.entries
+        if entries:
+            people = CheckedRecipients(entry.address for entry in entries)
+            outcome = RunningChunk(next(self._chunks), people, chunk.call).ended(*ending)
+            for entry in entries:
+                if not entry.done.done():
+                    entry.done.set_result(outcome)
+        if (raised := raised_in(task)) is not None:
+            message = f"{type(raised).__name__} was raised under a request"
+            task.get_loop().call_exception_handler({"message": message, "exception": raised})
 
-    async def _send(self, group: _Group) -> None:
-        chunk: dict[str, _Entry] | None = None
-        call, loop = Call(priority=self._priority), asyncio.get_running_loop()
-
-        def recipients() -> CheckedRecipients:
-            """Who is there when the slot is; in a repeat, those of them who are waited for."""
-            nonlocal chunk
-            chunk = self._take(group) if chunk is None else _still_waited_for(chunk)
-            if not chunk:
-                raise NotSent("everybody in this chunk was withdrawn; not sent")
-            for entry in chunk.values():
-                entry.call = call
-            return CheckedRecipients(entry.address for entry in chunk.values())
-
-        delivery = self._deliver(group.content, recipients, call)
-
-        def there() -> dict[str, _Entry]:
-            """Without a slot nobody was taken; then it ended for all who are there by now."""
-            return self._take(group) if chunk is None else chunk
-
-        try:
-            receipt, error = await ending_of(delivery, lambda: _CANCELLED)
-        except BaseException as raised:
-            if isinstance(raised, GeneratorExit) and not runs(loop):
-                raise  # the loop is gone, and with it all who waited
-            self._tell(there(), call, None, broken_off(raised, sent=call.requests > 0))
-            raise
-        self._tell(there(), call, receipt, error)
-
-    def _take(self, group: _Group) -> dict[str, _Entry]:
+    def _take(self, group: _Group) -> list[_Entry]:
         """Whom the chunk is for; who is left is arranged for anew, behind the other groups."""
         chosen = group.take()
         group.queued = False
         self._arrange(group)
         return chosen
 
-    def _tell(
-        self,
-        taken: dict[str, _Entry],
-        call: Call,
-        receipt: Receipt | None,
-        error: MoveworksError | None,
-    ) -> None:
-        """Give all who wait the outcome of their chunk."""
-        if not taken:
-            return
-        outcome = ChunkOutcome(
-            index=next(self._chunks),
-            recipients=tuple(entry.address for entry in taken.values()),
-            outcome=Outcome.ACCEPTED if error is None else error.outcome,
-            receipt=receipt,
-            error=error,
-            attempts=call.attempts,
-        )
-        for entry in taken.values():
-            if not entry.done.done():
-                entry.done.set_result(outcome)
+
+def _cancelled() -> NotSent:
+    return NotSent("not sent: the batcher's end was cancelled")
 
 
-def _still_waited_for(chunk: dict[str, _Entry]) -> dict[str, _Entry]:
-    return {address: entry for address, entry in chunk.items() if entry.waiting}
+async def _raised(error: InvalidInput) -> ChunkOutcome:
+    """What was wrong at the call is for the one who awaits it."""
+    raise error
 
 
 def _checked(recipient: object) -> str:

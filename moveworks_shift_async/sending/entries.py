@@ -64,7 +64,8 @@ class Entries:
         if _is_async(self._given):
             self._elsewhere = aiter(self._given)
         elif not self.known:
-            self._here = _each(iter(self._given))
+            # Unlike `islice`, it takes an iterator that has `__next__` alone.
+            self._here = (entry for entry in self._given)
 
     @property
     def ended(self) -> bool:
@@ -127,13 +128,3 @@ class Entries:
             self._here = None
         if isinstance(source, AsyncGenerator):
             await source.aclose()
-
-
-def _each(source: Iterator[object]) -> Iterator[object]:
-    """The same, of an iterator that may have `__next__` alone."""
-    while True:
-        try:
-            entry = next(source)
-        except StopIteration:
-            return
-        yield entry

@@ -12,6 +12,8 @@ from ..models import BulkReport, ChunkOutcome, Receipt
 from ..wire.recipients import CheckedRecipients
 from .batcher import Batcher
 
+Ending = tuple[Receipt | None, MoveworksError | None]
+
 
 @define(eq=False, repr=False)
 class RunningChunk:

@@ -29,12 +29,12 @@ from ..clock import SYSTEM_CLOCK, Clock
 from ..errors import InvalidInput, NotSent
 from ..limits.priority import Priority
 from ..models import BulkReport, ChunkOutcome, Receipt
-from ..tasks import broken_off, ending_of, start
+from ..tasks import ending_of, ending_of_task, raised_in, start
 from ..wire.recipients import CheckedRecipients
 from .batcher import Batcher, chunks
 from .breaker import Breaker
 from .entries import Entries
-from .outcomes import Account, RunningChunk
+from .outcomes import Account, Ending, RunningChunk
 
 Recipients = Iterable[str] | AsyncIterable[str]
 Deliver = Callable[[CheckedRecipients, Call], Awaitable[Receipt]]
@@ -60,7 +60,7 @@ class BulkSend(Coroutine[Any, Any, BulkReport]):
     _batcher: Batcher = field(factory=Batcher, init=False)
     _account: Account = field(factory=Account, init=False)
     _breaker: Breaker = field(factory=Breaker, init=False)
-    _running: dict[asyncio.Task[ChunkOutcome], RunningChunk] = field(factory=dict, init=False)
+    _running: dict[asyncio.Task[Ending], RunningChunk] = field(factory=dict, init=False)
     _reader: asyncio.Task[None] | None = field(default=None, init=False)
     #: What a task runs that this was made.
     _main: Coroutine[Any, Any, BulkReport] | None = field(default=None, init=False)
@@ -223,21 +223,16 @@ class BulkSend(Coroutine[Any, Any, BulkReport]):
         self._count += 1
         return RunningChunk(self._count - 1, addresses, Call(priority=self._priority))
 
-    async def _send(self, chunk: RunningChunk) -> ChunkOutcome:
-        delivery = self._deliver(chunk.recipients, chunk.call)
-        return chunk.ended(*await ending_of(delivery, self._never_sent))
+    async def _send(self, chunk: RunningChunk) -> Ending:
+        return await ending_of(self._deliver(chunk.recipients, chunk.call), self._never_sent)
 
-    def _settle(self, chunk: RunningChunk, task: asyncio.Task[ChunkOutcome]) -> None:
+    def _settle(self, chunk: RunningChunk, task: asyncio.Task[Ending]) -> None:
         """Enter the chunk into the account, whatever ended its task."""
-        if task.cancelled():  # before its first step, so it never ran at all
-            outcome = chunk.ended(error=self._never_sent())
-        elif (raised := task.exception()) is not None:
+        ending = ending_of_task(task, self._never_sent, sent=chunk.call.requests > 0)
+        if (raised := raised_in(task)) is not None:
             self._raised = self._raised or raised
-            outcome = chunk.ended(error=broken_off(raised, sent=chunk.call.requests > 0))
             self._halt(f"{type(raised).__name__} was raised under a request")
-        else:
-            outcome = task.result()
-        self._enter(chunk, outcome)
+        self._enter(chunk, chunk.ended(*ending))
 
     def _enter(self, chunk: RunningChunk, outcome: ChunkOutcome) -> ChunkOutcome:
         chunk.outcome = outcome

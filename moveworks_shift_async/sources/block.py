@@ -10,7 +10,7 @@ from attrs import field, frozen
 from .address_text import bare
 
 _T = TypeVar("_T")
-#: Rows in a block. Enough that the work a block costs is nothing a row.
+#: Rows in a block. Enough to make the work for a block negligible for each row.
 BLOCK_ROWS = 2_048
 #: Characters of rows after which a block ends early, so that rows of any length are held in bounded
 #: memory: a cell of few characters takes twenty times as much.
@@ -35,13 +35,17 @@ class Block:
 class Reading:
     """What a source was taken for, and how its rows are read."""
 
+    #: csv, tsv, jsonl, json, text, parquet, xlsx or sql.
     format: str
+    #: A Python codec name; None where the format says how text is written.
     encoding: str | None = None
     #: The first line that is not UTF-8, where the encoding is a guess.
     guessed_at: int | None = None
+    #: One character; None where the format has none.
     delimiter: str | None = None
+    #: The e-mail column's name in the header, or the key; None where there is none.
     column: str | None = None
-    #: 1 for the first; None where columns have no place.
+    #: The e-mail column's place, 1 for the first; None where columns have no place.
     column_number: int | None = None
     #: The worksheet, where the workbook has others too.
     sheet: str | None = None

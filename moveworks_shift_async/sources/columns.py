@@ -53,7 +53,7 @@ def find_column(columns: Columns) -> int:
     names = columns.header or ()
     good, some = _by_content(columns.rows)
     mailish = [at for at, name in enumerate(names) if names_an_address(name)]
-    # A column named for mail is never passed over for a full one: that may be the manager's.
+    # A column named for mail comes before others that hold more addresses: the manager's, perhaps.
     tier = [at for at in mailish if at in good] or sorted({*mailish, *good}) or some
     found = _standard(tier, names)
     if len(found) == 1:
@@ -86,10 +86,16 @@ def _standard(tier: list[int], names: Sequence[str]) -> list[int]:
     return tier
 
 
-def template_column(
-    wanted: str, names: Sequence[str], *, name: str, line: int | None, unit: str
+def template_columns(
+    wanted: Sequence[str], names: Sequence[str], *, name: str, line: int | None, unit: str
+) -> dict[str, int]:
+    """Return the zero-based places of columns that a template asks for; `names` are all of them."""
+    return {one: _template_column(one, names, name, line, unit) for one in wanted}
+
+
+def _template_column(
+    wanted: str, names: Sequence[str], name: str, line: int | None, unit: str
 ) -> int:
-    """Return the zero-based place of a column that a template asks for; `names` are all of them."""
     found = _named(wanted, names)
     if len(found) == 1:
         return found[0]

@@ -28,8 +28,8 @@ from .document import Document
 from .refusals import refuse
 
 Row = list[str]
-#: Rows taken from the parser at once, and characters that no so many rows may have.
-_DRAWN, _MOST_DRAWN = 64, 1 << 24
+#: Rows taken from the parser at once, and the most characters that they may have together.
+_FETCHED, _MOST_FETCHED = 64, 1 << 24
 #: Characters of lines read at once.
 _HINT = 1 << 16
 #: What ends the parsing of rows that are too long.
@@ -66,17 +66,6 @@ class Table:
 
 
 @frozen(kw_only=True)
-class _Part:
-    """Some rows as they come."""
-
-    rows: list[Row] = field(repr=False)
-    #: Where each of them starts.
-    lines: Sequence[int]
-    #: Those of several lines.
-    tall: Sequence[tuple[int, Row]] = field(default=(), repr=False)
-
-
-@frozen(kw_only=True)
 class TableRows:
     """All rows of a table, to be read once."""
 
@@ -89,22 +78,25 @@ class TableRows:
         """Yield the data rows; the address is in column `at`."""
         skip, width = self.skip, self.table.width
         for part in self.parts():
-            rows, lines = part.rows, part.lines
+            lines, rows = part
+            multiline = not isinstance(lines, range)
             cells = None if skip else _all_filled(rows, at)
             if cells is None:
                 rows, lines = _filled(rows, lines)
                 skip, rows, lines = max(skip - len(rows), 0), rows[skip:], lines[skip:]
                 cells = [row[at] if at < len(row) else "" for row in rows]
-            for line, row in part.tall:
-                data = lines and line >= lines[0]
-                if data and _swallowed(row, at, width, self.table.delimiter):
+            for line, row in zip(lines, rows, strict=True) if multiline else ():
+                if _height(row) > 1 and _swallowed(row, at, width, self.table.delimiter):
                     raise _unclosed(self.document, line)
             if rows:
                 values = {name: cells_of(rows, place) for name, place in places.items()}
                 yield Block(lines=lines, entries=entries_of(cells), values=values)
 
-    def parts(self) -> Iterator[_Part]:
-        """Yield some rows at a time, blank ones and the header too."""
+    def parts(self) -> Iterator[tuple[Sequence[int], list[Row]]]:
+        """Yield some rows at a time, blank ones and the header too, with the lines they start in.
+
+        The lines are a range where every row has one line.
+        """
         with self.document.text("") as source:
             source.read(self.table.start)
             feed = _Feed(source)
@@ -115,23 +107,24 @@ class TableRows:
             while not broken:
                 rows: list[Row] = []
                 try:
-                    feed.draw(reader, rows)
+                    feed.fetch(reader, rows)
                 except csv.Error as error:
                     broken = str(error)  # the rows above it are in the list, and come first
                 if not rows:
                     break
                 first = self.table.first_line + before
-                flat = reader.line_num - before == len(rows)
-                yield _flat(rows, first) if flat else _tall(rows, first)
+                lines = range(first, first + len(rows))
+                one_line_each = reader.line_num - before == len(rows)
+                yield lines if one_line_each else _starts(rows, first), rows
                 before = reader.line_num if not broken else before + sum(map(_height, rows))
-        if broken == _TOO_LONG:
-            what = f"rows of more than {_MOST_DRAWN:,} characters, perhaps an open quote"
-            raise refuse(self.document.name, self.table.first_line + before, what)
         if broken:
-            raise self._unclosed(before, reader.line_num, broken)
+            raise self._broken(before, reader.line_num, broken)
 
-    def _unclosed(self, before: int, end: int, error: str) -> InvalidInput:
+    def _broken(self, before: int, end: int, error: str) -> InvalidInput:
         """Build the error for a row that takes the lines from `before` to `end`, from 0."""
+        if error == _TOO_LONG:
+            what = f"rows of more than {_MOST_FETCHED:,} characters, perhaps an open quote"
+            return refuse(self.document.name, self.table.first_line + before, what)
         with self.document.text("") as source:
             source.read(self.table.start)
             text = "".join(islice(source, before, end))
@@ -144,26 +137,26 @@ class _Feed:
     """The lines of a text for the parser, a list of them at a time, and how many characters."""
 
     source: TextIO
-    #: Characters read since the last draw began, and since the block did.
-    drawn: int = 0
+    #: Characters read since the last fetch began, and since the block did.
+    fetched: int = 0
     held: int = 0
 
     def batches(self) -> Iterator[list[str]]:
-        """Yield lines. `csv.Error` if one draw takes too many of them."""
+        """Yield lines. `csv.Error` if one fetch takes too many of them."""
         while lines := self.source.readlines(_HINT):
-            self.drawn += _HINT + len(lines[-1])
-            if self.drawn > _MOST_DRAWN:
+            self.fetched += _HINT + len(lines[-1])
+            if self.fetched > _MOST_FETCHED:
                 raise csv.Error(_TOO_LONG)
             yield lines
 
-    def draw(self, reader: Iterator[Row], rows: list[Row]) -> None:
+    def fetch(self, reader: Iterator[Row], rows: list[Row]) -> None:
         """Add the rows of a block. After an error those before it are in `rows`."""
         self.held = count = 0
         while len(rows) == count < BLOCK_ROWS and self.held < BLOCK_TEXT:
-            self.drawn = 0
-            rows.extend(islice(reader, min(_DRAWN, BLOCK_ROWS - count)))
-            self.held += self.drawn
-            count += _DRAWN
+            self.fetched = 0
+            rows.extend(islice(reader, min(_FETCHED, BLOCK_ROWS - count)))
+            self.held += self.fetched
+            count += _FETCHED
 
 
 def is_filled(row: Row) -> bool:
@@ -171,20 +164,9 @@ def is_filled(row: Row) -> bool:
     return any(map(str.strip, row))
 
 
-def _flat(rows: list[Row], first: int) -> _Part:
-    """Make a part of rows with a line each."""
-    return _Part(rows=rows, lines=range(first, first + len(rows)))
-
-
-def _tall(rows: list[Row], first: int) -> _Part:
-    """Make a part of rows of which some have several lines."""
-    texts = map(" ".join, rows)
-    places = [place for place, text in enumerate(texts) if "\n" in text or "\r" in text]
-    heights = [1] * len(rows)
-    for place in places:
-        heights[place] = _height(rows[place])
-    lines = [*accumulate(heights[:-1], initial=first)]
-    return _Part(rows=rows, lines=lines, tall=[(lines[place], rows[place]) for place in places])
+def _starts(rows: list[Row], first: int) -> Sequence[int]:
+    """Return the line of each row, where some rows have several lines."""
+    return [*accumulate(map(_height, rows[:-1]), initial=first)]
 
 
 def _filled(rows: list[Row], lines: Sequence[int]) -> tuple[list[Row], Sequence[int]]:
@@ -207,6 +189,8 @@ def _all_filled(rows: list[Row], at: int) -> list[str] | None:
 def _height(row: Row) -> int:
     r"""Count the lines of a row. Its cells keep their line ends: \n, \r, or \r\n as one."""
     text = " ".join(row)
+    if "\n" not in text and "\r" not in text:
+        return 1
     return 1 + text.count("\n") + text.count("\r") - text.count("\r\n")
 
 

@@ -10,7 +10,7 @@ import codecs
 import re
 from collections.abc import Iterator
 
-from attrs import frozen
+from attrs import evolve, frozen
 
 from ..errors import InvalidInput
 from ..text import install
@@ -72,43 +72,24 @@ class Decoded:
     long_line: int | None = None
 
 
-@frozen(kw_only=True)
-class _Scan:
-    """What a walk through all of a file has found."""
-
-    first: str
-    #: Offset of the first byte that is wrong.
-    wrong: int | None = None
-    #: Offset after which a line is too long.
-    long: int | None = None
-
-
 def encoding_of(file: SteadyFile, wanted: str | None = None) -> Decoded:
     """Tell how to read a file; `wanted` is the encoding that the caller names.
 
     A byte order mark, UTF-8 and the zeros of UTF-16 are no guess: no other text has them by chance.
     """
     file.seek(0)
-    encoding = _marked(file.read(_SAMPLE), file.title, wanted) or wanted or "utf-8"
-    scan = _scan(file, encoding)
-    if scan.wrong is None:
-        return _decoded(file, encoding, scan)
-    line = _line_of(file, scan.wrong)
+    encoding = _shown_by_head(file.read(_SAMPLE), file.title, wanted) or wanted or "utf-8"
+    found = _scan(file, encoding)
+    if isinstance(found, Decoded):
+        return found
+    line = _line_of(file, found)
     if encoding != "utf-8" or wanted is not None:
         broken = f"a byte that is not {encoding}; save the file as UTF-8"
         raise refuse(file.title, line, broken)
-    for guess in _guesses(file, line, scan.wrong):
-        scan = _scan(file, guess)
-        if scan.wrong is None:
-            return _decoded(file, guess, scan, line)
+    for guess in _guesses(file, line, found):
+        if isinstance(guessed := _scan(file, guess), Decoded):
+            return evolve(guessed, guessed_at=line)
     raise refuse(file.title, line, _binary("neither UTF-8 nor another known encoding"))
-
-
-def _decoded(
-    file: SteadyFile, encoding: str, scan: _Scan, guessed_at: int | None = None
-) -> Decoded:
-    long = None if scan.long is None else _line_of(file, scan.long)
-    return Decoded(encoding=encoding, first=scan.first, guessed_at=guessed_at, long_line=long)
 
 
 def known_encoding(name: str) -> str:
@@ -121,7 +102,7 @@ def known_encoding(name: str) -> str:
         raise InvalidInput(f"{name[:40]!r} {what}") from None
 
 
-def _marked(head: bytes, name: str, wanted: str | None) -> str | None:
+def _shown_by_head(head: bytes, name: str, wanted: str | None) -> str | None:
     """Tell the encoding where the first bytes show it, and refuse what shows to be no text."""
     for magic, kind in _NOT_TEXT:
         if head.startswith(magic):
@@ -132,7 +113,7 @@ def _marked(head: bytes, name: str, wanted: str | None) -> str | None:
                 what = f"it begins with the mark of {encoding}, and is no {wanted}"
                 raise refuse(name, 1, f"{what}; leave out --encoding")
             return encoding
-    return None if wanted else _wide(head)
+    return None if wanted else _utf16_without_mark(head)
 
 
 def _chunks(file: SteadyFile) -> Iterator[bytes]:
@@ -141,13 +122,13 @@ def _chunks(file: SteadyFile) -> Iterator[bytes]:
         yield chunk
 
 
-def _scan(file: SteadyFile, encoding: str) -> _Scan:
-    """Decode it all and keep nothing.
+def _scan(file: SteadyFile, encoding: str) -> Decoded | int:
+    """Decode it all and keep nothing; return what was found, or the offset of a byte that is wrong.
 
     A NUL is never text; a few other control characters are dirt, many are a binary file.
     """
     decoder = codecs.getincrementaldecoder(encoding)()
-    first, end, run, long = "", 0, 0, None
+    first, end, run, long = "", 0, 0, None  # `long`: the offset after which a line is too long
     try:
         for chunk in _chunks(file):
             end += len(chunk)
@@ -165,8 +146,9 @@ def _scan(file: SteadyFile, encoding: str) -> _Scan:
         decoder.decode(b"", final=True)
     except UnicodeDecodeError as error:
         # The decoder's own bytes end where the chunk does, and may begin in the one before.
-        return _Scan(first=first, wrong=end - len(error.object) + error.start)
-    return _Scan(first=first, long=long)
+        return end - len(error.object) + error.start
+    long_line = None if long is None else _line_of(file, long)
+    return Decoded(encoding=encoding, first=first, long_line=long_line)
 
 
 def _control(text: str, *, beginning: bool) -> int:
@@ -178,7 +160,7 @@ def _control(text: str, *, beginning: bool) -> int:
     return place
 
 
-def _wide(sample: bytes) -> str | None:
+def _utf16_without_mark(sample: bytes) -> str | None:
     """Find UTF-16 without a mark: ASCII in it has a NUL in every other byte, on one side only."""
     high, low = sample[0::2].count(0), sample[1::2].count(0)
     # Three in ten: addresses are ASCII, the names beside them may not be.
@@ -204,7 +186,7 @@ def _guesses(file: SteadyFile, line: int, wrong: int) -> Iterator[str]:
         how = f"{what}, or have it guessed, with: {install('charset-normalizer')}"
         raise refuse(file.title, line, how) from None
     file.seek(max(wrong - _BESIDE, 0))
-    sample = _telling(file.read(64 * _GUESS))
+    sample = _around_non_ascii(file.read(64 * _GUESS))
     match = from_bytes(sample, cp_isolation=_LEGACY, threshold=0.5).best()
     candidates = [match.encoding, *match.could_be_from_charset] if match else []
     yield from ["cp1252"] * ("cp1252" in candidates)
@@ -212,7 +194,7 @@ def _guesses(file: SteadyFile, line: int, wrong: int) -> Iterator[str]:
     yield "cp1252"
 
 
-def _telling(data: bytes) -> bytes:
+def _around_non_ascii(data: bytes) -> bytes:
     """Return the words around the bytes that are not ASCII; only they tell anything."""
     parts, size, end = [], 0, 0
     for found in re.finditer(rb"[\x80-\xff]+", data):

@@ -8,6 +8,8 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from itertools import islice
 
+from attrs import evolve
+
 from ..errors import InvalidInput
 from .block import Reading
 from .columns import names_an_address
@@ -74,7 +76,8 @@ def _read(file: SteadyFile, column: str | None, encoding: str | None, stack: Exi
     decoded = encoding_of(file, encoding)
     if not decoded.first:
         raise refuse(file.title, None, "the file is empty: nobody to send to")
-    return _read_text(Document(wanted=column, decoded=decoded, file=file))
+    reading = _read_text(Document(wanted=column, decoded=decoded, file=file))
+    return evolve(reading, encoding=decoded.encoding, guessed_at=decoded.guessed_at)
 
 
 def _no_encoding(name: str, encoding: str | None) -> None:

@@ -77,12 +77,6 @@ class SteadyFile(FileIO):
     def read(self, size: int | None = -1, /) -> bytes:
         """Read some bytes, or all that are left."""
         left = max(self.opened_as.st_size - self.tell(), 0)
-        if size is not None and 0 <= size <= _COPY:
-            self.go_on()
-            data = super().read(min(size, left))
-            if not data and left and size:
-                raise self.changed()
-            return data
         buffer = bytearray(left if size is None or size < 0 else min(size, left))
         count, at = 1, 0
         while count and at < len(buffer):
@@ -131,13 +125,13 @@ def _open(where: str | os.PathLike[str], name: str, go_on: GoOn, stack: ExitStac
         if sys.stdin is None:  # started with it closed
             raise ValueError("it is closed")
         return _copied(sys.stdin.buffer, name, go_on, stack)
-    file = stack.enter_context(SteadyFile(os.fspath(where), name, go_on, opener=_at_once))
+    file = stack.enter_context(SteadyFile(os.fspath(where), name, go_on, opener=_without_waiting))
     # Files that a system makes up as they are read (in /proc, on some network disks) have no size.
     whole = file.seekable() and file.opened_as.st_size > 0
     return file if whole and not _is_device(file) else _copied(file, name, go_on, stack)
 
 
-def _at_once(path: str, flags: int) -> int:
+def _without_waiting(path: str, flags: int) -> int:
     """Open without waiting: a named pipe has perhaps nobody who writes to it yet."""
     # Only Linux says of such a pipe that its writer is still to come; elsewhere the opening waits.
     return os.open(path, flags | (os.O_NONBLOCK if sys.platform == "linux" else 0))

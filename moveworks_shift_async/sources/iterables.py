@@ -8,7 +8,7 @@ from itertools import islice
 from attrs import define, field
 
 from .block import BLOCK_ROWS, Block
-from .columns import template_column
+from .columns import template_columns
 from .objects import SAMPLE_VALUES, Keys, block_of, find_keys
 
 #: What the rows are called in messages.
@@ -25,21 +25,10 @@ def blocks_of(
     The e-mail key of mappings is found from the first rows, or is `column`; `columns` are the
     keys whose values are wanted too. `InvalidInput` for a row that is neither text nor mapping.
     """
-    given = _Given(column=column, columns=columns)
-    source = iter(rows)
-    if not hasattr(source, "__iter__"):  # a `for` loop takes such an iterator, `islice` does not
-        source = _each(source)
+    maker = _BlockMaker(column=column, columns=columns)
+    source = (row for row in rows)  # `islice` refuses an iterator without `__iter__`
     while part := list(islice(source, BLOCK_ROWS)):
-        yield given.block(part)
-
-
-def _each(rows: Iterator[Row]) -> Iterator[Row]:
-    while True:
-        try:
-            row = next(rows)
-        except StopIteration:
-            return
-        yield row
+        yield maker.block(part)
 
 
 async def async_blocks_of(
@@ -49,7 +38,7 @@ async def async_blocks_of(
 
     Closed, it closes the generator that the rows come from.
     """
-    given = _Given(column=column, columns=columns)
+    maker = _BlockMaker(column=column, columns=columns)
     source = aiter(rows)
     part: list[Row] = []
     try:
@@ -59,17 +48,17 @@ async def async_blocks_of(
             except StopAsyncIteration:
                 break
             if len(part) == BLOCK_ROWS:
-                yield given.block(part)
+                yield maker.block(part)
                 part = []
         if part:
-            yield given.block(part)
+            yield maker.block(part)
     finally:
         if isinstance(source, AsyncGenerator):
             await source.aclose()
 
 
 @define(eq=False)
-class _Given:
+class _BlockMaker:
     """What is known about the rows after the first of them."""
 
     column: str | None
@@ -83,9 +72,8 @@ class _Given:
         self._taken += len(part)
         if self._keys is None:
             keys = find_keys(part[:SAMPLE_VALUES], name=_NAME, wanted=self.column, unit="row")
-            self._places = {
-                wanted: template_column(wanted, keys.names, name=_NAME, line=keys.line, unit="row")
-                for wanted in self.columns
-            }
+            self._places = template_columns(
+                self.columns, keys.names, name=_NAME, line=keys.line, unit="row"
+            )
             self._keys = keys
         return block_of(part, self._keys, self._places)

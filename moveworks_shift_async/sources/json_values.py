@@ -30,7 +30,8 @@ def line_values(document: Document) -> Iterator[tuple[int, int, Any]]:
         for number, raw in enumerate(source, 1):
             if line := raw.rstrip():
                 if len(line) > _LONGEST:
-                    raise _too_long(document.name, number)
+                    what = f"a value of more than {_LONGEST:,} characters, too long for a person"
+                    raise refuse(document.name, number, what)
                 try:
                     value, end = _DECODER.raw_decode(line)
                 except (ValueError, RecursionError):
@@ -143,9 +144,3 @@ class _Window:
         self.text = self.text[self.at :] + more
         self.at = self._counted = 0
         return bool(more)
-
-
-def _too_long(name: str, line: int) -> InvalidInput:
-    return refuse(
-        name, line, f"a value of more than {_LONGEST:,} characters, too long for a person"
-    )

@@ -47,8 +47,6 @@ def read_json(document: Document, form: str) -> Reading:
     keys = find_keys(first[:SAMPLE_VALUES], name=document.name, wanted=document.wanted)
     return Reading(
         format=form,
-        encoding=document.decoded.encoding,
-        guessed_at=document.decoded.guessed_at,
         column=keys.address,
         header=keys.names,
         line=keys.line,
@@ -64,26 +62,32 @@ def find_keys(
     """Find the address's key as a column is found, with the keys of the sample as the header."""
     for line, value in sample:
         if not isinstance(value, str | Mapping):
-            raise _neither(name, line, value, unit)
+            raise _wrong_kind(name, line, value, unit)
     objects = [(line, value) for line, value in sample if not isinstance(value, str)]
+    if not objects and wanted is not None:
+        what = f"there is no key {quoted(wanted)} in bare strings; leave out --column"
+        raise refuse(name, None, what)
     if not objects:
-        if wanted is not None:
-            what = f"there is no key {quoted(wanted)} in bare strings; leave out --column"
-            raise refuse(name, None, what)
         return Keys(name=name, unit=unit, names=(), address=None, line=None)
-    names = list(dict.fromkeys(key for _, value in objects for key in value if _is_text(key)))
+    names = list(
+        dict.fromkeys(key for _, value in objects for key in value if isinstance(key, str))
+    )
     line = objects[0][0]
     if len(names) > _MOST_KEYS:
         what = f"the first objects have {len(names):,} different keys; give all people the same"
         raise refuse(name, line, what, unit)
-    # The first of them alone where there are very many: a sample takes memory for each key.
-    rows = [[_text(value.get(key)) for key in names]
-            for _, value in objects[: max(1, _SAMPLE_CELLS // (len(names) or 1))]]  # fmt: skip
+    rows = _sample(objects, names)
     if _only_nested(objects) and not any("@" in cell for row in rows for cell in row):
         what = "no key holds addresses, and nested values are not read; put the address at the top"
         raise refuse(name, line, what, unit)
     columns = Columns(name=name, wanted=wanted, header=names, rows=rows, line=line, unit=unit)
     return Keys(name=name, unit=unit, names=names, address=names[find_column(columns)], line=line)
+
+
+def _sample(objects: Sequence[tuple[int, Any]], names: Sequence[str]) -> list[list[str]]:
+    """Return the first objects as rows; fewer where they have very many keys."""
+    count = max(1, _SAMPLE_CELLS // max(1, len(names)))
+    return [[_text(value.get(key)) for key in names] for _, value in objects[:count]]
 
 
 def block_of(part: Sequence[tuple[int, Any]], keys: Keys, places: Mapping[str, int]) -> Block:
@@ -114,7 +118,7 @@ def _check(part: Sequence[tuple[int, Any]], keys: Keys) -> None:
         if isinstance(value, str):
             continue
         if not isinstance(value, Mapping):
-            raise _neither(keys.name, line, value, keys.unit)
+            raise _wrong_kind(keys.name, line, value, keys.unit)
         if keys.address is None:
             what = "an object among bare addresses; put an object first, so that its key is found"
             raise refuse(keys.name, line, what, keys.unit)
@@ -126,16 +130,12 @@ def _only_nested(objects: Sequence[tuple[int, Any]]) -> bool:
     )
 
 
-def _is_text(key: object) -> bool:
-    return isinstance(key, str)
-
-
 def _text(value: object) -> str:
     """Return a field's value as text: "" for a value that is not there or not text."""
     return value if isinstance(value, str) else ""
 
 
-def _neither(name: str, line: int, value: object, unit: str) -> Exception:
+def _wrong_kind(name: str, line: int, value: object, unit: str) -> Exception:
     # JSON's own types are not named: the line shows them.
     what = "neither a JSON object nor a string"
     if unit == "row":

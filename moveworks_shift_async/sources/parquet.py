@@ -8,20 +8,20 @@ as many as fit into a bound if each held the longest value that its column can h
 from __future__ import annotations
 
 import os
-from collections.abc import Container, Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from collections.abc import Container, Iterator
+from contextlib import AbstractContextManager, ExitStack
+from functools import partial
 from typing import Any, BinaryIO
 
 from attrs import frozen
 
-from ..errors import MoveworksError
-from .block import BLOCK_ROWS, Block, Reading
-from .columns import Columns, find_column
+from .block import BLOCK_ROWS, Reading
+from .columns import Columns
 from .decoding import EXPORT
 from .files import SteadyFile, missing
-from .refusals import quoted, refuse
+from .refusals import broken, quoted, refuse
 from .tables import SAMPLE_ROWS
-from .typed_cells import typed_block
+from .typed_cells import TypedPart, typed_reading
 
 _MAGIC = b"PAR1"
 #: Bytes read of a column at once.
@@ -64,15 +64,8 @@ def read_parquet(file: SteadyFile, wanted: str | None, stack: ExitStack) -> Read
     with _broken(name):
         texts = [place for place, field in enumerate(fields) if _is_text(field)]
         rows = _sample(_Lengths(file, reader), found, names, texts)
-    at = find_column(Columns(name=name, wanted=wanted, header=names, rows=rows, line=None))
-    return Reading(
-        format="parquet",
-        column=names[at].strip(),
-        column_number=at + 1,
-        header=names,
-        unit="row",
-        blocks=lambda places: _blocks(_Lengths(file, reader), found, names, at, places),
-    )
+    columns = Columns(name=name, wanted=wanted, header=names, rows=rows, line=None, unit="row")
+    return typed_reading("parquet", columns, partial(_parts, _Lengths(file, reader), found, names))
 
 
 def _open(reader: BinaryIO, name: str) -> Any:
@@ -95,27 +88,23 @@ def _sample(lengths: _Lengths, found: Any, names: list[str], texts: list[int]) -
     return [[cell or "" for cell in row] for row in cells]
 
 
-def _blocks(
-    lengths: _Lengths, found: Any, names: list[str], at: int, places: Mapping[str, int]
-) -> Iterator[Block]:
-    name, needed = lengths.file.title, [at, *places.values()]
+def _parts(
+    lengths: _Lengths, found: Any, names: list[str], needed: list[int]
+) -> Iterator[TypedPart]:
+    name = lengths.file.title
+    from pyarrow import types  # type: ignore[import-untyped]  # noqa: PLC0415
+
     for place in needed:
-        if _is_nested(found.schema_arrow[place]):
+        if types.is_nested(found.schema_arrow[place].type):
             what = f"the value of {quoted(names[place])} is nested; it must be a string"
             raise refuse(name, 1, what, "row")
-    batches = _batches(lengths, found, names, needed, BLOCK_ROWS)
     row = 1
-    while True:
-        with _broken(name):
-            batch = next(batches, None)
-            if batch is None:
-                return
+    with _broken(name):
+        for batch in _batches(lengths, found, names, needed, BLOCK_ROWS):
             cells = {place: _plain(column).to_pylist() for place, column in batch.items()}
-        lines = range(row, row + len(cells[at]))
-        row = lines.stop
-        yield typed_block(
-            lines, cells.__getitem__, name=name, column=names[at], at=at, places=places
-        )
+            lines = range(row, row + len(cells[needed[0]]))
+            row = lines.stop
+            yield lines, cells.__getitem__
 
 
 def _batches(
@@ -187,12 +176,6 @@ def _number(head: Iterator[int]) -> int | None:
     return value >> 1
 
 
-def _is_nested(field: Any) -> bool:
-    from pyarrow import types  # type: ignore[import-untyped]  # noqa: PLC0415
-
-    return bool(types.is_nested(field.type))
-
-
 def _is_text(field: Any) -> bool:
     from pyarrow import types  # noqa: PLC0415
 
@@ -212,13 +195,5 @@ def _plain(column: Any) -> Any:
     return column
 
 
-@contextmanager
-def _broken(name: str) -> Iterator[None]:
-    """Turn what pyarrow raises for a broken file into our error; its text may hold cells."""
-    try:
-        yield
-    except MoveworksError:
-        raise
-    except Exception as error:
-        what = f"a broken Parquet file ({type(error).__name__}); write it again, or {EXPORT}"
-        raise refuse(name, None, what) from None
+def _broken(name: str) -> AbstractContextManager[None]:
+    return broken(name, "Parquet file", fix=f"write it again, or {EXPORT}")

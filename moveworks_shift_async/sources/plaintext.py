@@ -16,7 +16,7 @@ from .refusals import quoted, refuse
 #: is not closed in its line is a character like any other.
 _PIECE = re.compile(r'(?:[^,;"<]++|"[^"]*"|<[^<>]*>|["<])++')
 _SEVERAL = re.compile(r"<([^<>]*)>")
-#: A line that nothing separates, as most lines are.
+#: A line that holds nothing but one address, as most lines do.
 _ALONE = re.compile(r'([^\s,;"<>#][^\s,;"<>]*)\n?')
 
 
@@ -28,8 +28,6 @@ def read_text(document: Document) -> Reading:
     column = _header(document)
     return Reading(
         format="text",
-        encoding=document.decoded.encoding,
-        guessed_at=document.decoded.guessed_at,
         column=column,
         blocks=lambda _: _blocks(document, skip=column is not None),
     )

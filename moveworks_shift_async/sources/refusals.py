@@ -2,15 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
-from ..errors import InvalidInput
+from ..errors import InvalidInput, MoveworksError
 from .address_text import without_addresses
 
 
 def refuse(name: str, line: int | None, what: str, unit: str = "line") -> InvalidInput:
     """Build the one-line error that names the file and, where there is one, the line."""
     return InvalidInput(f"{name}: {what}" if line is None else f"{name}, {unit} {line}: {what}")
+
+
+@contextmanager
+def broken(name: str, what: str, *, fix: str) -> Iterator[None]:
+    """Turn what a library raises for a broken file into our error; its text may hold cells."""
+    try:
+        yield
+    except MoveworksError:
+        raise
+    except Exception as error:
+        raise refuse(name, None, f"a broken {what} ({type(error).__name__}); {fix}") from None
 
 
 def quoted(name: str) -> str:

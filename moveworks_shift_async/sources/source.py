@@ -8,9 +8,10 @@ from attrs import define, field
 
 from ..errors import InvalidInput
 from ..storage.system import refused
+from ..text import plural
 from .address_text import looks_like_address
 from .block import Block, Reading
-from .columns import template_column
+from .columns import template_columns
 from .files import CHANGED, nothing
 from .refusals import quoted, refuse
 
@@ -51,31 +52,6 @@ class RecipientSource:
     _closed: bool = field(default=False, repr=False)
 
     @property
-    def format(self) -> str:
-        """What it was taken for: csv, tsv, jsonl, json, text, parquet, xlsx or sql."""
-        return self.reading.format
-
-    @property
-    def encoding(self) -> str | None:
-        """A Python codec name; None where the format says how text is written."""
-        return self.reading.encoding
-
-    @property
-    def delimiter(self) -> str | None:
-        """One character; None where the format has none."""
-        return self.reading.delimiter
-
-    @property
-    def column(self) -> str | None:
-        """The e-mail column's name in the header, or the key; None where there is none."""
-        return self.reading.column
-
-    @property
-    def column_number(self) -> int | None:
-        """The e-mail column's place, 1 for the first; None for JSON and plain text."""
-        return self.reading.column_number
-
-    @property
     def names(self) -> tuple[str, ...]:
         """The names that `blocks` takes, each once; empty where columns have no names."""
         return tuple(dict.fromkeys(filter(None, map(str.strip, self.reading.header))))
@@ -90,16 +66,10 @@ class RecipientSource:
         if columns and self.reading.guessed_at is not None:
             taken = "texts take columns from it, and a wrong one would spoil them"
             raise self._guess(self.reading.guessed_at, taken)
-        places = {
-            wanted: template_column(
-                wanted,
-                self.reading.header,
-                name=self.name,
-                line=self.reading.line,
-                unit=self.reading.unit,
-            )
-            for wanted in columns
-        }
+        found = self.reading
+        places = template_columns(
+            columns, found.header, name=self.name, line=found.line, unit=found.unit
+        )
         if self._taken:
             raise InvalidInput(f"{self.name}: its rows were read already; open it again")
         self._taken = True
@@ -107,21 +77,22 @@ class RecipientSource:
 
     def describe(self) -> str:
         """Say in one line what it was taken for, and how many rows it has once they were read."""
-        parts = [_FORMATS[self.format]]
-        if self.reading.sheet is not None:
-            parts.append(f"sheet {quoted(self.reading.sheet)}")
-        if self.delimiter is not None:
-            parts.append(_DELIMITERS.get(self.delimiter, repr(self.delimiter)))
-        if self.encoding is not None:
-            guess = "" if self.reading.guessed_at is None else " (a guess)"
-            parts.append(_ENCODINGS.get(self.encoding, self.encoding) + guess)
+        found = self.reading
+        parts = [_FORMATS[found.format]]
+        if found.sheet is not None:
+            parts.append(f"sheet {quoted(found.sheet)}")
+        if found.delimiter is not None:
+            parts.append(_DELIMITERS.get(found.delimiter, repr(found.delimiter)))
+        if found.encoding is not None:
+            guess = "" if found.guessed_at is None else " (a guess)"
+            parts.append(_ENCODINGS.get(found.encoding, found.encoding) + guess)
         if self._count is not None:
-            one, more = ("entry", "entries") if self.format == "text" else ("row", "rows")
-            parts.append(f"{self._count:,} {one if self._count == 1 else more}")
-        if self.column is not None:
-            parts.append(f"{'key' if 'json' in self.format else 'column'} {quoted(self.column)}")
-        elif self.column_number is not None:
-            parts.append(f"column {self.column_number} (no header)")
+            one, more = ("entry", "entries") if found.format == "text" else ("row", "rows")
+            parts.append(plural(self._count, one, more))
+        if found.column is not None:
+            parts.append(f"{'key' if 'json' in found.format else 'column'} {quoted(found.column)}")
+        elif found.column_number is not None:
+            parts.append(f"column {found.column_number} (no header)")
         return f"{self.name}: {', '.join(parts)}"
 
     def close(self) -> None:
@@ -152,7 +123,7 @@ class RecipientSource:
 
     def _guess(self, line: int, why: str) -> InvalidInput:
         """Build the error for a guess that may do harm."""
-        what = f"not UTF-8; that it is {self.encoding} is a guess, and {why}"
+        what = f"not UTF-8; that it is {self.reading.encoding} is a guess, and {why}"
         fix = "name the encoding (--encoding cp1252 is western, cp1250 central European)"
         return refuse(self.name, line, f"{what}: {fix}, or save the file as UTF-8")
 
@@ -175,7 +146,8 @@ class RecipientSource:
         if not failed:
             return refuse(self.name, None, "no entries: nobody to send to")
         unit = self.reading.unit
-        where = f" of column {quoted(self.column)}" if self.column is not None else ""
+        column = self.reading.column
+        where = f" of column {quoted(column)}" if column is not None else ""
         what = f"none of {count:,} entries{where} is an e-mail address"
         first = f"(the first are in {unit}s {', '.join(map(str, failed))})"
         fix = "correct them, or choose another column with --column"

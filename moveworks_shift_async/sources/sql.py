@@ -8,7 +8,7 @@ words only what has neither a secret nor an address in it.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, suppress
 from functools import partial
 from itertools import chain
@@ -19,11 +19,11 @@ from urllib.parse import quote, quote_plus
 from attrs import field, frozen
 
 from .address_text import holds_address
-from .block import BLOCK_ROWS, Block, Reading, cells_of
-from .columns import Columns, find_column
+from .block import BLOCK_ROWS, Reading, cells_of
+from .columns import Columns
 from .files import missing
 from .refusals import refuse
-from .typed_cells import typed_block
+from .typed_cells import TypedPart, typed_reading
 
 if TYPE_CHECKING:
     from sqlalchemy import URL, CursorResult
@@ -50,23 +50,16 @@ def read_query(
     if query is None:
         raise refuse(access.name, None, "a database needs a query: a SELECT of the recipients")
     found = _execute(access, query, stack)
-    names = [str(name).strip() for name in found.keys()]  # noqa: SIM118  no mapping
+    names = [str(name) for name in found.keys()]  # noqa: SIM118  no mapping
     first = _fetch(access, found)
     if not first:
         raise refuse(access.name, None, "the query found no rows: nobody to send to")
     sample = [[cell if isinstance(cell, str) else "" for cell in row] for row in first]
-    at = find_column(Columns(name=access.name, wanted=wanted, header=names, rows=sample,
-                             line=None))  # fmt: skip
-    parts = chain([first], iter(partial(_fetch, access, found), []))
-    reading = Reading(
-        format="sql",
-        column=names[at],
-        column_number=at + 1,
-        header=names,
-        unit="row",
-        blocks=lambda places: _blocks(parts, access.name, names[at], at, places),
+    columns = Columns(
+        name=access.name, wanted=wanted, header=names, rows=sample, line=None, unit="row"
     )
-    return access.name, reading
+    parts = chain([first], iter(partial(_fetch, access, found), []))
+    return access.name, typed_reading("sql", columns, lambda _: _parts(parts))
 
 
 @frozen(kw_only=True)
@@ -152,12 +145,8 @@ def _quietly(close: Callable[[], None]) -> None:
         close()
 
 
-def _blocks(
-    parts: Iterable[_Rows], name: str, column: str, at: int, places: Mapping[str, int]
-) -> Iterator[Block]:
+def _parts(parts: Iterable[_Rows]) -> Iterator[TypedPart]:
     row = 1
     for part in parts:
-        lines = range(row, row + len(part))
-        row = lines.stop
-        cells = partial(cells_of, part)
-        yield typed_block(lines, cells, name=name, column=column, at=at, places=places)
+        yield range(row, row + len(part)), partial(cells_of, part)
+        row += len(part)

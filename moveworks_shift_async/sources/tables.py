@@ -52,7 +52,7 @@ def read_table(document: Document, table: Table) -> Reading:
     rows = TableRows(document=document, table=table, skip=top)
     sample = [row for _, row in table.sample[top:]]
     if not sample:
-        deque(rows.parts(), maxlen=0)  # a quote left open may hide the rows
+        deque(rows.parts(), maxlen=0)  # raises where an open quote hides the rows
         if not document.whole:
             what = f"this row and the next have more than {SAMPLE_TEXT:,} characters"
             raise refuse(document.name, line, f"{what}; is it a table of people?")
@@ -61,8 +61,6 @@ def read_table(document: Document, table: Table) -> Reading:
                              rows=sample, line=line))  # fmt: skip
     return Reading(
         format="tsv" if table.delimiter == "\t" else "csv",
-        encoding=document.decoded.encoding,
-        guessed_at=document.decoded.guessed_at,
         delimiter=table.delimiter,
         column=header[at].strip() if header and at < len(header) else None,
         column_number=at + 1,

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import datetime
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from decimal import Decimal
 
-from .block import Block, entries_of
+from .block import Block, Reading, entries_of
+from .columns import Columns, find_column
 from .refusals import quoted, refuse
 
 #: Up to here a float holds every whole number exactly.
@@ -15,18 +16,44 @@ _EXACT = 2**53
 _TEXT = frozenset({str, type(None)})
 
 
-def typed_block(
+#: The lines of some rows, and what returns their cells in the column at a place.
+TypedPart = tuple[Sequence[int], Callable[[int], Sequence[object]]]
+
+
+def typed_reading(
+    form: str,
+    columns: Columns,
+    parts: Callable[[list[int]], Iterator[TypedPart]],
+    *,
+    sheet: str | None = None,
+) -> Reading:
+    """Make a reading of columns of any type. `parts` takes the places of those that are needed."""
+    at = find_column(columns)
+    header = [name.strip() for name in columns.header or ()]
+    column = header[at] if at < len(header) else None
+    return Reading(
+        format=form,
+        column=column,
+        column_number=at + 1,
+        sheet=sheet,
+        header=header,
+        line=columns.line,
+        unit="row",
+        blocks=lambda places: (
+            _block(*part, columns.name, column, at, places)
+            for part in parts([at, *places.values()])
+        ),
+    )
+
+
+def _block(
     lines: Sequence[int],
     cells: Callable[[int], Sequence[object]],
-    *,
     name: str,
     column: str | None,
     at: int,
     places: Mapping[str, int],
 ) -> Block:
-    """Make a block of columns of any type. `cells` gives the column at a place; `at` is the
-    place of the addresses.
-    """
     return Block(
         lines=lines,
         entries=entries_of([cell or "" for cell in texts_of(cells(at), lines, column, name)]),

@@ -14,20 +14,20 @@ import warnings
 import zipfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
+from functools import partial
 from itertools import chain
 from typing import Any
 
 from attrs import frozen
 
-from ..errors import MoveworksError
-from .block import Block, Reading, parts_of
+from .block import Reading, parts_of
 from .bounded_zip import MOST_ROW, Archive, Part
-from .columns import Columns, find_column
+from .columns import Columns
 from .decoding import EXPORT
 from .files import SteadyFile, missing
-from .refusals import refuse
+from .refusals import broken, refuse
 from .tables import SAMPLE_ROWS, find_header
-from .typed_cells import text_of, typed_block
+from .typed_cells import TypedPart, text_of, typed_reading
 
 _MAGIC = b"PK\x03\x04"
 #: Rows and columns of a worksheet: Excel's own limits.
@@ -73,19 +73,10 @@ def read_workbook(file: SteadyFile, wanted: str | None, stack: ExitStack) -> Rea
     line = texts[max(top - 1, 0)][0]
     if len(first) == top:
         raise refuse(name, line, "a header and no rows below it: nobody to send to", "row")
-    at = find_column(Columns(name=name, wanted=wanted, header=header, line=line, unit="row",
-                             rows=[row for _, row in texts[top:]]))  # fmt: skip
-    column = header[at].strip() if header and at < len(header) else None
-    return Reading(
-        format="xlsx",
-        column=column,
-        column_number=at + 1,
-        sheet=sheet,
-        header=[cell.strip() for cell in header or ()],
-        line=line,
-        unit="row",
-        blocks=lambda places: _blocks(chain([first[top:]], parts), name, column, at, places),
-    )
+    columns = Columns(name=name, wanted=wanted, header=header, line=line, unit="row",
+                      rows=[row for _, row in texts[top:]])  # fmt: skip
+    rest = chain([first[top:]], parts)
+    return typed_reading("xlsx", columns, lambda _: _parts(name, rest), sheet=sheet)
 
 
 @frozen
@@ -174,7 +165,7 @@ def _rows(book: _Book, path: str) -> Iterator[_Row]:
         parser = book.parser(part)
         for _, node in iterparse(part):
             if node.tag == DATA_TAG:
-                return  # behind it are links and colours
+                return  # what follows the rows is links and formats
             if node.tag != ROW_TAG:
                 continue
             above, (number, cells) = part.row or 0, parser.parse_row(node)
@@ -218,34 +209,25 @@ def _sample(rows: Sequence[_Row]) -> list[tuple[int, list[str]]]:
         cells += width
         if cells > _SAMPLE_CELLS and texts:
             break
-        texts.append((line, [text_of(_day(row.get(at))) or "" for at in range(width)]))
+        texts.append((line, [text_of(_date_if_midnight(row.get(at))) or "" for at in range(width)]))
     return texts
 
 
-def _blocks(
-    parts: Iterator[list[_Row]], name: str, column: str | None, at: int, places: Mapping[str, int]
-) -> Iterator[Block]:
+def _parts(name: str, parts: Iterator[list[_Row]]) -> Iterator[TypedPart]:
     while True:
         with _broken(name):
             part = next(parts, None)
         if part is None:
             return
         if part:
-            yield _block(part, name, column, at, places)
+            yield [line for line, _ in part], partial(_cells, part)
 
 
-def _block(
-    part: list[_Row], name: str, column: str | None, at: int, places: Mapping[str, int]
-) -> Block:
-    lines, rows = zip(*part, strict=True)
-
-    def cells(place: int) -> list[object]:
-        return [_day(row.get(place)) for row in rows]
-
-    return typed_block(lines, cells, name=name, column=column, at=at, places=places)
+def _cells(part: list[_Row], place: int) -> list[object]:
+    return [_date_if_midnight(row.get(place)) for _, row in part]
 
 
-def _day(cell: object) -> object:
+def _date_if_midnight(cell: object) -> object:
     """A date is stored as its midnight."""
     if isinstance(cell, datetime.datetime) and cell.time() == datetime.time.min:
         return cell.date()
@@ -254,13 +236,7 @@ def _day(cell: object) -> object:
 
 @contextmanager
 def _broken(name: str) -> Iterator[None]:
-    """Turn whatever openpyxl raises for a broken file into our error; its warnings are nobody's."""
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            yield
-    except MoveworksError:
-        raise
-    except Exception as error:
-        what = f"a broken Excel workbook ({type(error).__name__}); {EXPORT}"
-        raise refuse(name, None, what) from None
+    """As `broken`; openpyxl's warnings are nobody's."""
+    with broken(name, "Excel workbook", fix=EXPORT), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield

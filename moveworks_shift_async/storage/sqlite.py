@@ -108,7 +108,7 @@ def connect(
 
 def scratch() -> Connection:
     """An empty database for this connection alone, gone when it is closed."""
-    return sqlite3.connect("", isolation_level=None)
+    return sqlite3.connect("", isolation_level=None, check_same_thread=False)
 
 
 def mark_of(connection: Connection) -> tuple[int, int]:

@@ -59,7 +59,7 @@ class AiohttpTransport:
 
     async def exchange(self, request: Request) -> Response:
         """Send it once and return the whole answer; no redirect is followed."""
-        body = Body(request.body or b"")  # without one, an empty one is the witness
+        body = Body(request.body or b"")  # without one, an empty one says whether it went out
         try:
             with _others_silenced():
                 async with within(self.timeouts.total):
@@ -109,6 +109,7 @@ class AiohttpTransport:
                 status=answer.status,
                 headers=answer.headers,
                 body=await read(answer),
+                asked=request,
                 received=self.clock.utcnow(),
             )
 
@@ -158,10 +159,10 @@ class AiohttpTransport:
         if not body.may_have_left:
             if ours:
                 return no_connection(request.base_url, error)
-            return NotSent(f"{cause} before anything was sent: {self._suspect()}")
+            return NotSent(f"{cause} before anything was sent: {self._advice()}")
         return OutcomeUnknown(f"sent, but no usable answer: {cause}; told or not told")
 
-    def _suspect(self) -> str:
+    def _advice(self) -> str:
         if self.http is not None:
             return "look at the session given as `http`"
         return (

@@ -16,7 +16,7 @@ async def read(answer: aiohttp.ClientResponse) -> bytes:
     refused = not 200 <= answer.status < 300
     content = bytearray()
     try:
-        async for part in answer.content.iter_any():
+        while part := await answer.content.readany():
             content += part
             if len(content) > LONGEST_ANSWER:
                 break

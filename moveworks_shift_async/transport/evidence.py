@@ -11,7 +11,7 @@ second half of what had begun to come before.
 from __future__ import annotations
 
 import asyncio
-from typing import Any, cast
+from typing import Any
 
 import aiohttp
 from aiohttp.abc import AbstractStreamWriter
@@ -77,10 +77,10 @@ class Body(aiohttp.Payload):
         it may not leave."""
         if self.begun or self._withdrawn:
             raise aiohttp.ClientConnectionError("a request is sent once")
-        transport = cast(asyncio.Transport | None, writer.transport)
+        transport: Any = writer.transport
         if transport is None or transport.is_closing():
             raise aiohttp.ClientConnectionError("the connection was lost before the request")
-        protocol = cast(Any, transport.get_protocol())  # aiohttp's ResponseHandler
+        protocol = transport.get_protocol()  # aiohttp's ResponseHandler
         if protocol.should_close:  # true on a new connection if something has come, or it broke
             raise aiohttp.ClientConnectionError("the server spoke before it was asked")
         protocol.force_close()  # whatever comes later on this connection answers nobody

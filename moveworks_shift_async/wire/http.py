@@ -6,11 +6,12 @@ import enum
 import json
 from collections.abc import Callable, Mapping
 from datetime import datetime
+from functools import lru_cache
 from types import MappingProxyType
 from typing import Any
 from urllib.parse import urlencode
 
-from attrs import field, frozen
+from attrs import evolve, field, frozen
 
 from ..text import one_line
 from .redaction import NOTHING, Sent
@@ -106,6 +107,7 @@ def _readable(headers: Mapping[str, str]) -> Mapping[str, str]:
     )
 
 
+@lru_cache(maxsize=64)  # the same few come with every answer
 def _name(name: str) -> str:
     plain = name.isprintable() and " " not in name
     return name.lower() if plain else one_line(name).lower()
@@ -126,13 +128,7 @@ class Response:
 
     def to(self, request: Request) -> Response:
         """The same as the answer to `request`."""
-        return Response(
-            status=self.status,
-            headers=self.headers,
-            body=self.body,
-            asked=request,
-            received=self.received,
-        )
+        return evolve(self, asked=request)
 
     def sent(self) -> Sent:
         """What the request carried that no text may show."""

@@ -10,6 +10,8 @@ from .http import written
 
 # Reference: recipients 1..500, in both of its versions.
 MAX_RECIPIENTS = 500
+# What stands between two texts of a JSON array.
+_BETWEEN = '","'
 
 
 class CheckedRecipients(tuple[str, ...]):
@@ -37,6 +39,6 @@ class CheckedRecipients(tuple[str, ...]):
 
     def written(self) -> str:
         """As a JSON array. No address holds what JSON escapes, but for letters beyond ASCII."""
-        text = '","'.join(self)
-        plain = text.isascii() and "\\" not in text and text.count('"') == 2 * len(self) - 2
-        return f'["{text}"]' if plain else written(self)
+        text = "".join(self)
+        plain = text.isascii() and '"' not in text and "\\" not in text
+        return f'["{_BETWEEN.join(self)}"]' if plain else written(self)

@@ -205,24 +205,12 @@ def _structure(content: Mapping[str, Any]) -> ShiftMessage:
     return _converter().structure({**typed, "extra": extra}, ShiftMessage)
 
 
-def _is_text(value: object) -> bool:
-    return isinstance(value, str)
+def _is(kind: type) -> Callable[[object], bool]:
+    return lambda value: isinstance(value, kind)
 
 
-def _is_object(value: object) -> bool:
-    return isinstance(value, Mapping)
-
-
-def _is_list(value: object) -> bool:
-    return isinstance(value, list)
-
-
-def _is_list_of_objects(value: object) -> bool:
-    return isinstance(value, list) and all(map(_is_object, value))
-
-
-def _is_list_of_texts(value: object) -> bool:
-    return isinstance(value, list) and all(map(_is_text, value))
+def _is_list_of(kind: type) -> Callable[[object], bool]:
+    return lambda value: isinstance(value, list) and all(isinstance(one, kind) for one in value)
 
 
 def _is_time(value: object) -> bool:
@@ -234,13 +222,13 @@ def _is_time(value: object) -> bool:
 
 #: What each documented key of a message must look like to be typed.
 _SHAPES: Mapping[str, Callable[[object], bool]] = {
-    "text": _is_text,
-    "subject": _is_text,
-    "author": _is_object,
-    "addressed_teams": _is_list_of_texts,
-    "addressed_users": _is_list,
-    "attachments": _is_list,
-    "mentions": _is_list_of_objects,
+    "text": _is(str),
+    "subject": _is(str),
+    "author": _is(Mapping),
+    "addressed_teams": _is_list_of(str),
+    "addressed_users": _is(list),
+    "attachments": _is(list),
+    "mentions": _is_list_of(Mapping),
     "created_at": _is_time,
     "updated_at": _is_time,
 }

@@ -156,9 +156,11 @@ def _http_date(text: str | None) -> datetime | None:
 
 def request_id(response: Response) -> str | None:
     """The server's id of the request, under any of the names seen in the wild, printable."""
-    names = ("x-moveworks-root-uuid", "x-request-id", "x-correlation-id")
-    found = next((value for name in names if (value := response.headers.get(name))), None)
-    return found and found[:_LONGEST_ID]
+    look_up = response.headers.get
+    found = (
+        look_up("x-moveworks-root-uuid") or look_up("x-request-id") or look_up("x-correlation-id")
+    )
+    return found[:_LONGEST_ID] if found else None
 
 
 def text_of(value: object) -> str | None:

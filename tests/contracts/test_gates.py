@@ -16,12 +16,13 @@ from attrs import define, field
 from moveworks_shift_async.errors import ConfigurationError, DeadlineExceeded
 from moveworks_shift_async.limits.adaptive_window import AdaptiveWindow
 from moveworks_shift_async.limits.choice import join_gate
-from moveworks_shift_async.limits.gate import Gate, check_gate
+from moveworks_shift_async.limits.gate import Gate
 from moveworks_shift_async.limits.priority import Priority
 from moveworks_shift_async.limits.process import ProcessGate
 from moveworks_shift_async.limits.shared.file_gate import FileGate
 from moveworks_shift_async.limits.window import CLOCK_SLACK
 from moveworks_shift_async.settings import RateLimit
+from moveworks_shift_async.validators import check_methods
 
 from ..fakes import FakeClock, settle
 from .memory_gate import memory_gate
@@ -251,7 +252,7 @@ async def test_what_was_spent_outlives_those_who_spent_it(gate: Gate, user: User
 def test_it_has_what_a_client_asks_of_it(make: Make, clock: FakeClock, user: User) -> None:
     """A client takes it as it is."""
     gate = make()
-    check_gate(gate)
+    check_methods(gate, Gate)
     assert join_gate(gate, user, "acme", LIMIT, 32, clock) is gate
     assert "Gate" in repr(gate)
     gate.leave(user)

@@ -50,7 +50,7 @@ from moveworks_shift_async.jobs.store.ports import (
     Store,
 )
 from moveworks_shift_async.jobs.store.postgres.store import PostgresStore
-from moveworks_shift_async.jobs.store.sqlite.store import SqliteStore
+from moveworks_shift_async.jobs.store.sqlite.job_store import SqliteStore
 from moveworks_shift_async.wire.moveworks import Content
 
 from . import memory_store

@@ -9,7 +9,7 @@ from attrs import frozen
 from ...limits.window import least_time
 from ...sending.batcher import CHUNK_SIZE
 from ...settings import RateLimit
-from ...text import at_least, duration, plural
+from ...text import at_least, duration, plural, rate
 from .rejects import InvalidLine
 
 #: Messages a minute that each chat platform takes, once a thread with the person exists; the first
@@ -66,6 +66,7 @@ class Plan:
         return {platform: self.people / pace for platform, pace in PACE.items()}
 
     def __str__(self) -> str:
+        limit = self.rate_limit
         lines = [
             ("Read as", self.read_as),
             ("People", f"{self.people:,}"),
@@ -73,7 +74,7 @@ class Plan:
             ("Invalid", self._invalid()),
             ("Requests", f"{self.chunks:,}, {plural(self.texts, 'text')}"),
             ("", self._price_of_texts()),
-            ("Least time", f"{at_least(self.least_time)} at {self._rate()}"),
+            ("Least time", f"{at_least(self.least_time)} at {rate(limit.budget, limit.per)}"),
             ("Delivery", self._delivery()),
         ]
         rows = [f"  {name:<12}{text}" for name, text in lines if text]
@@ -104,11 +105,6 @@ class Plan:
         rule = "each different text is a request of its own"
         instead = f"one text for all would take {plural(at_best, 'request')} and {best}"
         return "; ".join(part for part in (whose, rule, instead) if part)
-
-    def _rate(self) -> str:
-        limit = self.rate_limit
-        window = "a minute" if limit.per == 60 else f"in {duration(limit.per)}"
-        return f"{plural(limit.budget, 'request')} {window}"
 
     def _delivery(self) -> str:
         """The platforms, fastest first."""

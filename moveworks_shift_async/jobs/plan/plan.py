@@ -6,17 +6,23 @@ import asyncio
 import os
 import threading
 import uuid
-from collections.abc import AsyncGenerator, AsyncIterable, Callable, Coroutine, Iterable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterable, Callable, Coroutine, Iterable
 from contextlib import AbstractContextManager, aclosing
 from functools import partial
-from typing import Any, Protocol, TypeVar, runtime_checkable
+from typing import Any, TypeVar
 
 from attrs import define, field
 
 from ...errors import InvalidInput
 from ...sending.entries import is_iterable
 from ...settings import RateLimit
-from ...sources import async_blocks_of, blocks_of, open_recipients
+from ...sources import (
+    Block,
+    RecipientSource,
+    async_blocks_of,
+    blocks_of,
+    open_recipients,
+)
 from ...sources.iterables import Row
 from ...wire.moveworks import Content, Context
 from ..store.names import store_of
@@ -24,34 +30,15 @@ from ..store.ports import Store
 from ..threads import FromThread, in_thread
 from .cost import Plan
 from .options import PlanOptions
-from .planner import Block, Planner, go_on
+from .planner import Planner, go_on
 
 __all__ = ["Plan", "Recipients", "plan"]
 
 T = TypeVar("T")
 
 
-@runtime_checkable
-class Source(Protocol):
-    """Recipients that are open for reading."""
-
-    @property
-    def name(self) -> str:
-        """For messages."""
-
-    @property
-    def names(self) -> Sequence[str]:
-        """Its columns."""
-
-    def blocks(self, *, columns: Sequence[str]) -> Iterable[Block]:
-        """All rows, with the values of these columns."""
-
-    def describe(self) -> str:
-        """Its name, and what it was taken for."""
-
-
 #: Recipients: to be opened in a thread, or as blocks from anywhere.
-Blocks = AbstractContextManager[Source] | Iterable[Block] | AsyncGenerator[Block]
+Blocks = AbstractContextManager[RecipientSource] | Iterable[Block] | AsyncGenerator[Block]
 #: A file, `-`, a database's URL, or rows: addresses, or mappings that hold one.
 Recipients = str | os.PathLike[str] | Iterable[Row] | AsyncIterable[Row]
 
@@ -106,29 +93,31 @@ def plan(
         rate_limit=rate_limit,
     )
     work = _PlanRun(store_of(os.fspath(journal)), wanted)
-    if isinstance(source, (str, os.PathLike)):
-        blocks: Blocks = open_recipients(
-            source, column=column, query=query, encoding=encoding, go_on=work.go_on
-        )
-    elif query is not None or encoding is not None:
-        raise InvalidInput("a query needs a database's URL as the source, an encoding a file")
-    else:
-        blocks = _blocks(source, wanted, column)
-    return work.all(blocks)
+    return work.all(_blocks(work, source, column, query, encoding))
 
 
 def _blocks(
-    source: Iterable[Row] | AsyncIterable[Row], options: PlanOptions, column: str | None
+    work: _PlanRun,
+    source: Recipients,
+    column: str | None,
+    query: str | None,
+    encoding: str | None,
 ) -> Blocks:
+    columns = work.options.columns
+    if isinstance(source, (str, os.PathLike)):
+        stopping = partial(go_on, work.stop, work.store.name)
+        return open_recipients(source, column, query, encoding=encoding, go_on=stopping)
+    if query is not None or encoding is not None:
+        raise InvalidInput("a query needs a database's URL as the source, an encoding a file")
     if isinstance(source, AsyncIterable):
-        return async_blocks_of(source, column, options.columns)
+        return async_blocks_of(source, column, columns)
     if not is_iterable(source):
         raise InvalidInput(
             f"the source must be a file, a URL or an iterable, not {type(source).__name__}"
         )
     # What becomes of a list meanwhile loses nobody.
     rows = tuple(source) if hasattr(type(source), "__len__") else source
-    return blocks_of(rows, column, options.columns)
+    return blocks_of(rows, column, columns)
 
 
 @define(eq=False, repr=False)
@@ -153,13 +142,12 @@ class _PlanRun:
                 await self._do(self._read, source)
             plan = await self._do(self._begun.finish, self.read_as)
         except BaseException:
-            # In this task: one of its own could be cancelled before its first step.
+            # Awaited here: a task for it could be cancelled before its first step.
             if self.planner is not None:
                 await self.planner.abandon()
             raise
         finally:
-            # In the loop, for it takes some microseconds: a step more could be cancelled, when the
-            # journal is complete and would have to be removed again.
+            # Not in a thread: the wait for one could be cancelled although the journal is complete.
             if self.planner is not None:
                 self.planner.close()
         return plan
@@ -173,7 +161,7 @@ class _PlanRun:
         self.planner = Planner.begin(self.store, self.options, name, self._loop, self.stop)
         self.planner.open()
 
-    def _read(self, source: AbstractContextManager[Source] | Iterable[Block]) -> None:
+    def _read(self, source: AbstractContextManager[RecipientSource] | Iterable[Block]) -> None:
         """All of a source that needs no loop; opened, read and closed in one thread."""
         if not isinstance(source, AbstractContextManager):
             self._begin(_NAME)
@@ -201,13 +189,10 @@ class _PlanRun:
         try:
             for block in blocks:
                 self._begun.feed(block)
-        # Nobody has cancelled a thread; and neither can leave one for the loop as what it is.
+        # The source itself raised it, for nobody cancels a thread. The loop would take it for a
+        # cancellation of ours.
         except (asyncio.CancelledError, GeneratorExit) as error:
             raise _broken_off(error) from None
-
-    def go_on(self) -> None:
-        """Raise `NotSent` if it was cancelled."""
-        go_on(self.stop, self.store.name)
 
     async def _do(self, step: Callable[..., T], *arguments: Any) -> T:
         """Run a step in a thread; when cancelled, make it stop and wait until it has."""

@@ -13,15 +13,16 @@ from __future__ import annotations
 import contextlib
 import threading
 from array import array
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from itertools import compress
-from typing import IO, Protocol
+from typing import IO
 
 from attrs import asdict, define, evolve, field
 from attrs.filters import include
 
 from ...clock import SYSTEM_CLOCK
 from ...errors import InvalidInput, JournalError, NotSent
+from ...sources import Block
 from ...sources.refusals import refuse
 from ...storage.system import reason
 from ...text import plural
@@ -46,30 +47,14 @@ _DROP = bytes(answer != KEPT for answer in range(256))
 _REASONS = {SAME: "came before", DIFFERING: "came before with another text"}
 
 
-class Block(Protocol):
-    """Some thousand rows of a source."""
-
-    @property
-    def lines(self) -> Sequence[int]:
-        """Where each row stands."""
-
-    @property
-    def entries(self) -> Sequence[str]:
-        """The addresses, untrimmed and unchecked."""
-
-    @property
-    def values(self) -> Mapping[str, Sequence[str | None]]:
-        """The columns that were asked for."""
-
-
-@define(eq=False, repr=False, kw_only=True)
+@define(eq=False, repr=False)
 class Planner:
     """One plan being made. `open` it, `feed` and `finish` it, or `abandon` it; then `close` it.
 
     Nobody else has its journal until then.
     """
 
-    name: str
+    _job: Store
     options: PlanOptions
     source: str
     #: Set from another thread: the next step raises `NotSent`.
@@ -77,8 +62,7 @@ class Planner:
     _loop: FromThread
     _store: PlanStore
     _header: Header
-    #: Where files without a name are made, and those that were.
-    _scratch: str | None
+    #: Closes the files that have no name.
     _files: contextlib.ExitStack = field(factory=contextlib.ExitStack, init=False)
     _rejects: Rejects = field(factory=Rejects, init=False)
     _writer: Writer = field(init=False)
@@ -100,21 +84,12 @@ class Planner:
         header = _header(options, source)
         with reporting(store.name):
             made = loop.wait(store.plan(header))
-        return cls(
-            name=store.name,
-            options=options,
-            source=source,
-            stop=stop,
-            loop=loop,
-            store=made,
-            header=header,
-            scratch=store.scratch,
-        )
+        return cls(store, options, source, stop, loop, made, header)
 
     def open(self) -> None:
         """Make what it needs beside the journal, whose own name is the first to be found taken."""
         template = self.options.template
-        with reporting(self.name):
+        with reporting(self._job.name):
             self._rejects = Rejects.to(self.options.invalid_csv)
             self._spool, self._unique = Spool(self._file()), Unique(self._file())
             if template is not None:
@@ -124,7 +99,7 @@ class Planner:
     def feed(self, block: Block) -> None:
         """Take the next rows."""
         self._go_on()
-        with reporting(self.name):
+        with reporting(self._job.name):
             addresses = [*map(str.strip, block.entries)]
             self._taken += len(addresses)
             good = self._sort_out(block, addresses)
@@ -144,7 +119,7 @@ class Planner:
             raise self._nobody()
         if self.options.strict and self._rejects.count:
             raise self._rejects.refusal(self.source)
-        with reporting(self.name):
+        with reporting(self._job.name):
             answers = self._unique.answers(self._go_on)
             lines = self._write(answers)
             self._writer.flush()
@@ -153,7 +128,7 @@ class Planner:
             self._rejects.close()
         self._files.close()
         return Plan(
-            journal=self.name,
+            journal=self._job.name,
             read_as=read_as,
             differing_lines=tuple(lines),
             invalid_examples=tuple(self._rejects.examples),
@@ -201,7 +176,7 @@ class Planner:
         """Write the chunks; return the lines of the first differing entries."""
         keep, at, lines = answers.translate(_KEEP), 0, list[int]()
         waiting: list[str] = []
-        with nameless(self._scratch) as file:
+        with nameless(self._job.scratch) as file:
             groups = Groups(file)
             for addresses, beside in self._spool.read():
                 self._go_on()
@@ -250,13 +225,13 @@ class Planner:
         return refuse(self.source, None, what)
 
     def _file(self) -> IO[bytes]:
-        return self._files.enter_context(nameless(self._scratch))
+        return self._files.enter_context(nameless(self._job.scratch))
 
     def _content(self, text: int) -> Content:
         return self.options.content if self._texts is None else self._texts.content(text)
 
     def _go_on(self) -> None:
-        go_on(self.stop, self.name)
+        go_on(self.stop, self._job.name)
 
 
 def go_on(stop: threading.Event, name: str) -> None:

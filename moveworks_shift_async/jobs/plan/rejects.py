@@ -7,7 +7,7 @@ from __future__ import annotations
 import csv
 from collections.abc import Sequence
 from io import TextIOWrapper
-from typing import TYPE_CHECKING, Any, TextIO
+from typing import Any, TextIO
 
 from attrs import define, field, frozen
 
@@ -16,9 +16,6 @@ from ...errors import NotAddresses
 from ...storage.atomic import NewFile
 from ...text import plural
 from ..csv_cells import text_cell
-
-if TYPE_CHECKING:
-    from _csv import Writer
 
 # The first ones that a plan names.
 EXAMPLES = 10
@@ -51,7 +48,6 @@ class Rejects:
     examples: list[InvalidLine] = field(factory=list)
     _file: NewFile | None = None
     _text: TextIO | None = None
-    _rows: Writer | None = None
     #: What is written stays, whatever becomes of the plan.
     _kept: bool = False
 
@@ -62,17 +58,16 @@ class Rejects:
             return cls()
         file = NewFile.at(path)
         text = TextIOWrapper(file.file, "utf-8", "backslashreplace", newline="")
-        rows = csv.writer(text)
-        rows.writerow(("line", "reason", "entry"))
-        return cls(file=file, text=text, rows=rows)
+        csv.writer(text).writerow(("line", "reason", "entry"))
+        return cls(file=file, text=text)
 
     def add(self, line: int, reason: str, entry: str) -> None:
         """Note one."""
         self.count += 1
         if len(self.examples) < EXAMPLES:
             self.examples.append(InvalidLine(line, reason))
-        if self._rows is not None:
-            self._rows.writerow((line, reason, text_cell(entry)))
+        if self._text is not None:
+            csv.writer(self._text).writerow((line, reason, text_cell(entry)))
 
     def close(self) -> None:
         """Put the file at its path, whole."""

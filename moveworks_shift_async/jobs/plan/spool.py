@@ -62,7 +62,7 @@ class Spool:
 
 @define(eq=False, repr=False)
 class Buckets:
-    """Texts without line ends, each in one of `BUCKETS` heaps; a heap keeps their order."""
+    """Texts without line ends, each in one of `BUCKETS` buckets, which keep their order."""
 
     _file: IO[bytes]
     _held: int = 0

@@ -103,5 +103,5 @@ class Writer:
 
 
 def _short(entry: str) -> str:
-    """The beginning of what is longer than any address: a cell may hold a book."""
+    """The beginning of what is longer than any address: a cell may hold any text."""
     return entry if len(entry) <= MAX_LENGTH else f"{entry[:MAX_LENGTH]}..."

@@ -6,14 +6,14 @@ process is surely gone, its request may have arrived: it counts as unknown, as `
 
 from __future__ import annotations
 
-import threading
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import partial
 from typing import Any
 
-from attrs import evolve, field, frozen
+from attrs import asdict, evolve, field, frozen
+from attrs.filters import include
 
 from ...clock import SYSTEM_CLOCK, Clock
 from ...errors import JournalError
@@ -25,6 +25,8 @@ from .timeline import Break, TimelineEvent, breaks, span, timeline, timeline_eve
 
 # Texts that an account shows: all of so many, else the first of them, for examples.
 _SHOWN, _EXAMPLES = 10, 3
+# What an account says as its journal does.
+_OF_HEADER = ("source", "event_id", "complete", "duplicates", "differing", "invalid", "texts")
 # What makes unknown whom a file calls not sent, by why it may not be what the job was run from.
 _DOUBTS = {
     Stray.COPY: "the journal is a copy; the request may have been made from the other file since",
@@ -154,7 +156,7 @@ class JobAccount:
 async def read_account(store: AccountStore, *, clock: Clock = SYSTEM_CLOCK) -> JobAccount:
     """The account as of now. Raises `JournalError` if it does not add up."""
     state, texts = await read_state(store)
-    return await in_thread(partial(account_of, state, texts, clock), threading.Event())
+    return await in_thread(partial(account_of, state, texts, clock))
 
 
 async def read_state(store: AccountStore) -> tuple[JobState, list[tuple[Content, int]]]:
@@ -167,22 +169,15 @@ def account_of(
     state: JobState, texts: Sequence[tuple[Content, int]], clock: Clock = SYSTEM_CLOCK
 ) -> JobAccount:
     """The account of this state, with some texts as examples; raises as `read_account`."""
-    header, records, running = state.header, [*standing(state)], bool(state.alive)
-    began, ended = span(state.runs, records)
-    waiting = (State.PLANNED, State.SENDING) if running else (State.PLANNED,)
-    left = sum(total.chunks for total in state.totals if total.state in waiting)
+    header, records, left = state.header, [*standing(state)], _chunks_left(state)
     return JobAccount(
         journal=state.name,
         read_at=clock.utcnow(),
-        **_plan(header),
+        planned_at=_moment(header.planned_at),
+        forgotten_at=None if header.forgotten_at is None else _moment(header.forgotten_at),
+        **asdict(header, filter=include(*_OF_HEADER)),
         **_people(state.name, header, records),
-        running=running,
-        began_at=None if began is None else _moment(began),
-        ended_at=None if ended is None or running else _moment(ended),
-        timeline=timeline(records, began or 0.0),
-        events=tuple(timeline_event(event, began) for event in state.events),
-        breaks=tuple(breaks(state.runs, records)),
-        paused=running and state.command is Command.PAUSE,
+        **_times(state, records),
         chunks=len(records),
         chunks_left=left,
         requests=sum(total.requests for total in state.totals),
@@ -191,7 +186,6 @@ def account_of(
         stray=state.stray if left else None,
         errors=_errors(records),
         failures=tuple(filter(_failed, records)),
-        runs=tuple(state.runs),
         examples=tuple(
             Text(message=text.message, context=text.context, people=people)
             for text, people in texts
@@ -220,17 +214,22 @@ def standing(state: JobState) -> Iterator[ChunkRecord]:
             yield record
 
 
-def _plan(header: Header) -> dict[str, Any]:
+def _chunks_left(state: JobState) -> int:
+    waiting = (State.PLANNED, State.SENDING) if state.alive else (State.PLANNED,)
+    return sum(total.chunks for total in state.totals if total.state in waiting)
+
+
+def _times(state: JobState, records: Sequence[ChunkRecord]) -> dict[str, Any]:
+    began, ended = span(state.runs, records)
     return {
-        "source": header.source,
-        "event_id": header.event_id,
-        "complete": header.complete,
-        "planned_at": _moment(header.planned_at),
-        "duplicates": header.duplicates,
-        "differing": header.differing,
-        "invalid": header.invalid,
-        "texts": header.texts,
-        "forgotten_at": None if header.forgotten_at is None else _moment(header.forgotten_at),
+        "running": bool(state.alive),
+        "paused": bool(state.alive) and state.command is Command.PAUSE,
+        "runs": tuple(state.runs),
+        "began_at": None if began is None else _moment(began),
+        "ended_at": None if ended is None or state.alive else _moment(ended),
+        "timeline": timeline(records, began or 0.0),
+        "events": tuple(timeline_event(event, began) for event in state.events),
+        "breaks": tuple(breaks(state.runs, records)),
     }
 
 

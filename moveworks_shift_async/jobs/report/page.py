@@ -13,13 +13,11 @@ from datetime import datetime
 from importlib.resources import files
 from typing import Any
 
-from attrs import frozen
-
 from ...errors import ConfigurationError
-from ...text import covered, duration, hide_addresses, install, people, plural
+from ...text import covered, duration, hide_addresses, install, people, plural, rate
 from ..records import Incident, State
 from . import sentences as say
-from .account import ErrorKind, JobAccount, Text
+from .account import JobAccount, Text
 from .plot import NARROW, WIDE, draw
 from .timeline import TimelineEvent
 
@@ -32,16 +30,6 @@ _TEXT = 4_000
 _EXTRA = ("jinja2", "markupsafe", "matplotlib", "numpy")
 # These turn the order of what is read around, or are no character at all.
 _TURNING = "\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
-
-
-@frozen(kw_only=True)
-class Total:
-    """One of the four numbers that add up."""
-
-    kind: str
-    name: str
-    count: int
-    means: str
 
 
 def render_page(account: JobAccount) -> str:
@@ -57,7 +45,7 @@ def render_page(account: JobAccount) -> str:
     house = Environment(
         autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
-    house.filters |= {"people": people, "plural": plural, "moment": moment}
+    house.filters |= {"people": people, "plural": plural, "moment": moment, "covered": covered}
     text = files(__package__).joinpath("page.html").read_text("utf-8")
     return house.from_string(text).render(account=account, drawn=drawn, **_words(account))
 
@@ -78,66 +66,37 @@ def _missing(name: str | None) -> ConfigurationError:
 
 
 def _words(account: JobAccount) -> Mapping[str, Any]:
-    limits = dict.fromkeys(say.limit_words(run.budget, run.per) for run in account.runs)
+    """What the frame says that is not in the account as it is, nor one of its sentences."""
+    limits = dict.fromkeys(rate(run.budget, run.per) for run in account.runs)
     idle = sum(gap.seconds for gap in account.breaks)
-    events = _events(account)
     return {
-        "headline": say.headline(account),
-        "others": say.others(account),
-        "told_twice": say.told_twice(account),
-        "forgotten": say.forgotten(account),
-        "standing": say.standing_of(account),
-        "accepted_means": say.ACCEPTED_MEANS,
-        "source": covered(account.source),
-        "journal": covered(account.journal),
-        "event": covered(account.event_id or ""),
-        "ended": say.ended_word(account),
+        "say": say,
+        "rows": ROWS,
         "texts": [_text(text, account) for text in account.examples],
         "more_texts": account.texts - len(account.examples),
         "totals": _totals(account),
-        "time": say.time_words(account),
         "limit": ", then ".join(limits),
         "idle": duration(idle) if idle else "",
         "waits": {kind.value: say.waited(account, kind) for kind in Incident},
-        "errors": [_error(kind, running=account.running) for kind in account.errors[:ROWS]],
-        "more_errors": max(0, len(account.errors) - ROWS),
-        "unknown_ways": say.ways_for_unknown(account),
-        "ways_on": say.ways_on(account),
         "moments": _moments(account),
-        "events": events[:ROWS],
-        "more_events": max(0, len(events) - ROWS),
+        "events": _events(account),
     }
 
 
-def _totals(account: JobAccount) -> list[Total]:
+def _totals(account: JobAccount) -> list[tuple[str, str, int, str]]:
+    """The four numbers that add up: class, name, count and what it means."""
     unknown = f"{say.TOLD[State.UNKNOWN]}."
     if account.left_alone:
         unknown += f" {account.left_alone:,} stay so by decision."
     not_sent = f"{say.TOLD[State.PLANNED]}."
     if account.in_flight:
         not_sent += f" {account.in_flight:,} are on their way now."
-    rows = (
+    return [
         ("accepted", "accepted", account.accepted, "Scheduled by the vendor."),
         ("rejected", "rejected", account.rejected, f"Refused. {say.TOLD[State.REJECTED]}."),
         ("unknown", "unknown", account.unknown, unknown),
         ("unsent", "not sent", account.not_sent, not_sent),
-    )
-    return [
-        Total(kind=kind, name=name, count=count, means=means if count else "")
-        for kind, name, count, means in rows
     ]
-
-
-def _error(kind: ErrorKind, *, running: bool) -> dict[str, Any]:
-    return {
-        "kind": "unsent" if kind.state.value == "planned" else kind.state.value,
-        "label": say.LABELS[kind.state],
-        "name": covered(kind.error),
-        "message": covered(kind.message),
-        "people": kind.people,
-        "chunks": kind.chunks,
-        "means": say.meaning(kind, running=running),
-    }
 
 
 def _moments(account: JobAccount) -> list[tuple[str, int]]:

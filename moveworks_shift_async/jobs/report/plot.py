@@ -26,12 +26,12 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 # Placeholders, and the custom properties of the page that they become.
-_INK, _MUTED, _LINE = "#010101", "#010102", "#010103"
+_MUTED, _LINE = "#010102", "#010103"
 _ACCEPTED, _LIMIT, _REJECTED, _UNKNOWN, _IDLE = (
     "#010104", "#010105", "#010106", "#010107", "#010108"
 )  # fmt: skip
 _PROPERTIES: Mapping[str, str] = {
-    _INK: "ink", _MUTED: "muted", _LINE: "line", _ACCEPTED: "accepted", _LIMIT: "limit",
+    _MUTED: "muted", _LINE: "line", _ACCEPTED: "accepted", _LIMIT: "limit",
     _REJECTED: "rejected", _UNKNOWN: "unknown", _IDLE: "idle",
 }  # fmt: skip
 _COLOURS = {
@@ -47,7 +47,7 @@ _STEPS = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 10800, 
 _GAP = 0.05
 # Events of one kind: more lie on one another.
 _MOST_EVENTS = 400
-# Corners of the stair; with more it is a line to the eye.
+# Corners of the limit's steps; where there are more, a plain line looks the same.
 _STAIRS = 300
 
 

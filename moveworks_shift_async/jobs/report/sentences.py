@@ -11,7 +11,7 @@ from attrs import frozen
 
 from ...errors import NotSent, Outcome, error_class
 from ...settings import RateLimit
-from ...text import covered, duration, one_line, people, plural, shell_word
+from ...text import covered, duration, one_line, people, rate, shell_word
 from ..records import Incident, State, Stray
 from .account import ErrorKind, JobAccount
 from .timeline import TimelineEvent
@@ -154,7 +154,9 @@ def meaning(kind: ErrorKind, *, running: bool = False) -> str:
         todo = _RESUME if met.unprocessed else _PLAN_AGAIN
     elif kind.state is State.PLANNED and running:
         todo = "They are still to be sent to"
-    elif kind.state is State.PLANNED and met.outcome is Outcome.UNKNOWN:  # and planned again
+    elif (
+        kind.state is State.PLANNED and met.outcome is Outcome.UNKNOWN
+    ):  # sent again by the user's word
         told, todo = TOLD[State.UNKNOWN], f"{_RESUME}: it sends to them again"
     elif kind.state is State.PLANNED:
         todo = f"{met.remedy}, then resume" if met.remedy else _RESUME
@@ -165,23 +167,22 @@ def ways_for_unknown(account: JobAccount) -> tuple[Way, ...]:
     """What can be done about people who may have been told or not; not while the job runs."""
     if account.running or account.forgotten_at is not None or not account.undecided:
         return ()
-    resume = f"{_command(account, 'resume')} --unknown"
-    count = people(account.undecided)
-    if account.stray is Stray.COPY:
-        means = (
-            "If the job has gone on in no other file since: goes on in this one. Else use that one."
-        )
-        return (Way(command=f"{_command(account, 'resume')} --moved", means=means),)
+    resume, count = _command(account, "resume"), people(account.undecided)
     if account.stray is not None:
         means = f"If there is no newer file: goes on in this one, where {count} stay unknown."
-        return (Way(command=f"{_command(account, 'resume')} --moved", means=means),)
+        if account.stray is Stray.COPY:
+            means = (
+                "If the job has gone on in no other file since: goes on in this one. Else use that"
+                " one."
+            )
+        return (Way(command=f"{resume} --moved", means=means),)
     return (
         Way(
-            command=f"{resume} resend",
+            command=f"{resume} --unknown resend",
             means=f"Sends to {count} again. Nobody is left out, and some may be told twice.",
         ),
         Way(
-            command=f"{resume} skip",
+            command=f"{resume} --unknown skip",
             means=f"Leaves {count} as they are, for good: a later resend is refused. Nobody is told"
             " twice, and some may never be told.",
         ),
@@ -224,7 +225,7 @@ def time_words(account: JobAccount) -> str:
     budget, per = limit_of(account)
     # The first window's requests may go out at once.
     at_least = max(0, math.ceil(account.chunks_left / budget) - 1) * per
-    limit = limit_words(budget, per)
+    limit = rate(budget, per)
     ahead = f"at least {duration(at_least)}" if at_least else "less than " + duration(per)
     if not account.runs:
         return f"It takes {ahead} at {limit}."
@@ -246,11 +247,6 @@ def limit_of(account: JobAccount) -> tuple[int, float]:
         return max(1, account.runs[-1].budget), account.runs[-1].per
     usual = RateLimit()
     return usual.requests, usual.per
-
-
-def limit_words(budget: int, per: float) -> str:
-    """`120 requests a minute`."""
-    return f"{plural(budget, 'request')} {'a minute' if per == 60 else f'in {duration(per)}'}"
 
 
 def waited(account: JobAccount, incident: Incident) -> str:
@@ -278,6 +274,6 @@ def ended_word(account: JobAccount) -> str:
     return "ended" if standing_of(account) == "finished" else "last run ended"
 
 
-def moment(at: datetime | None) -> str:
+def moment(at: datetime) -> str:
     """`2026-05-14 09:03:12 UTC`."""
-    return "" if at is None else at.strftime("%Y-%m-%d %H:%M:%S UTC")
+    return at.strftime("%Y-%m-%d %H:%M:%S UTC")

@@ -17,13 +17,13 @@ from attrs import define, field
 from ...call import Call
 from ...client import MoveworksClient
 from ...clock import SYSTEM_CLOCK, Clock
-from ...errors import JournalError, MoveworksError, NotSent
+from ...errors import JournalError, MoveworksError, NotSent, OutcomeUnknown
 from ...sending.breaker import Breaker
 from ...tasks import ending_of, is_cancelled
 from ...text import duration, plural
 from ..records import Chunk, Command, Event, Incident, Settlement, State
 from ..store.ports import Parts, RunStore
-from .health import health_of
+from .marker import Marker
 from .progress import Tally
 from .settlement import settlement_of
 
@@ -60,7 +60,7 @@ class Runner:
     _queue: deque[Chunk] = field(factory=deque, init=False)
     _running: set[asyncio.Task[None]] = field(factory=set, init=False)
     #: The calls whose outcome is not known yet, with their tasks: they may still be taken back.
-    #: None while a task takes its first steps.
+    #: None until the task is made.
     _calls: dict[Call, asyncio.Task[None] | None] = field(factory=dict, init=False)
     _claiming: bool = field(default=False, init=False)
     _exhausted: bool = field(default=False, init=False)
@@ -188,32 +188,17 @@ class Runner:
 
     async def _send(self, chunk: Chunk, call: Call) -> None:
         """One request of a chunk, and what comes of it."""
-        written = lost = False
-
-        async def before() -> None:
-            nonlocal written, lost
-            if written:  # a second request, with a new token
-                return
-            written = True  # it may be written although we are cancelled meanwhile
-            try:
-                lost = not await self._store.sending(chunk, self._clock.utcnow().timestamp())
-            except JournalError:
-                written = False
-                raise
-            if lost:
-                call.withdrawn = "another run has this chunk"
-                call.check_withdrawn()
-
-        call.before = before
+        marker = Marker(self._store, self._clock, chunk, call)
+        call.before = marker.mark
         delivery = self._client.sender.deliver(chunk.content, chunk.recipients, call)
         _, error = await ending_of(delivery, lambda: NotSent("taken back"))
         del self._calls[call]
-        if lost:
+        if marker.lost:
             return self.tally.lose()
         met_nothing = call.withdrawn is not None and type(error) is NotSent
         if not (met_nothing or is_cancelled()):  # a cut says nothing about the server
             self._meet(error)
-        if written:
+        if marker.written:
             await self._settle(chunk, call, error, met_nothing=met_nothing)
         else:
             self._queue.appendleft(chunk)
@@ -257,16 +242,19 @@ class Runner:
             self._unwritten.append((step, parts))
             self.stop(str(full), full)
             return
-        if not settled:
+        if settled:
+            self._settled(chunk, step)
+        else:
             self.tally.lose()
-            return
+
+    def _settled(self, chunk: Chunk, step: Settlement) -> None:
         self.tally.add(step, len(chunk.recipients), self._clock.now())
-        if call.throttled:
+        if step.throttled:
             waits = self._client.gate.snapshot().paused_for
             self._store.note(Event(at=step.at, incident=Incident.THROTTLED, seconds=waits))
         if step.state is State.PLANNED:
             self._queue.appendleft(chunk)
-        if parts:  # they stand at the end of the journal
+        if step.state is State.SPLIT:  # its parts stand at the end of the journal
             self._exhausted = False
 
     async def _write_rest(self) -> None:
@@ -283,7 +271,7 @@ class Runner:
             wait = self.breaker.health_check_in()
             await self._clock.sleep(_LOOK if wait is None else wait)
             if wait is not None and self.ending is None:
-                self.breaker.health_checked(await health_of(self._client), self._clock.now())
+                self.breaker.health_checked(await _health_of(self._client), self._clock.now())
                 self._wake.set()
 
     def _note_wait(self, incident: Incident, began: float, reason: str) -> None:
@@ -321,3 +309,14 @@ class Runner:
             self._note_wait(Incident.PAUSED, self.paused_at, "")
             self.paused_at = None
             self._wake.set()
+
+
+async def _health_of(client: MoveworksClient) -> MoveworksError | None:
+    """What a request that tells nobody meets; None: it was answered."""
+    try:
+        await client.auth.test(once=True)
+    except MoveworksError as error:
+        return error
+    except Exception as defect:  # it must not cut what is in flight
+        return OutcomeUnknown(f"unexpected {type(defect).__name__} in this package")
+    return None

@@ -11,7 +11,7 @@ from ...storage.postgres import is_url
 from .ports import Store
 from .postgres.run_store import LEAST_LEASE, MOST_LEASE
 from .postgres.store import PostgresStore
-from .sqlite.store import SqliteStore
+from .sqlite.job_store import SqliteStore
 
 
 def name_of(given: str | os.PathLike[str]) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import zlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import accumulate
 from operator import sub
 from typing import Any, TypeVar
@@ -13,7 +13,7 @@ from attrs import fields
 
 from ...wire.moveworks import Content
 from ...wire.recipients import CheckedRecipients
-from ..records import Chunk, ChunkRecord, Event, Header, Incident, Left, LeftOut, Run, State, Total
+from ..records import Chunk, Incident, Left, LeftOut, State
 
 T = TypeVar("T")
 Row = tuple[Any, ...]
@@ -21,8 +21,9 @@ Row = tuple[Any, ...]
 # Seconds. What a killed process left on its way may have been counted by the server as late as its
 # answer could have come: the usual bound of a request.
 _ANSWER = 60.0
-# What a field's annotation stands for.
-_KINDS: Mapping[str, tuple[type, ...]] = {"int": (int,), "float": (int, float), "str": (str,)}
+# What a field's annotation stands for, and what is made for it of a column.
+_KINDS: Mapping[str, Any] = {"int": (int,), "float": (int, float), "str": (str,)}
+_MADE: Mapping[str, Callable[[Any], Any]] = {"bool": bool, "State": State, "Incident": Incident}
 # Seconds since 1970 at the end of the year 9999, behind which Python knows no time.
 _LATEST = 253_402_300_800.0
 # Level 6 takes a third of the time of planning more and saves a tenth of the file.
@@ -54,14 +55,26 @@ def left_out_of(row: Row) -> LeftOut:
     return LeftOut(why=Left(why), entries=[*zip(accumulate(steps), reasons, entries, strict=True)])
 
 
-def header_of(row: Row) -> Header:
-    """What the job is."""
-    names = ("source", "event_id", "planned_at", "complete", "people", "duplicates", "differing",
-             "invalid", "chunks", "texts", "digest", "key", "base_url", "identity", "place",
-             "marked")  # fmt: skip
-    values = dict(zip(names, row, strict=True))
-    flags = {name: bool(values[name]) for name in ("complete", "marked")}
-    return _sound(Header(**values | flags))
+def value_of(kind: type[T], row: Row) -> T:
+    """A value of this class from columns in the order of its fields.
+
+    Each is seen to be what its field is for: SQLite keeps anything in any column.
+    """
+    made: dict[str, Any] = {}
+    for one, value in zip(fields(kind), row, strict=True):  # type: ignore[arg-type]
+        wanted, _, may_be_none = str(one.type).partition(" | ")
+        made[one.name] = None if value is None and may_be_none else _column(wanted, value)
+    return kind(**made)
+
+
+def _column(wanted: str, value: Any) -> Any:
+    if wanted in _MADE:
+        return _MADE[wanted](value)
+    if not isinstance(value, _KINDS[wanted]):
+        raise TypeError(wanted)
+    if wanted == "float" and not abs(value) < _LATEST:
+        raise ValueError(wanted)
+    return value
 
 
 def chunk_of(event_id: str | None, owner: str, row: Row) -> Chunk:
@@ -82,45 +95,6 @@ def content_of(event_id: str | None, message: str, context: str | None) -> Conte
     return Content(event_id=event_id, message=message, context=found)
 
 
-def recipients_of(row: Row) -> tuple[int, tuple[str, ...]]:
-    """A chunk's number, and whom it is for."""
-    return row[0], unpack(row[1])
-
-
-def record_of(row: Row) -> ChunkRecord:
-    """How a chunk stands."""
-    names = ("id", "state", "people", "requests", "throttled", "sent_at", "ended_at", "error",
-             "reason", "left_at", "resent", "owner")  # fmt: skip
-    values = dict(zip(names, row, strict=True))
-    made = {"state": State(values["state"]), "resent": bool(values["resent"])}
-    return _sound(ChunkRecord(**values | made))
-
-
-def total_of(row: Row) -> Total:
-    """The chunks of one state together."""
-    state, left_alone, chunks, people, requests, throttled = row
-    return Total(
-        state=State(state),
-        left_alone=bool(left_alone),
-        chunks=chunks,
-        people=people,
-        requests=requests,
-        throttled=throttled,
-    )
-
-
-def run_of(row: Row) -> Run:
-    """A process that worked on it."""
-    names = ("id", "pid", "host", "began_at", "ended_at", "ended", "budget", "per")
-    return _sound(Run(**dict(zip(names, row, strict=True))))
-
-
-def event_of(row: Row) -> Event:
-    """What made it wait."""
-    at, incident, seconds, reason = row
-    return _sound(Event(at=at, incident=Incident(incident), seconds=seconds, reason=reason))
-
-
 def ages_of(rows: Iterable[Row], now: float, window: float) -> list[float]:
     """Ages in seconds of the requests that the server may still count.
 
@@ -133,17 +107,3 @@ def ages_of(rows: Iterable[Row], now: float, window: float) -> list[float]:
         if abs(age) < window:
             ages.append(max(0.0, age))
     return ages
-
-
-def _sound(values: T) -> T:
-    """The values, if each is what its field is for: SQLite keeps anything in any column."""
-    for one in fields(type(values)):  # type: ignore[arg-type]
-        kind, _, may_be_none = str(one.type).partition(" | ")
-        value = getattr(values, one.name)
-        if value is None and may_be_none:
-            continue
-        if kind in _KINDS and not isinstance(value, _KINDS[kind]):
-            raise TypeError(one.name)
-        if kind == "float" and not abs(value) < _LATEST:
-            raise ValueError(one.name)
-    return values

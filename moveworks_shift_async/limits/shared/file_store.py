@@ -23,7 +23,7 @@ from ...clock import SYSTEM_CLOCK, Clock
 from ...errors import ConfigurationError
 from ...storage import sqlite
 from ...storage.system import reason
-from .processes import alive, boot, identity_of
+from .processes import alive, boot, myself
 from .state import Pace
 from .store import OPENING, SECONDS_HELD, Busy
 
@@ -45,6 +45,9 @@ class FileStore:
 
     kind: ClassVar[str] = "file"
     pace: ClassVar[Pace] = Pace()
+    epoch = staticmethod(boot)
+    identity = staticmethod(myself)
+    alive = staticmethod(alive)
     place: str
     _clock: Clock
     #: Device and number of the file that is open, whatever the path names later.
@@ -115,18 +118,6 @@ class FileStore:
     def now(self) -> float:
         """The machine's monotonic clock."""
         return self._clock.now()
-
-    def epoch(self) -> str:
-        """Which boot of the machine that clock counts from."""
-        return boot()
-
-    def identity(self) -> str:
-        """This process."""
-        return identity_of(os.getpid())
-
-    def alive(self, identity: str, silent: float) -> bool:
-        """Whether the process lives, as the machine says."""
-        return alive(identity, silent)
 
     def damaged(self) -> ConfigurationError:
         """What is in the file was not written by a gate."""

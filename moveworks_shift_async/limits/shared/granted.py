@@ -74,7 +74,7 @@ class GrantedSlots:
 
     def snapshot(self, now: float) -> GateSnapshot:
         """What is known of all processes together."""
-        return self.known.snapshot(now + self.ahead)
+        return self.known.window.snapshot(now + self.ahead)
 
     def turn(self, number: int, max_in_flight: int, waiting: Sequence[int]) -> Turn:
         """All that the state has to hear now."""

@@ -21,9 +21,9 @@ def boot() -> str:
         return ""
 
 
-def identity_of(pid: int) -> str:
-    """The process with this number: its number, when it started, and where its number counts."""
-    return f"{pid} {_started(pid)} {_space()}"
+def myself() -> str:
+    """This process: its number, when it started, and where its number counts."""
+    return f"{os.getpid()} {_started(os.getpid())} {_space()}"
 
 
 def alive(identity: str, silent: float) -> bool:

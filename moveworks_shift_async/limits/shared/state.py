@@ -22,7 +22,7 @@ from attrs import asdict, define, field, frozen
 
 from ..adaptive_window import AdaptiveWindow
 from ..priority import TIMES_PASSED_OVER
-from ..window import GateSnapshot, Quota, Slot
+from ..window import Quota, Slot
 
 # A turn is at least this part of the budget, 4 of 120: each change of turn may cost a grace.
 LEAST_TURN = 30
@@ -166,10 +166,6 @@ class SharedState:
     def end(self, slot: Slot) -> None:
         """The request of the slot is in flight no more."""
         self.owners.pop(slot.id, None)
-
-    def snapshot(self, now: float) -> GateSnapshot:
-        """What is known now, of all processes together."""
-        return self.window.snapshot(now)
 
     def as_json(self) -> dict[str, Any]:
         """Everything, as numbers, text, lists and dicts, for JSON."""

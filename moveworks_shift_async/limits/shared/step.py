@@ -131,7 +131,7 @@ class SharedWindow:
         """What is known now of all processes, or was known last if the state is away."""
         state = self._state or self._last
         assert state is not None  # noqa: S101 - joining has seen it
-        return state.snapshot(self.store.now())
+        return state.window.snapshot(self.store.now())
 
     def join(self, organisation: str, limit: RateLimit, max_in_flight: int) -> None:
         """Enter ourselves in the state, if it is for that organisation and limit."""
@@ -215,7 +215,7 @@ class SharedWindow:
         if state is not None:
             self._put_back(state)
         if self._pending and self.number and not self._timer_set:
-            self._soon()
+            self._retry_soon()
 
     def _put_back(self, state: SharedState) -> None:
         member = state.members.get(self.number)
@@ -230,7 +230,7 @@ class SharedWindow:
             self._unwritten |= dict.fromkeys(self._started, error)
         self._started.clear()
 
-    def _soon(self) -> None:
+    def _retry_soon(self) -> None:
         with contextlib.suppress(RuntimeError):  # no loop: the next step of any thread will do
             asyncio.get_running_loop()
             self.clock.call_later(RETRY if self._fault is None else POLL, self._retry)

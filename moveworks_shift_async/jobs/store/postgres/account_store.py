@@ -5,18 +5,18 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, Sequence
 from datetime import UTC, datetime
 from functools import partial
-from typing import Any, TypeVar
+from typing import TypeVar
 
-from attrs import evolve, frozen
+from attrs import frozen
 
 from ....errors import JournalError
 from ....storage.postgres import Connection, Work, connected, read_surely, snapshot
 from ....wire.moveworks import Content
-from ...records import Command, Header, LeftOut
+from ...records import ChunkRecord, Command, Event, Header, LeftOut, Run, Total
 from .. import rows as made
 from ..ports import JobState
 from .lease import alive
-from .statements import row, rows, sql, value
+from .statements import row, rows, sql, value, values
 
 T = TypeVar("T")
 
@@ -44,10 +44,10 @@ class PostgresAccountStore:
         return JobState(
             name=self._name,
             header=await header_of(connection, self._job),
-            records=[made.record_of(found) for found in await rows(connection, "records", job)],
-            totals=[made.total_of(found) for found in await rows(connection, "totals", job)],
-            runs=[made.run_of(found) for found in await rows(connection, "runs", job)],
-            events=[made.event_of(found) for found in await rows(connection, "events", job)],
+            records=await values(connection, ChunkRecord, "records", job),
+            totals=await values(connection, Total, "totals", job),
+            runs=await values(connection, Run, "runs", job),
+            events=await values(connection, Event, "events", job),
             command=Command(await value(connection, "command", job)),
             alive=await alive(connection, self._job),
             stray=None,
@@ -82,7 +82,7 @@ class PostgresAccountStore:
             await self._check_kept(connection)
             while some := await rows(connection, "recipients", (self._job, last, _CHUNKS)):
                 last = some[-1][0]
-                yield [made.recipients_of(found) for found in some]
+                yield [(chunk, made.unpack(packed)) for chunk, packed in some]
 
     async def left_out(self) -> AsyncGenerator[LeftOut]:
         """The entries that are for nobody."""
@@ -106,9 +106,7 @@ async def header_of(connection: Connection, job: int) -> Header:
     found = await row(connection, "header", (job,))
     if found is None:
         raise JournalError("the job was removed")
-    *values, forgotten_at = found
-    no_file: tuple[Any, ...] = (None, False)
-    return evolve(made.header_of((*values, *no_file)), forgotten_at=forgotten_at)
+    return made.value_of(Header, found)
 
 
 def check_kept(header: Header, name: str) -> None:

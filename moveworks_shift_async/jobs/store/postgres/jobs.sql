@@ -144,7 +144,7 @@ UPDATE job SET forgotten_at = %(at)s WHERE id = %(job)s AND forgotten_at IS NULL
 
 -- name: header
 SELECT source, event_id, planned_at, complete, people, duplicates, differing, invalid, chunks,
-       texts, digest, key, base_url, identity, forgotten_at
+       texts, digest, key, base_url, identity, NULL, false, forgotten_at
 FROM job WHERE id = %s;
 
 -- name: planned_people
@@ -153,7 +153,8 @@ FROM chunk LEFT JOIN address ON address.job = chunk.job AND address.chunk = chun
 WHERE chunk.job = %s AND parent IS NULL;
 
 -- name: totals
-SELECT state, left_at IS NOT NULL, count(*), sum(people), sum(requests), sum(throttled)
+SELECT state, left_at IS NOT NULL, count(*), sum(people)::bigint, sum(requests)::bigint,
+       sum(throttled)::bigint
 FROM chunk WHERE job = %s GROUP BY 1, 2 ORDER BY 1, 2;
 
 -- name: records

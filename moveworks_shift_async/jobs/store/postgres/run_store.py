@@ -16,11 +16,11 @@ from ....errors import JournalError
 from ....storage.postgres import Connection, Session
 from ...records import Chunk, Command, Event, Settlement, State, Total
 from ..ports import Beginning, Begun, Found, Parts
-from ..rows import ages_of, chunk_of, total_of
+from ..rows import ages_of, chunk_of
 from .account_store import PostgresAccountStore, check_kept, header_of, verify
 from .batch import Batch, Other, Sending, Settling, Step
 from .lease import give_up_dead, others_hold
-from .statements import row, rows, run, value
+from .statements import row, rows, run, value, values
 
 T = TypeVar("T")
 
@@ -202,7 +202,7 @@ class PostgresRunStore:
         return await self._do(self._totals)
 
     async def _totals(self, connection: Connection) -> list[Total]:
-        return [total_of(found) for found in await rows(connection, "totals", (self._job,))]
+        return await values(connection, Total, "totals", (self._job,))
 
     async def sending(self, chunk: Chunk, at: float) -> bool:
         """It is committed when this returns, and this run has a third of its lease left.

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, TypeVar
 
 from ....storage.postgres import Connection
 from ....storage.statements import named_statements
+from ..rows import value_of
 
+T = TypeVar("T")
 Row = tuple[Any, ...]
 
 
@@ -23,6 +25,11 @@ async def run(connection: Connection, name: str, values: Any = ()) -> int:
 async def rows(connection: Connection, name: str, values: Any = ()) -> list[Row]:
     """All that it finds."""
     return await (await connection.execute(sql(name), values)).fetchall()
+
+
+async def values(connection: Connection, kind: type[T], name: str, given: Any = ()) -> list[T]:
+    """A value of this class for each row that it finds."""
+    return [value_of(kind, found) for found in await rows(connection, name, given)]
 
 
 async def row(connection: Connection, name: str, values: Any = ()) -> Row | None:

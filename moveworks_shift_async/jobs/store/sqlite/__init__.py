@@ -2,7 +2,7 @@
 
 ::
 
-    store          the file as a store; plan_store, run_store, account_store are its ports
+    job_store      the file as a store; plan_store, run_store, account_store are its ports
     thread         the journal's own thread, and one commit for many steps
     journal        what was planned and what became of it, chunk by chunk
     reads          what it holds, as values

@@ -68,19 +68,18 @@ class SqliteAccountStore:
 
 
 def state_of(journal: Journal) -> JobState:
-    """How everything stands, as of one moment."""
-    with journal.snapshot():
-        runs = journal.reads.runs()
-        # A run without an end may be at work while somebody has the lock; all others are dead.
-        at_work = bool(runs) and runs[-1].ended_at is None and not is_free(journal.path)
-        return JobState(
-            name=journal.path,
-            header=journal.reads.header(),
-            records=[*journal.reads.records()],
-            totals=journal.reads.totals(),
-            runs=runs,
-            events=journal.reads.events(),
-            command=journal.reads.command(),
-            alive=frozenset([runs[-1].id] if at_work else []),
-            stray=None if at_work else journal.identity.strayed(),
-        )
+    """How everything stands; inside a transaction, and so as of one moment."""
+    runs = journal.reads.runs()
+    # A run without an end may be at work while somebody has the lock; all others are dead.
+    at_work = bool(runs) and runs[-1].ended_at is None and not is_free(journal.path)
+    return JobState(
+        name=journal.path,
+        header=journal.reads.header(),
+        records=[*journal.reads.records()],
+        totals=journal.reads.totals(),
+        runs=runs,
+        events=journal.reads.events(),
+        command=journal.reads.command(),
+        alive=frozenset([runs[-1].id] if at_work else []),
+        stray=None if at_work else journal.identity.strayed(),
+    )

@@ -23,7 +23,7 @@ from attrs import define
 from ....errors import JournalError
 from ....storage import sqlite
 from .beside import check_beside, check_left
-from .lock import moved_away, quiet
+from .lock import missing, moved_away, quiet
 from .statements import schema, statements, tables
 
 # Marks the file as a journal, in SQLite's own header: "mwsj".
@@ -40,37 +40,37 @@ class Database:
 
     path: str
     connection: sqlite.Connection
+    #: How a transaction begins; what is written to takes its turn first.
+    _begin: str = "BEGIN IMMEDIATE"
+
+    def __attrs_post_init__(self) -> None:
+        weakref.finalize(self, self.connection.close)
 
     @classmethod
     def connect(cls, path: str, *, new: bool = False) -> Database:
         """An existing file, for writing too; a journal of this release, unless it is `new`."""
-        if not os.path.isfile(path):
-            raise JournalError(f"there is no journal {path}; make one with a plan")
-        check_beside(path)
-        check_left(path)
+        _check_files(path)
         with reporting(path):
             database = cls(path, sqlite.connect(path, busy_seconds=BUSY_SECONDS))
-            weakref.finalize(database, database.connection.close)
             if not new:
-                database._check_mark()
+                _check_mark(path, database.connection)
             database.connection.execute("PRAGMA synchronous = FULL")
         return database
 
     @classmethod
-    @contextlib.contextmanager
-    def look(cls, path: str) -> Iterator[Database]:
+    def look(cls, path: str) -> Database:
         """A private copy of an existing file, as of one moment, to read from.
 
         Who writes to the file waits while it is copied, some milliseconds, and not while an account
         of millions is written from it.
         """
-        with reporting(path), contextlib.closing(sqlite.scratch()) as copy:
-            database = cls(path, copy)
+        with reporting(path):
+            database = cls(path, sqlite.scratch(), begin="BEGIN")
             with quiet:
-                _copied(path, copy)
-            database._check_mark()
-            copy.execute("PRAGMA query_only = ON")
-            yield database
+                _copied(path, database.connection)
+            _check_mark(path, database.connection)
+            database.connection.execute("PRAGMA query_only = ON")
+        return database
 
     def write_tables(self) -> None:
         """Make the file a journal; inside a transaction."""
@@ -97,26 +97,13 @@ class Database:
     def transaction(self) -> Iterator[None]:
         """All that is done inside is on the disk at its end, or nothing of it."""
         with reporting(self.path):
-            self.connection.execute("BEGIN IMMEDIATE")
+            self.connection.execute(self._begin)
             try:
                 yield
                 self.connection.execute("COMMIT")
             except BaseException:
                 self._roll_back()
                 raise
-
-    @contextlib.contextmanager
-    def snapshot(self) -> Iterator[None]:
-        """All that is read inside is as of one moment, and nobody's writing waits for it."""
-        if self.connection.in_transaction:  # which is a snapshot already
-            yield
-            return
-        with reporting(self.path):
-            self.connection.execute("BEGIN")
-            try:
-                yield
-            finally:
-                self._roll_back()
 
     def _roll_back(self) -> None:
         with contextlib.suppress(sqlite.Error):  # a full or broken disk has done so already
@@ -138,32 +125,45 @@ class Database:
         while (row := self._next(cursor)) is not None:
             yield row
 
+    def one(self, name: str, values: Any = ()) -> Any:
+        """The first row; where there is none, the file is damaged."""
+        row = self._next(self.run(name, values))
+        if row is None:
+            raise damaged(self.path)
+        return row
+
     def _next(self, cursor: sqlite.Cursor) -> Any:
         # On its own: a generator that nobody reads to its end must not end inside of `reporting`.
         with reporting(self.path):
             return cursor.fetchone()
 
-    def _check_mark(self) -> None:
-        """It is a journal, of this release's format."""
-        owner, version = sqlite.mark_of(self.connection)
-        if owner != APPLICATION_ID:
-            raise JournalError(f"{self.path} is no journal of a job; it was left untouched")
-        if version != FORMAT:
-            raise JournalError(
-                f"{self.path} was written by another release of this package (its format is"
-                f" {version}, this one reads {FORMAT}); go on with that release"
-            )
-        found = self.connection.execute("SELECT type, name, tbl_name, sql FROM sqlite_schema")
-        if sorted(found.fetchall()) != schema():
-            raise damaged(self.path)
+
+def _check_files(path: str) -> None:
+    """The file is there, and nothing beside it that SQLite would take for its own."""
+    if not os.path.isfile(path):
+        raise missing(path)
+    check_beside(path)
+    check_left(path)
+
+
+def _check_mark(path: str, connection: sqlite.Connection) -> None:
+    """It is a journal, of this release's format."""
+    owner, version = sqlite.mark_of(connection)
+    if owner != APPLICATION_ID:
+        raise _foreign(path)
+    if version != FORMAT:
+        raise JournalError(
+            f"{path} was written by another release of this package (its format is"
+            f" {version}, this one reads {FORMAT}); go on with that release"
+        )
+    found = connection.execute("SELECT type, name, tbl_name, sql FROM sqlite_schema")
+    if sorted(found.fetchall()) != schema():
+        raise damaged(path)
 
 
 def _copied(path: str, copy: sqlite.Connection) -> None:
     """Copy it; a commit that a killed process has left unfinished is undone first."""
-    if not os.path.isfile(path):
-        raise JournalError(f"there is no journal {path}; make one with a plan")
-    check_beside(path)
-    check_left(path)
+    _check_files(path)
     try:
         _copy(path, "ro", copy)
     except sqlite.Error as error:
@@ -174,7 +174,7 @@ def _copied(path: str, copy: sqlite.Connection) -> None:
 
 def _copy(path: str, mode: Literal["ro", "rw"], copy: sqlite.Connection) -> None:
     with contextlib.closing(sqlite.connect(path, mode, busy_seconds=BUSY_SECONDS)) as source:
-        Database(path, source)._check_mark()
+        _check_mark(path, source)
         source.backup(copy)
 
 
@@ -207,12 +207,16 @@ def damaged(path: str) -> JournalError:
     )
 
 
+def _foreign(path: str) -> JournalError:
+    return JournalError(f"{path} is no journal of a job; it was left untouched")
+
+
 def _translated(path: str, error: sqlite.Error) -> JournalError:
     match sqlite.fault_of(error):
         case sqlite.Fault.MOVED:
             return moved_away(path)
         case sqlite.Fault.FOREIGN:
-            return JournalError(f"{path} is no journal of a job; it was left untouched")
+            return _foreign(path)
         case sqlite.Fault.DAMAGED:
             return damaged(path)
         case sqlite.Fault.DISK:

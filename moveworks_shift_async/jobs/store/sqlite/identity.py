@@ -18,7 +18,7 @@ from attrs import define, field
 
 from ....errors import JournalError
 from ...records import Stray
-from .database import Database, damaged, reading
+from .database import Database
 from .lock import Lock, moved_away, place_of, steps_noted
 from .reads import Reads
 
@@ -40,18 +40,15 @@ class FileIdentity:
 
     def count(self) -> tuple[str, int]:
         """The job's key, and its count of steps."""
-        row = self._db.run("steps").fetchone()
-        if row is None:
-            raise damaged(self._db.path)
-        return str(row[0]), int(row[1])
+        key, steps = self._db.one("steps")
+        return str(key), int(steps)
 
     def strayed(self) -> Stray | None:
         """Why it may not be the file that the job was last run from; None: it is, or never ran."""
         if self.belongs:
             return None
         header, (key, steps) = Reads(self._db).header(), self.count()
-        with reading(self._db.path):
-            (counted,) = self._db.run("steps_of_chunks").fetchone()
+        (counted,) = self._db.one("steps_of_chunks")
         if counted != steps:
             return Stray.TORN
         if steps_noted(self._noted, key) > steps:
@@ -65,7 +62,7 @@ class FileIdentity:
     def adopt(self) -> None:
         """By the user's word this file is the newest from now on, whatever was noted of others."""
         key, steps = self.count()
-        (counted,) = self._db.run("steps_of_chunks").fetchone()
+        (counted,) = self._db.one("steps_of_chunks")
         most = 1 + max(steps, counted, steps_noted(self._noted, key))
         self._db.run("set_steps", (most,))
         self._db.run("add_steps", (most - counted,))

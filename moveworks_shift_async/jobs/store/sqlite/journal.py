@@ -21,12 +21,14 @@ import os
 import secrets
 import stat
 from collections.abc import Iterable, Iterator
+from typing import Any
 
 from attrs import asdict, define, field
 
 from ....errors import JournalError
 from ....wire.moveworks import Content
-from ...records import DIED, UNWRITTEN, Command, Event, Header, Left, Run, Settlement
+from ...records import DIED, UNWRITTEN, Event, Header, Run, Settlement
+from ..ports import Parts
 from ..rows import pack
 from .beside import check_name
 from .database import Database
@@ -46,6 +48,8 @@ class Journal:
     reads: Reads = field(init=False)
     #: The run of this process; None: it runs nothing.
     _run: str | None = field(default=None, init=False)
+    #: When the last command was given that was there before this process had the lock.
+    commanded_at: float = field(default=0.0, init=False)
 
     def __attrs_post_init__(self) -> None:
         self.identity, self.reads = FileIdentity(self._db), Reads(self._db)
@@ -57,7 +61,7 @@ class Journal:
         """
         check_name(path)
         _make_way(path)
-        lock = Lock.make(path)
+        lock = Lock.take(path, new=True)
         try:
             journal = cls(Database.connect(path, new=True), lock)
         except BaseException:
@@ -73,48 +77,41 @@ class Journal:
         return journal
 
     @classmethod
-    def open(cls, path: str, *, verify: bool = False) -> Journal:
-        """An existing journal; `JournalError` if there is none, and the file is left untouched.
-
-        `verify` reads all of it first, as `Reads.verify` does.
-        """
-        return cls(Database.connect(path))._checked(verify)
+    def open(cls, path: str) -> Journal:
+        """An existing journal; `JournalError` if there is none, and the file is left untouched."""
+        return cls(Database.connect(path))
 
     @classmethod
-    def take(cls, path: str) -> tuple[Journal, float]:
-        """The same, verified and locked; and when the last command was given before it was locked.
+    def take(cls, path: str) -> Journal:
+        """The same, locked, and found whole by `Reads.verify`.
 
         Raises `JobRunning` if another has it.
         """
         journal = cls(Database.connect(path))
         try:
-            commanded_at = journal.reads.commanded_at()
+            journal.commanded_at = journal.reads.value("commanded_at")
             journal._lock = Lock.take(path)
             journal.identity = FileIdentity(journal._db, marked(path))
             journal._db.keep_beside()
+            journal.reads.verify()
         except BaseException:
             journal.close()
             raise
-        return journal._checked(verify=True), commanded_at
-
-    def _checked(self, verify: bool) -> Journal:
-        if verify:
-            try:
-                self.reads.verify()
-            except BaseException:
-                self.close()
-                raise
-        return self
+        return journal
 
     @classmethod
-    @contextlib.contextmanager
-    def look(cls, path: str) -> Iterator[Journal]:
+    def look(cls, path: str) -> Journal:
         """A journal for reading alone, as of one moment, which leaves the file as it is."""
         noted = marked(path)  # before the file is read: whoever runs it only adds steps
-        with Database.look(path) as database:
-            journal = cls(database)
-            journal.identity = FileIdentity(database, noted)
-            yield journal
+        journal = cls(Database.look(path))
+        journal.identity = FileIdentity(journal._db, noted)
+        return journal
+
+    def __enter__(self) -> Journal:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
 
     @property
     def path(self) -> str:
@@ -151,33 +148,29 @@ class Journal:
         if counted is not None and self._lock is not None:
             self.identity.committed(self._lock, counted)
 
-    def snapshot(self) -> contextlib.AbstractContextManager[None]:
-        """All that is read inside is as of one moment, and nobody's writing waits for it."""
-        return self._db.snapshot()
+    def write(self, name: str, values: Any = ()) -> int:
+        """Run one statement of `journal.sql`; how many rows it has changed."""
+        return self._db.run(name, values).rowcount
 
     # --- planning -------------------------------------------------------------------------
 
     def add_content(self, number: int, content: Content) -> None:
         """A message with its context."""
         context = None if content.context is None else json.dumps(dict(content.context))
-        self._db.run("add_content", (number, content.message, context))
+        self.write("add_content", (number, content.message, context))
 
     def add_chunks(
         self, chunks: Iterable[tuple[int, int, int, bytes]], parent: int | None = None
     ) -> None:
         """Chunks as (id, content, people, packed addresses)."""
         added = [*chunks]
-        self._db.run_for_each("add_chunk", [(*chunk[:3], parent, parent) for chunk in added])
+        self._db.run_for_each("add_chunk", [(*chunk[:3], parent) for chunk in added])
         self._db.run_for_each("add_address", [(number, packed) for number, *_, packed in added])
-
-    def add_left_out(self, blocks: Iterable[tuple[Left, bytes]]) -> None:
-        """Entries that are for nobody, as `pack_left_out` packs them."""
-        self._db.run_for_each("add_left_out", blocks)
 
     def complete(self, header: Header) -> Header:
         """The plan is whole: fix its numbers and its digest."""
         digest = self.reads.digest(header)
-        self._db.run("complete", asdict(header) | {"digest": digest})
+        self.write("complete", asdict(header) | {"digest": digest})
         return self.reads.header()
 
     # --- running --------------------------------------------------------------------------
@@ -185,21 +178,24 @@ class Journal:
     def belong(self, base_url: str, identity: str) -> None:
         """From now on this file is the job's, and the job that server's and that credential's."""
         assert self._lock is not None  # noqa: S101 - who runs it has it
-        self._db.run("bind", (base_url, identity))
+        self.write("bind", (base_url, identity))
         self.identity.belong(self._lock)
 
     def sending(self, chunk: int, at: float, owner: str = "") -> bool:
         """A request of this chunk may leave from now on; False: it is not planned any more."""
         if self._lock is not None:
             self.identity.check(self._lock)
-        return self._db.run("sending", (at, owner, chunk)).rowcount == 1
+        return self.write("sending", (at, owner, chunk)) == 1
 
-    def settle(self, step: Settlement) -> bool:
-        """A request of a chunk has ended, or did not leave; False: nothing was changed by that.
+    def settle(self, step: Settlement, parts: Parts = ()) -> bool:
+        """A request of a chunk has ended, or did not leave; its parts are new chunks.
 
-        Only the owner of what is `sending` may say so; or of an orphan, to make it better.
+        Only the owner of what is `sending` may say so; or of an orphan, to make it better. False:
+        nothing was changed by that.
         """
-        if self._db.run("settle", asdict(step)).rowcount == 1:
+        if self.write("settle", asdict(step)) == 1:
+            if parts:
+                self.split(step.chunk, parts)
             return True
         self._check_run()
         return False
@@ -212,7 +208,7 @@ class Journal:
         if self._db.run("last_run").fetchone() != (self._run,):
             raise self.identity.moved()
 
-    def split(self, chunk: int, parts: Iterable[tuple[str, ...]]) -> None:
+    def split(self, chunk: int, parts: Parts) -> None:
         """New planned chunks for the parts of one that is settled as split."""
         (number,) = self._db.run("next_chunk").fetchone()
         (content,) = self._db.run("content_of", (chunk,)).fetchone()
@@ -221,67 +217,30 @@ class Journal:
             parent=chunk,
         )
 
-    def orphans(self, alive: str | None = None) -> int:
-        """Chunks that a run left `sending` are unknown now; how many there were.
-
-        Who has the file knows that all runs are dead but its own, which is `alive`.
-        """
-        values = {"died": DIED, "unwritten": UNWRITTEN, "alive": alive}
-        return self._db.run("orphans", values).rowcount
+    def orphans(self) -> int:
+        """Chunks that a run left `sending` are unknown now; how many there were."""
+        return self.write("orphans", {"died": DIED, "unwritten": UNWRITTEN})
 
     def doubt(self) -> int:
         """Chunks that are planned by this file, and may have left by another, are unknown now."""
         reason = "the journal was an older copy, or torn; the request may have been made since"
-        return self._db.run("doubt", {"reason": reason}).rowcount
-
-    def resend_unknown(self) -> int:
-        """Unknown chunks are planned again; how many."""
-        return self._db.run("resend_unknown").rowcount
-
-    def leave_unknown(self, at: float) -> int:
-        """Unknown chunks stay so by the user's word, and those that wait to be sent again."""
-        return self._db.run("leave_unknown", (at,)).rowcount
-
-    def begin_run(self, run: Run) -> None:
-        """A process begins."""
-        self._db.run("begin_run", asdict(run))
-        self._run = run.id
-
-    def end_run(self, run: str, at: float, how: str) -> None:
-        """The process ends, and says why."""
-        self._db.run("end_run", (at, how, run))
+        return self.write("doubt", {"reason": reason})
 
     def add_event(self, event: Event) -> None:
         """Something made the job wait."""
-        self._db.run("add_event", (event.at, event.incident, event.seconds, event.reason))
+        self.write("add_event", asdict(event))
 
-    def set_command(self, command: Command, at: float) -> None:
-        """Ask it of the process that runs the job."""
-        self._db.run("set_command", (command, at))
-
-    def forget_command(self, commanded_at: float) -> None:
-        """What was asked then holds no more; a later command does."""
-        self._db.run("forget_command", (commanded_at,))
+    def begin_run(self, run: Run) -> None:
+        """A process begins."""
+        self.write("begin_run", asdict(run))
+        self._run = run.id
 
 
 def _make_way(path: str) -> None:
     """Remove a journal whose planning broke off: nothing was ever sent from it."""
-    try:
-        kind = os.stat(path).st_mode
-    except OSError:
-        if os.path.lexists(path):
-            raise JournalError(f"{path} leads nowhere; name another file") from None
+    if not _is_file(path):
         return
-    if stat.S_ISDIR(kind):
-        raise JournalError(f"{path} is a folder; name a file in it")
-    if not stat.S_ISREG(kind):
-        raise JournalError(f"{path} is no regular file; it was left untouched: name another file")
-    if not os.path.getsize(path):
-        raise JournalError(
-            f"{path} is an empty file, and not surely a plan that broke off; remove it, or name"
-            " another file"
-        )
-    journal = Journal(Database.connect(path))
+    journal = Journal.open(path)
     try:
         journal._lock = Lock.take(path)
         complete = journal.reads.header().complete
@@ -294,3 +253,23 @@ def _make_way(path: str) -> None:
             f"{path} holds a job already: go on with it (resume), or name another file"
         )
     journal.discard()
+
+
+def _is_file(path: str) -> bool:
+    """Whether a file is there; `JournalError` for what surely is no journal."""
+    try:
+        kind = os.stat(path).st_mode
+    except OSError:
+        if os.path.lexists(path):
+            raise JournalError(f"{path} leads nowhere; name another file") from None
+        return False
+    if stat.S_ISDIR(kind):
+        raise JournalError(f"{path} is a folder; name a file in it")
+    if not stat.S_ISREG(kind):
+        raise JournalError(f"{path} is no regular file; it was left untouched: name another file")
+    if not os.path.getsize(path):
+        raise JournalError(
+            f"{path} is an empty file, and not surely a plan that broke off; remove it, or name"
+            " another file"
+        )
+    return True

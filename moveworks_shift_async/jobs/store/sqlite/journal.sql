@@ -93,7 +93,7 @@ INSERT INTO content (id, message, context) VALUES (?, ?, ?);
 
 -- name: add_chunk
 INSERT INTO chunk (id, content, people, parent, resent)
-VALUES (?, ?, ?, ?, coalesce((SELECT resent FROM chunk WHERE id = ?), 0));
+VALUES (?1, ?2, ?3, ?4, coalesce((SELECT resent FROM chunk WHERE id = ?4), 0));
 
 -- name: add_address
 INSERT INTO address (chunk, packed) VALUES (?, ?);
@@ -107,7 +107,7 @@ UPDATE job SET complete = 1, people = :people, duplicates = :duplicates, differi
 
 -- name: header
 SELECT source, event_id, planned_at, complete, people, duplicates, differing, invalid, chunks,
-       texts, digest, key, base_url, identity, place, marked
+       texts, digest, key, base_url, identity, place, marked, NULL
 FROM job;
 
 -- name: bind
@@ -185,7 +185,7 @@ UPDATE chunk
 SET state = 'unknown', requests = requests + 1, error = 'OutcomeUnknown',
     reason = CASE WHEN owner IN (SELECT id FROM run WHERE ended_at IS NOT NULL)
                   THEN :unwritten ELSE :died END
-WHERE state = 'sending' AND owner IS NOT :alive;
+WHERE state = 'sending';
 
 -- name: doubt
 UPDATE chunk SET state = 'unknown', error = 'JournalError', reason = :reason
@@ -236,7 +236,7 @@ SELECT id, pid, host, began_at, ended_at, ended, budget, per FROM run ORDER BY n
 SELECT id FROM run ORDER BY number DESC LIMIT 1;
 
 -- name: add_event
-INSERT INTO event (at, incident, seconds, reason) VALUES (?, ?, ?, ?);
+INSERT INTO event (at, incident, seconds, reason) VALUES (:at, :incident, :seconds, :reason);
 
 -- name: events
 SELECT at, incident, seconds, reason FROM event ORDER BY at;

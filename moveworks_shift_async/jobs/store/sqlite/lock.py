@@ -41,7 +41,7 @@ _held: set[tuple[int, int]] = set()
 
 @define(eq=False, repr=False)
 class Lock:
-    """Held from `take` or `make` to `release`, or to the end of the process."""
+    """Held from `take` to `release`, or to the end of the process."""
 
     path: str
     #: Device and number of the file, whatever the path names later.
@@ -49,30 +49,21 @@ class Lock:
     _descriptor: int
 
     @classmethod
-    def take(cls, journal: str) -> Lock:
-        """Lock a file that is there.
+    def take(cls, journal: str, *, new: bool = False) -> Lock:
+        """Lock a file that is there, or make a `new` one, readable by its owner alone.
 
-        Raises `JobRunning` if another process has it, or another job of this one.
+        Raises `JobRunning` if another process has it, or another job of this one, and
+        `JournalError` if it cannot be opened or made.
         """
-        return cls._of(journal, os.O_RDWR)
-
-    @classmethod
-    def make(cls, journal: str) -> Lock:
-        """Make a new file, readable by its owner alone, and lock it; `JournalError` if it cannot
-        be.
-        """
-        return cls._of(journal, os.O_RDWR | os.O_CREAT | os.O_EXCL)
-
-    @classmethod
-    def _of(cls, journal: str, how: int) -> Lock:
         path = os.path.realpath(journal)
         with quiet:
             try:
-                if not how & os.O_CREAT and _file_at(journal) in _held:
+                if not new and _file_at(journal) in _held:
                     raise JobRunning(f"another process works on {journal} just now")
-                descriptor = os.open(path, how, 0o600)
+                made = os.O_CREAT | os.O_EXCL if new else 0
+                descriptor = os.open(path, os.O_RDWR | made, 0o600)
             except OSError as error:
-                raise _unusable(journal, error, made=bool(how & os.O_CREAT)) from None
+                raise _unusable(journal, error, made=new) from None
             try:
                 _wait_for(descriptor, journal)
             except BaseException:
@@ -181,6 +172,11 @@ def moved_away(path: str) -> JournalError:
     )
 
 
+def missing(path: str) -> JournalError:
+    """There is no file of that name."""
+    return JournalError(f"there is no journal {path}; make one with a plan")
+
+
 def _file_at(journal: str) -> tuple[int, int]:
     """Device and number of a regular file; to open another kind might wait for ever."""
     found = os.stat(journal)
@@ -206,7 +202,7 @@ def _wait_for(descriptor: int, journal: str) -> None:
 
 def _unusable(journal: str, error: OSError, *, made: bool) -> JournalError:
     if isinstance(error, FileNotFoundError) and not made:
-        return JournalError(f"there is no journal {journal}; make one with a plan")
+        return missing(journal)
     what = f"{journal} cannot be {'made' if made else 'opened'}"
     return refused(JournalError, what, error, written=journal if made else "")
 

@@ -23,11 +23,9 @@ def remember(place: str, text: str) -> None:
     """Note this of the file in that place."""
     with contextlib.suppress(OSError, ConfigurationError):  # what cannot be kept ends nothing
         path = _path(place)
-        try:
-            descriptor = _opened(path)
-        except FileNotFoundError:
-            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            descriptor = _opened(path)
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        how = os.O_WRONLY | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0)
+        descriptor = os.open(path, how, 0o600)
         try:
             os.write(descriptor, text.ljust(_LENGTH).encode())
         finally:
@@ -51,7 +49,3 @@ def forget(place: str) -> None:
 
 def _path(place: str) -> Path:
     return state_directory() / "moveworks-shift" / f"journal-{place.replace(':', '-')}"
-
-
-def _opened(path: Path) -> int:
-    return os.open(path, os.O_WRONLY | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0), 0o600)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
@@ -41,11 +39,8 @@ class SqlitePlanStore:
         store = cls()
         try:
             await store._do(lambda: store._made.append(Journal.create(path, header)))
-        except asyncio.CancelledError:
-            await store.discard()
-            raise
         except BaseException:
-            store._end()
+            await store.discard()
             raise
         return store
 
@@ -88,10 +83,11 @@ class SqlitePlanStore:
                     zip(batch.chunks, packed, strict=True), batch.first
                 )
             )
-            self._journal.add_left_out(left_out)
+            for packed_ones in left_out:
+                self._journal.write("add_left_out", packed_ones)
 
     async def _do(self, step: Callable[[], T]) -> T:
-        return await in_thread(step, threading.Event(), self._thread)
+        return await in_thread(step, executor=self._thread)
 
     def _end(self) -> None:
         self._thread.shutdown(wait=False)

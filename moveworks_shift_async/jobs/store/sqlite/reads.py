@@ -27,11 +27,9 @@ class Reads:
 
     def header(self) -> Header:
         """What the job is."""
-        row = self._db.run("header").fetchone()
-        if row is None:
-            raise damaged(self._db.path)
+        row = self._db.one("header")
         with reading(self._db.path):
-            return rows.header_of(row)
+            return rows.value_of(Header, row)
 
     def digest(self, header: Header) -> str:
         """Of what is sent to whom, as it is in the file."""
@@ -51,8 +49,8 @@ class Reads:
                 f"the planning of {self._db.path} was interrupted; nothing was sent: plan it again"
             )
         found = [*self._db.rows("quick_check")]
+        people = self.value("people")
         with reading(self._db.path):
-            (people,) = self._db.run("people").fetchone()
             whole = found == [("ok",)] and people == header.people
             whole = whole and self.digest(header) == header.digest
             self.totals()  # every state is one
@@ -62,15 +60,15 @@ class Reads:
 
     def records(self) -> Iterator[ChunkRecord]:
         """Every chunk, in order."""
-        return self._each(rows.record_of, "records")
+        return self._each(partial(rows.value_of, ChunkRecord), "records")
 
     def totals(self) -> list[Total]:
         """How many chunks and people stand where."""
-        return [*self._each(rows.total_of, "totals")]
+        return [*self._each(partial(rows.value_of, Total), "totals")]
 
     def recipients(self) -> Iterator[tuple[int, tuple[str, ...]]]:
         """Whom each chunk is for, in the order of `records`."""
-        return self._each(rows.recipients_of, "recipients")
+        return self._each(lambda row: (row[0], rows.unpack(row[1])), "recipients")
 
     def left_out(self) -> Iterator[LeftOut]:
         """The entries that are for nobody: all that are no address, then all duplicates."""
@@ -84,16 +82,15 @@ class Reads:
 
     def runs(self) -> list[Run]:
         """The processes that worked on it."""
-        return [*self._each(rows.run_of, "runs")]
+        return [*self._each(partial(rows.value_of, Run), "runs")]
 
     def events(self) -> list[Event]:
         """What made it wait."""
-        return [*self._each(rows.event_of, "events")]
+        return [*self._each(partial(rows.value_of, Event), "events")]
 
-    def may_have_told(self) -> bool:
-        """Somebody was told, refused, or may have been."""
-        (found,) = self._db.run("may_have_told").fetchone()
-        return bool(found)
+    def value(self, name: str) -> Any:
+        """What a statement of one row and one column finds."""
+        return self._db.one(name)[0]
 
     def recent(self, now: float, window: float, most: int) -> list[float]:
         """Ages in seconds of the requests, `most` at most, that the server may still count."""
@@ -104,28 +101,10 @@ class Reads:
         make = partial(rows.chunk_of, self.header().event_id, owner)
         return [*self._each(make, "claim", (after, count))]
 
-    def isolated(self) -> int:
-        """Chunks that splitting has added."""
-        (count,) = self._db.run("isolated").fetchone()
-        return int(count)
-
-    def left_at(self) -> float | None:
-        """When the user said so last; None: never."""
-        (at,) = self._db.run("left_at").fetchone()
-        return None if at is None else float(at)
-
     def command(self) -> Command:
         """What is wanted of the process that runs the job."""
-        (found,) = self._db.run("command").fetchone()
         with reading(self._db.path):
-            return Command(found)
-
-    def commanded_at(self) -> float:
-        """When the last command was given, by the clock of whoever did."""
-        row = self._db.run("commanded_at").fetchone()
-        if row is None:
-            raise damaged(self._db.path)
-        return float(row[0])
+            return Command(self.value("command"))
 
     def _each(
         self, make: Callable[[tuple[Any, ...]], T], name: str, values: Any = ()

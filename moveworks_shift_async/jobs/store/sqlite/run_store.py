@@ -36,7 +36,7 @@ class SqliteRunStore:
 
     async def begin(self, beginning: Beginning) -> Begun:
         """Begin a run, in one commit."""
-        return await self._thread.do(partial(_begin, beginning, self._thread.commanded_at))
+        return await self._thread.do(partial(_begin, beginning))
 
     async def claim(self, owner: str, count: int) -> list[Chunk]:
         """The next planned chunks."""
@@ -60,7 +60,7 @@ class SqliteRunStore:
 
     async def settle(self, step: Settlement, parts: Parts = ()) -> bool:
         """As `sending`."""
-        return await self._thread.do(partial(_settle, step, parts))
+        return await self._thread.do(lambda journal: journal.settle(step, parts))
 
     def note(self, event: Event) -> None:
         """Something made the job wait."""
@@ -72,7 +72,7 @@ class SqliteRunStore:
 
     def finish(self, owner: str, at: float, how: str) -> None:
         """The run ends."""
-        self._thread.note(lambda journal: journal.end_run(owner, at, how))
+        self._thread.note(lambda journal: journal.write("end_run", (at, how, owner)))
 
 
 def _claim(after: int, count: int, owner: str, journal: Journal) -> list[Chunk]:
@@ -83,16 +83,35 @@ def _found(journal: Journal) -> Found:
     return Found(
         header=journal.reads.header(),
         totals=journal.reads.totals(),
-        may_have_told=journal.reads.may_have_told(),
+        may_have_told=bool(journal.reads.value("may_have_told")),
         stray=journal.identity.strayed(),
-        left_at=journal.reads.left_at(),
+        left_at=journal.reads.value("left_at"),
     )
 
 
-def _begin(beginning: Beginning, commanded_at: float, journal: Journal) -> Begun:
-    run, stray = beginning.run, beginning.stray
+def _begin(beginning: Beginning, journal: Journal) -> Begun:
+    stray = beginning.stray
     if journal.identity.strayed() is not stray:  # another file was put there since it was looked at
         raise journal.identity.moved()
+    _decide_unknown(beginning, journal)
+    journal.belong(beginning.base_url, beginning.identity)
+    # A command to an earlier run is none to this one, whatever the clock says.
+    journal.write("forget_command", (journal.commanded_at,))
+    totals, run = journal.reads.totals(), beginning.run
+    recent = journal.reads.recent(run.began_at, run.per, run.budget)
+    if any(total.state is State.PLANNED for total in totals):
+        journal.begin_run(run)
+    return Begun(
+        totals=totals,
+        isolated=journal.reads.value("isolated"),
+        recent=recent,
+        command=journal.reads.command(),
+    )
+
+
+def _decide_unknown(beginning: Beginning, journal: Journal) -> None:
+    """Who is unknown from now on, and what becomes of them."""
+    stray = beginning.stray
     if beginning.unknown is not None or stray not in (None, Stray.COPY):
         journal.orphans()
     if stray is not None:
@@ -100,25 +119,6 @@ def _begin(beginning: Beginning, commanded_at: float, journal: Journal) -> Begun
             journal.doubt()
         journal.identity.adopt()
     if beginning.unknown == "resend":
-        journal.resend_unknown()
+        journal.write("resend_unknown")
     elif beginning.unknown == "skip":
-        journal.leave_unknown(run.began_at)
-    journal.belong(beginning.base_url, beginning.identity)
-    # A command to an earlier run is none to this one, whatever the clock says.
-    journal.forget_command(commanded_at)
-    totals, recent = journal.reads.totals(), journal.reads.recent(run.began_at, run.per, run.budget)
-    if any(total.state is State.PLANNED for total in totals):
-        journal.begin_run(run)
-    return Begun(
-        totals=totals,
-        isolated=journal.reads.isolated(),
-        recent=recent,
-        command=journal.reads.command(),
-    )
-
-
-def _settle(step: Settlement, parts: Parts, journal: Journal) -> bool:
-    settled = journal.settle(step)
-    if settled and parts:
-        journal.split(step.chunk, parts)
-    return settled
+        journal.write("leave_unknown", (beginning.run.began_at,))

@@ -23,6 +23,8 @@ T = TypeVar("T")
 Task = tuple[Callable[[Journal], Any], "asyncio.Future[Any]"]
 Answer = tuple["asyncio.Future[Any]", Any, Exception | None]
 
+# Seconds between two looks at whether anybody can still ask: a process waits for its threads.
+_LOOK = 0.5
 # Steps in one commit at most: what waits longest then waits for a few milliseconds.
 _MOST = 256
 # Answers given in one turn of the event loop: each wakes a task that may work for half a
@@ -32,11 +34,10 @@ _ANSWERS = 4
 
 @define(eq=False, repr=False)
 class JournalThread:
-    """Has the journal, and its lock, from `at`; writes in the order in which it was asked."""
+    """Has the journal, and its lock, from `at`; does all in the order in which it was asked."""
 
     _path: str
-    #: Of the last command that was there before this process had the lock.
-    commanded_at: float = field(default=0.0, init=False)
+    _open: Callable[[str], Journal]
     _loop: asyncio.AbstractEventLoop = field(factory=asyncio.get_running_loop, init=False)
     _asked: queue.SimpleQueue[Task | None] = field(factory=queue.SimpleQueue, init=False)
     #: Written, and not told yet; in the order in which it was asked.
@@ -44,12 +45,11 @@ class JournalThread:
 
     @classmethod
     @contextlib.asynccontextmanager
-    async def at(cls, path: str) -> AsyncGenerator[JournalThread]:
-        """Take, verify and open the journal; `JournalError` if it cannot be, or is not whole.
-
-        At the end all is written.
-        """
-        journal_thread = cls(path)
+    async def at(
+        cls, path: str, opened_by: Callable[[str], Journal] = Journal.take
+    ) -> AsyncGenerator[JournalThread]:
+        """Open the journal in the thread; raises as that does. At the end all is written."""
+        journal_thread = cls(path, opened_by)
         opened: asyncio.Future[None] = journal_thread._loop.create_future()
         thread = threading.Thread(target=journal_thread._work, args=(opened,), name="journal")
         thread.start()
@@ -77,8 +77,7 @@ class JournalThread:
     def _work(self, opened: asyncio.Future[None]) -> None:
         with contextlib.ExitStack() as stack:
             try:
-                journal, self.commanded_at = Journal.take(self._path)
-                stack.callback(journal.close)
+                journal = stack.enter_context(self._open(self._path))
             except Exception as error:  # whatever it was, who waits must hear of it
                 self._tell([(opened, None, error)])
                 return
@@ -90,13 +89,22 @@ class JournalThread:
         """Wait for a step, and take with it all that have been asked for meanwhile."""
         batch: list[Task] = []
         while not batch or (len(batch) < _MOST and not self._asked.empty()):
-            work = self._asked.get()
+            work = self._next()
             if work is None:
                 if batch:
                     self._asked.put(None)  # once more, after these
                 return batch or None
             batch.append(work)
         return batch
+
+    def _next(self) -> Task | None:
+        """The next step; None at the end, also where the loop was left and never turns again."""
+        while True:
+            with contextlib.suppress(queue.Empty):
+                return self._asked.get(timeout=_LOOK)
+            ending = not (threading.main_thread().is_alive() or self._loop.is_running())
+            if ending or self._loop.is_closed():
+                return None
 
     def _tell(self, answers: list[Answer]) -> None:
         with contextlib.suppress(RuntimeError):  # the loop was closed: nobody waits any more

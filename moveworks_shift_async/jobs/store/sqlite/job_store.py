@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import os
-import threading
-from collections.abc import AsyncGenerator, Callable
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import AsyncGenerator
 from functools import partial
-from typing import TypeVar
 
 from attrs import frozen
 
@@ -22,8 +18,6 @@ from .lock import is_free, quiet, remove
 from .plan_store import SqlitePlanStore
 from .run_store import SqliteRunStore
 from .thread import JournalThread
-
-T = TypeVar("T")
 
 
 @frozen
@@ -61,23 +55,9 @@ class SqliteStore:
 
     @contextlib.asynccontextmanager
     async def reading(self) -> AsyncGenerator[SqliteAccountStore]:
-        """A private copy, in a thread of its own."""
-        thread, copy = (
-            ThreadPoolExecutor(1, thread_name_prefix="journal-copy"),
-            contextlib.ExitStack(),
-        )
-
-        async def ask(step: Callable[[Journal], T]) -> T:
-            return await in_thread(partial(step, journal), threading.Event(), thread)
-
-        try:
-            look = partial(copy.enter_context, Journal.look(self.name))
-            journal = await in_thread(look, threading.Event(), thread)
-            yield SqliteAccountStore(ask)
-        finally:
-            closing = asyncio.get_running_loop().run_in_executor(thread, copy.close)
-            thread.shutdown(wait=False)
-            await asyncio.shield(closing)
+        """A private copy, with a thread of its own."""
+        async with JournalThread.at(self.name, Journal.look) as thread:
+            yield SqliteAccountStore(thread.do)
 
     def remove(self) -> None:
         """The file, and what was noted of it."""
@@ -85,13 +65,13 @@ class SqliteStore:
 
     async def ask(self, command: Command, at: float) -> bool:
         """Write it into the file, beside whoever runs it."""
-        return await in_thread(partial(self._ask, command, at), threading.Event())
+        return await in_thread(partial(self._ask, command, at))
 
     def _ask(self, command: Command, at: float) -> bool:
-        with quiet, contextlib.closing(Journal.open(self.name)) as journal:
+        with quiet, Journal.open(self.name) as journal:
             if is_free(self.name):
                 return False
             if command is Command.RUN and journal.reads.command() is not Command.PAUSE:
                 return False
-            journal.set_command(command, at)
+            journal.write("set_command", (command, at))
             return True
