@@ -38,7 +38,15 @@ if _typing.TYPE_CHECKING:
     from .limits.shared.file_gate import FileGate
     from .limits.shared.postgres_gate import PostgresGate
     from .limits.window import GateSnapshot
-    from .models import AppObject, BulkReport, ChunkOutcome, InvalidRecipient, Receipt, ShiftMessage
+    from .models import (
+        AppObject,
+        Attempt,
+        BulkReport,
+        ChunkOutcome,
+        InvalidRecipient,
+        Receipt,
+        ShiftMessage,
+    )
     from .retry import RetryPolicy
     from .sending.stream import BulkSend
     from .settings import (
@@ -56,6 +64,7 @@ __all__ = [
     "ApiKey",
     "AppCredentials",
     "AppObject",
+    "Attempt",
     "BadRequest",
     "BadResponse",
     "BearerToken",
@@ -122,7 +131,8 @@ if not _typing.TYPE_CHECKING:  # else every misspelt name would have a type
         "limits.shared.file_gate": "FileGate",
         "limits.shared.postgres_gate": "PostgresGate",
         "limits.window": "GateSnapshot",
-        "models": "AppObject BulkReport ChunkOutcome InvalidRecipient Receipt ShiftMessage",
+        "models":
+            "AppObject Attempt BulkReport ChunkOutcome InvalidRecipient Receipt ShiftMessage",
         "retry": "RetryPolicy",
         "sending.stream": "BulkSend",
         "settings":

@@ -11,7 +11,7 @@ import logging
 from collections.abc import Callable
 from typing import TypeVar
 
-from attrs import define, evolve
+from attrs import define, evolve, field
 
 from .call import Call
 from .clock import SYSTEM_CLOCK, Clock
@@ -27,6 +27,7 @@ from .limits.gate import Gate
 from .limits.window import Slot
 from .models import Attempt
 from .tasks import is_cancelled
+from .telemetry.watchers import Watch, Watchers
 from .tokens import Authorizer, RequestAuth, auth_by
 from .transport.port import Transport
 from .wire.http import Request, Response
@@ -38,8 +39,6 @@ T = TypeVar("T")
 # A server that says "Retry-After: 0" to everybody would get a storm back; a second is no loss.
 LEAST_PAUSE = 1.0
 
-#: Hears of attempts; it changes nothing, whatever it raises.
-Watch = Callable[[Attempt, Request], None]
 _NO_AUTH = RequestAuth()
 
 
@@ -52,7 +51,7 @@ class Exchange:
     base_url: str
     clock: Clock = SYSTEM_CLOCK
     #: Told of each attempt once it is known what follows it.
-    watch: Watch | None = None
+    watchers: Watchers = field(factory=Watchers)
 
     async def send(
         self,
@@ -64,10 +63,11 @@ class Exchange:
         waited: float = 0.0,
         ended: Watch | None = None,
     ) -> T:
-        """What `parse` makes of the answer; `ended` hears of the attempt instead of who watches.
+        """What `parse` makes of the answer.
 
-        Raises a `MoveworksError`. Cancelled while people may have been told, it raises
-        `CancelledError` from `OutcomeUnknown`.
+        `ended` hears of the attempt in the place of those who watch. Raises a `MoveworksError`.
+        Cancelled while people may have been told, it raises `CancelledError` from
+        `OutcomeUnknown`.
         """
         ready = request.ready(self.base_url, headers=auth.headers, query=auth.query)
         answer: Response | None = None
@@ -82,21 +82,13 @@ class Exchange:
             error = _meaning(raised, answered=answer is not None)
             raise error  # noqa: B904 - it has its cause
         finally:
-            if self.watch is not None:
+            if self.watchers:
                 lasted = self.clock.now() - began
                 attempt = _attempt(
                     ready, answer, error, number=number, waited=waited, duration=lasted
                 )
-                (ended or self.tell)(attempt, ready)
+                (ended or self.watchers.tell)(attempt, ready)
             del error  # its traceback leads back to this frame
-
-    def tell(self, attempt: Attempt, request: Request) -> None:
-        """Tell whoever watches."""
-        try:
-            if self.watch is not None:
-                self.watch(attempt, request)
-        except Exception:
-            logger.exception("who watches attempts has raised")
 
 
 @define(eq=False, repr=False)
@@ -162,7 +154,7 @@ class Requester:
             return
         if seconds is not None and isinstance(call.last_error, RateLimited):
             seconds = max(seconds, self._paused_for())
-        self.exchange.tell(evolve(told[0], retry_in=seconds), told[1])
+        self.exchange.watchers.tell(evolve(told[0], retry_in=seconds), told[1])
 
     def _paused_for(self) -> float:
         try:
@@ -189,7 +181,6 @@ class Requester:
         """One 429 is everybody's: the limit belongs to the organisation."""
         asked = error.retry_after
         self.gate.refused(slot, None if asked is None else max(asked, LEAST_PAUSE))
-        logger.warning("HTTP 429: %s", self.gate.snapshot())
 
 
 def _not_sent(error: BaseException, where: str) -> BaseException:

@@ -23,6 +23,8 @@ from .limits.gate import Gate
 from .retry import RetryPolicy
 from .session import SessionManager
 from .settings import RateLimit, Region, Timeouts
+from .telemetry.log import AttemptLog
+from .telemetry.watchers import OnAttempt, watch_of
 from .transport.aiohttp_transport import AiohttpTransport
 from .transport.port import Transport
 from .validators import check_base_url, check_methods
@@ -72,7 +74,10 @@ class MoveworksClient(_Client):
     whatever its middlewares do. `transport` takes the place of aiohttp, in tests or for good: see
     `transport.port.Transport`; it is closed with the client, and `timeout` but for `close` is its
     own business. `gate` is where the rate limit is kept: a `FileGate` shares it
-    with other processes of this machine, or one of your own, see `limits.gate.Gate`. Raises
+    with other processes of this machine, or one of your own, see `limits.gate.Gate`.
+    `on_attempt` is called with an `Attempt` after each request and its answer, repeats, token
+    requests and the chunks of jobs included. It observes only: what it raises is logged once and
+    dropped. It runs in the event loop, so whatever it takes long for holds up the sends. Raises
     `ConfigurationError` for what cannot work.
     """
 
@@ -88,10 +93,11 @@ class MoveworksClient(_Client):
         http: aiohttp.ClientSession | None = None,
         transport: Transport | None = None,
         gate: Gate | None = None,
+        on_attempt: OnAttempt | None = None,
         clock: Clock = SYSTEM_CLOCK,
     ) -> None:
         parts = (rate_limit, retry, timeout, max_in_flight, http, transport, gate, clock)
-        self._session = _session(credentials, base_url, *parts)
+        self._session = _session(credentials, base_url, *parts, on_attempt)
         #: What one request of a job goes through; the endpoints are the way for everybody else.
         self.sender: Sender = Sender(self._session, max_in_flight)
         self.rate_limit = rate_limit
@@ -147,10 +153,11 @@ class ShiftClient(_Client):
         http: aiohttp.ClientSession | None = None,
         transport: Transport | None = None,
         gate: Gate | None = None,
+        on_attempt: OnAttempt | None = None,
         clock: Clock = SYSTEM_CLOCK,
     ) -> None:
         parts = (rate_limit, retry, timeout, max_in_flight, http, transport, gate, clock)
-        self._session = _session(credentials, base_url, *parts)
+        self._session = _session(credentials, base_url, *parts, on_attempt)
         from .endpoints.shift import ShiftMessagesEndpoint  # noqa: PLC0415 - as in `_refresh`
 
         self.messages: ShiftMessagesEndpoint = ShiftMessagesEndpoint(self._session, addressed_users)
@@ -180,6 +187,7 @@ def _session(
     transport: Transport | None,
     gate: Gate | None,
     clock: Clock,
+    on_attempt: OnAttempt | None,
 ) -> SessionManager:
     """The parts of either client, put together."""
     if not isinstance(max_in_flight, int) or max_in_flight < 1:
@@ -194,7 +202,10 @@ def _session(
     if not authorizer.renews:
         retry = evolve(retry, replay_unauthenticated=False)
     user, organisation = _User(), settings.organisation(url, credentials)
+    if on_attempt is not None:
+        exchange.watchers.add(watch_of(on_attempt))
     gate = join_gate(gate, user, organisation, rate_limit, max_in_flight, clock)
+    exchange.watchers.add(AttemptLog(gate.snapshot, rate_limit.per, clock))
     return SessionManager(
         exchange,
         authorizer,

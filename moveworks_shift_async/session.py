@@ -91,9 +91,9 @@ class SessionManager:
         finally:
             if call.cut:
                 task.uncancel()
-            self._requester.follows(call, None)
             del self._tasks[call]
             self._idle.set()
+            self._requester.follows(call, None)
 
     def open(self) -> None:
         """Bind to the running loop; raise `ClientClosed` if closed or bound to another one."""

@@ -200,6 +200,8 @@ class TokenManager:
         except MoveworksError as error:
             failure = self._failed(error)
         else:
+            if self._failure is not None:
+                logger.info("there is a token again")
             self._held, self._failure = _Held.of(token, asked_at), None
             return self._held.auth
         raise failure
@@ -211,8 +213,9 @@ class TokenManager:
             asked = self.throttle_pause if error.retry_after is None else error.retry_after
             pause = max(asked, FAILURE_PAUSE)
         self._quiet_until = self.clock.now() + pause
-        self._failure = _as_not_sent(error, pause)
-        logger.warning("no token: %s; asking again in %.0f s at the earliest", error, pause)
+        first, self._failure = self._failure is None, _as_not_sent(error, pause)
+        if first:  # whoever waits for one is told each time
+            logger.warning("no token: %s; asking again in %.0f s at the earliest", error, pause)
         return self._failure
 
 

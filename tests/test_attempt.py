@@ -270,7 +270,7 @@ def watched(parts: Parts) -> list[Attempt]:
         assert request.route.name == attempt.endpoint
         heard.append(attempt)
 
-    parts.session.exchange.watch = watch
+    parts.session.exchange.watchers.add(watch)
     return heard
 
 
@@ -438,7 +438,7 @@ async def test_who_watches_changes_nothing(
     def watch(attempt: Attempt, request: Request) -> None:
         raise ValueError("boom")
 
-    parts.session.exchange.watch = watch
+    parts.session.exchange.watchers.add(watch)
     assert await parts.send() == 2
     assert "watches attempts" in caplog.text
 

@@ -7,6 +7,8 @@ import logging
 import random
 import time
 from collections.abc import Iterable
+from functools import partial
+from typing import Any
 
 import aiohttp
 import pytest
@@ -17,6 +19,7 @@ from attrs import define, field
 from moveworks_shift_async import (
     ApiKey,
     AppCredentials,
+    Attempt,
     BearerToken,
     ClientClosed,
     ClientCredentials,
@@ -35,7 +38,6 @@ from moveworks_shift_async import (
 )
 from moveworks_shift_async.limits.priority import Priority
 from moveworks_shift_async.limits.window import GateSnapshot, Slot
-from moveworks_shift_async.models import Attempt
 from moveworks_shift_async.sandbox import Sandbox, Variants
 
 from .fakes import FakeTransport, answer
@@ -211,17 +213,54 @@ async def test_a_session_and_a_transport_are_not_both_taken() -> None:
             MoveworksClient(ApiKey("k"), http=http, transport=FakeTransport([answer(202)]))
 
 
-async def test_token_requests_are_told_to_whoever_watches(sandbox: Sandbox) -> None:
-    """As attempts of their own, which tell nobody."""
+async def test_each_attempt_is_told_to_who_watches(sandbox: Sandbox) -> None:
+    """Token requests and repeats too, and the chunks of a bulk send."""
     heard: list[Attempt] = []
-    async with client_of(sandbox) as client:
-        client._session.exchange.watch = lambda attempt, request: heard.append(attempt)
+    sandbox.faults.script("send", "throttle")
+    async with client_of(sandbox, on_attempt=heard.append) as client:
         await client.auth.test()
-    assert [(one.endpoint, one.number, one.status, one.recipients) for one in heard] == [
+        await client.messages.send_bulk("hi", [f"p{n}@example.com" for n in range(501)])
+    assert [(one.endpoint, one.number, one.status, one.recipients) for one in heard[:2]] == [
         ("token", 1, 200, 0),
         ("auth.test", 1, 200, 0),
     ]
-    assert {one.outcome for one in heard} == {Outcome.ACCEPTED}
+    assert sorted((one.endpoint, one.number, one.status) for one in heard[2:]) == [
+        ("messages.send", 1, 204),
+        ("messages.send", 1, 429),
+        ("messages.send", 2, 204),
+    ]
+    assert sum(one.recipients for one in heard if one.outcome is Outcome.ACCEPTED) == 501
+
+
+async def test_attempts_at_shift_are_told_too(sandbox: Sandbox) -> None:
+    """A refresh of its tokens included."""
+    heard: list[Attempt] = []
+    credentials = OAuthTokens(
+        client_id=sandbox.shift_client_id,
+        client_secret=sandbox.shift_client_secret,
+        refresh_token=sandbox.issue_shift_tokens()[1],
+    )
+    async with ShiftClient(credentials, base_url=sandbox.url, on_attempt=heard.append) as client:
+        await client.messages.create(text="hi", emails=["a@example.com"])
+    assert [one.endpoint for one in heard] == ["shift.token", "shift.messages.create"]
+
+
+async def coroutine(_: Attempt) -> None:
+    """What nobody would await."""
+
+
+class Coroutine:
+    """The same as an object."""
+
+    async def __call__(self, _: Attempt) -> None:
+        """Never run."""
+
+
+@pytest.mark.parametrize("wrong", ["print", coroutine, Coroutine(), partial(coroutine)])
+def test_what_cannot_watch_is_refused_at_once(wrong: Any) -> None:
+    """A coroutine function would be called, and nobody would await it."""
+    with pytest.raises(ConfigurationError, match="on_attempt must be a"):
+        MoveworksClient(ApiKey("k"), on_attempt=wrong)
 
 
 async def test_two_clients_of_one_organisation_share_the_budget() -> None:
