@@ -30,6 +30,8 @@ from .fakes import FakeClock
 settings.register_profile("busy", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("busy")
 
+pytest_plugins = ("pytester",)  # for the tests of our own plugin
+
 LoopFactory = Callable[[], asyncio.AbstractEventLoop]
 
 

@@ -67,6 +67,7 @@ OWNERS = {
         "cli/",
     ),
     "psycopg": ("storage/postgres.py",),
+    "pytest": ("testing/",),
     "procrastinate": ("fleet/", "cli/fleet.py"),  # which looks whether it is installed
     "sqlalchemy": ("sources/sql.py",),
 }

@@ -144,6 +144,20 @@ def test_a_bad_message_does_not_go_out() -> None:
     assert decision.credential == "api-key"
 
 
+def test_whoever_asks_sees_what_people_see() -> None:
+    """A message that goes out is shown in full, and a refused one is not; its repr hides it."""
+    seen: list[rules.Message] = []
+    moveworks = vendor(on_told=seen.append)
+    for fields in ({}, {"message": ""}, {"context": {"slots": {"n": "1"}}}):
+        moveworks.handle(ask("events.send", body=body(**fields)))
+    assert [(message.to, message.message) for message in seen] == 2 * [
+        (("a@example.com",), "Hello")
+    ]
+    assert [message.context for message in seen] == [None, {"slots": {"n": "1"}}]
+    assert {message.event_id for message in seen} == {EVENT}
+    assert "example" not in repr(seen)
+
+
 @pytest.mark.parametrize(
     ("event_id", "any_event", "status"),
     [

@@ -7,7 +7,7 @@ from .ledger import Received
 from .limiters import LIMITER_NAMES, LimiterName
 from .options import FaultOptions
 from .routes import FAMILIES, Family
-from .rules import digest
+from .rules import Message, digest
 from .server import Sandbox
 from .sums import Stats
 
@@ -23,6 +23,7 @@ __all__ = [
     "FaultOptions",
     "FaultPlan",
     "LimiterName",
+    "Message",
     "Received",
     "RequestRecord",
     "Sandbox",

@@ -26,6 +26,7 @@ from .rules import (
     Refusal,
     check_message,
     parse_object,
+    read_message,
 )
 
 _UUID = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
@@ -93,6 +94,8 @@ class MoveworksVendor:
             told = check_message(request.body)
         except Refusal as refusal:
             return self._refuse(400, refusal.code, refusal.message, caller)
+        if self.options.on_told is not None:
+            self.options.on_told(read_message(request.body, event_id))
         answer = scheduled(self.options.variants, legacy=event_id is None)
         return Decision(answer=answer, processed=True, credential=caller, told=told)
 

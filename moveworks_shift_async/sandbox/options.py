@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Literal
 
 from attrs import define, field, frozen, validators
@@ -9,6 +10,7 @@ from attrs import define, field, frozen, validators
 from ..clock import SYSTEM_CLOCK, Clock
 from .decisions import Variants
 from .limiters import LIMITER_NAMES, LimiterName
+from .rules import Message
 
 RetryAfter = Literal["seconds", "date"]
 
@@ -71,6 +73,9 @@ class Options:
     #: For fault rates and jitter.
     seed: int = 0
     clock: Clock = SYSTEM_CLOCK
+    #: Called in the sandbox's loop with each message of Moveworks that people are told. The records
+    #: keep no texts.
+    on_told: Callable[[Message], None] | None = None
 
     client_id: str = "3f0e2c1a-5a0d-4c7e-9b59-0d5f5a3c7e10"
     client_secret: str = field(default="mws_sandbox_client_secret", repr=False)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+from collections.abc import Mapping
 from typing import Any
 
 from attrs import field, frozen
@@ -67,6 +68,31 @@ class Told:
     message: str
     #: `digest` of the context as canonical JSON; None where there was none.
     context: str | None = None
+
+
+@frozen(kw_only=True)
+class Message:
+    """A message in full, for whoever wants to see what people see."""
+
+    #: Whom one request told, as it named them.
+    to: tuple[str, ...] = field(repr=lambda to: f"<{len(to)} recipients>")
+    #: The text.
+    message: str = field(repr=False)
+    #: None where there was none.
+    context: Mapping[str, Any] | None = field(repr=False)
+    #: None for the legacy endpoint.
+    event_id: str | None
+
+
+def read_message(body: bytes, event_id: str | None) -> Message:
+    """What a body says that `check_message` has taken."""
+    payload = parse_object(body)
+    return Message(
+        to=tuple(payload["recipients"]),
+        message=payload["message"],
+        context=payload.get("context"),
+        event_id=event_id,
+    )
 
 
 def digest(text: str) -> str:
