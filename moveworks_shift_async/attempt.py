@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from attrs import define, evolve, field
 
@@ -27,11 +27,15 @@ from .limits.gate import Gate
 from .limits.window import Slot
 from .models import Attempt
 from .tasks import is_cancelled
+from .telemetry.silence import others_silenced
 from .telemetry.watchers import Watch, Watchers
 from .tokens import Authorizer, RequestAuth, auth_by
 from .transport.port import Transport
 from .wire.http import Request, Response
 from .wire.status import request_id
+
+if TYPE_CHECKING:
+    from .telemetry.otel import OpenTelemetry
 
 logger: logging.Logger = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -74,7 +78,8 @@ class Exchange:
         error: BaseException | None = None
         began = self.clock.now()
         try:
-            answer = await self.transport.exchange(ready)
+            with others_silenced():
+                answer = await self.transport.exchange(ready)
             if answer.asked is not ready:
                 answer = answer.to(ready)
             return parse(answer)
@@ -99,6 +104,7 @@ class Requester:
     authorizer: Authorizer
     gate: Gate
     clock: Clock = SYSTEM_CLOCK
+    telemetry: OpenTelemetry | None = None
 
     async def attempt(
         self, request: Callable[[], Request], parse: Callable[[Response, int], T], call: Call
@@ -126,12 +132,19 @@ class Requester:
     async def _slot(self, call: Call) -> tuple[Slot, float]:
         """The right to one request, and the seconds that it was waited for."""
         call.check_withdrawn()
-        asked = self.clock.now()
+        asked, telemetry = self.clock.now(), self.telemetry
+        if telemetry is not None:
+            telemetry.queued()
         try:
             slot = await self.gate.acquire(call.deadline, call.priority)
         except BaseException as error:
+            if telemetry is not None:
+                telemetry.waited(self.clock.now() - asked, error)
             raise _not_sent(error, "in the rate limit's `acquire`")  # noqa: B904 - it has its cause
-        return slot, self.clock.now() - asked
+        waited = self.clock.now() - asked
+        if telemetry is not None:
+            telemetry.waited(waited)
+        return slot, waited
 
     async def _prepared(
         self, request: Callable[[], Request], call: Call
@@ -140,7 +153,7 @@ class Requester:
         try:
             auth = await auth_by(call.deadline, self.authorizer, self.clock)
             ready = request()
-            call.effect = ready.effect
+            call.sends(ready)
             if call.before is not None:
                 await call.before()
         except BaseException as error:

@@ -28,8 +28,12 @@ class Call:
     throttled: int = 0
     #: A request of it is on its way: cancelling now makes the outcome unknown.
     in_flight: bool = False
-    #: What its request may do to people.
+    #: What its request may do to people, what it is and how many people it names, once it is made.
     effect: Effect = Effect.MAY_TELL
+    endpoint: str = ""
+    recipients: int = 0
+    #: The bulk send or job whose chunk it is, where that is traced; it counts the people as well.
+    part_of: object | None = field(default=None, repr=False)
     #: An earlier request of it may have told people.
     maybe_told: bool = False
     #: Why no further request of it may start; set by whoever watches it.
@@ -51,6 +55,11 @@ class Call:
         """Raise `NotSent` if no further request may start."""
         if self.withdrawn is not None:
             raise NotSent(f"not sent: {self.withdrawn}")
+
+    def sends(self, request: Request) -> None:
+        """This is the request that it is about."""
+        self.effect = request.effect
+        self.endpoint, self.recipients = request.route.name, request.recipients
 
     def leaves(self) -> None:
         """Count one request, which begins now."""

@@ -23,6 +23,7 @@ from .limits.gate import Gate
 from .retry import RetryPolicy
 from .session import SessionManager
 from .settings import RateLimit, Region, Timeouts
+from .telemetry.choice import Telemetry, telemetry_of
 from .telemetry.log import AttemptLog
 from .telemetry.watchers import OnAttempt, watch_of
 from .transport.aiohttp_transport import AiohttpTransport
@@ -77,8 +78,9 @@ class MoveworksClient(_Client):
     with other processes of this machine, or one of your own, see `limits.gate.Gate`.
     `on_attempt` is called with an `Attempt` after each request and its answer, repeats, token
     requests and the chunks of jobs included. It observes only: what it raises is logged once and
-    dropped. It runs in the event loop, so whatever it takes long for holds up the sends. Raises
-    `ConfigurationError` for what cannot work.
+    dropped. It runs in the event loop, so whatever it takes long for holds up the sends.
+    `telemetry` is None for spans and metrics of OpenTelemetry where the extra `otel` is installed,
+    False for none. Raises `ConfigurationError` for what cannot work.
     """
 
     def __init__(
@@ -94,10 +96,11 @@ class MoveworksClient(_Client):
         transport: Transport | None = None,
         gate: Gate | None = None,
         on_attempt: OnAttempt | None = None,
+        telemetry: Telemetry = None,
         clock: Clock = SYSTEM_CLOCK,
     ) -> None:
         parts = (rate_limit, retry, timeout, max_in_flight, http, transport, gate, clock)
-        self._session = _session(credentials, base_url, *parts, on_attempt)
+        self._session = _session(credentials, base_url, *parts, on_attempt, telemetry)
         #: What one request of a job goes through; the endpoints are the way for everybody else.
         self.sender: Sender = Sender(self._session, max_in_flight)
         self.rate_limit = rate_limit
@@ -154,10 +157,11 @@ class ShiftClient(_Client):
         transport: Transport | None = None,
         gate: Gate | None = None,
         on_attempt: OnAttempt | None = None,
+        telemetry: Telemetry = None,
         clock: Clock = SYSTEM_CLOCK,
     ) -> None:
         parts = (rate_limit, retry, timeout, max_in_flight, http, transport, gate, clock)
-        self._session = _session(credentials, base_url, *parts, on_attempt)
+        self._session = _session(credentials, base_url, *parts, on_attempt, telemetry)
         from .endpoints.shift import ShiftMessagesEndpoint  # noqa: PLC0415 - as in `_refresh`
 
         self.messages: ShiftMessagesEndpoint = ShiftMessagesEndpoint(self._session, addressed_users)
@@ -188,6 +192,7 @@ def _session(
     gate: Gate | None,
     clock: Clock,
     on_attempt: OnAttempt | None,
+    telemetry: Telemetry,
 ) -> SessionManager:
     """The parts of either client, put together."""
     if not isinstance(max_in_flight, int) or max_in_flight < 1:
@@ -206,6 +211,10 @@ def _session(
         exchange.watchers.add(watch_of(on_attempt))
     gate = join_gate(gate, user, organisation, rate_limit, max_in_flight, clock)
     exchange.watchers.add(AttemptLog(gate.snapshot, rate_limit.per, clock))
+    traced = telemetry_of(telemetry, clock)
+    if traced is not None:
+        exchange.watchers.add(traced.watch)
+        traced.measure(gate, url)
     return SessionManager(
         exchange,
         authorizer,
@@ -213,6 +222,7 @@ def _session(
         retry=retry,
         timeouts=timeout,
         clock=clock,
+        telemetry=traced,
         on_closed=partial(gate.leave, user),
     )
 

@@ -11,7 +11,7 @@ import contextlib
 import logging
 import math
 from collections.abc import Callable
-from typing import Any, TypeVar, cast
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from attrs import define, evolve, field
 
@@ -24,6 +24,9 @@ from .retry import RetryPolicy, repeat
 from .settings import Timeouts
 from .tokens import Authorizer
 from .wire.http import Effect, Request, Response
+
+if TYPE_CHECKING:
+    from .telemetry.otel import OpenTelemetry
 
 logger: logging.Logger = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -39,6 +42,8 @@ class SessionManager:
     retry: RetryPolicy = field(factory=RetryPolicy)
     timeouts: Timeouts = field(factory=Timeouts)
     clock: Clock = SYSTEM_CLOCK
+    #: None: nobody traces or measures.
+    telemetry: OpenTelemetry | None = None
     #: Called when everything is closed, and again when it is closed again.
     on_closed: Callable[[], None] = lambda: None
     _requester: Requester = field(init=False, repr=False)
@@ -50,7 +55,9 @@ class SessionManager:
     _idle: asyncio.Event = field(factory=asyncio.Event, init=False, repr=False)
 
     def __attrs_post_init__(self) -> None:
-        self._requester = Requester(self.exchange, self.authorizer, self.gate, self.clock)
+        self._requester = Requester(
+            self.exchange, self.authorizer, self.gate, self.clock, self.telemetry
+        )
         replay = self.retry.replay_unauthenticated
         self._single = evolve(RetryPolicy.none(), replay_unauthenticated=replay)
 
@@ -71,6 +78,14 @@ class SessionManager:
         """
         self.open()
         call = call or Call()
+        if self.telemetry is None:
+            return await self._call(request, parse, call)
+        with self.telemetry.call(call):
+            return await self._call(request, parse, call)
+
+    async def _call(
+        self, request: Callable[[], Request], parse: Callable[[Response, int], T], call: Call
+    ) -> T:
         policy = self._single if call.once else self.retry
         call.deadline = self.clock.now() + (policy.deadline or math.inf)
         self._tasks[call] = task = cast("asyncio.Task[Any]", asyncio.current_task())

@@ -66,6 +66,7 @@ OWNERS = {
         "fleet/",
         "cli/",
     ),
+    "opentelemetry": ("telemetry/",),
     "psycopg": ("storage/postgres.py",),
     "pytest": ("testing/",),
     "procrastinate": ("fleet/", "cli/fleet.py"),  # which looks whether it is installed

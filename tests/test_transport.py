@@ -16,10 +16,6 @@ from collections.abc import Awaitable, Callable
 import aiohttp
 import pytest
 from attrs import evolve
-from opentelemetry.instrumentation.aiohttp_client import AioHttpClientInstrumentor
-from opentelemetry.sdk.trace import TracerProvider
-from opentelemetry.sdk.trace.export import SimpleSpanProcessor
-from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
 from moveworks_shift_async.errors import (
     ClientClosed,
@@ -572,53 +568,6 @@ async def test_a_mock_that_does_not_fit_this_aiohttp_is_named(
     assert isinstance(error, NotSent)
     assert "aioresponses" in str(error)
     assert "`http`" not in str(error)
-
-
-# -- instrumentation that others have loaded -------------------------------------------------------
-
-
-@pytest.mark.parametrize("theirs", [False, True], ids=["our session", "the caller's session"])
-async def test_instrumentation_of_aiohttp_keeps_still_while_a_request_is_out(theirs: bool) -> None:
-    """It would write the URL, and with it SHIFT's secret; the caller's own requests are traced."""
-    spans = InMemorySpanExporter()
-    provider = TracerProvider()
-    provider.add_span_processor(SimpleSpanProcessor(spans))
-    instrumentor = AioHttpClientInstrumentor()
-    instrumentor.instrument(tracer_provider=provider)
-    try:
-        async with serving(after_body_ok) as (url, heads):
-            http = aiohttp.ClientSession() if theirs else None
-            transport = AiohttpTransport(Timeouts(), http=http)
-            assert (await transport.exchange(POST.ready(url))).status == 204
-            assert spans.get_finished_spans() == ()
-            async with aiohttp.ClientSession() as own:
-                await own.post(f"{url}/mine", data=POST.body)
-            await transport.close()
-            if http is not None:
-                await http.close()
-    finally:
-        instrumentor.uninstrument()
-    assert len(heads) == 2
-    assert len(spans.get_finished_spans()) == 1
-
-
-async def after_body_ok(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    """Done."""
-    await read_body(reader)
-    writer.write(b"HTTP/1.1 204 X\r\n\r\n")
-    await writer.drain()
-
-
-async def test_without_instrumentation_nothing_is_imported_for_it() -> None:
-    """OpenTelemetry is looked for among what is loaded already."""
-    names = {name for name in sys.modules if name.startswith("opentelemetry.instrumentation.utils")}
-    saved = {name: sys.modules.pop(name) for name in names}
-    try:
-        async with serving(after_body_ok) as (url, _), transport_over(QUICK) as transport:
-            await transport.exchange(POST.ready(url))
-        assert "opentelemetry.instrumentation.utils" not in sys.modules
-    finally:
-        sys.modules.update(saved)
 
 
 @BOTH

@@ -22,6 +22,7 @@ from ..wire.recipients import MAX_RECIPIENTS, CheckedRecipients
 
 if TYPE_CHECKING:
     from ..sending.coalesce import LingeringBatcher
+    from ..telemetry.otel import OpenTelemetry
 
 
 def _listed(recipients: Iterable[str]) -> tuple[str, ...]:
@@ -42,6 +43,11 @@ class Sender:
     _session: SessionManager
     max_in_flight: int
 
+    @property
+    def telemetry(self) -> OpenTelemetry | None:
+        """What traces and measures, if anything does."""
+        return self._session.telemetry
+
     def send(
         self,
         event_id: str | uuid.UUID | None,
@@ -58,7 +64,9 @@ class Sender:
             request = content.request(CheckedRecipients.of(people))
         except InvalidInput as error:
             return self._fail(error)
-        return self._session.call(lambda: request, parse_receipt, call=Call(priority=priority))
+        call = Call(priority=priority)
+        call.sends(request)
+        return self._session.call(lambda: request, parse_receipt, call=call)
 
     async def _fail(self, error: InvalidInput) -> Receipt:
         """Why there can be no request is raised where the caller waits for it."""
@@ -69,7 +77,9 @@ class Sender:
         content.check()
         check_priority(priority)
         deliver = partial(self.deliver, content)
-        return BulkSend(deliver, recipients, self.max_in_flight, priority, self._session.clock)
+        return BulkSend(
+            deliver, recipients, self.max_in_flight, priority, self._session.clock, self.telemetry
+        )
 
     def batcher(self, linger: float, max_waiting: int, priority: Priority) -> LingeringBatcher:
         """Collects single sends."""
@@ -81,6 +91,7 @@ class Sender:
     async def deliver(self, content: Content, people: CheckedRecipients, call: Call) -> Receipt:
         """One request, written before it waits for anything."""
         request = content.request(people)
+        call.sends(request)
         return await self._session.call(lambda: request, parse_receipt, call=call)
 
     async def _late(

@@ -20,7 +20,7 @@ from collections.abc import (
     Iterable,
 )
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from attrs import define, field
 
@@ -35,6 +35,9 @@ from .batcher import Batcher, chunks
 from .breaker import Breaker
 from .entries import Entries
 from .outcomes import Account, Ending, RunningChunk
+
+if TYPE_CHECKING:
+    from ..telemetry.otel import OpenTelemetry, Run
 
 Recipients = Iterable[str] | AsyncIterable[str]
 Deliver = Callable[[CheckedRecipients, Call], Awaitable[Receipt]]
@@ -57,6 +60,7 @@ class BulkSend(Coroutine[Any, Any, BulkReport]):
     _max_in_flight: int
     _priority: Priority = "bulk"
     _clock: Clock = SYSTEM_CLOCK
+    _telemetry: OpenTelemetry | None = None
     _batcher: Batcher = field(factory=Batcher, init=False)
     _account: Account = field(factory=Account, init=False)
     _breaker: Breaker = field(factory=Breaker, init=False)
@@ -72,6 +76,8 @@ class BulkSend(Coroutine[Any, Any, BulkReport]):
     _halted: str | None = field(default=None, init=False)
     _began: float | None = field(default=None, init=False)
     _took: float | None = field(default=None, init=False)
+    #: It as others see it, while it runs; None: nobody does.
+    _run: Run | None = field(default=None, init=False)
     #: It is ready, and nobody has begun or stopped it.
     _untouched: bool = field(default=True, init=False)
 
@@ -165,6 +171,8 @@ class BulkSend(Coroutine[Any, Any, BulkReport]):
             raise InvalidInput("a bulk send runs once; call send_bulk again for another")
         self._untouched = False
         self._began = self._clock.now()
+        if self._telemetry is not None:
+            self._run = self._telemetry.run("send_bulk")
 
     def _refill(self) -> bool:
         """Read the next chunk if there is room; say whether anything is still under way."""
@@ -221,7 +229,8 @@ class BulkSend(Coroutine[Any, Any, BulkReport]):
 
     def _new_chunk(self, addresses: CheckedRecipients) -> RunningChunk:
         self._count += 1
-        return RunningChunk(self._count - 1, addresses, Call(priority=self._priority))
+        call = Call(priority=self._priority, part_of=self._run)
+        return RunningChunk(self._count - 1, addresses, call)
 
     async def _send(self, chunk: RunningChunk) -> Ending:
         return await ending_of(self._deliver(chunk.recipients, chunk.call), self._never_sent)
@@ -237,6 +246,8 @@ class BulkSend(Coroutine[Any, Any, BulkReport]):
     def _enter(self, chunk: RunningChunk, outcome: ChunkOutcome) -> ChunkOutcome:
         chunk.outcome = outcome
         self._account.add(outcome, chunk.call)
+        if self._run is not None:
+            self._run.count(outcome.outcome, len(outcome.recipients))
         self._breaker.met(outcome.error, self._clock.now())
         if (error := self._breaker.given_up) is not None:
             self._halt(str(error))
@@ -273,6 +284,8 @@ class BulkSend(Coroutine[Any, Any, BulkReport]):
         collections.deque(map(self._abandon, [*self._unsent, *rest]), maxlen=0)
         self._unsent.clear()
         self._took = self._elapsed()
+        if self._run is not None:
+            self._run.end(self._raised)
 
     def _abandon(self, addresses: CheckedRecipients) -> ChunkOutcome:
         chunk = self._new_chunk(addresses)

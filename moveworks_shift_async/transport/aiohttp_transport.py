@@ -14,8 +14,6 @@ dropped.
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import sys
 import uuid
 from collections.abc import Awaitable, Callable
 
@@ -61,9 +59,8 @@ class AiohttpTransport:
         """Send it once and return the whole answer; no redirect is followed."""
         body = Body(request.body or b"")  # without one, an empty one says whether it went out
         try:
-            with _others_silenced():
-                async with within(self.timeouts.total):
-                    return await self._send(request, body)
+            async with within(self.timeouts.total):
+                return await self._send(request, body)
         except asyncio.CancelledError as cancelled:
             # Whoever was cancelled while he handled an error of aiohttp's has it in his context.
             cancelled.__cause__ = cancelled.__context__ = None
@@ -214,14 +211,3 @@ def _take_a_new_connection(request: aiohttp.ClientRequest) -> None:
     """
     headers = {**(request.proxy_headers or {}), "X-Request-Id": uuid.uuid4().hex}
     request.proxy_headers = headers  # type: ignore[assignment]
-
-
-def _others_silenced() -> contextlib.AbstractContextManager[object]:
-    """While a request is out, ready-made instrumentation of aiohttp keeps still.
-
-    It writes the whole URL into its spans. It is there only if somebody has loaded it.
-    """
-    loaded = sys.modules.get("opentelemetry.instrumentation.utils")
-    silence: Callable[[], contextlib.AbstractContextManager[object]]
-    silence = getattr(loaded, "suppress_http_instrumentation", contextlib.nullcontext)
-    return silence()

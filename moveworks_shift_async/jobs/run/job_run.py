@@ -147,6 +147,8 @@ class JobRun:
     async def _run(self, store: RunStore, run: Run, begun: Begun, tally: Tally) -> None:
         if begun.recent:
             self.client.gate.observed(begun.recent)
+        telemetry = self.client.sender.telemetry
+        traced = None if telemetry is None else telemetry.run("job")
         self._runner = runner = Runner(
             self.client,
             store,
@@ -156,6 +158,7 @@ class JobRun:
             waits=self.waits,
             max_in_flight=self.client.sender.max_in_flight,
             clock=self.clock,
+            traced=traced,
         )
         runner.obey(begun.command)
         if self._stopping is not None:
@@ -165,6 +168,8 @@ class JobRun:
             await self._watched(runner)
             how = runner.ending or "done"
         finally:
+            if traced is not None:
+                traced.end(runner.error)
             at = self.clock.utcnow().timestamp()
             store.finish(run.id, at, how)
         if runner.error is not None:

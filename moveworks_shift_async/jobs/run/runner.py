@@ -11,13 +11,14 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
+from typing import TYPE_CHECKING
 
 from attrs import define, field
 
 from ...call import Call
 from ...client import MoveworksClient
 from ...clock import SYSTEM_CLOCK, Clock
-from ...errors import JournalError, MoveworksError, NotSent, OutcomeUnknown
+from ...errors import JournalError, MoveworksError, NotSent, Outcome, OutcomeUnknown
 from ...sending.breaker import Breaker
 from ...tasks import ending_of, is_cancelled
 from ...text import duration, plural
@@ -27,6 +28,9 @@ from .marker import Marker
 from .progress import Tally
 from .settlement import settlement_of
 
+if TYPE_CHECKING:
+    from ...telemetry.otel import Run
+
 # Seconds between two looks at what another terminal asks for.
 _LOOK = 0.5
 # Seconds between two counts of what all runs of the job have done, and how many times longer than a
@@ -35,6 +39,12 @@ _COUNT, _COUNTING = 5.0, 50.0
 # Chunks that start in one turn of the event loop: to write the request of one takes up to half a
 # millisecond, and whoever else is in the loop has a turn between them.
 _STARTS = 4
+# What is counted of a chunk that has ended for good.
+_OUTCOMES = {
+    State.ACCEPTED: Outcome.ACCEPTED,
+    State.REJECTED: Outcome.REJECTED,
+    State.UNKNOWN: Outcome.UNKNOWN,
+}
 
 
 @define(eq=False, repr=False)
@@ -52,6 +62,8 @@ class Runner:
     _waits: bool = True
     _max_in_flight: int = 32
     _clock: Clock = SYSTEM_CLOCK
+    #: The run as others see it; None: nobody does.
+    _traced: Run | None = None
     breaker: Breaker = field(factory=Breaker, init=False)
     #: Why it ends early, and the error that ended it, if one did.
     ending: str | None = field(default=None, init=False)
@@ -169,7 +181,7 @@ class Runner:
         self._wake.set()
 
     def _start(self, tasks: asyncio.TaskGroup, chunk: Chunk) -> None:
-        call = Call(priority="bulk", once=self._waits)
+        call = Call(priority="bulk", once=self._waits, part_of=self._traced)
         self._calls[call] = None
         self.breaker.started()
         task = tasks.create_task(self._send(chunk, call))
@@ -249,6 +261,8 @@ class Runner:
 
     def _settled(self, chunk: Chunk, step: Settlement) -> None:
         self.tally.add(step, len(chunk.recipients), self._clock.now())
+        if self._traced is not None and step.state in _OUTCOMES:
+            self._traced.count(_OUTCOMES[step.state], len(chunk.recipients))
         if step.throttled:
             waits = self._client.gate.snapshot().paused_for
             self._store.note(Event(at=step.at, incident=Incident.THROTTLED, seconds=waits))
