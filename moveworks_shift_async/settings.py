@@ -172,7 +172,7 @@ def state_directory(environ: Mapping[str, str] | None = None) -> Path:
     """Where programs of this user keep what may be lost: `XDG_STATE_HOME`, `~/.local/state`, or the
     platform's own place. Raises `ConfigurationError` if the user has no home.
     """
-    env = _environment(environ, None)
+    env = environment(environ, None)
     # A relative one is ignored, as the XDG specification says.
     if (named := Path(env.get("XDG_STATE_HOME") or "")).is_absolute():
         return named
@@ -192,7 +192,7 @@ def moveworks_from_env(
 
     `instead` holds values that win over the variables of their names.
     """
-    env = _environment(environ, instead)
+    env = environment(environ, instead)
     return MoveworksSettings(
         credentials=_moveworks_credentials(env),
         base_url=_moveworks_base_url(env),
@@ -214,14 +214,14 @@ def shift_from_env(
 
     `instead` holds values that win over the variables of their names.
     """
-    env = _environment(environ, instead)
+    env = environment(environ, instead)
     return ShiftSettings(
         credentials=_shift_credentials(env, on_refresh),
         base_url=check_base_url(env.needed("SHIFT_BASE_URL")),
     )
 
 
-def _moveworks_credentials(env: _Environment) -> MoveworksCredentials:
+def _moveworks_credentials(env: Environment) -> MoveworksCredentials:
     key, client_id = env.get("MOVEWORKS_API_KEY"), env.get("MOVEWORKS_CLIENT_ID")
     if key and client_id:
         raise ConfigurationError("set MOVEWORKS_API_KEY or MOVEWORKS_CLIENT_ID, not both")
@@ -235,7 +235,7 @@ def _moveworks_credentials(env: _Environment) -> MoveworksCredentials:
     return ClientCredentials(client_id, env.needed("MOVEWORKS_CLIENT_SECRET"))
 
 
-def _moveworks_base_url(env: _Environment) -> str:
+def _moveworks_base_url(env: Environment) -> str:
     url, region = env.get("MOVEWORKS_BASE_URL"), env.get("MOVEWORKS_REGION")
     if url and region:
         raise ConfigurationError("set MOVEWORKS_BASE_URL or MOVEWORKS_REGION, not both")
@@ -245,7 +245,7 @@ def _moveworks_base_url(env: _Environment) -> str:
     return check_base_url(url or Region[(region or "US").upper()])
 
 
-def _shift_credentials(env: _Environment, on_refresh: OnRefresh | None) -> ShiftCredentials:
+def _shift_credentials(env: Environment, on_refresh: OnRefresh | None) -> ShiftCredentials:
     access, refresh = env.get("SHIFT_ACCESS_TOKEN"), env.get("SHIFT_REFRESH_TOKEN")
     if access and not refresh:
         return BearerToken(access)
@@ -266,22 +266,25 @@ def _shift_credentials(env: _Environment, on_refresh: OnRefresh | None) -> Shift
     )
 
 
-def _environment(
-    environ: Mapping[str, str] | None, instead: Mapping[str, str] | None
-) -> _Environment:
-    return _Environment({**(os.environ if environ is None else environ), **(instead or {})})
+def environment(
+    environ: Mapping[str, str] | None = None, instead: Mapping[str, str] | None = None
+) -> Environment:
+    """The variables, those of this process or the ones given, with what is to win over them."""
+    return Environment({**(os.environ if environ is None else environ), **(instead or {})})
 
 
 @frozen
-class _Environment:
+class Environment:
     """Environment variables; a blank one counts as absent."""
 
     values: Mapping[str, str]
 
     def get(self, name: str) -> str | None:
+        """Its value; None: it is not set."""
         return self.values.get(name, "").strip() or None
 
     def needed(self, name: str) -> str:
+        """Its value, or `ConfigurationError`."""
         value = self.get(name)
         if value is None:
             raise ConfigurationError(f"{name} is not set")
@@ -290,6 +293,7 @@ class _Environment:
     def number(
         self, name: str, kind: Callable[[str], Any], default: float, most: float = 1e9
     ) -> Any:
+        """Its value as a number above 0, or `ConfigurationError` for what is none."""
         text = self.get(name)
         try:
             value = default if text is None else kind(text)

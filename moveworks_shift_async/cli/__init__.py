@@ -4,6 +4,7 @@
 
     main             the commands, and what every failure ends in
     auth send plan shift sandbox demo fleet  one command each
+    doctor           why does a tenant not work? settings, network, credential, gate, database
     run              run and resume: a job is sent
     job_list         the jobs of a database
     jobs             status, pause, stop, report: a job is looked at, or told to wait

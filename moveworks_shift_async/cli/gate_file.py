@@ -28,9 +28,9 @@ def with_shared_gate(settings: MoveworksSettings, *, adopts: bool) -> MoveworksS
     if settings.gate == "none":
         return settings
     try:
-        path = settings.gate or _default(settings)
+        path = settings.gate or default_gate(settings)
         try:
-            _try(path, settings)
+            try_gate(path, settings)
         except OtherLimit as other:
             if not adopts:
                 raise
@@ -47,7 +47,8 @@ def with_shared_gate(settings: MoveworksSettings, *, adopts: bool) -> MoveworksS
     return evolve(settings, gate=path)
 
 
-def _default(settings: MoveworksSettings) -> str:
+def default_gate(settings: MoveworksSettings) -> str:
+    """The file of this organisation, in a directory that is there."""
     directory = state_directory() / "moveworks-shift"
     try:
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -59,7 +60,7 @@ def _default(settings: MoveworksSettings) -> str:
     return str(directory / f"gate-{name}")
 
 
-def _try(path: str, settings: MoveworksSettings) -> None:
+def try_gate(path: str, settings: MoveworksSettings) -> None:
     """Join and leave: what is wrong with the file is known before anything else is done."""
     gate, whose = gate_at(path), organisation(settings.base_url, settings.credentials)
     gate.join(settings, whose, settings.rate_limit, 1)

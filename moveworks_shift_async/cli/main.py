@@ -23,6 +23,7 @@ _SILENT = logging.NullHandler()
 _COMMANDS: Mapping[str, tuple[str, str]] = {
     "auth": ("auth", "The credential."),
     "demo": ("demo", "Plan and run a job against a sandbox on this machine."),
+    "doctor": ("doctor.command", "Find out why something does not work, and what to do."),
     "fleet": ("fleet", "Jobs on many machines."),
     "jobs": ("job_list", "List the jobs in a database with their state, oldest first."),
     "pause": ("jobs", "Let the process that runs a job send nothing more until `resume`."),

@@ -69,7 +69,7 @@ async def _ask(client: MoveworksClient, host: str) -> str:
             until = SYSTEM_CLOCK.now() + SECONDS_TRIED
             continue
         except MoveworksError as error:
-            failure = _nobody_told(error, host)
+            failure = nobody_told(error, host)
             if not _may_pass(error) or SYSTEM_CLOCK.now() + wait > until:
                 raise failure from None
         if wait == _AGAIN:
@@ -95,7 +95,7 @@ def _may_pass(error: MoveworksError) -> bool:
     return moment and error.concerns is Concerns.THIS_LIST
 
 
-def _nobody_told(error: MoveworksError, host: str) -> MoveworksError:
+def nobody_told(error: MoveworksError, host: str) -> MoveworksError:
     """An auth test that may have been processed has told nobody all the same."""
     if error.outcome is not Outcome.UNKNOWN:
         return error

@@ -115,10 +115,10 @@ rate_options = options(
 )  # fmt: skip
 
 
-def check_test_address(address: str) -> None:
-    """Raise `InvalidInput` for a --test-to that is no address."""
+def check_own_address(address: str, name: str) -> None:
+    """Raise `InvalidInput` for a value of that option that is no address."""
     if (fault := address_fault(address.strip())) is not None:
-        raise InvalidInput(f"--test-to is no address: {fault}")
+        raise InvalidInput(f"{name} is no address: {fault}")
 
 
 def json_option(command: str, *, lines: bool = False) -> Decorator:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
+import ssl
 
 import aiohttp
 
@@ -24,6 +25,19 @@ class Lost(aiohttp.ClientPayloadError):
     """
 
 
+# What to look at, by OpenSSL's number of what it found at a certificate (x509_vfy.h).
+_NOT_NOW = "its certificate is not valid now; see that the clock of this machine is right"
+_NO_ISSUER = "who issued its certificate is not known here; SSL_CERT_FILE names a file of more"
+_CERTIFICATE_FAULTS = {
+    9: _NOT_NOW,
+    10: _NOT_NOW,
+    18: _NO_ISSUER,
+    19: _NO_ISSUER,
+    20: _NO_ISSUER,
+    62: "its certificate is another host's",
+}
+
+
 def no_connection(base_url: str, error: BaseException) -> ConnectionFailed:
     """The error of a request for which there was no connection."""
     refused = isinstance(error, aiohttp.ClientHttpProxyError) and error.status == 407
@@ -39,8 +53,8 @@ def cause_of(error: BaseException) -> str:
     """What went wrong, in words that are ours or the system's."""
     if isinstance(error, (aiohttp.ClientConnectorDNSError, socket.gaierror)):
         return "the host name does not resolve"
-    if isinstance(error, aiohttp.ClientSSLError):
-        return "TLS failed (certificate or protocol)"
+    if isinstance(error, (aiohttp.ClientSSLError, ssl.SSLError)):
+        return _tls_cause(error)
     if isinstance(error, aiohttp.ClientHttpProxyError):
         return f"the proxy answered HTTP {error.status}"
     if isinstance(error, aiohttp.InvalidURL):
@@ -54,3 +68,9 @@ def cause_of(error: BaseException) -> str:
     if isinstance(error, OSError) and isinstance(error.errno, int) and error.errno > 0:
         return os.strerror(error.errno)
     return "the connection was lost"
+
+
+def _tls_cause(error: BaseException) -> str:
+    found = getattr(error, "certificate_error", error)
+    fault = _CERTIFICATE_FAULTS.get(getattr(found, "verify_code", 0))
+    return "TLS failed (certificate or protocol)" if fault is None else f"TLS failed: {fault}"

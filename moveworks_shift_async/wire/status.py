@@ -138,14 +138,15 @@ def retry_after_seconds(response: Response) -> float | None:
         return None
     if re.fullmatch(r"\s*[0-9]+(\.[0-9]+)?\s*", text):
         return min(float(text), MOST_WAIT)
-    until = _http_date(text)
-    sent = _http_date(response.headers.get("date")) or response.received
+    until = http_date(text)
+    sent = http_date(response.headers.get("date")) or response.received
     if until is None or sent is None:
         return None
     return min(max(0.0, (until - sent).total_seconds()), MOST_WAIT)
 
 
-def _http_date(text: str | None) -> datetime | None:
+def http_date(text: str | None) -> datetime | None:
+    """The time that a header names, aware; None where it names none."""
     try:
         date = parsedate_to_datetime(text or "")
     except (ValueError, OverflowError):
