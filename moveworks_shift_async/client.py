@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterable, Mapping
 from functools import partial
-from typing import Literal, Self
+from typing import Literal, Self, TypedDict, Unpack
 
 import aiohttp
 from attrs import evolve
@@ -32,6 +33,46 @@ from .validators import check_base_url, check_methods
 
 # SHIFT documents no limit, so this one never binds; a 429 still pauses everybody for its window.
 _UNLIMITED = RateLimit(requests=1_000_000, per=60.0)
+
+# What stands for the variables of an argument that is given: it can always be read.
+_STAND_INS = {
+    "credentials": {"MOVEWORKS_API_KEY": "given", "MOVEWORKS_CLIENT_ID": ""},
+    "base_url": {"MOVEWORKS_BASE_URL": "", "MOVEWORKS_REGION": ""},
+    "rate_limit": {"MOVEWORKS_REQUESTS_PER_MINUTE": "", "MOVEWORKS_SHARE": ""},
+}
+_SHIFT_STAND_INS = {
+    "credentials": {"SHIFT_ACCESS_TOKEN": "given", "SHIFT_REFRESH_TOKEN": ""},
+    "base_url": {"SHIFT_BASE_URL": "https://given.invalid"},
+}
+
+
+class _Options(TypedDict, total=False):
+    """The arguments that both clients take."""
+
+    base_url: str
+    rate_limit: RateLimit
+    retry: RetryPolicy
+    timeout: Timeouts
+    max_in_flight: int
+    http: aiohttp.ClientSession | None
+    transport: Transport | None
+    gate: Gate | None
+    on_attempt: OnAttempt | None
+    telemetry: Telemetry
+    clock: Clock
+
+
+class MoveworksOptions(_Options, total=False):
+    """The arguments of `MoveworksClient`."""
+
+    credentials: settings.MoveworksCredentials
+
+
+class ShiftOptions(_Options, total=False):
+    """The arguments of `ShiftClient`."""
+
+    credentials: settings.ShiftCredentials
+    addressed_users: Literal["object", "list"]
 
 
 class _Client:
@@ -110,19 +151,26 @@ class MoveworksClient(_Client):
         self.messages: MessagesEndpoint = MessagesEndpoint(self.sender)
 
     @classmethod
-    def from_env(cls) -> Self:
-        """A client from the `MOVEWORKS_` variables; `ConfigurationError` names what is missing."""
-        return cls.of(settings.moveworks_from_env())
+    def from_env(cls, **instead: Unpack[MoveworksOptions]) -> Self:
+        """A client from the `MOVEWORKS_` variables; `ConfigurationError` names what is missing.
+
+        Arguments of the client that are given win, and their variables are not read.
+        """
+        given = _in_place(_STAND_INS, instead)
+        return cls.of(settings.moveworks_from_env(instead=given), **instead)
 
     @classmethod
-    def of(cls, found: settings.MoveworksSettings) -> Self:
-        """A client from settings that were read already."""
-        return cls(
-            found.credentials,
-            base_url=found.base_url,
-            rate_limit=found.rate_limit,
-            gate=None if found.gate in (None, "none") else gate_at(found.gate),
-        )
+    def of(cls, found: settings.MoveworksSettings, **instead: Unpack[MoveworksOptions]) -> Self:
+        """A client from settings that were read already, and arguments that win over them."""
+        read: MoveworksOptions = {
+            "credentials": found.credentials,
+            "base_url": found.base_url,
+            "rate_limit": found.rate_limit,
+        }
+        if "gate" not in instead and found.gate not in (None, "none"):
+            read["gate"] = gate_at(found.gate)
+        read.update(instead)
+        return cls(**read)
 
     @property
     def base_url(self) -> str:
@@ -167,13 +215,24 @@ class ShiftClient(_Client):
         self.messages: ShiftMessagesEndpoint = ShiftMessagesEndpoint(self._session, addressed_users)
 
     @classmethod
-    def from_env(cls, *, on_refresh: settings.OnRefresh | None = None) -> Self:
+    def from_env(
+        cls, *, on_refresh: settings.OnRefresh | None = None, **instead: Unpack[ShiftOptions]
+    ) -> Self:
         """A client from the `SHIFT_` variables; `ConfigurationError` names what is missing.
 
-        `SHIFT_REFRESH_TOKEN` needs `on_refresh`: each refresh ends the token in the variable.
+        Arguments that are given win, and their variables are not read. `SHIFT_REFRESH_TOKEN` needs
+        `on_refresh`: each refresh ends the token in the variable.
         """
-        found = settings.shift_from_env(on_refresh=on_refresh)
-        return cls(found.credentials, base_url=found.base_url)
+        given = _in_place(_SHIFT_STAND_INS, instead)
+        found = settings.shift_from_env(on_refresh=on_refresh, instead=given)
+        read: ShiftOptions = {"credentials": found.credentials, "base_url": found.base_url}
+        read.update(instead)
+        return cls(**read)
+
+
+def _in_place(stand_ins: Mapping[str, dict[str, str]], given: Iterable[str]) -> dict[str, str]:
+    """What stands for the variables of the arguments that are given."""
+    return {name: value for one in given for name, value in stand_ins.get(one, {}).items()}
 
 
 class _User:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import inspect
 import logging
 import random
 import time
 from collections.abc import Iterable
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import aiohttp
@@ -24,6 +26,7 @@ from moveworks_shift_async import (
     ClientClosed,
     ClientCredentials,
     ConfigurationError,
+    FileGate,
     MoveworksClient,
     MoveworksError,
     NotAuthenticated,
@@ -36,6 +39,7 @@ from moveworks_shift_async import (
     Timeouts,
     TokenUnavailable,
 )
+from moveworks_shift_async.client import MoveworksOptions, ShiftOptions
 from moveworks_shift_async.limits.priority import Priority
 from moveworks_shift_async.limits.window import GateSnapshot, Slot
 from moveworks_shift_async.sandbox import Sandbox, Variants
@@ -461,6 +465,49 @@ def test_what_cannot_work_is_refused_at_once(make: object) -> None:
     """Bad settings are a `ConfigurationError` when the client is made."""
     with pytest.raises(ConfigurationError):
         make()  # type: ignore[operator]
+
+
+async def test_arguments_win_over_the_environment(
+    sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """`from_env` takes what the client takes; the variables of an argument are not even read."""
+    for name in ("REGION", "REQUESTS_PER_MINUTE", "SHARE"):
+        monkeypatch.setenv(f"MOVEWORKS_{name}", "wrong")
+    monkeypatch.setenv("MOVEWORKS_CLIENT_ID", "without a secret")
+    monkeypatch.setenv("MOVEWORKS_GATE", str(tmp_path / "none" / "gate"))
+    given = FileGate(tmp_path / "gate")
+    attempts: list[Attempt] = []
+    async with MoveworksClient.from_env(
+        credentials=ApiKey(sandbox.api_key),
+        base_url=sandbox.url,
+        rate_limit=RateLimit(requests=7),
+        gate=given,
+        on_attempt=attempts.append,
+    ) as client:
+        await client.auth.test()
+    assert (client.gate, client.rate_limit.requests, len(attempts)) == (given, 7, 1)
+    with pytest.raises(ConfigurationError, match="MOVEWORKS_CLIENT_SECRET is not set"):
+        MoveworksClient.from_env(base_url=sandbox.url, rate_limit=RateLimit())
+    with pytest.raises(TypeError, match="unexpected keyword argument 'rate'"):
+        MoveworksClient.from_env(  # type: ignore[call-arg]
+            credentials=ApiKey("k"), base_url=sandbox.url, rate_limit=RateLimit(), gate=None, rate=1
+        )
+    mine = AppCredentials(sandbox.shift_client_id, sandbox.shift_client_secret)
+    monkeypatch.setenv("SHIFT_REFRESH_TOKEN", "needs on_refresh")
+    async with ShiftClient.from_env(credentials=mine, base_url=sandbox.url) as shift:
+        await shift.messages.create(text="x", emails=["a@example.com"])
+
+
+@pytest.mark.parametrize(
+    ("client", "options", "more"),
+    [(MoveworksClient, MoveworksOptions, set()), (ShiftClient, ShiftOptions, {"on_refresh"})],
+)
+def test_from_env_knows_each_argument(client: type, options: type, more: set[str]) -> None:
+    """Type checkers learn them from a list, which is that of the client."""
+    takes = set(inspect.signature(client.__init__).parameters) - {"self"}  # type: ignore[misc]
+    assert options.__annotations__.keys() == takes
+    named = set(inspect.signature(client.from_env).parameters)  # type: ignore[attr-defined]
+    assert named == {"instead", *more}
 
 
 async def test_clients_come_from_the_environment(
