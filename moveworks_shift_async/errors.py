@@ -108,6 +108,14 @@ class DeadlineExceeded(NotSent):
     concerns = Concerns.THIS_LIST
     means = "The time for it was over"
 
+    def __init__(
+        self, message: str, *, attempts: int = 0, retry_after: float | None = None
+    ) -> None:
+        super().__init__(message, attempts=attempts)
+        #: Seconds that the wait would have lasted at least from when this was raised: what a web
+        #: handler tells with a 503. None where nobody knows.
+        self.retry_after = retry_after
+
 
 class ConnectionFailed(NotSent):
     """No connection came about: DNS, refused, TLS, proxy or connect timeout."""

@@ -165,7 +165,8 @@ class SessionManager:
         if self.clock.now() + seconds > call.deadline:
             raise DeadlineExceeded(
                 f"waiting {seconds:.1f} s more would outlast the deadline;"
-                f" the last request: {call.last_error}"
+                f" the last request: {call.last_error}",
+                retry_after=seconds,
             )
         self._requester.follows(call, seconds)
         await self.clock.sleep(seconds)

@@ -157,8 +157,9 @@ async def test_a_wait_known_to_outlast_the_deadline_is_not_begun(clock: FakeCloc
     gate = make_gate(clock, budget=1)
     slot = await gate.acquire()
     gate.release(slot, counted=True)
-    with pytest.raises(DeadlineExceeded):
+    with pytest.raises(DeadlineExceeded) as raised:
         await gate.acquire(deadline=clock.now() + 5)
+    assert raised.value.retry_after == gate.snapshot().next_in > 5
     assert gate.snapshot().waiting == 0
 
 
@@ -170,8 +171,9 @@ async def test_a_pause_fails_those_whose_deadline_comes_before(clock: FakeClock)
     patient = asyncio.create_task(gate.acquire())
     await settle()
     gate.refused(other, 30.0)
-    with pytest.raises(DeadlineExceeded):
+    with pytest.raises(DeadlineExceeded) as raised:
         await hurried
+    assert raised.value.retry_after == 30.0
     assert gate.snapshot().waiting == 1
     gate.release(slot, counted=False)
     await clock.advance(30.0)
@@ -182,14 +184,16 @@ async def test_a_deadline_ends_the_wait_for_an_answer_that_does_not_come() -> No
     """Where nobody can know the wait, it ends at the deadline itself."""
     gate = ProcessGate(AdaptiveWindow.of(1, WINDOW, 1))
     await gate.acquire()
-    with pytest.raises(DeadlineExceeded):
+    with pytest.raises(DeadlineExceeded) as raised:
         # An answer now would free the slot one window from now, so this is refused at once ...
         await gate.acquire(gate.clock.now() + 0.01)
+    assert raised.value.retry_after == WINDOW
     gate = ProcessGate(AdaptiveWindow.of(2, WINDOW, 1))
     await gate.acquire()
-    with pytest.raises(DeadlineExceeded):
+    with pytest.raises(DeadlineExceeded) as raised:
         # ... and here it would free a slot at once, so only waiting can tell.
         await gate.acquire(gate.clock.now() + 0.01)
+    assert raised.value.retry_after is None
     assert gate.snapshot().waiting == 0
 
 

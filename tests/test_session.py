@@ -268,11 +268,13 @@ async def test_none_means_one_request(clock: FakeClock) -> None:
 async def test_a_wait_beyond_the_deadline_is_not_begun(clock: FakeClock) -> None:
     """The call fails before the wait, and says what the last request met."""
     parts = build(clock, ConnectionFailed("refused"), deadline=0.001, backoff=1000.0)
-    with pytest.raises(DeadlineExceeded, match="refused"):
+    with pytest.raises(DeadlineExceeded, match="refused") as early:
         await parts.send()
+    assert (early.value.retry_after or 0.0) > 0.001
     parts = build(clock, answer(429), OK, deadline=1.0)
-    with pytest.raises(DeadlineExceeded):
+    with pytest.raises(DeadlineExceeded) as raised:
         await parts.send()
+    assert raised.value.retry_after == parts.session.gate.snapshot().paused_for > 1.0
     assert len(parts.transport.requests) == 1
 
 

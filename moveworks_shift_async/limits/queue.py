@@ -115,7 +115,7 @@ class WaitQueue:
                 return await waiter.future
         except TimeoutError:
             self._leave(waiter)
-            raise _too_late() from None
+            raise _too_late(self._least_wait(priority)) from None
         except BaseException:
             self._leave(waiter)
             raise
@@ -135,11 +135,11 @@ class WaitQueue:
         with self.lock:
             now = self.clock.now()
             self.window.refused(slot, now, retry_after)
-            next_start = now + self.window.snapshot(now).paused_for
-            late = [w for w in self._waiting if w.deadline < next_start]
+            pause = self.window.snapshot(now).paused_for
+            late = [w for w in self._waiting if w.deadline < now + pause]
             for waiter in late:
                 self._remove(waiter)
-                waiter.wake(_too_late())
+                waiter.wake(_too_late(pause))
             self.serve()
 
     def observed(self, ages: Iterable[float]) -> None:
@@ -160,14 +160,19 @@ class WaitQueue:
             wait = self.window.wait(now)
             if not self._waiting and wait <= 0:
                 return self.window.start(now)
-            if now + self.window.least_wait(now, self._waiting.ahead(priority)) > deadline:
-                raise _too_late()
+            if now + (wait := self._least_wait(priority)) > deadline:
+                raise _too_late(wait)
             loop = asyncio.get_running_loop()
             waiter = _Waiter(loop, loop.create_future(), deadline, priority)
             self._waiting.add(waiter, priority)
             self._timers.setdefault(loop, _LoopTimer()).waiters.add(waiter)
             self._arm(now)
             return waiter
+
+    def _least_wait(self, priority: Priority) -> float:
+        """Seconds until one more of this priority may start at the earliest."""
+        with self.lock:
+            return self.window.least_wait(self.clock.now(), self._waiting.ahead(priority))
 
     def _leave(self, waiter: _Waiter) -> None:
         with self.lock:
@@ -267,5 +272,8 @@ class WaitQueue:
             self.serve()
 
 
-def _too_late() -> DeadlineExceeded:
-    return DeadlineExceeded("waiting for the rate limit would outlast the deadline; not sent")
+def _too_late(wait: float) -> DeadlineExceeded:
+    return DeadlineExceeded(
+        "waiting for the rate limit would outlast the deadline; not sent",
+        retry_after=wait if 0 < wait < inf else None,  # else only an answer on its way can tell
+    )
