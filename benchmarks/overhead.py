@@ -1,5 +1,8 @@
 """What `events.send` costs above the HTTP client that it uses.
 
+With `--watching`, what it costs to be watched instead: nobody does, `on_attempt`, OpenTelemetry's
+API without an SDK, and its SDK with exporters in memory, all against the first. Else:
+
 Five clients post the same 500 recipients to the same server, one after the other, round by round:
 the package with a list of the caller's, and with a chunk whose addresses were checked before, two
 bare aiohttp loops and httpx. The bare ones post bytes encoded beforehand,
@@ -21,10 +24,17 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from functools import partial
 from statistics import median
+from typing import Any
 
 import aiohttp
 import httpx
 from attrs import frozen
+from opentelemetry import metrics, trace
+from opentelemetry.sdk.metrics import MeterProvider
+from opentelemetry.sdk.metrics.export import InMemoryMetricReader
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import BatchSpanProcessor
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from rich.table import Table
 
 from moveworks_shift_async import ApiKey, MoveworksClient, RateLimit
@@ -76,6 +86,34 @@ async def ours(url: str) -> AsyncIterator[Send]:
     """The package's `events.send`."""
     async with MoveworksClient(ApiKey(KEY), base_url=url, rate_limit=OPEN) as client:
         yield lambda: client.events.send(EVENT, MESSAGE, PEOPLE)
+
+
+@asynccontextmanager
+async def watched(url: str, **options: Any) -> AsyncIterator[Send]:
+    """The same, with whoever watches."""
+    client = MoveworksClient(ApiKey(KEY), base_url=url, rate_limit=OPEN, **options)
+    async with client:
+        yield lambda: client.events.send(EVENT, MESSAGE, PEOPLE)
+
+
+@asynccontextmanager
+async def with_sdk(url: str) -> AsyncIterator[Send]:
+    """The same, traced and measured. Spans go in batches, as a program would have it."""
+    spans, before = InMemorySpanExporter(), (trace.get_tracer, metrics.get_meter_provider)
+    tracers, meters = TracerProvider(), MeterProvider([InMemoryMetricReader()])
+    tracers.add_span_processor(BatchSpanProcessor(spans))
+    # The process has one provider for good; the other contenders are to have none.
+    trace.get_tracer = tracers.get_tracer  # type: ignore[assignment]
+    metrics.get_meter_provider = lambda: meters
+    try:
+        async with watched(url) as send:
+            yield send
+    finally:
+        trace.get_tracer, metrics.get_meter_provider = before
+        tracers.shutdown()
+        meters.shutdown()
+    if not spans.get_finished_spans():
+        raise RuntimeError("nothing was traced")
 
 
 @asynccontextmanager
@@ -132,6 +170,13 @@ CONTENDERS: dict[str, Contender] = {
     "httpx, bare": bare_httpx,
 }
 BASE = "aiohttp, bare"
+WATCHED: dict[str, Contender] = {
+    "nobody watches": partial(watched, telemetry=False),
+    "on_attempt": partial(watched, telemetry=False, on_attempt=lambda attempt: None),
+    "OpenTelemetry's API alone": watched,
+    "SDK, exporters in memory": with_sdk,
+}
+WATCHED_BASE = "nobody watches"
 
 
 async def send_all(send: Send, requests: int) -> None:
@@ -157,23 +202,25 @@ async def measure(contender: Contender, url: str, requests: int) -> Round:
     return Round(requests / wall, cpu / requests)
 
 
-def measure_all(server: Server, rounds: int, requests: int) -> dict[str, list[Round]]:
+def measure_all(
+    contenders: dict[str, Contender], server: Server, rounds: int, requests: int
+) -> dict[str, list[Round]]:
     """All clients in turn, so that a slow minute of the machine meets all of them."""
-    found: dict[str, list[Round]] = {name: [] for name in CONTENDERS}
+    found: dict[str, list[Round]] = {name: [] for name in contenders}
     for _ in range(rounds):
-        for name, contender in CONTENDERS.items():
+        for name, contender in contenders.items():
             found[name].append(asyncio.run(measure(contender, server.url, requests)))
             check(server.ask().answered, (WARM_UP + requests) * sum(map(len, found.values())))
     return found
 
 
-def table(found: dict[str, list[Round]], server: str) -> Table:
-    """Medians, their spread, and the medians of the ratios to the bare loop of the same round."""
+def table(found: dict[str, list[Round]], base: str, server: str) -> Table:
+    """Medians, their spread, and the medians of the ratios to `base` in the same round."""
     title = f"events.send, 500 recipients, gate open; {server}"
     headings = ("requests/s", "lowest..highest", "ratio", "CPU µs/request", "CPU ratio")
     result = new_table(title, "client", *headings)
     for name, rounds in found.items():
-        result.add_row(name, *_cells(rounds, found[BASE]))
+        result.add_row(name, *_cells(rounds, found[base]))
     return result
 
 
@@ -200,20 +247,23 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.overhead", description=__doc__)
     parser.add_argument("--rounds", type=int, default=9, help="rounds of each client")
     parser.add_argument("--requests", type=int, default=3000, help="requests in a round")
+    parser.add_argument("--watching", action="store_true", help="what it costs to be watched")
     options = parser.parse_args()
+    contenders, base = (WATCHED, WATCHED_BASE) if options.watching else (CONTENDERS, BASE)
     parts: list[Table | str] = []
     for name, target in SERVERS.items():
         with serving(target) as server:
             before = server.ask()
-            found = measure_all(server, options.rounds, options.requests)
+            found = measure_all(contenders, server, options.rounds, options.requests)
             after = server.ask()
         cost = (after.cpu - before.cpu) / after.answered * 1e6
-        parts += [table(found, name), f"the server took {cost:.0f} µs CPU a request\n"]
+        parts += [table(found, base, name), f"the server took {cost:.0f} µs CPU a request\n"]
     parts.append(
         f"{options.rounds} rounds of {options.requests} requests each, {WORKERS} at a time,"
         f" {len(BODY):,} bytes; every request was answered once"
     )
-    show("overhead", ("aiohttp", "httpx", "tenacity", "attrs"), *parts)
+    libraries = ("opentelemetry-sdk",) if options.watching else ("httpx", "tenacity", "attrs")
+    show("overhead" + " --watching" * options.watching, ("aiohttp", *libraries), *parts)
 
 
 if __name__ == "__main__":

@@ -12,6 +12,9 @@ import sys
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
 
+# Private names, which the instrumentation of the project itself reads. That of aiohttp looks at the
+# second one from its version 0.54 on, before at the first one only.
+_KEYS = ("_SUPPRESS_INSTRUMENTATION_KEY", "_SUPPRESS_HTTP_INSTRUMENTATION_KEY")
 _NOTHING = contextlib.nullcontext()
 
 
@@ -24,9 +27,10 @@ def others_silenced() -> AbstractContextManager[None]:
 def _silenced() -> Iterator[None]:
     from opentelemetry import context  # noqa: PLC0415 - it is loaded
 
-    # The name is private, and every instrumentation of the project reads it.
-    key = getattr(context, "_SUPPRESS_HTTP_INSTRUMENTATION_KEY", "suppress_http_instrumentation")
-    token = context.attach(context.set_value(key, True))
+    now = context.get_current()
+    for key in filter(None, (getattr(context, name, None) for name in _KEYS)):
+        now = context.set_value(key, True, now)
+    token = context.attach(now)
     try:
         yield
     finally:
