@@ -213,8 +213,8 @@ class TokenManager:
             asked = self.throttle_pause if error.retry_after is None else error.retry_after
             pause = max(asked, FAILURE_PAUSE)
         self._quiet_until = self.clock.now() + pause
-        first, self._failure = self._failure is None, _as_not_sent(error, pause)
-        if first:  # whoever waits for one is told each time
+        before, self._failure = self._failure, _as_not_sent(error, pause)
+        if type(before) is not type(self._failure):  # whoever waits for one is told each time
             logger.warning("no token: %s; asking again in %.0f s at the earliest", error, pause)
         return self._failure
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Awaitable, Callable
 
 import pytest
@@ -149,6 +150,24 @@ async def test_a_failure_is_shared_and_followed_by_a_pause(clock: FakeClock) -> 
     clock.time += 1.0
     vendor.failure = None
     assert text(await manager.get()) == "t2"
+
+
+async def test_a_lost_token_is_one_warning(
+    clock: FakeClock, caplog: pytest.LogCaptureFixture
+) -> None:
+    """However often it is asked for; one more if it is lost for another reason."""
+    caplog.set_level(logging.INFO)
+    vendor = Vendor(failure=ConnectionFailed("down"))
+    manager = TokenManager(vendor.fetch, clock=clock)
+    for failure in [*[ConnectionFailed("down")] * 3, *[NotAuthenticated("no", status=401)] * 3]:
+        vendor.failure = failure
+        with pytest.raises(MoveworksError):
+            await manager.get()
+        clock.time += 1.0
+    assert [one.levelname for one in caplog.records] == ["WARNING", "WARNING"]
+    vendor.failure = None
+    await manager.get()
+    assert caplog.records[-1].getMessage() == "there is a token again"
 
 
 async def test_a_failed_background_fetch_disturbs_nobody(clock: FakeClock) -> None:

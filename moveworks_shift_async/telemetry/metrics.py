@@ -11,7 +11,7 @@ from weakref import WeakKeyDictionary
 from opentelemetry.metrics import CallbackOptions, Meter, MeterProvider, Observation
 from opentelemetry.util.types import AttributeValue
 
-from ..errors import DeadlineExceeded
+from ..errors import DeadlineExceeded, Outcome
 from ..limits.gate import Gate
 from ..limits.window import GateSnapshot
 
@@ -67,6 +67,18 @@ class Metrics:
         self.runs = meter.create_up_down_counter(
             f"{prefix}.runs", "{run}", "Bulk sends and jobs that run now"
         )
+        self._observe_gates(meter, limit)
+
+    def start(self) -> None:
+        """Begin to count at nothing: an increase from nothing at all is none for Prometheus."""
+        self.throttled.add(0)
+        for outcome in Outcome:
+            self.recipients.add(0, {"moveworks.outcome": outcome.value})
+        for result in ("ok", "failed"):
+            self.tokens.add(0, {"result": result})
+
+    @staticmethod
+    def _observe_gates(meter: Meter, limit: str) -> None:
         for name, (unit, description, read) in _GAUGES.items():
             observe = partial(_observe, read)
             meter.create_observable_gauge(f"{limit}.{name}", [observe], unit, description)
@@ -96,6 +108,7 @@ def metrics_of(provider: MeterProvider, name: str) -> Metrics:
     """The instruments of this provider."""
     if provider not in _METRICS:
         _METRICS[provider] = Metrics(provider.get_meter(name))
+    _METRICS[provider].start()
     return _METRICS[provider]
 
 

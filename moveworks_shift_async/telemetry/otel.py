@@ -86,19 +86,18 @@ class OpenTelemetry:
         if failure is not None:
             answer["error.type"] = failure
         self._metrics.duration.record(attempt.duration, {**target, **answer})
-        endpoint = {"moveworks.endpoint": attempt.endpoint}
         if attempt.status == 429:
-            self._metrics.throttled.add(1, endpoint)
+            self._metrics.throttled.add(1)
         if attempt.endpoint in ("token", "shift.token"):
-            result = {} if failure is None else {"error.type": failure}
-            self._metrics.tokens.add(1, {**endpoint, **result})
-        self._trace(attempt, request, {**target, **answer, **endpoint}, failure)
+            self._metrics.tokens.add(1, {"result": "ok" if failure is None else "failed"})
+        self._trace(attempt, request, {**target, **answer}, failure)
 
     def _trace(
         self, attempt: Attempt, request: Request, attributes: dict[str, Any], failure: str | None
     ) -> None:
         ended = int(self._clock.utcnow().timestamp() * _NS)
         attributes["url.full"] = request.url
+        attributes["moveworks.endpoint"] = attempt.endpoint
         attributes["moveworks.outcome"] = attempt.outcome.value
         if attempt.recipients:
             attributes["moveworks.recipients"] = attempt.recipients
