@@ -8,10 +8,17 @@ from collections.abc import Awaitable, Callable
 
 from attrs import define, field
 
-from .errors import MoveworksError, NotSent, Outcome, OutcomeUnknown, RateLimited
+from .errors import InvalidInput, MoveworksError, NotSent, Outcome, OutcomeUnknown, RateLimited
 from .limits.priority import Priority
 from .models import Attempt
 from .wire.http import Effect, Request
+
+
+def check_deadline(seconds: float | None) -> None:
+    """Raise `InvalidInput` unless a call may take so many seconds, or nothing is said of it."""
+    number = isinstance(seconds, (int, float)) and not isinstance(seconds, bool)
+    if seconds is not None and not (number and seconds > 0):
+        raise InvalidInput(f"deadline must be seconds, above 0, not {seconds!r}")
 
 
 @define(eq=False, repr=False)
@@ -45,6 +52,8 @@ class Call:
     #: One request, whatever it meets: whoever watches it decides on the next. Only a dead token is
     #: replaced, as the policy says, for nobody is told by a 401.
     once: bool = False
+    #: Seconds that it may take with all its waits; None: what the policy says.
+    seconds: float | None = None
     #: Time of the clock after which it does not wait any more.
     deadline: float = math.inf
     last_error: MoveworksError | None = field(default=None, repr=False)

@@ -87,7 +87,7 @@ class SessionManager:
         self, request: Callable[[], Request], parse: Callable[[Response, int], T], call: Call
     ) -> T:
         policy = self._single if call.once else self.retry
-        call.deadline = self.clock.now() + (policy.deadline or math.inf)
+        call.deadline = self.clock.now() + (call.seconds or policy.deadline or math.inf)
         self._tasks[call] = task = cast("asyncio.Task[Any]", asyncio.current_task())
         cancelled_before = task.cancelling()
         try:

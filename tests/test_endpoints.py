@@ -20,14 +20,17 @@ from moveworks_shift_async import (
     BadRequest,
     BearerToken,
     ClientCredentials,
+    DeadlineExceeded,
     InvalidInput,
     MoveworksClient,
     NotAuthenticated,
     OAuthTokens,
     RateLimit,
     Region,
+    RetryPolicy,
     ShiftClient,
 )
+from moveworks_shift_async.sandbox import Sandbox
 
 EVENT = "7d9f7a54-3f9e-4c37-8a57-3b1a8f0f6a21"
 TEAM = "8a7644a3-7393-417c-8180-0328749562a0"
@@ -308,3 +311,34 @@ async def test_recipients_without_end_are_refused() -> None:
     async with MoveworksClient(ApiKey("key")) as client:
         with pytest.raises(InvalidInput, match="more than 500 recipients: use send_bulk"):
             await client.messages.send("hi", endless)
+
+
+async def test_a_deadline_of_one_call_is_its_own() -> None:
+    """It takes the place of the policy's for this call, whichever is longer; others keep theirs."""
+    async with Sandbox() as sandbox:
+        sandbox.faults.script("send", "throttle")
+        key, policy = ApiKey(sandbox.api_key), RetryPolicy(deadline=600.0)
+        async with MoveworksClient(key, base_url=sandbox.url, retry=policy) as client:
+            with pytest.raises(DeadlineExceeded) as raised:
+                await client.events.send(sandbox.event_id, "hi", ["a@x.io"], deadline=0.5)
+        assert (raised.value.retry_after or 0.0) > 1.0
+    async with Sandbox(window=0.1) as sandbox:
+        sandbox.faults.script("send", "throttle", "none", "throttle")
+        async with MoveworksClient(
+            ApiKey(sandbox.api_key),
+            base_url=sandbox.url,
+            rate_limit=RateLimit(requests=100, per=0.1),
+            retry=RetryPolicy(deadline=0.001),
+        ) as client:
+            receipt = await client.messages.send("hi", ["a@x.io"], deadline=600)
+            assert receipt.attempts == 2
+            with pytest.raises(DeadlineExceeded):
+                await client.messages.send("hi", ["a@x.io"])
+
+
+@pytest.mark.parametrize("wrong", [0, -1.0, True, "5", float("nan")])
+async def test_a_deadline_is_a_number_of_seconds(wrong: Any) -> None:
+    """Anything else is refused where the call is awaited, before anything is sent."""
+    async with MoveworksClient(ApiKey("key"), base_url=Region.EU) as client:
+        with pytest.raises(InvalidInput, match="deadline must be seconds, above 0"):
+            await client.messages.send("hi", ["a@x.io"], deadline=wrong)

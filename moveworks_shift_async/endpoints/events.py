@@ -32,18 +32,21 @@ class EventsEndpoint:
         context: Context | None = None,
         *,
         priority: Priority = "normal",
+        deadline: float | None = None,
     ) -> Coroutine[Any, Any, Receipt]:
         """Tell exactly these 1..500 recipients, in one request.
 
         `message` is 1..20000 characters of the vendor's HTML; `context` is
         `{"slots": {name: value}}`, the same for all. What is passed is sent as it is now, whatever
         becomes of it before the call is awaited or repeated. Duplicates are not removed here. An
-        `"urgent"` send takes the next free slot, before `"normal"` and `"bulk"` ones.
+        `"urgent"` send takes the next free slot, before `"normal"` and `"bulk"` ones. `deadline` is
+        the seconds that this call may take with all its waits, where those of the retry policy do
+        not fit: it ends in `DeadlineExceeded` before a wait that would outlast them.
 
         Raises `InvalidInput` before anything is sent, and otherwise a `MoveworksError` whose
         `outcome` says what is known of the recipients.
         """
-        return self._sender.send(event_id, message, recipients, context, priority)
+        return self._sender.send(event_id, message, recipients, context, priority, deadline)
 
     def send_bulk(
         self,

@@ -27,12 +27,13 @@ class MessagesEndpoint:
         context: Context | None = None,
         *,
         priority: Priority = "normal",
+        deadline: float | None = None,
     ) -> Coroutine[Any, Any, Receipt]:
         """Tell exactly these 1..500 recipients, in one request; as `events.send`, but no event.
 
         The vendor's current reference no longer names `context` here; it is sent if given.
         """
-        return self._sender.send(None, message, recipients, context, priority)
+        return self._sender.send(None, message, recipients, context, priority, deadline)
 
     def send_bulk(
         self,

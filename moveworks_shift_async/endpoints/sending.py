@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from attrs import define
 
-from ..call import Call
+from ..call import Call, check_deadline
 from ..errors import InvalidInput
 from ..limits.priority import Priority, check_priority
 from ..models import Receipt
@@ -55,16 +55,18 @@ class Sender:
         recipients: Iterable[str],
         context: Context | None,
         priority: Priority,
+        deadline: float | None,
     ) -> Coroutine[Any, Any, Receipt]:
         """One request, written at once: what the caller changes later changes nothing in it."""
         try:
             check_priority(priority)
+            check_deadline(deadline)
             people = _listed(recipients)
             content = Content(event_id=event_id, message=message, context=context)
             request = content.request(CheckedRecipients.of(people))
         except InvalidInput as error:
             return self._fail(error)
-        call = Call(priority=priority)
+        call = Call(priority=priority, seconds=deadline)
         call.sends(request)
         return self._session.call(lambda: request, parse_receipt, call=call)
 
