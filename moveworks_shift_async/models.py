@@ -25,6 +25,9 @@ class Receipt:
     attempts: int
     #: The server's request id, if a header named one.
     request_id: str | None = None
+    #: The answer's headers that are safe to keep, names in lower case: its date, its server, its
+    #: ids, what it says of the rate limit and of the endpoint's end (`deprecation`, `sunset`).
+    headers: Mapping[str, str] = field(factory=dict, repr=False, hash=False)
 
 
 @frozen(kw_only=True)

@@ -372,6 +372,33 @@ def test_any_documented_success_is_a_receipt(status: int, body: bytes, state: st
     assert (receipt.attempts, receipt.request_id) == (1, "r1")
 
 
+def test_a_receipt_keeps_the_headers_that_are_safe() -> None:
+    """By their names; one that repeats a credential, an address or a token is not kept at all."""
+    headers = {
+        "Date": "Sun, 29 Nov 2026 19:00:00 GMT",
+        "X-RateLimit-Remaining": "119",
+        "Sunset": "Fri, 01 Jan 2027 00:00:00 GMT",
+        "X-Request-Id": "for ann@example.com",
+        "X-Correlation-Id": "the key is k-1234567",
+        "Server": "x" * 201,
+        "Via": "1.1 mwt_abc",
+        "Set-Cookie": "session=1",
+        "X-Powered-By": "nobody",
+    }
+    asked = request_of(None, "x", PEOPLE, None).ready(
+        "https://x.test", headers={"Authorization": "Bearer k-1234567"}, query={"a": ""}
+    )
+    receipt = parse_receipt(answer(204, **headers).to(asked))
+    assert receipt.headers == {
+        "date": headers["Date"],
+        "x-ratelimit-remaining": "119",
+        "sunset": headers["Sunset"],
+    }
+    assert parse_receipt(answer(204)).headers == {}
+    assert hash(receipt) == hash(receipt)
+    assert "GMT" not in repr(receipt)
+
+
 @pytest.mark.parametrize("status", SUCCESSES)
 @pytest.mark.parametrize("body", UNEXPLAINED, ids=lambda body: repr(body[:40]))
 def test_what_no_document_explains_is_unknown(status: int, body: bytes) -> None:

@@ -50,6 +50,7 @@ from .redaction import redact
 from .status import (
     holds_error,
     is_filled,
+    kept_headers,
     kind_of,
     refusal,
     request_id,
@@ -215,6 +216,7 @@ def parse_receipt(response: Response, attempts: int = 1) -> Receipt:
         recipients=0 if response.asked is None else response.asked.recipients,
         attempts=attempts,
         request_id=request_id(response),
+        headers=kept_headers(response),
     )
 
 

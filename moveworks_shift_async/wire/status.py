@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping
 from datetime import datetime
 from email.utils import parsedate_to_datetime
+from functools import lru_cache
 from typing import Any
 
 from ..errors import (
@@ -162,6 +163,44 @@ def request_id(response: Response) -> str | None:
         look_up("x-moveworks-root-uuid") or look_up("x-request-id") or look_up("x-correlation-id")
     )
     return found[:_LONGEST_ID] if found else None
+
+
+# What an answer says of itself, of the limit, and of the endpoint's end: RFC 9110, 9745 and 8594,
+# and the draft "RateLimit header fields for HTTP". Every other header is somebody's business.
+_KEPT = (
+    "date",
+    "server",
+    "via",
+    "retry-after",
+    "ratelimit",
+    "ratelimit-policy",
+    "x-ratelimit-limit",
+    "x-ratelimit-remaining",
+    "x-ratelimit-reset",
+    "deprecation",
+    "sunset",
+    "x-moveworks-root-uuid",
+    "x-request-id",
+    "x-correlation-id",
+)
+
+
+def kept_headers(response: Response) -> dict[str, str]:
+    """The headers that are safe to keep: by their names, and by what stands in them."""
+    found = {name: value for name in _KEPT if (value := response.headers.get(name))}
+    asked = response.asked
+    secrets = [] if asked is None else [*asked.query.values(), *asked.headers.values()]
+    secrets = [secret.removeprefix("Bearer ") for secret in secrets]
+    return {
+        name: value
+        for name, value in found.items()
+        if _says_nothing_of_people(value) and not any(s and s in value for s in secrets)
+    }
+
+
+@lru_cache(maxsize=64)  # most come with every answer
+def _says_nothing_of_people(value: str) -> bool:
+    return len(value) <= _LONGEST_ID and redact(value) == value
 
 
 def text_of(value: object) -> str | None:
