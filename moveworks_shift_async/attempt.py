@@ -135,12 +135,15 @@ class Requester:
         asked, telemetry = self.clock.now(), self.telemetry
         if telemetry is not None:
             telemetry.queued()
+        call.waits = True
         try:
             slot = await self.gate.acquire(call.deadline, call.priority)
         except BaseException as error:
             if telemetry is not None:
                 telemetry.waited(self.clock.now() - asked, error)
             raise _not_sent(error, "in the rate limit's `acquire`")  # noqa: B904 - it has its cause
+        finally:
+            call.waits = False
         waited = self.clock.now() - asked
         if telemetry is not None:
             telemetry.waited(waited)

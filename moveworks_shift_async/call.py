@@ -33,6 +33,8 @@ class Call:
     requests: int = 0
     #: Answers 429 so far.
     throttled: int = 0
+    #: It waits for the rate limit, so that nothing of it is on its way.
+    waits: bool = False
     #: A request of it is on its way: cancelling now makes the outcome unknown.
     in_flight: bool = False
     #: What its request may do to people, what it is and how many people it names, once it is made.

@@ -95,7 +95,8 @@ class _Client:
     async def close(self) -> None:
         """Refuse new calls, wait up to `timeout.close` seconds for those in flight, cut the rest.
 
-        A call that is cut raises `OutcomeUnknown` if its request was out, else `ClientClosed`.
+        What waits for the rate limit ends at once as not sent, with one line in the log for all of
+        it. A call that is cut raises `OutcomeUnknown` if its request was out, else `ClientClosed`.
         Closing twice is harmless.
         """
         await self._session.close()

@@ -22,6 +22,7 @@ from .errors import ClientClosed, DeadlineExceeded, MoveworksError, OutcomeUnkno
 from .limits.gate import Gate
 from .retry import RetryPolicy, repeat
 from .settings import Timeouts
+from .text import plural
 from .tokens import Authorizer
 from .wire.http import Effect, Request, Response
 
@@ -127,26 +128,38 @@ class SessionManager:
     async def close(self) -> None:
         """Refuse new calls, wait for those in flight up to `timeouts.close`, cut the rest.
 
-        A call that is cut raises `OutcomeUnknown` if its request was out, else `ClientClosed`.
+        What waits for the rate limit ends at once. A call that is cut raises `OutcomeUnknown` if
+        its request was out, else `ClientClosed`.
         """
         self._check_loop()
         self._closing = True
+        self._cut_waiting()
         try:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(self.timeouts.close):
                     await self._until_idle()
                     await self.authorizer.finish()
         finally:  # cancelled, it leaves nothing open all the same
-            for call, task in self._tasks.items():
-                if not call.cut:  # else another `close` has cut it
-                    call.cut = True
-                    task.cancel()
+            self._cut(*self._tasks)
             try:
                 await self._until_idle()
                 await self.authorizer.close()
                 await self.exchange.transport.close()
             finally:
                 self._leave()
+
+    def _cut_waiting(self) -> None:
+        """End what waits for the rate limit: its turn may come in an hour."""
+        if waiting := [call for call in self._tasks if call.waits and not call.cut]:
+            self._cut(*waiting)
+            told = "closed while %s waited for the rate limit; nothing more of them was sent"
+            logger.warning(told, plural(len(waiting), "call"))
+
+    def _cut(self, *calls: Call) -> None:
+        for call in calls:
+            if not call.cut:  # else another `close` has cut it
+                call.cut = True
+                self._tasks[call].cancel()
 
     def _leave(self) -> None:
         """What a gate of the caller's raises here does not change what became of the calls."""

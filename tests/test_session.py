@@ -392,6 +392,37 @@ async def test_closing_cuts_what_does_not_end_and_says_what_is_known(clock: Fake
     assert parts.gate.snapshot().in_flight == 0
 
 
+async def test_closing_under_load_ends_at_once_what_waits_for_the_limit(
+    clock: FakeClock, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Those in flight are waited for; of the others the log has one line, without a traceback."""
+    go, sent = asyncio.Event(), asyncio.Event()
+
+    async def slow(_: Request) -> Response:
+        sent.set()
+        await go.wait()
+        return OK
+
+    parts = build(clock, slow, budget=1)
+    flying = asyncio.create_task(parts.send())
+    await sent.wait()
+    waiting = [asyncio.create_task(parts.send()) for _ in range(50)]
+    await settle()
+    closing = asyncio.create_task(parts.session.close())
+    ended = await asyncio.gather(*waiting, return_exceptions=True)
+    assert {type(error) for error in ended} == {ClientClosed}
+    assert not closing.done()
+    go.set()
+    assert await flying == 1
+    await closing
+    (record,) = caplog.records
+    assert record.getMessage() == (
+        "closed while 50 calls waited for the rate limit; nothing more of them was sent"
+    )
+    assert record.exc_info is None
+    assert len(parts.transport.requests) == 1
+
+
 async def test_closing_again_while_a_call_is_being_cut_is_harmless(clock: FakeClock) -> None:
     """A call may take its time to end, as with a middleware that tidies up."""
     sent, tidied = asyncio.Event(), asyncio.Event()
