@@ -6,6 +6,7 @@ import contextlib
 from asyncio import CancelledError
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import partial
+from threading import Lock
 from weakref import WeakKeyDictionary
 
 from opentelemetry.metrics import CallbackOptions, Meter, MeterProvider, Observation
@@ -88,9 +89,20 @@ def _observe(read: Callable[[GateSnapshot], float], _: CallbackOptions) -> Itera
     """Asked in the exporter's own thread."""
     return [
         Observation(value, attributes)
-        for gate, attributes in [*GATES.items()]
+        for gate, attributes in _gates()
         for value in _read(gate, read)
     ]
+
+
+def measure(gate: Gate, attributes: Attributes) -> None:
+    """Show what the gate knows, as long as anybody holds it."""
+    with _GATES_LOCK:
+        _GATES[gate] = attributes
+
+
+def _gates() -> list[tuple[Gate, Attributes]]:
+    with _GATES_LOCK:
+        return [*_GATES.items()]
 
 
 def _read(gate: Gate, read: Callable[[GateSnapshot], float]) -> Iterator[float]:
@@ -98,8 +110,9 @@ def _read(gate: Gate, read: Callable[[GateSnapshot], float]) -> Iterator[float]:
         yield read(gate.snapshot())
 
 
-#: The gates of clients, and which server each is for. Nobody is kept alive by being measured.
-GATES: WeakKeyDictionary[Gate, Attributes] = WeakKeyDictionary()
+# The gates of clients, and which server each is for. Nobody is kept alive by being measured.
+_GATES_LOCK = Lock()
+_GATES: WeakKeyDictionary[Gate, Attributes] = WeakKeyDictionary()
 # An instrument lives as long as its provider, and a process may make many clients.
 _METRICS: WeakKeyDictionary[MeterProvider, Metrics] = WeakKeyDictionary()
 

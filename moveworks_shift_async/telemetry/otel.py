@@ -29,7 +29,7 @@ from ..errors import MoveworksError, Outcome
 from ..limits.gate import Gate
 from ..models import Attempt
 from ..wire.http import Request, Route
-from .metrics import GATES, Attributes, Metrics, metrics_of, result_of
+from .metrics import Attributes, Metrics, measure, metrics_of, result_of
 
 _NAME = "moveworks_shift_async"
 _NS = 1_000_000_000
@@ -75,7 +75,7 @@ class OpenTelemetry:
     def measure(self, gate: Gate, base_url: str) -> None:
         """Show what the gate knows, as long as anybody holds it."""
         with contextlib.suppress(TypeError):  # one of the caller's that cannot be held weakly
-            GATES[gate] = _server(base_url)
+            measure(gate, _server(base_url))
 
     def watch(self, attempt: Attempt, request: Request) -> None:
         """One attempt: its span, its duration, and what it says of the limit and the token."""
