@@ -114,7 +114,8 @@ class MoveworksClient(_Client):
     `base_url` is a `Region` or any https URL. `rate_limit` is what this process may use.
     `max_in_flight` bounds the requests on their way at once. `http` is an aiohttp session of
     yours, used and never closed; each request takes a new connection of it, and is sent once,
-    whatever its middlewares do. `transport` takes the place of aiohttp, in tests or for good: see
+    whatever its middlewares do. Its `trust_env=True` lets the proxy variables count; the log warns
+    where they are lost. `transport` takes the place of aiohttp, in tests or for good: see
     `transport.port.Transport`; it is closed with the client, and `timeout` but for `close` is its
     own business. `gate` is where the rate limit is kept: a `FileGate` shares it
     with other processes of this machine, or one of your own, see `limits.gate.Gate`.
@@ -296,7 +297,7 @@ def _transport(
 ) -> Transport:
     """The caller's, or one through aiohttp."""
     if transport is None:
-        proxy = None if http is not None else settings.proxy_from_env(url)
+        proxy = settings.proxy_from_env(url)
         return AiohttpTransport(timeout, http=http, proxy=proxy, clock=clock)
     if http is not None:
         raise ConfigurationError("give http or transport, not both")

@@ -7,7 +7,7 @@ import inspect
 import logging
 import random
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -465,6 +465,37 @@ def test_what_cannot_work_is_refused_at_once(make: object) -> None:
     """Bad settings are a `ConfigurationError` when the client is made."""
     with pytest.raises(ConfigurationError):
         make()  # type: ignore[operator]
+
+
+class _Tunnel(aiohttp.TCPConnector):
+    """A connector of the caller's, as those for SOCKS are."""
+
+
+@pytest.mark.parametrize(
+    ("make", "told"),
+    [
+        (aiohttp.ClientSession, True),
+        (partial(aiohttp.ClientSession, trust_env=True), False),
+        (partial(aiohttp.ClientSession, proxy="http://other:1"), False),
+        (lambda: aiohttp.ClientSession(connector=_Tunnel()), False),
+    ],
+)
+async def test_a_proxy_is_not_lost_without_a_word(
+    make: Callable[[], aiohttp.ClientSession],
+    told: bool,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """aiohttp ignores the variables unless a session is told otherwise: the log says so, once."""
+    monkeypatch.setenv("HTTPS_PROXY", "http://user:s3cr3t@proxy:3128")
+    monkeypatch.delenv("NO_PROXY", raising=False)
+    monkeypatch.delenv("no_proxy", raising=False)
+    async with make() as http:
+        for url in ("https://api.example.com", "http://127.0.0.1:9"):
+            await MoveworksClient(ApiKey("k"), base_url=url, http=http).close()
+    assert [record.levelname for record in caplog.records] == ["WARNING"] * told
+    assert caplog.text.count("trust_env=True") == told
+    assert "s3cr3t" not in caplog.text
 
 
 async def test_arguments_win_over_the_environment(

@@ -14,6 +14,7 @@ dropped.
 from __future__ import annotations
 
 import asyncio
+import logging
 import uuid
 from collections.abc import Awaitable, Callable
 
@@ -36,6 +37,7 @@ from .bound import within
 from .causes import NEVER_CONNECTED, Lost, cause_of, no_connection
 from .evidence import Body
 
+logger: logging.Logger = logging.getLogger(__name__)
 _Handler = Callable[[aiohttp.ClientRequest], Awaitable[aiohttp.ClientResponse]]
 
 
@@ -46,12 +48,16 @@ class AiohttpTransport:
     timeouts: Timeouts
     #: The caller's session: used, never closed.
     http: aiohttp.ClientSession | None = field(default=None, repr=False)
+    #: The one that the variables name; a session of the caller's takes its own.
     proxy: str | None = field(default=None, repr=False)
     clock: Clock = SYSTEM_CLOCK
     _own: aiohttp.ClientSession | None = field(default=None, init=False, repr=False)
     _timeout: aiohttp.ClientTimeout = field(init=False, repr=False)
 
     def __attrs_post_init__(self) -> None:
+        if self.http is not None and self.proxy is not None:
+            self.proxy = None  # which one its session uses is the caller's business
+            _say_what_is_lost(self.http)
         # `connect` bounds a place in the caller's pool, the name, all addresses and TLS together.
         self._timeout = aiohttp.ClientTimeout(total=None, connect=self.timeouts.connect)
 
@@ -185,6 +191,16 @@ def _middlewares_of(session: aiohttp.ClientSession) -> tuple[aiohttp.ClientMiddl
         raise ConfigurationError(
             "this version of aiohttp hides the middlewares of a session; nothing was sent"
         ) from None
+
+
+def _say_what_is_lost(session: aiohttp.ClientSession) -> None:
+    """A proxy that the variables name, where nothing of the session's takes its place."""
+    plain = type(session.connector) is aiohttp.TCPConnector
+    if plain and not session.trust_env and getattr(session, "_default_proxy", None) is None:
+        logger.warning(
+            "the environment names a proxy, and the session given as `http` does not use it; make"
+            " the session with trust_env=True, or with a proxy of its own"
+        )
 
 
 # What a session sends by itself may change where the body ends, what it says, or when it leaves.
