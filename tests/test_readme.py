@@ -6,6 +6,7 @@ import asyncio
 import re
 import shlex
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -19,6 +20,7 @@ from .commands import spawn
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
+GUIDE = Path(moveworks_shift_async.__file__).parent / "guide"
 PYTHON = re.findall(r"```python\n(.*?)```(?:\n\n```text\n(.*?)```)?", README, re.DOTALL)
 SHELL = re.findall(r"```sh\n(.*?)```", README, re.DOTALL)
 #: What the quick part of the tests does without: processes, a browser.
@@ -68,6 +70,19 @@ def test_each_command_exists_with_its_options(command: list[str]) -> None:
     result = CliRunner().invoke(commands, [*names, "--help"])
     assert result.exit_code == 0
     assert all(option in result.output for option in options)
+
+
+def test_each_extra_has_a_line_that_installs_it_from_a_clone() -> None:
+    """And no page installs it by a name, which is nobody's on the index, or somebody else's."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    extras = project["optional-dependencies"].keys() - {"test", "bench"}
+    table = set(
+        re.findall(r"^\| .+ \| `.+ -m pip install \"\.\[(\w+)\]\"` \|$", README, re.MULTILINE)
+    )
+    assert table == extras
+    pages = [README, *(page.read_text("utf-8") for page in GUIDE.glob("*.md"))]
+    by_name = rf"pip install .*\b{project['name'].replace('-', '[-_]')}\b"
+    assert not [line for page in pages for line in re.findall(by_name, page)]
 
 
 def test_the_quick_start_has_two_commands_and_ci_runs_them() -> None:
