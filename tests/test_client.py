@@ -467,6 +467,26 @@ def test_what_cannot_work_is_refused_at_once(make: object) -> None:
         make()  # type: ignore[operator]
 
 
+async def test_two_hosts_that_each_take_a_share_meet_no_429(tmp_path: Path) -> None:
+    """As README says: two machines share no gate, and the server sees one organisation."""
+    async with Sandbox(limit=10, window=0.5) as sandbox:
+        limit = RateLimit(requests=10, per=0.5, share=0.5)
+
+        async def host(name: str) -> None:
+            gate, key = FileGate(tmp_path / name), ApiKey(sandbox.api_key)
+            async with MoveworksClient(
+                key, base_url=sandbox.url, rate_limit=limit, gate=gate
+            ) as client:
+                sends = (client.messages.send("x", [f"{name}{i}@x.io"]) for i in range(15))
+                await asyncio.gather(*sends)
+
+        async with asyncio.TaskGroup() as hosts:
+            for name in ("one", "two"):
+                hosts.create_task(host(name))
+        assert len(sandbox.received().people) == 30
+        assert sandbox.stats().throttled == 0
+
+
 class _Tunnel(aiohttp.TCPConnector):
     """A connector of the caller's, as those for SOCKS are."""
 
