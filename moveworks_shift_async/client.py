@@ -32,7 +32,7 @@ from .transport.port import Transport
 from .validators import check_base_url, check_methods
 
 # SHIFT documents no limit, so this one never binds; a 429 still pauses everybody for its window.
-_UNLIMITED = RateLimit(requests=1_000_000, per=60.0)
+UNLIMITED = RateLimit(requests=1_000_000, per=60.0)
 
 # What stands for the variables of an argument that is given: it can always be read.
 _STAND_INS = {
@@ -79,6 +79,11 @@ class _Client:
     """What the two clients have in common: how they open and close."""
 
     _session: SessionManager
+
+    @property
+    def session(self) -> SessionManager:
+        """What sends the calls, for faces of this package beside this one."""
+        return self._session
 
     @property
     def gate(self) -> Gate:
@@ -199,7 +204,7 @@ class ShiftClient(_Client):
         *,
         base_url: str,
         addressed_users: Literal["object", "list"] = "object",
-        rate_limit: RateLimit = _UNLIMITED,
+        rate_limit: RateLimit = UNLIMITED,
         retry: RetryPolicy = RetryPolicy(),  # noqa: B008 - frozen
         timeout: Timeouts = Timeouts(),  # noqa: B008 - frozen
         max_in_flight: int = 32,

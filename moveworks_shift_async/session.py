@@ -168,6 +168,14 @@ class SessionManager:
         except (Exception, asyncio.CancelledError):
             logger.exception("the gate raised when the client left it")
 
+    def withdraw(self, task: asyncio.Task[Any], why: str) -> None:
+        """Let the call of this task start no further request: what is in flight ends as it does."""
+        call = next((call for call, running in self._tasks.items() if running is task), None)
+        if call is not None:
+            call.withdrawn = why
+        if call is None or not call.in_flight:
+            task.cancel()
+
     async def _until_idle(self) -> None:
         while self._tasks:
             self._idle.clear()

@@ -68,6 +68,7 @@ OWNERS = {
     ),
     "opentelemetry": ("telemetry/",),
     "psycopg": ("storage/postgres.py",),
+    "anyio": ("blocking/portal.py",),
     "pytest": ("testing/",),
     "procrastinate": ("fleet/", "cli/fleet.py"),  # which looks whether it is installed
     "sqlalchemy": ("sources/sql.py",),
