@@ -168,9 +168,12 @@ class Requester:
         told, call.unreported = call.unreported, None
         if told is None:
             return
-        if seconds is not None and isinstance(call.last_error, RateLimited):
-            seconds = max(seconds, self._paused_for())
-        self.exchange.watchers.tell(evolve(told[0], retry_in=seconds), told[1])
+        attempt, request = told
+        if seconds is not None:
+            if isinstance(call.last_error, RateLimited):
+                seconds = max(seconds, self._paused_for())
+            attempt = evolve(attempt, retry_in=seconds)
+        self.exchange.watchers.tell(attempt, request)
 
     def _paused_for(self) -> float:
         try:
