@@ -18,7 +18,13 @@ from attrs import define, evolve, field
 from .attempt import Exchange, Requester
 from .call import Call
 from .clock import SYSTEM_CLOCK, Clock
-from .errors import ClientClosed, DeadlineExceeded, MoveworksError, OutcomeUnknown
+from .errors import (
+    ClientClosed,
+    DeadlineExceeded,
+    MoveworksError,
+    OutcomeUnknown,
+    RateLimited,
+)
 from .limits.gate import Gate
 from .retry import RetryPolicy, repeat
 from .settings import Timeouts
@@ -93,7 +99,7 @@ class SessionManager:
         cancelled_before = task.cancelling()
         try:
             return await repeat(
-                lambda: self._requester.attempt(request, parse, call),
+                lambda: self._attempt(request, parse, call),
                 policy,
                 sleep=lambda seconds: self._sleep(seconds, call),
                 may_tell=lambda: call.effect is Effect.MAY_TELL,
@@ -110,6 +116,14 @@ class SessionManager:
             del self._tasks[call]
             self._idle.set()
             self._requester.follows(call, None)
+
+    async def _attempt(
+        self, request: Callable[[], Request], parse: Callable[[Response, int], T], call: Call
+    ) -> T:
+        # What waits for the limit has ended when closing began; nothing joins it afterwards.
+        if self._closing and isinstance(call.last_error, RateLimited):
+            raise ClientClosed("the client was closed after a 429; not sent again")
+        return await self._requester.attempt(request, parse, call)
 
     def open(self) -> None:
         """Bind to the running loop; raise `ClientClosed` if closed or bound to another one."""

@@ -423,6 +423,27 @@ async def test_closing_under_load_ends_at_once_what_waits_for_the_limit(
     assert len(parts.transport.requests) == 1
 
 
+async def test_a_429_while_the_client_is_closed_is_not_waited_out(clock: FakeClock) -> None:
+    """The next window is no time for a process that ends."""
+    go, sent = asyncio.Event(), asyncio.Event()
+
+    async def refused(_: Request) -> Response:
+        sent.set()
+        await go.wait()
+        return answer(429)
+
+    parts = build(clock, refused)
+    flying = asyncio.create_task(parts.send())
+    await sent.wait()
+    closing = asyncio.create_task(parts.session.close())
+    await settle()
+    go.set()
+    with pytest.raises(ClientClosed, match="after a 429; not sent again") as raised:
+        await flying
+    assert raised.value.attempts == 1
+    await closing
+
+
 async def test_closing_again_while_a_call_is_being_cut_is_harmless(clock: FakeClock) -> None:
     """A call may take its time to end, as with a middleware that tidies up."""
     sent, tidied = asyncio.Event(), asyncio.Event()
