@@ -9,14 +9,20 @@ import signal
 import tempfile
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
+from uuid import uuid4
 
 import psycopg
 import pytest
 from attrs import evolve
 
+from moveworks_shift_async.errors import JournalError
 from moveworks_shift_async.jobs.job import Job
+from moveworks_shift_async.jobs.records import State
 from moveworks_shift_async.jobs.run import runner
 from moveworks_shift_async.jobs.run.progress import JobProgress
+from moveworks_shift_async.jobs.store.names import store_of, with_lease
+from moveworks_shift_async.jobs.store.ports import Store
+from moveworks_shift_async.jobs.store.postgres.run_store import PostgresRunStore
 from moveworks_shift_async.jobs.store.postgres.schema import make_tables
 from moveworks_shift_async.sandbox import Sandbox
 from moveworks_shift_async.sending import breaker
@@ -24,6 +30,7 @@ from moveworks_shift_async.storage import postgres as storage
 
 from . import proxy
 from .commands import HANG, until
+from .contracts.test_stores import NOW, begin, end_of
 from .fleet import CLEAN, IN_FLIGHT, audited, planned, run, worker
 from .postgres import Server
 
@@ -271,3 +278,145 @@ async def test_progress_counts_what_others_have_sent(postgres: str) -> None:
         assert await audited(name, sandbox) == CLEAN
     assert "waiting for what other runs of the job have" in {now.why for now in seen}
     assert (seen[-1].told, seen[-1].total, seen[-1].finished) == (12, 12, True)
+
+
+# --- who may, and who decides ---------------------------------------------------------------
+
+
+async def test_others_take_the_chunks_of_a_silent_run_and_its_late_answer_counts(
+    postgres: str,
+) -> None:
+    """Until the user has decided: who was skipped stays unknown, who was sent to again is told."""
+    for word, state in (("report", "accepted"), ("skip", "unknown"), ("resend", "planned")):
+        store = with_lease(store_of(await planned(postgres, 2)), 2.0)
+        async with store.running() as silent, store.running() as other:
+            await begin(silent, "silent")
+            (chunk,) = await silent.claim("silent", 1)
+            assert await silent.sending(chunk, NOW)
+            await lapse(postgres, store)
+            await begin(other, "other", word)  # type: ignore[arg-type]
+            assert await silent.settle(end_of(chunk)) is (word == "report")
+            record = (await other.account.state()).records[0]
+            assert (record.state, record.requests) == (state, 1)
+            assert await other.claim("other", 9)
+
+
+async def test_a_run_that_was_given_up_takes_its_mark_back(postgres: str) -> None:
+    """Nobody is unknown where nothing left; and it hears that it has ended."""
+    store = with_lease(store_of(await planned(postgres, 2)), 2.0)
+    async with store.running() as silent, store.running() as other:
+        await begin(silent, "silent")
+        one, two = await silent.claim("silent", 2)
+        assert await silent.sending(one, NOW)
+        await lapse(postgres, store)
+        await begin(other, "other")
+        states = [record.state for record in (await other.account.state()).records]
+        assert states == [State.UNKNOWN, State.PLANNED]
+        for chunk in (one, two):
+            with pytest.raises(JournalError, match="silent for longer than its lease of 2 s"):
+                await silent.sending(chunk, NOW)
+        with pytest.raises(JournalError, match="silent for longer"):
+            await silent.claim("silent", 1)
+        assert [record.state for record in (await other.account.state()).records] == [
+            State.PLANNED
+        ] * 2
+        assert [chunk.id for chunk in await other.claim("other", 9)] == [0, 1]
+
+
+async def test_no_request_leaves_with_less_than_a_third_of_its_lease(
+    postgres: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The lease is renewed before: the process was frozen between the commit and the request."""
+    store = with_lease(store_of(await planned(postgres, 2)), 60.0)
+    async with store.running() as run:
+        await begin(run, "first")
+        (chunk,) = await run.claim("first", 1)
+        assert isinstance(run, PostgresRunStore)
+        asked: list[float] = []
+        ask = run._ask
+
+        def late(step: object) -> asyncio.Future[object]:
+            asked.append(run._leased_at)
+            done = ask(step)  # type: ignore[arg-type]
+            if len(asked) == 1:
+                done.add_done_callback(lambda _: setattr(run, "_leased_at", run._leased_at - 41))
+            return done
+
+        monkeypatch.setattr(PostgresRunStore, "_ask", lambda _, step: late(step))
+        assert await run.sending(chunk, NOW)
+        assert len(asked) == 2
+
+
+async def test_many_that_begin_and_die_at_once_lock_nobody_out(postgres: str) -> None:
+    """Steps that are in each other's way are done again."""
+    name = await planned(postgres, 60)
+    store = with_lease(store_of(name), 2.0)
+
+    async def live(owner: str) -> None:
+        async with store.running() as run:
+            await begin(run, owner, "resend")
+            for chunk in await run.claim(owner, 9):
+                if await run.sending(chunk, NOW):
+                    parts = [tuple(chunk.recipients)[:1], tuple(chunk.recipients)[1:]]
+                    state = State.SPLIT if len(parts[1]) == 2 else State.ACCEPTED
+                    await run.settle(end_of(chunk, state), parts if parts[1][1:] else ())
+            for chunk in await run.claim(owner, 5):  # and it leaves these
+                await run.sending(chunk, NOW)
+
+    async with asyncio.timeout(HANG):
+        await asyncio.gather(*(live(f"run {number}") for number in range(12)))
+    account = await Job(name).account()
+    assert account.people == 180
+    assert (account.accepted + account.not_sent + account.unknown + account.in_flight) == 180
+
+
+async def test_a_role_with_the_least_rights_runs_a_job(postgres: str, sandbox: Sandbox) -> None:
+    """One that may only read may look at it, and is told what it may not."""
+    reader = await role(postgres, "SELECT")
+    name = await planned(postgres, 4)
+    looking = Job(name.replace("tester@", f"{reader}@"))
+    assert (await looking.account()).people == 12
+    with pytest.raises(JournalError, match="this role may not do that"):
+        await run(looking.path, sandbox)
+    with pytest.raises(JournalError, match="this role may not do that"):
+        await planned(postgres.replace("tester@", f"{reader}@"))
+    worker = await role(postgres, "SELECT, INSERT, UPDATE")
+    await run(name.replace("tester@", f"{worker}@"), sandbox)
+    assert await audited(name, sandbox) == CLEAN
+    none = await role(postgres, None)
+    with pytest.raises(JournalError, match="no tables of this release that this role may see"):
+        await Job(name.replace("tester@", f"{none}@")).account()
+
+
+async def test_a_database_without_our_tables_says_how_to_make_them(postgres: str) -> None:
+    """For whatever is asked of it."""
+    bare = f"bare_{uuid4().hex}"
+    async with await psycopg.AsyncConnection.connect(postgres, autocommit=True) as admin:
+        await admin.execute(f"CREATE DATABASE {bare}".encode())
+    url = f"{postgres.rpartition('/')[0]}/{bare}"
+    for job in (planned(url), Job(f"{url}#job").account(), Job(f"{url}#job").stop()):
+        with pytest.raises(JournalError, match="make them with: moveworks-shift fleet init"):
+            await job
+    Job(f"{url}#job").remove()
+
+
+async def lapse(url: str, store: Store) -> None:
+    """Let the leases of a job's runs run out."""
+    async with await psycopg.AsyncConnection.connect(url, autocommit=True) as admin:
+        await admin.execute(
+            "UPDATE moveworks_shift.run SET lease_until = now() - interval '1 s'"
+            " WHERE job = (SELECT id FROM moveworks_shift.job WHERE name = %s)",
+            (store.name.rpartition("#")[2],),
+        )
+
+
+async def role(url: str, rights: str | None) -> str:
+    """A new role with these rights on our tables."""
+    name = f"role_{uuid4().hex}"
+    async with await psycopg.AsyncConnection.connect(url, autocommit=True) as admin:
+        await admin.execute(f"CREATE ROLE {name} LOGIN".encode())
+        if rights is not None:
+            schema = "SCHEMA moveworks_shift"
+            await admin.execute(f"GRANT USAGE ON {schema} TO {name}".encode())
+            await admin.execute(f"GRANT {rights} ON ALL TABLES IN {schema} TO {name}".encode())
+    return name

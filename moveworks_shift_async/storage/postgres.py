@@ -168,8 +168,8 @@ def _told(error: BaseException, url: str) -> str:
             return f"{what} role and password are right"
         case Fault.TABLES:
             return (
-                f"{name} has no tables of this release; make them with: moveworks-shift fleet init"
-                f" {name}"
+                f"{name} has no tables of this release that this role may see; make them with:"
+                f" moveworks-shift fleet init {name}"
             )
         case Fault.FULL:
             return f"{name} has no room on its disk{code}; make room"
