@@ -323,6 +323,18 @@ async def test_a_run_that_was_given_up_takes_its_mark_back(postgres: str) -> Non
         assert [chunk.id for chunk in await other.claim("other", 9)] == [0, 1]
 
 
+async def test_a_run_that_was_given_up_claims_nothing(postgres: str) -> None:
+    """Also in the step in which it hears of it: nobody would ever have those chunks again."""
+    store = with_lease(store_of(await planned(postgres, 3)), 2.0)
+    async with store.running() as silent, store.running() as other:
+        await begin(silent, "silent")
+        await lapse(postgres, store)
+        await begin(other, "other")
+        with pytest.raises(JournalError, match="silent for longer"):
+            await silent.claim("silent", 2)
+        assert [chunk.id for chunk in await other.claim("other", 9)] == [0, 1, 2]
+
+
 async def test_no_request_leaves_with_less_than_a_third_of_its_lease(
     postgres: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -63,11 +63,11 @@ class Batch:
     #: The runs of this process.
     runs: Sequence[str]
     lease: float
+    #: Those of them that were given up, for good; the steps that are asked after it know.
+    lost: set[str]
     steps: Sequence[Step] = ()
     #: It was tried before, and may have been committed.
     again: bool = False
-    #: Runs of this process that were given up.
-    lost: frozenset[str] = field(default=frozenset(), init=False)
     #: When its last try began, by the clock that goes on while the machine sleeps.
     began: float = field(default=0.0, init=False)
 
@@ -76,7 +76,7 @@ class Batch:
         again, self.again = self.again, True
         if self.runs:
             living = await renew(connection, self.job, [*self.runs], self.lease)
-            self.lost = frozenset(self.runs) - living
+            self.lost |= frozenset(self.runs) - living
         settled = await self._settle(connection, again)
         sending = await self._sending(connection)
         return [

@@ -273,7 +273,7 @@ class PostgresRunStore:
         return taken
 
     async def _commit(self, taken: list[tuple[Step, asyncio.Future[Any]]]) -> None:
-        batch = Batch(self._job, self._runs, self._lease, [step for step, _ in taken])
+        batch = Batch(self._job, self._runs, self._lease, self._lost, [step for step, _ in taken])
         try:
             results = await self._session.surely(partial(self._together, batch))
         except Exception as error:  # if it ended the writer, everybody would wait for ever
@@ -285,7 +285,6 @@ class PostgresRunStore:
                 if not done.done():
                     done.set_exception(failure)
             return
-        self._lost |= batch.lost
         self._leased_at = batch.began
         for (_, done), result in zip(taken, results, strict=True):
             if not done.done():  # else it was cancelled
