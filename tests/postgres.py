@@ -66,6 +66,25 @@ class Server:
         server.start()
         return server
 
+    def copy(self, folder: Path) -> Server:
+        """A standby as of now, which is not started: it hears of nothing later."""
+        made = Server(self.binaries, folder)
+        with socket.create_server(("127.0.0.1", 0)) as free:
+            (folder / "port").write_text(str(free.getsockname()[1]))
+        if os.geteuid() == 0:
+            shutil.chown(folder, _user())
+        data = folder / "data"
+        made._call("pg_basebackup", "-R", "-d", self.url, "-D", str(data), "-c", "fast")
+        with (data / "postgresql.conf").open("a") as file:
+            file.write(f"port = {made._port}\n")
+        (data / "postgresql.auto.conf").write_text("")  # where the first one is
+        return made
+
+    def take_over(self) -> None:
+        """Start, and be the first server from now on."""
+        self.start()
+        self._control("promote")
+
     def start(self) -> None:
         """Start it, and wait until it answers."""
         self._control("start", "-l", str(self.folder / "log"))

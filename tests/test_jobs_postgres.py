@@ -15,7 +15,8 @@ import psycopg
 import pytest
 from attrs import evolve
 
-from moveworks_shift_async.errors import JournalError
+from moveworks_shift_async import RateLimit
+from moveworks_shift_async.errors import JobStopped, JournalError
 from moveworks_shift_async.jobs.job import Job
 from moveworks_shift_async.jobs.records import State
 from moveworks_shift_async.jobs.run import runner
@@ -246,6 +247,30 @@ async def test_cancelled_at_any_moment_the_account_is_right(postgres: str, slow:
     assert not account.running
 
 
+FULL = """
+CREATE FUNCTION moveworks_shift.full() RETURNS trigger LANGUAGE plpgsql AS
+$$ BEGIN RAISE EXCEPTION 'no space left' USING ERRCODE = '53100'; END $$;
+CREATE TRIGGER no_room BEFORE UPDATE ON moveworks_shift.chunk
+EXECUTE FUNCTION moveworks_shift.full()
+"""
+
+
+async def test_a_disk_that_is_full_is_waited_for(server: Server, slow: Sandbox) -> None:
+    """It goes on as soon as there is room, and says so meanwhile."""
+    seen: list[str] = []
+    name = await planned(server.url, 60)
+    going = asyncio.ensure_future(run(name, slow, on_progress=lambda now: seen.append(now.why)))
+    await told(slow, 8)
+    async with await psycopg.AsyncConnection.connect(server.url, autocommit=True) as admin:
+        await admin.execute(FULL)
+        try:
+            await until(lambda: any("has no room on its disk" in why for why in seen))
+        finally:
+            await admin.execute("DROP FUNCTION moveworks_shift.full CASCADE")
+    await all_end(going)
+    assert await audited(name, slow) == CLEAN
+
+
 # --- what is shown --------------------------------------------------------------------------
 
 
@@ -432,3 +457,35 @@ async def role(url: str, rights: str | None) -> str:
             await admin.execute(f"GRANT USAGE ON {schema} TO {name}".encode())
             await admin.execute(f"GRANT {rights} ON ALL TABLES IN {schema} TO {name}".encode())
     return name
+
+
+async def test_a_standby_that_takes_over_without_the_last_commits(
+    server: Server, slow: Sandbox
+) -> None:
+    """What may have been sent since is unknown; nobody is told twice, and the job goes on."""
+    name = await planned(server.url, 400, 1)
+    folder = Path(tempfile.mkdtemp(prefix="moveworks-standby-"))
+    standby: Server | None = None
+    limit = RateLimit(requests=20, per=1.0)
+    async with proxy.before(server.url) as (between, url):
+        through = name.replace(server.url, url)
+        try:
+            going = asyncio.ensure_future(run(through, slow, lease=4.0, limit=limit))
+            await told(slow, 30)
+            standby = await asyncio.to_thread(server.copy, folder)
+            await told(slow, slow.stats().accepted + 30)
+            between.closed = True
+            between.cut()
+            await asyncio.to_thread(standby.take_over)
+            between.port, between.closed = int(standby.url.rpartition(":")[2].split("/")[0]), False
+            with pytest.raises(JobStopped, match="another server took over"):
+                await all_end(going)
+            await run(through, slow, resume=True)
+            found = await audited(through, slow)
+            assert evolve(found, unknown=0) == CLEAN
+            assert found.unknown < 300, "not all that is left"
+            reasons = {kind.message for kind in (await Job(through).account()).errors}
+            assert any("another database server took over" in str(reason) for reason in reasons)
+        finally:
+            if standby is not None:
+                standby.end()

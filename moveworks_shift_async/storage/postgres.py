@@ -104,7 +104,7 @@ _FAULTS = {
     "42703": Fault.TABLES,
     "42501": Fault.FORBIDDEN,
 }
-_AGAIN = (Fault.AWAY, Fault.BUSY)
+_AGAIN = (Fault.AWAY, Fault.BUSY, Fault.FULL)
 
 
 @cache
@@ -254,7 +254,7 @@ class Session:
             raise reported(error, self.url, self._kind) from None
 
     async def surely(self, work: Work[T]) -> T:
-        """What it does in a transaction, again and again while the server is away or busy.
+        """What it does in a transaction, again and again while the server is away, busy or full.
 
         A commit whose answer was lost is done twice: the work must be the same then.
         """
@@ -310,9 +310,10 @@ async def surely(
     told: Callable[[str | None], None] = lambda why: None,
     clock: Clock = SYSTEM_CLOCK,
 ) -> T:
-    """Do it until the server is there and not busy; `told` hears why it is not, and of the end.
+    """Do it until the server is there, not busy, and has room.
 
-    Whatever else the server says is raised as an error of this kind.
+    `told` hears why it is not, and of the end of that. Whatever else the server says is raised as
+    an error of this kind.
     """
     wait = _FIRST_WAIT
     while True:

@@ -55,6 +55,13 @@ class Other:
 Step = Sending | Settling | Other
 
 
+async def unsent(connection: Connection, job: int, chunks: Sequence[Chunk]) -> None:
+    """No request of these is out, whatever the tables say of their run, which was given up."""
+    owners = [chunk.owner for chunk in chunks]
+    values = {"job": job, "chunks": [chunk.id for chunk in chunks], "owners": owners}
+    await run(connection, "unsent", values)
+
+
 @define(eq=False)
 class Batch:
     """Steps that share a commit, at most one for each chunk."""
@@ -90,7 +97,7 @@ class Batch:
         steps = [step for step in self.steps if isinstance(step, Sending)]
         lost = [step for step in steps if step.chunk.owner in self.lost]
         if lost:  # a commit whose answer was lost may have said that it leaves
-            await run(connection, "unsent", self._marks(lost))
+            await unsent(connection, self.job, [step.chunk for step in lost])
         if len(lost) == len(steps):
             return set()
         mine = self._marks([step for step in steps if step not in lost])

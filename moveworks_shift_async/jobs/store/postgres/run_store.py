@@ -18,7 +18,7 @@ from ...records import Chunk, Command, Event, Settlement, State, Total
 from ..ports import Beginning, Begun, Found, Parts
 from ..rows import ages_of, chunk_of
 from .account_store import PostgresAccountStore, check_kept, header_of, verify
-from .batch import Batch, Other, Sending, Settling, Step
+from .batch import Batch, Other, Sending, Settling, Step, unsent
 from .lease import give_up_dead, others_hold
 from .statements import row, rows, run, value, values
 
@@ -53,6 +53,8 @@ class PostgresRunStore:
     _lost: set[str] = field(factory=set, init=False)
     #: Chunks that this process knows to be its own.
     _known: dict[str, set[int]] = field(factory=dict, init=False)
+    #: Those of them that were claimed and of which no request was made.
+    _unsent: dict[int, Chunk] = field(factory=dict, init=False)
     #: The last chunk that was claimed.
     _claimed: int = field(default=-1, init=False)
     _event_id: str | None = field(default=None, init=False)
@@ -166,6 +168,7 @@ class PostgresRunStore:
         """The next planned chunks; raises `JournalError` once others have given this run up."""
         found = await self._do(partial(self._claim, owner, count))
         self._known.setdefault(owner, set()).update(chunk.id for chunk in found)
+        self._unsent |= {chunk.id: chunk for chunk in found}
         return found
 
     async def _claim(self, owner: str, count: int, connection: Connection) -> list[Chunk]:
@@ -188,7 +191,8 @@ class PostgresRunStore:
         if owner in self._lost:
             lost = JournalError(
                 f"this run was silent for longer than its lease of {self._lease:g} s, or cut off"
-                f" from {self._name}, so others may have what it had not sent; go on with: resume"
+                f" from {self._name}, or another server took over there, so others may have what"
+                " it had not sent; go on with: resume"
             )
             lost.passes = True
             raise lost
@@ -212,6 +216,7 @@ class PostgresRunStore:
         while await self._ask(Sending(chunk, at)):
             left = self._leased_at + self._lease - awake()
             if chunk.owner not in self._lost and left > self._lease * _LEFT:
+                self._unsent.pop(chunk.id, None)
                 return True
         self._check_lease(chunk.owner)
         return False
@@ -296,6 +301,8 @@ class PostgresRunStore:
             # This process was cut off or frozen, and so may the others have been: they come back.
             self._judges_from = now + self._lease / _BEATS
         results = await batch.write(connection)
+        if lost := [chunk for chunk in self._unsent.values() if chunk.owner in self._lost]:
+            await unsent(connection, self._job, lost)
         if now >= self._looks_at:
             await self._look_for_dead(connection)
             self._looks_at = now + self._lease / _BEATS
