@@ -16,6 +16,9 @@ lease that ran out gives that run up, once: what it had `sending` is unknown, wh
 nobody's. Only its own late answer may make that better. Locks are taken in one order: run, chunk,
 job.
 
+A server that took over may lack the last commits. A run knows the server on which it began; on
+another one it is given up, and what it may have sent since it was last heard of is unknown.
+
 A commit whose answer was lost is done again, so every step may be done twice: it knows its own
 work by the run and the time that it carries.
 """
