@@ -51,6 +51,8 @@ _LIBPQ: dict[str, Any] = {
 # that is frozen in a transaction must not stop all others.
 _SERVER = (
     "-c search_path=moveworks_shift"
+    # What was acknowledged is never lost, whatever the database's own default is.
+    " -c synchronous_commit=on"
     " -c tcp_keepalives_idle=5 -c tcp_keepalives_interval=2 -c tcp_keepalives_count=3"
     " -c lock_timeout=3000 -c idle_in_transaction_session_timeout={idle} -c statement_timeout={}"
 )
@@ -104,6 +106,7 @@ _FAULTS = {
     "42703": Fault.TABLES,
     "42501": Fault.FORBIDDEN,
 }
+# What passes by itself, or when somebody makes room: whoever is at work waits for it.
 _AGAIN = (Fault.AWAY, Fault.BUSY, Fault.FULL)
 
 
