@@ -29,7 +29,7 @@ from .store import OPENING, SECONDS_HELD, Busy
 # Marks the file as a gate, in SQLite's own header: "mwsg".
 APPLICATION_ID = 0x6D777367
 # Of the text in it. A release that writes another text takes another number.
-FORMAT = 2
+FORMAT = 3
 # Times that another process may come in between while the file is made.
 TURNS = 50
 
