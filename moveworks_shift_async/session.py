@@ -73,8 +73,9 @@ class SessionManager:
         call = call or Call()
         policy = self._single if call.once else self.retry
         call.deadline = self.clock.now() + (policy.deadline or math.inf)
-        self._tasks[call] = task = cast("asyncio.Task[Any]", asyncio.current_task())
+        task = cast("asyncio.Task[Any]", asyncio.current_task())
         cancelled_before = task.cancelling()
+        self._tasks[call] = task
         try:
             return await repeat(
                 lambda: self._requester.attempt(request, parse, call),
@@ -91,9 +92,9 @@ class SessionManager:
         finally:
             if call.cut:
                 task.uncancel()
-            self._requester.follows(call, None)
             del self._tasks[call]
             self._idle.set()
+            self._requester.follows(call, None)  # last: who watches may raise what ends a program
 
     def open(self) -> None:
         """Bind to the running loop; raise `ClientClosed` if closed or bound to another one."""
