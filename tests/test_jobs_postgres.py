@@ -25,6 +25,7 @@ from moveworks_shift_async.jobs.store.names import store_of, with_lease
 from moveworks_shift_async.jobs.store.ports import Store
 from moveworks_shift_async.jobs.store.postgres.run_store import PostgresRunStore
 from moveworks_shift_async.jobs.store.postgres.schema import make_tables
+from moveworks_shift_async.jobs.store.postgres.writer import Writer
 from moveworks_shift_async.sandbox import Sandbox
 from moveworks_shift_async.sending import breaker
 from moveworks_shift_async.storage import postgres as storage
@@ -370,16 +371,18 @@ async def test_no_request_leaves_with_less_than_a_third_of_its_lease(
         (chunk,) = await run.claim("first", 1)
         assert isinstance(run, PostgresRunStore)
         asked: list[float] = []
-        ask = run._ask
+        writer, ask = run._writer, run._writer.ask
 
         def late(step: object) -> asyncio.Future[object]:
-            asked.append(run._leased_at)
+            asked.append(writer._leased_at)
             done = ask(step)  # type: ignore[arg-type]
             if len(asked) == 1:
-                done.add_done_callback(lambda _: setattr(run, "_leased_at", run._leased_at - 41))
+                done.add_done_callback(
+                    lambda _: setattr(writer, "_leased_at", writer._leased_at - 41)
+                )
             return done
 
-        monkeypatch.setattr(PostgresRunStore, "_ask", lambda _, step: late(step))
+        monkeypatch.setattr(Writer, "ask", lambda _, step: late(step))
         assert await run.sending(chunk, NOW)
         assert len(asked) == 2
 

@@ -4,6 +4,7 @@
 
     store          a job by its URL as a store; plan_store, run_store, account_store are its ports
     lease          which runs live: one lease a run, and what dead ones leave behind
+    writer         the one writer of a process
     batch          one transaction for the steps of many requests
     rows           rows <-> values
     statements     those of jobs.sql, by name
