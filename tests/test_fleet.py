@@ -12,10 +12,19 @@ from pathlib import Path
 
 import procrastinate
 import pytest
+from procrastinate.jobs import Job as Task
 
-from moveworks_shift_async import ApiKey, Job, JournalError, MoveworksClient, RateLimit
+from moveworks_shift_async import (
+    ApiKey,
+    Job,
+    JobStopped,
+    JournalError,
+    MoveworksClient,
+    RateLimit,
+)
 from moveworks_shift_async.fleet import engine, make_blueprint
 from moveworks_shift_async.fleet.engine import CARE_QUEUE, QUEUE, make_app
+from moveworks_shift_async.fleet.policy import Again, GivenBack
 from moveworks_shift_async.fleet.submission import submit, sweep
 from moveworks_shift_async.fleet.worker import run_worker
 from moveworks_shift_async.jobs.records import Command
@@ -504,16 +513,29 @@ async def test_a_worker_needs_the_tables(postgres: str, sandbox: Sandbox) -> Non
     assert "no connection to postgresql://127.0.0.1:1/none" in ended.err
 
 
-async def test_what_may_pass_is_tried_again(sandbox: Sandbox, fleet: str) -> None:
-    """A full disk is somebody's to make room on; the job waits meanwhile."""
+async def test_a_full_disk_is_waited_for(sandbox: Sandbox, fleet: str) -> None:
+    """The job goes on once there is room."""
     await a_job(fleet)
     await ask(fleet, FULL)
     await submit(store_of(fleet))
     worker = await Worker.started(fleet, free(sandbox))
-    line = await worker.says("it is tried again")
-    assert "has no room on its disk (SQLSTATE 53100); make room" in line
+    await worker.says("tonight: begun")
     await ask(fleet, 'DROP TRIGGER "full" ON run')
     await worker.says("tonight: finished, 6 of 6 people accepted, 0 unknown")
+
+
+def test_what_may_pass_is_tried_again_at_once() -> None:
+    """By no clock of this machine; what is there to stay is not."""
+    moment, for_good = JournalError("away"), JournalError("no such job")
+    moment.passes = True
+    stopped = JobStopped("the job stopped", cause=moment)
+    task = Task(queue=QUEUE, lock=None, queueing_lock=None, task_name="work")
+    for error in (moment, stopped, GivenBack(), asyncio.CancelledError()):
+        decision = Again().get_retry_decision(exception=error, job=task)
+        assert decision is not None
+        assert decision.retry_at is None
+    for bad in (for_good, JobStopped("stopped", cause=for_good), ValueError()):
+        assert Again().get_retry_decision(exception=bad, job=task) is None
 
 
 async def test_a_submission_needs_the_tables_of_the_engine(postgres: str) -> None:

@@ -157,7 +157,7 @@ def reported(error: BaseException, url: str, kind: Kind = JournalError) -> Movew
     """What the user is told; never the server's words."""
     told = kind(_told(error, url))
     if isinstance(told, JournalError):
-        told.passes = fault_of(error) in (*_AGAIN, Fault.FULL)
+        told.passes = fault_of(error) in _AGAIN
     return told
 
 
