@@ -22,6 +22,7 @@ from moveworks_shift_async import ConfigurationError, PostgresGate, RateLimit
 from moveworks_shift_async.clock import SYSTEM_CLOCK
 from moveworks_shift_async.errors import DeadlineExceeded, OtherLimit
 from moveworks_shift_async.limits.shared import row
+from moveworks_shift_async.storage import postgres as storage
 from moveworks_shift_async.storage.postgres import Connection, connected
 
 from . import proxy
@@ -145,6 +146,21 @@ async def test_a_deadline_holds_while_the_database_is_away(postgres: str, acme: 
         assert not patient.done()
         between.closed = False
         await asyncio.wait_for(patient, 10)
+
+
+async def test_a_network_that_falls_silent(
+    postgres: str, acme: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No byte passes and nothing ends: a turn is given up after its time, and done again."""
+    monkeypatch.setattr(storage, "_STEP_SECONDS", 0.5)
+    async with proxy.before(postgres) as (between, url), joined(url, acme) as gate:
+        calls = asyncio.create_task(take(gate, LIMIT.budget))
+        between.silent = True
+        await asyncio.sleep(1.5)
+        assert not calls.done()
+        between.silent = False
+        await asyncio.wait_for(calls, 10)
+        assert gate.snapshot().in_flight == 0
 
 
 async def test_a_failover_closes_it_for_one_window(
@@ -408,7 +424,8 @@ async def program(url: str, acme: str, what: str) -> AsyncIterator[asyncio.subpr
     """It, once it has three slots."""
     pipe = asyncio.subprocess.PIPE
     process = await asyncio.create_subprocess_exec(
-        sys.executable, "-W", "error", "-c", PROGRAM, url, acme, what,
+        *(sys.executable, "-W", "error", "-W", "ignore::DeprecationWarning"),  # of a fork
+        *("-c", PROGRAM, url, acme, what),
         stdin=pipe, stdout=pipe, stderr=pipe,
     )  # fmt: skip
     assert process.stdout is not None
