@@ -308,6 +308,7 @@ def main() -> None:
     options = parser.parse_args()
     if options.work:
         sys.exit(asyncio.run(work(*options.work)))
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # and nothing is left running
     table, lawful = asyncio.run(all_of(options))
     command = f"fleet --times {options.times} --limiter {options.limiter}"
     show(command, ("aiohttp", "psycopg"), table)

@@ -79,9 +79,8 @@ class Exchange:
         began = self.clock.now()
         try:
             with others_silenced():
-                answer = await self.transport.exchange(ready)
-            if answer.asked is not ready:
-                answer = answer.to(ready)
+                came = await self.transport.exchange(ready)
+            answer = came if came.asked is ready else came.to(ready)
             return parse(answer)
         except BaseException as raised:
             error = _meaning(raised, answered=answer is not None)

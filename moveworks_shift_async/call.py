@@ -43,7 +43,7 @@ class Call:
     recipients: int = 0
     #: The bulk send or job whose chunk it is, where that is traced; it counts the people as well.
     part_of: object | None = field(default=None, repr=False)
-    #: An earlier request of it may have told people.
+    #: A request of it that has ended may have told people.
     maybe_told: bool = False
     #: Why no further request of it may start; set by whoever watches it.
     withdrawn: str | None = None
@@ -81,12 +81,12 @@ class Call:
     def returns(self, error: BaseException | None) -> bool:
         """Remember how an attempt ended, and say whether the server may have counted a request."""
         counted, self.in_flight = self.in_flight, False
+        if self.effect is Effect.MAY_TELL and _may_have_told(error, counted=counted):
+            self.maybe_told = True
         if not isinstance(error, MoveworksError):
             return counted
         self.last_error = error
         self.throttled += isinstance(error, RateLimited)
-        if error.outcome is Outcome.UNKNOWN and self.effect is Effect.MAY_TELL:
-            self.maybe_told = True
         if counted and error.outcome is Outcome.NOT_SENT:
             self.requests -= 1
             return False
@@ -113,3 +113,11 @@ class Call:
         if self.maybe_told and cancelled.__cause__ is None:
             cancelled.__cause__ = OutcomeUnknown("cancelled", attempts=self.attempts)
         return cancelled
+
+
+def _may_have_told(error: BaseException | None, *, counted: bool) -> bool:
+    """Whether an attempt may have told people that ended so; without an error it has."""
+    known = error.__cause__ if isinstance(error, CancelledError) else error
+    if isinstance(known, MoveworksError):
+        return known.outcome is Outcome.UNKNOWN
+    return counted and not isinstance(error, CancelledError)

@@ -95,8 +95,9 @@ class SessionManager:
     ) -> T:
         policy = self._single if call.once else self.retry
         call.deadline = self.clock.now() + (call.seconds or policy.deadline or math.inf)
-        self._tasks[call] = task = cast("asyncio.Task[Any]", asyncio.current_task())
+        task = cast("asyncio.Task[Any]", asyncio.current_task())
         cancelled_before = task.cancelling()
+        self._tasks[call] = task
         try:
             return await repeat(
                 lambda: self._attempt(request, parse, call),
@@ -115,7 +116,7 @@ class SessionManager:
                 task.uncancel()
             del self._tasks[call]
             self._idle.set()
-            self._requester.follows(call, None)
+            self._requester.follows(call, None)  # last: who watches may raise what ends a program
 
     async def _attempt(
         self, request: Callable[[], Request], parse: Callable[[Response, int], T], call: Call

@@ -155,8 +155,9 @@ class MoveworksSettings:
     credentials: MoveworksCredentials
     base_url: str
     rate_limit: RateLimit
-    #: `MOVEWORKS_GATE`: the file in which processes of this machine share the rate limit, or `none`
-    #: for a limit of this process alone. None: it is not set.
+    #: `MOVEWORKS_GATE`: the file in which processes of this machine share the rate limit, the URL
+    #: of the database in which those of many machines do, or `none` for a limit of this process
+    #: alone. None: it is not set.
     gate: str | None = None
 
 

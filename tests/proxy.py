@@ -18,7 +18,8 @@ class Proxy:
     """Passes bytes on; cuts, swallows or withholds them when told to."""
 
     _host: str
-    _port: int
+    #: Where new connections lead.
+    port: int
     #: Nothing passes any more, and nobody hears of an end.
     silent: bool = False
     #: New connections are refused.
@@ -36,7 +37,7 @@ class Proxy:
         if self.closed:
             writer.transport.abort()
             return
-        server_reader, server_writer = await asyncio.open_connection(self._host, self._port)
+        server_reader, server_writer = await asyncio.open_connection(self._host, self.port)
         self._writers |= {writer, server_writer}
         losing: list[bool] = []
         ways = [

@@ -6,6 +6,7 @@ import asyncio
 import logging
 import uuid
 from collections.abc import Iterable
+from typing import Any
 
 import pytest
 from attrs import define, evolve, field
@@ -386,6 +387,30 @@ async def test_whatever_a_transport_raises_may_have_told_people(
     assert [(one.outcome, one.status) for one in heard] == [(Outcome.UNKNOWN, None)]
 
 
+@pytest.mark.parametrize("odd", [None, 202, "202 Accepted"], ids=repr)
+async def test_what_is_no_answer_may_have_told_people(clock: FakeClock, odd: Response) -> None:
+    """Watched or not, and whatever a transport of the caller's returns."""
+
+    async def give(_: Request) -> Response:
+        return odd
+
+    watched_one, alone = build(clock, give), build(clock, give)
+    heard = watched(watched_one)
+    for parts in (watched_one, alone):
+        assert isinstance(await failure_of(parts), OutcomeUnknown)
+    assert [(one.outcome, one.status) for one in heard] == [(Outcome.UNKNOWN, None)]
+
+
+async def test_a_body_may_be_any_bytes(clock: FakeClock) -> None:
+    """A transport of the caller's may have it as a `bytearray`."""
+
+    async def give(_: Request) -> Response:
+        body: Any = bytearray(b'{"status": "RECEIVED"}')
+        return Response(status=202, body=body)
+
+    assert await build(clock, give).send() == 1
+
+
 @pytest.mark.parametrize("refusal", [RateLimited, NotAuthenticated, BadRequest])
 async def test_a_refusal_that_a_transport_raises_proves_nothing(
     clock: FakeClock, refusal: type[RefusedByServer]
@@ -398,6 +423,23 @@ async def test_a_refusal_that_a_transport_raises_proves_nothing(
     parts = build(clock, refuse)
     assert isinstance(await failure_of(parts), OutcomeUnknown)
     assert len(parts.transport.requests) == 1
+
+
+async def test_who_watches_may_end_the_program(clock: FakeClock) -> None:
+    """What no `except Exception` sees goes through, and the client can be closed afterwards."""
+
+    class Skipped(BaseException):
+        """As pytest raises."""
+
+    def watch(*_: object) -> None:
+        raise Skipped
+
+    parts = build(clock, OK)
+    parts.session.exchange.watchers.add(watch)
+    with pytest.raises(Skipped):
+        await parts.send()
+    async with asyncio.timeout(5):
+        await parts.session.close()
 
 
 async def test_a_transport_that_cannot_be_closed_leaves_its_gate(clock: FakeClock) -> None:

@@ -7,15 +7,26 @@ import signal
 import tempfile
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 
 import procrastinate
 import pytest
+from procrastinate.jobs import Job as Task
 
-from moveworks_shift_async import ApiKey, Job, JournalError, MoveworksClient, RateLimit
-from moveworks_shift_async.fleet import make_blueprint
+from moveworks_shift_async import (
+    ApiKey,
+    Job,
+    JobStopped,
+    JournalError,
+    MoveworksClient,
+    RateLimit,
+)
+from moveworks_shift_async.fleet import engine, make_blueprint
 from moveworks_shift_async.fleet.engine import CARE_QUEUE, QUEUE, make_app
+from moveworks_shift_async.fleet.policy import Again, GivenBack
 from moveworks_shift_async.fleet.submission import submit, sweep
+from moveworks_shift_async.fleet.worker import run_worker
 from moveworks_shift_async.jobs.records import Command
 from moveworks_shift_async.jobs.store.postgres.schema import make_tables
 from moveworks_shift_async.jobs.store.postgres.store import PostgresStore
@@ -76,6 +87,12 @@ def bound(sandbox: Sandbox) -> dict[str, str]:
 def store_of(url: str, name: str = "tonight") -> PostgresStore:
     """A job of that database."""
     return PostgresStore.at(f"{url}#{name}")
+
+
+def client_of(sandbox: Sandbox) -> MoveworksClient:
+    """Of a worker in this process."""
+    limit = RateLimit(requests=100_000)
+    return MoveworksClient(ApiKey(sandbox.api_key), base_url=sandbox.url, rate_limit=limit)
 
 
 def told_once(sandbox: Sandbox, people: int) -> bool:
@@ -379,6 +396,36 @@ async def test_a_worker_outlives_a_crash_of_the_server(slow: Sandbox) -> None:
         await asyncio.to_thread(server.end)
 
 
+async def test_a_queue_that_is_away_is_told_of_once(
+    sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """And so is its return; then jobs are taken again."""
+    monkeypatch.setattr(engine, "_TIMEOUT", 0.5)
+    caplog.set_level("INFO", "moveworks_shift_async.fleet")
+    stopping, folder = asyncio.Event(), Path(tempfile.mkdtemp(prefix="moveworks-postgres-"))
+    server = await asyncio.to_thread(Server.make, folder)
+    try:
+        async with a_database(server.url) as url:
+            client = partial(client_of, sandbox)
+            working = run_worker(url, client, lease=3.0, stopping=stopping)
+            worker = asyncio.create_task(working)
+            await until(lambda: "ready for the jobs of" in caplog.text)
+            await asyncio.to_thread(server.stop, "fast")
+            await until(lambda: "the queue is away (" in caplog.text)
+            await asyncio.sleep(2)
+            await asyncio.to_thread(server.start)
+            await until(lambda: "the queue is there again" in caplog.text)
+            await a_job(url)
+            await submit(store_of(url))
+            await until(lambda: "tonight: finished" in caplog.text)
+            stopping.set()
+            await worker
+        told = [record.getMessage() for record in caplog.records]
+        assert sum("the queue is" in line for line in told) == 2
+    finally:
+        await asyncio.to_thread(server.end)
+
+
 async def test_a_submission_whose_task_was_lost_gets_another(sandbox: Sandbox, fleet: str) -> None:
     """Whoever lost it; one that has a task, or is for later, gets none."""
     await a_job(fleet)
@@ -415,17 +462,14 @@ async def test_stalled_tasks_are_rescued_once(fleet: str) -> None:
 
 async def test_the_tasks_work_in_an_app_of_the_users_own(sandbox: Sandbox, postgres: str) -> None:
     """With tables and a namespace of his own; without a submission of ours."""
-
-    def client() -> MoveworksClient:
-        limit = RateLimit(requests=100_000)
-        return MoveworksClient(ApiKey(sandbox.api_key), base_url=sandbox.url, rate_limit=limit)
-
     async with a_database(postgres) as url:
         job = await a_job(url)
         mine = conninfo(url) | {"options": "-c search_path=public"}
         app = procrastinate.App(connector=procrastinate.PsycopgConnector(kwargs=mine))
         for namespace in ("messages", "others"):
-            app.add_tasks_from(make_blueprint(url, client), namespace=namespace)
+            app.add_tasks_from(
+                make_blueprint(url, partial(client_of, sandbox)), namespace=namespace
+            )
         async with app.open_async():
             await app.schema_manager.apply_schema_async()
             await app.configure_task("messages:work", queue="mine").defer_async(job="tonight")
@@ -469,16 +513,29 @@ async def test_a_worker_needs_the_tables(postgres: str, sandbox: Sandbox) -> Non
     assert "no connection to postgresql://127.0.0.1:1/none" in ended.err
 
 
-async def test_what_may_pass_is_tried_again(sandbox: Sandbox, fleet: str) -> None:
-    """A full disk is somebody's to make room on; the job waits meanwhile."""
+async def test_a_full_disk_is_waited_for(sandbox: Sandbox, fleet: str) -> None:
+    """The job goes on once there is room."""
     await a_job(fleet)
     await ask(fleet, FULL)
     await submit(store_of(fleet))
     worker = await Worker.started(fleet, free(sandbox))
-    line = await worker.says("it is tried again")
-    assert "has no room on its disk (SQLSTATE 53100); make room" in line
+    await worker.says("tonight: begun")
     await ask(fleet, 'DROP TRIGGER "full" ON run')
     await worker.says("tonight: finished, 6 of 6 people accepted, 0 unknown")
+
+
+def test_what_may_pass_is_tried_again_at_once() -> None:
+    """By no clock of this machine; what is there to stay is not."""
+    moment, for_good = JournalError("away"), JournalError("no such job")
+    moment.passes = True
+    stopped = JobStopped("the job stopped", cause=moment)
+    task = Task(queue=QUEUE, lock=None, queueing_lock=None, task_name="work")
+    for error in (moment, stopped, GivenBack(), asyncio.CancelledError()):
+        decision = Again().get_retry_decision(exception=error, job=task)
+        assert decision is not None
+        assert decision.retry_at is None
+    for bad in (for_good, JobStopped("stopped", cause=for_good), ValueError()):
+        assert Again().get_retry_decision(exception=bad, job=task) is None
 
 
 async def test_a_submission_needs_the_tables_of_the_engine(postgres: str) -> None:

@@ -27,7 +27,7 @@ from selenium.common.exceptions import WebDriverException
 
 from moveworks_shift_async.errors import InvalidInput
 from moveworks_shift_async.jobs.records import Event, Incident, State
-from moveworks_shift_async.jobs.report.account import JobAccount
+from moveworks_shift_async.jobs.report.account import ErrorKind, JobAccount
 from moveworks_shift_async.jobs.report.lines import account_lines
 from moveworks_shift_async.jobs.report.page import ROWS, moment, render_page
 from moveworks_shift_async.jobs.report.plot import NARROW, WIDE, _Time, draw
@@ -304,6 +304,25 @@ def test_of_many_texts_some_are_shown(tmp_path: Path, count: int, shown: int) ->
     assert f"in {count} different texts" in seen
     assert "Hello floor 2, ask [address]" in seen
     assert ("And 8 more texts; the journal holds them." in seen) is (count > shown)
+
+
+def test_a_plan_that_broke_off_has_no_more_texts_than_it_shows(tmp_path: Path) -> None:
+    """The journal holds texts, and their number is written down at the end of the plan."""
+    broken_off = evolve(read_account(various(tmp_path / "job")), complete=False, texts=0)
+    assert broken_off.examples
+    assert "more text" not in render_page(broken_off)
+
+
+def test_words_of_which_nothing_can_be_shown_are_none(tmp_path: Path) -> None:
+    """The name of the error stands in their place, and something where it has none."""
+    account = read_account(various(tmp_path / "job"))
+    kind = ErrorKind(
+        state=State.UNKNOWN, error="ServerFailed", message=" \u2003 ", people=1, chunks=1
+    )
+    nameless = evolve(kind, error=" ")
+    page = render_page(evolve(account, errors=(kind, nameless)))
+    assert "<td>ServerFailed</td>" in page
+    assert "<td>no reason is known</td>" in page
 
 
 def test_zero_says_nothing_more(tmp_path: Path) -> None:

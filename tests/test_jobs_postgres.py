@@ -9,21 +9,30 @@ import signal
 import tempfile
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
+from uuid import uuid4
 
 import psycopg
 import pytest
 from attrs import evolve
 
+from moveworks_shift_async import RateLimit
+from moveworks_shift_async.errors import JobStopped, JournalError
 from moveworks_shift_async.jobs.job import Job
+from moveworks_shift_async.jobs.records import State
 from moveworks_shift_async.jobs.run import runner
 from moveworks_shift_async.jobs.run.progress import JobProgress
+from moveworks_shift_async.jobs.store.names import store_of, with_lease
+from moveworks_shift_async.jobs.store.ports import Store
+from moveworks_shift_async.jobs.store.postgres.run_store import PostgresRunStore
 from moveworks_shift_async.jobs.store.postgres.schema import make_tables
+from moveworks_shift_async.jobs.store.postgres.writer import Writer
 from moveworks_shift_async.sandbox import Sandbox
 from moveworks_shift_async.sending import breaker
 from moveworks_shift_async.storage import postgres as storage
 
 from . import proxy
 from .commands import HANG, until
+from .contracts.test_stores import NOW, begin, end_of
 from .fleet import CLEAN, IN_FLIGHT, audited, planned, run, worker
 from .postgres import Server
 
@@ -239,6 +248,30 @@ async def test_cancelled_at_any_moment_the_account_is_right(postgres: str, slow:
     assert not account.running
 
 
+FULL = """
+CREATE FUNCTION moveworks_shift.full() RETURNS trigger LANGUAGE plpgsql AS
+$$ BEGIN RAISE EXCEPTION 'no space left' USING ERRCODE = '53100'; END $$;
+CREATE TRIGGER no_room BEFORE UPDATE ON moveworks_shift.chunk
+EXECUTE FUNCTION moveworks_shift.full()
+"""
+
+
+async def test_a_disk_that_is_full_is_waited_for(server: Server, slow: Sandbox) -> None:
+    """It goes on as soon as there is room, and says so meanwhile."""
+    seen: list[str] = []
+    name = await planned(server.url, 60)
+    going = asyncio.ensure_future(run(name, slow, on_progress=lambda now: seen.append(now.why)))
+    await told(slow, 8)
+    async with await psycopg.AsyncConnection.connect(server.url, autocommit=True) as admin:
+        await admin.execute(FULL)
+        try:
+            await until(lambda: any("has no room on its disk" in why for why in seen))
+        finally:
+            await admin.execute("DROP FUNCTION moveworks_shift.full CASCADE")
+    await all_end(going)
+    assert await audited(name, slow) == CLEAN
+
+
 # --- what is shown --------------------------------------------------------------------------
 
 
@@ -271,3 +304,191 @@ async def test_progress_counts_what_others_have_sent(postgres: str) -> None:
         assert await audited(name, sandbox) == CLEAN
     assert "waiting for what other runs of the job have" in {now.why for now in seen}
     assert (seen[-1].told, seen[-1].total, seen[-1].finished) == (12, 12, True)
+
+
+# --- who may, and who decides ---------------------------------------------------------------
+
+
+async def test_others_take_the_chunks_of_a_silent_run_and_its_late_answer_counts(
+    postgres: str,
+) -> None:
+    """Until the user has decided: who was skipped stays unknown, who was sent to again is told."""
+    for word, state in (("report", "accepted"), ("skip", "unknown"), ("resend", "planned")):
+        store = with_lease(store_of(await planned(postgres, 2)), 2.0)
+        async with store.running() as silent, store.running() as other:
+            await begin(silent, "silent")
+            (chunk,) = await silent.claim("silent", 1)
+            assert await silent.sending(chunk, NOW)
+            await lapse(postgres, store)
+            await begin(other, "other", word)  # type: ignore[arg-type]
+            assert await silent.settle(end_of(chunk)) is (word == "report")
+            record = (await other.account.state()).records[0]
+            assert (record.state, record.requests) == (state, 1)
+            assert await other.claim("other", 9)
+
+
+async def test_a_run_that_was_given_up_takes_its_mark_back(postgres: str) -> None:
+    """Nobody is unknown where nothing left; and it hears that it has ended."""
+    store = with_lease(store_of(await planned(postgres, 2)), 2.0)
+    async with store.running() as silent, store.running() as other:
+        await begin(silent, "silent")
+        one, two = await silent.claim("silent", 2)
+        assert await silent.sending(one, NOW)
+        await lapse(postgres, store)
+        await begin(other, "other")
+        states = [record.state for record in (await other.account.state()).records]
+        assert states == [State.UNKNOWN, State.PLANNED]
+        for chunk in (one, two):
+            with pytest.raises(JournalError, match="silent for longer than its lease of 2 s"):
+                await silent.sending(chunk, NOW)
+        with pytest.raises(JournalError, match="silent for longer"):
+            await silent.claim("silent", 1)
+        assert [record.state for record in (await other.account.state()).records] == [
+            State.PLANNED
+        ] * 2
+        assert [chunk.id for chunk in await other.claim("other", 9)] == [0, 1]
+
+
+async def test_a_run_that_was_given_up_claims_nothing(postgres: str) -> None:
+    """Also in the step in which it hears of it: nobody would ever have those chunks again."""
+    store = with_lease(store_of(await planned(postgres, 3)), 2.0)
+    async with store.running() as silent, store.running() as other:
+        await begin(silent, "silent")
+        await lapse(postgres, store)
+        await begin(other, "other")
+        with pytest.raises(JournalError, match="silent for longer"):
+            await silent.claim("silent", 2)
+        assert [chunk.id for chunk in await other.claim("other", 9)] == [0, 1, 2]
+
+
+async def test_no_request_leaves_with_less_than_a_third_of_its_lease(
+    postgres: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The lease is renewed before: the process was frozen between the commit and the request."""
+    store = with_lease(store_of(await planned(postgres, 2)), 60.0)
+    async with store.running() as run:
+        await begin(run, "first")
+        (chunk,) = await run.claim("first", 1)
+        assert isinstance(run, PostgresRunStore)
+        asked: list[float] = []
+        writer, ask = run._writer, run._writer.ask
+
+        def late(step: object) -> asyncio.Future[object]:
+            asked.append(writer._leased_at)
+            done = ask(step)  # type: ignore[arg-type]
+            if len(asked) == 1:
+                done.add_done_callback(
+                    lambda _: setattr(writer, "_leased_at", writer._leased_at - 41)
+                )
+            return done
+
+        monkeypatch.setattr(Writer, "ask", lambda _, step: late(step))
+        assert await run.sending(chunk, NOW)
+        assert len(asked) == 2
+
+
+async def test_many_that_begin_and_die_at_once_lock_nobody_out(postgres: str) -> None:
+    """Steps that are in each other's way are done again."""
+    name = await planned(postgres, 60)
+    store = with_lease(store_of(name), 2.0)
+
+    async def live(owner: str) -> None:
+        async with store.running() as run:
+            await begin(run, owner, "resend")
+            for chunk in await run.claim(owner, 9):
+                if await run.sending(chunk, NOW):
+                    parts = [tuple(chunk.recipients)[:1], tuple(chunk.recipients)[1:]]
+                    state = State.SPLIT if len(parts[1]) == 2 else State.ACCEPTED
+                    await run.settle(end_of(chunk, state), parts if parts[1][1:] else ())
+            for chunk in await run.claim(owner, 5):  # and it leaves these
+                await run.sending(chunk, NOW)
+
+    async with asyncio.timeout(HANG):
+        await asyncio.gather(*(live(f"run {number}") for number in range(12)))
+    account = await Job(name).account()
+    assert account.people == 180
+    assert (account.accepted + account.not_sent + account.unknown + account.in_flight) == 180
+
+
+async def test_a_role_with_the_least_rights_runs_a_job(postgres: str, sandbox: Sandbox) -> None:
+    """One that may only read may look at it, and is told what it may not."""
+    reader = await role(postgres, "SELECT")
+    name = await planned(postgres, 4)
+    looking = Job(name.replace("tester@", f"{reader}@"))
+    assert (await looking.account()).people == 12
+    with pytest.raises(JournalError, match="this role may not do that"):
+        await run(looking.path, sandbox)
+    with pytest.raises(JournalError, match="this role may not do that"):
+        await planned(postgres.replace("tester@", f"{reader}@"))
+    worker = await role(postgres, "SELECT, INSERT, UPDATE")
+    await run(name.replace("tester@", f"{worker}@"), sandbox)
+    assert await audited(name, sandbox) == CLEAN
+    none = await role(postgres, None)
+    with pytest.raises(JournalError, match="no tables of this release that this role may see"):
+        await Job(name.replace("tester@", f"{none}@")).account()
+
+
+async def test_a_database_without_our_tables_says_how_to_make_them(postgres: str) -> None:
+    """For whatever is asked of it."""
+    bare = f"bare_{uuid4().hex}"
+    async with await psycopg.AsyncConnection.connect(postgres, autocommit=True) as admin:
+        await admin.execute(f"CREATE DATABASE {bare}".encode())
+    url = f"{postgres.rpartition('/')[0]}/{bare}"
+    for job in (planned(url), Job(f"{url}#job").account(), Job(f"{url}#job").stop()):
+        with pytest.raises(JournalError, match="make them with: moveworks-shift fleet init"):
+            await job
+    Job(f"{url}#job").remove()
+
+
+async def lapse(url: str, store: Store) -> None:
+    """Let the leases of a job's runs run out."""
+    async with await psycopg.AsyncConnection.connect(url, autocommit=True) as admin:
+        await admin.execute(
+            "UPDATE moveworks_shift.run SET lease_until = now() - interval '1 s'"
+            " WHERE job = (SELECT id FROM moveworks_shift.job WHERE name = %s)",
+            (store.name.rpartition("#")[2],),
+        )
+
+
+async def role(url: str, rights: str | None) -> str:
+    """A new role with these rights on our tables."""
+    name = f"role_{uuid4().hex}"
+    async with await psycopg.AsyncConnection.connect(url, autocommit=True) as admin:
+        await admin.execute(f"CREATE ROLE {name} LOGIN".encode())
+        if rights is not None:
+            schema = "SCHEMA moveworks_shift"
+            await admin.execute(f"GRANT USAGE ON {schema} TO {name}".encode())
+            await admin.execute(f"GRANT {rights} ON ALL TABLES IN {schema} TO {name}".encode())
+    return name
+
+
+async def test_a_standby_that_takes_over_without_the_last_commits(
+    server: Server, slow: Sandbox
+) -> None:
+    """What may have been sent since is unknown; nobody is told twice, and the job goes on."""
+    name = await planned(server.url, 400, 1)
+    folder = Path(tempfile.mkdtemp(prefix="moveworks-standby-"))
+    standby: Server | None = None
+    limit = RateLimit(requests=20, per=1.0)
+    async with proxy.before(server.url) as (between, url):
+        through = name.replace(server.url, url)
+        try:
+            going = asyncio.ensure_future(run(through, slow, lease=4.0, limit=limit))
+            await told(slow, 30)
+            standby = await asyncio.to_thread(server.copy, folder)
+            await told(slow, slow.stats().accepted + 30)
+            between.closed = True
+            between.cut()
+            await asyncio.to_thread(standby.take_over)
+            between.port, between.closed = int(standby.url.rpartition(":")[2].split("/")[0]), False
+            with pytest.raises(JobStopped, match="another server took over"):
+                await all_end(going)
+            await run(through, slow, resume=True)
+            found = await audited(through, slow)
+            assert evolve(found, unknown=0) == CLEAN
+            assert found.unknown < 300, "not all that is left"
+            reasons = {kind.message for kind in (await Job(through).account()).errors}
+            assert any("another database server took over" in str(reason) for reason in reasons)
+        finally:
+            if standby is not None:
+                standby.end()

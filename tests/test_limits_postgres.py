@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import os
 import random
 import signal
 import sys
+import threading
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from hashlib import sha256
@@ -14,12 +16,14 @@ from math import inf
 from uuid import uuid4
 
 import pytest
+from attrs import evolve
 
 from moveworks_shift_async import ConfigurationError, PostgresGate, RateLimit
 from moveworks_shift_async.clock import SYSTEM_CLOCK
 from moveworks_shift_async.errors import DeadlineExceeded, OtherLimit
 from moveworks_shift_async.limits.shared import row
-from moveworks_shift_async.storage.postgres import connected
+from moveworks_shift_async.storage import postgres as storage
+from moveworks_shift_async.storage.postgres import Connection, connected
 
 from . import proxy
 
@@ -60,6 +64,11 @@ async def execute(url: str, statement: str, *values: str) -> None:
     """What somebody else does in the database."""
     async with connected(url) as connection:
         await connection.execute(statement.encode(), values)
+
+
+def gate_threads() -> int:
+    """Those of gates in this process."""
+    return sum(thread.name == "gate" for thread in threading.enumerate())
 
 
 def key_of(organisation: str) -> str:
@@ -139,6 +148,21 @@ async def test_a_deadline_holds_while_the_database_is_away(postgres: str, acme: 
         await asyncio.wait_for(patient, 10)
 
 
+async def test_a_network_that_falls_silent(
+    postgres: str, acme: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No byte passes and nothing ends: a turn is given up after its time, and done again."""
+    monkeypatch.setattr(storage, "_STEP_SECONDS", 0.5)
+    async with proxy.before(postgres) as (between, url), joined(url, acme) as gate:
+        calls = asyncio.create_task(take(gate, LIMIT.budget))
+        between.silent = True
+        await asyncio.sleep(1.5)
+        assert not calls.done()
+        between.silent = False
+        await asyncio.wait_for(calls, 10)
+        assert gate.snapshot().in_flight == 0
+
+
 async def test_a_failover_closes_it_for_one_window(
     postgres: str, acme: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -214,22 +238,236 @@ def test_no_server_and_no_tables_are_said_at_once(postgres: str) -> None:
         gate.join(User(), "acme", LIMIT, 1)
 
 
+async def test_a_full_disk_is_waited_for(postgres: str, acme: str) -> None:
+    """Whoever runs the database makes room."""
+    full, key = f"full_{uuid4().hex}", key_of(acme)
+    async with joined(postgres, acme) as gate:
+        await execute(
+            postgres,
+            f"CREATE FUNCTION {full}() RETURNS trigger LANGUAGE plpgsql AS"
+            f" $$ BEGIN IF new.organisation = '{key}' THEN"
+            " RAISE EXCEPTION 'no room' USING ERRCODE = '53100'; END IF; RETURN new; END $$",
+        )
+        await execute(
+            postgres,
+            f"CREATE TRIGGER {full} BEFORE UPDATE ON gate FOR EACH ROW EXECUTE FUNCTION {full}()",
+        )
+        try:
+            waiting = asyncio.create_task(take(gate))
+            with pytest.raises(DeadlineExceeded):
+                await gate.acquire(SYSTEM_CLOCK.now() + 0.5, "normal")
+            assert not waiting.done()
+        finally:
+            await execute(postgres, f"DROP FUNCTION {full} CASCADE")
+        await asyncio.wait_for(waiting, 10)
+
+
+async def test_who_holds_one_row_stops_no_other_organisation(postgres: str, acme: str) -> None:
+    """And if he is frozen, his own for a few seconds only."""
+    async with joined(postgres, acme) as gate, joined(postgres, acme + " other") as other:
+        async with connected(postgres) as holder, holder.transaction():
+            await holder.execute(
+                "SELECT FROM gate WHERE organisation = %s FOR UPDATE", [key_of(acme)]
+            )
+            await asyncio.wait_for(take(other, 3), 5)
+            held = asyncio.create_task(take(gate))
+            await asyncio.sleep(0.3)
+            assert not held.done()
+        await asyncio.wait_for(held, 10)
+
+
+async def test_a_role_needs_no_more_than_is_said(postgres: str, acme: str) -> None:
+    """To read, write and make rows; and what every role may ask of its server."""
+    role = f"least_{uuid4().hex}"
+    for grant in (
+        "CREATE ROLE {} LOGIN",
+        "GRANT USAGE ON SCHEMA moveworks_shift TO {}",
+        "GRANT SELECT, INSERT, UPDATE ON gate TO {}",
+    ):
+        await execute(postgres, grant.format(role))
+    try:
+        async with joined(postgres.replace("tester@", f"{role}@"), acme) as gate:
+            await take(gate, LIMIT.budget + 1)
+    finally:
+        await execute(postgres, f"DROP OWNED BY {role}")
+        await execute(postgres, f"DROP ROLE {role}")
+
+
+async def test_a_clock_that_was_set_back_stops_nobody(
+    postgres: str, acme: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And lets nobody begin anew; who was dead before it is found dead as soon."""
+    monkeypatch.setattr(row, "LEASE", 2.0)
+    take_row = row.Row.take
+
+    async def an_hour_ago(connection: Connection, key: str, place: str) -> row.Row:
+        found = await take_row(connection, key, place)
+        return evolve(found, now=found.now() - 3600)
+
+    async with joined(postgres, acme) as gate:
+        dead = PostgresGate(postgres)
+        dead.join(User(), acme, LIMIT, 32)
+        await dead.acquire(inf, "bulk")
+        await take(gate, 3)
+        monkeypatch.setattr(row.Row, "take", an_hour_ago)
+        began = asyncio.get_running_loop().time()
+        await asyncio.wait_for(take(gate, 2), 5)
+        assert asyncio.get_running_loop().time() - began >= LIMIT.per
+
+
+async def test_two_event_loops_share_a_gate(postgres: str, acme: str) -> None:
+    """Each in a thread of its own; and one that ended with a call in it holds up nobody."""
+    async with joined(postgres, acme) as gate:
+
+        async def leave_one_waiting() -> None:
+            await take(gate, LIMIT.budget)
+            asyncio.ensure_future(take(gate)).add_done_callback(lambda _: None)
+            await asyncio.sleep(0.1)
+
+        await asyncio.to_thread(asyncio.run, leave_one_waiting())
+        threads = [asyncio.to_thread(asyncio.run, take(gate, 3)) for _ in range(2)]
+        await asyncio.wait_for(asyncio.gather(take(gate, 2), *threads), 15)
+        assert gate.snapshot().in_flight == 0
+
+
+async def test_leaving_ends_the_calls_that_wait(postgres: str, acme: str) -> None:
+    """As not sent, also those that come later; and the gate may be joined again."""
+    gate, user = PostgresGate(postgres), User()
+    gate.join(user, acme, LIMIT, 32)
+    await take(gate, LIMIT.budget)
+    waiting = asyncio.create_task(take(gate))
+    await asyncio.sleep(0.1)
+    gate.leave(user)
+    for call in (waiting, take(gate)):
+        with pytest.raises(ConfigurationError, match="closed"):
+            await call
+    gate.join(user, acme, LIMIT, 32)
+    await take(gate)
+    gate.leave(user)
+
+
+async def test_leaving_does_not_wait_for_a_database_that_is_away(postgres: str, acme: str) -> None:
+    """And nothing of it is left behind that would try for ever."""
+    before = gate_threads()
+    async with proxy.before(postgres) as (between, url):
+        async with joined(url, acme) as gate:
+            await gate.acquire(inf, "bulk")
+            between.closed = True
+            between.cut()
+        async with asyncio.timeout(5):
+            while gate_threads() != before:  # noqa: ASYNC110 - another thread ends
+                await asyncio.sleep(0.05)
+
+
+async def test_a_gate_that_was_forgotten_ends_by_itself(postgres: str, acme: str) -> None:
+    """Wherever it is found to be garbage."""
+
+    def forget() -> None:
+        gate, user = PostgresGate(postgres), User()
+        gate.join(user, acme, LIMIT, 32)
+        gate.itself = gate  # type: ignore[attr-defined]
+
+    before = gate_threads()
+    forget()
+    assert gate_threads() == before + 1
+    gc.collect()
+    async with asyncio.timeout(5):
+        while gate_threads() != before:  # noqa: ASYNC110 - another thread ends
+            await asyncio.sleep(0.05)
+
+
+# It takes three slots and says so; then it does what its last argument says.
 PROGRAM = """
-import asyncio, sys
+import asyncio, os, sys
 from math import inf
-from moveworks_shift_async import PostgresGate, RateLimit
+from moveworks_shift_async import ConfigurationError, PostgresGate, RateLimit
+from moveworks_shift_async.limits.shared import row
 
-async def main():
-    class User: pass
-    gate, user = PostgresGate(sys.argv[1]), User()
-    gate.join(user, sys.argv[2], RateLimit(requests=4, per=1.0), 32)
-    for _ in range(3):
-        await gate.acquire(inf, "bulk")
+row.LEASE, LIMIT = 1.5, RateLimit(requests=4, per=1.0)
+class User: pass
+
+async def hold():
+    slots = [await gate.acquire(inf, "bulk") for _ in range(3)]
     print("has them", flush=True)
-    await asyncio.sleep(60)
+    if sys.argv[3] == "answer":
+        await asyncio.to_thread(sys.stdin.readline)
+        for slot in slots:
+            gate.release(slot, counted=True)
+        await asyncio.sleep(60)
+    if sys.argv[3] == "sleep":
+        await asyncio.sleep(60)
 
-asyncio.run(main())
+gate, user = PostgresGate(sys.argv[1]), User()
+gate.join(user, sys.argv[2], LIMIT, 32)
+asyncio.run(hold())
+if sys.argv[3] == "fork" and (child := os.fork()) == 0:
+    for use in (lambda: gate.join(User(), "o", LIMIT, 1), lambda: asyncio.run(gate.acquire())):
+        try:
+            use()
+        except ConfigurationError as error:
+            assert "before a fork" in str(error)
+        else:
+            os._exit(9)
+    gate.leave(user)
+    gate, user = PostgresGate(sys.argv[1]), User()
+    gate.join(user, sys.argv[2], LIMIT, 32)
+    asyncio.run(gate.acquire())
+    sys.exit(0)
+if sys.argv[3] == "fork":
+    assert os.waitpid(child, 0)[1] == 0
+    asyncio.run(gate.acquire(inf))
 """
+
+
+@asynccontextmanager
+async def program(url: str, acme: str, what: str) -> AsyncIterator[asyncio.subprocess.Process]:
+    """It, once it has three slots."""
+    pipe = asyncio.subprocess.PIPE
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-W", "error", "-W", "ignore::DeprecationWarning"),  # of a fork
+        *("-c", PROGRAM, url, acme, what),
+        stdin=pipe, stdout=pipe, stderr=pipe,
+    )  # fmt: skip
+    assert process.stdout is not None
+    try:
+        assert await asyncio.wait_for(process.stdout.readline(), 60) == b"has them\n"
+        yield process
+    finally:
+        if process.returncode is None:
+            process.kill()
+        await process.communicate()
+
+
+@pytest.mark.parametrize("what", ["exit", "fork"])
+async def test_a_program_that_ends_gives_its_slots_back(
+    postgres: str, acme: str, what: str
+) -> None:
+    """Quietly, one window later, though it has not left; and a fork of it harms nothing."""
+    async with program(postgres, acme, what) as process:
+        out, err = await asyncio.wait_for(process.communicate(), 60)
+        assert (process.returncode, out, err.decode()) == (0, b"", "")
+        async with joined(postgres, acme) as gate:
+            assert gate.snapshot().in_flight == 0
+            await asyncio.wait_for(take(gate, LIMIT.budget), 5)
+
+
+async def test_who_was_frozen_longer_than_his_lease_is_counted_again(
+    postgres: str, acme: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What he has in flight may be answered yet."""
+    monkeypatch.setattr(row, "LEASE", 1.5)
+    async with program(postgres, acme, "answer") as process, joined(postgres, acme) as gate:
+        assert process.stdin is not None
+        os.kill(process.pid, signal.SIGSTOP)
+        await asyncio.wait_for(take(gate, LIMIT.budget), 10)
+        os.kill(process.pid, signal.SIGCONT)
+        await asyncio.sleep(1.0)
+        await asyncio.wait_for(take(gate), 5)
+        assert gate.snapshot().in_flight == 3
+        began = asyncio.get_running_loop().time()
+        process.stdin.write(b"\n")
+        await asyncio.wait_for(take(gate, LIMIT.budget), 5)
+        assert asyncio.get_running_loop().time() - began >= LIMIT.per
 
 
 async def test_a_process_that_was_killed_gives_its_slots_back(
@@ -237,16 +475,8 @@ async def test_a_process_that_was_killed_gives_its_slots_back(
 ) -> None:
     """One window after its silence was noticed."""
     monkeypatch.setattr(row, "LEASE", 1.5)
-    process = await asyncio.create_subprocess_exec(
-        sys.executable, "-c", PROGRAM, postgres, acme, stdout=asyncio.subprocess.PIPE
-    )
-    assert process.stdout is not None
-    try:
-        await process.stdout.readline()
-        async with joined(postgres, acme) as gate:
-            await take(gate)
-            os.kill(process.pid, signal.SIGKILL)
-            assert gate.snapshot().in_flight == 3
-            await asyncio.wait_for(take(gate, 4), 10)
-    finally:
-        await process.wait()
+    async with program(postgres, acme, "sleep") as process, joined(postgres, acme) as gate:
+        await take(gate)
+        os.kill(process.pid, signal.SIGKILL)
+        assert gate.snapshot().in_flight == 3
+        await asyncio.wait_for(take(gate, 4), 10)

@@ -117,7 +117,7 @@ def test_a_state_that_was_written_and_read_goes_on_as_before(
         state.enter(NOBODY, 0.0)
     slots, again, now = list[Slot](), list[Slot](), 100.0
     for what, which, later in operations:
-        now += later
+        now = round(now + later, 6)  # as it is written
         slots = do(kept, slots, what, which, now)
         read = SharedState.restored(json.loads(json.dumps(read.as_json())), PACE)
         again = do(read, again, what, which, now)

@@ -35,13 +35,18 @@ BUDGETS = st.integers(1, 5)
 PERS = st.sampled_from([1.0, 3.0, 60.0])
 
 
+def microseconds(time: float) -> float:
+    """In whole ones, as times are written; not before it."""
+    return math.ceil(time * 1e6) / 1e6
+
+
 class ServerOfUnknownLatency(RuleBasedStateMachine):
     """Sends as `wait` allows to a server that counts each request at an unknown moment."""
 
     @initialize(budget=BUDGETS, per=PERS, max_in_flight=st.integers(1, 7), zero=st.floats(-9, 1e6))
     def open(self, budget: int, per: float, max_in_flight: int, zero: float) -> None:
         self.window = AdaptiveWindow.of(budget, per, max_in_flight)
-        self.now = zero
+        self.now = microseconds(zero)
         self.flying: list[Slot] = []
         self.counted: list[float] = []
         self.ended: list[float] = []
@@ -49,7 +54,7 @@ class ServerOfUnknownLatency(RuleBasedStateMachine):
 
     @rule(part=st.one_of(st.floats(0, 0.3), st.floats(0, 2.5)))
     def time_passes(self, part: float) -> None:
-        self.now += part * self.window.quota.per
+        self.now = microseconds(self.now + part * self.window.quota.per)
 
     @rule()
     def start_when_allowed(self) -> None:
@@ -173,7 +178,7 @@ class ServerOfUnknownLatency(RuleBasedStateMachine):
                 return False
             if wait == 0:
                 return True
-            self.now = max(self.now + wait, math.nextafter(self.now, math.inf))
+            self.now = microseconds(self.now + max(wait, 2e-6))
         raise AssertionError("the wait does not come to an end")
 
 

@@ -253,6 +253,35 @@ async def test_who_is_cancelled_when_the_answer_is_there_may_have_been_told(
     assert isinstance(cancelled.value.__cause__, OutcomeUnknown)
 
 
+@pytest.mark.parametrize("ends", ["accepted", "by what nobody sees", "cancelled"])
+async def test_who_is_cancelled_as_the_request_ends_may_have_been_told(
+    clock: FakeClock, ends: str
+) -> None:
+    """The request is in flight no more, and its outcome has reached nobody yet."""
+    asyncio.get_running_loop().set_exception_handler(lambda *_: None)
+    held = asyncio.Event()
+
+    async def later(_: Request) -> Response:
+        await held.wait()
+        if ends == "accepted":
+            return answer(200)
+        raise Unseen
+
+    batcher, _ = over(clock, later)
+    (ann,) = start(batcher, "ann@x.io")
+    await clock.advance(0.0)
+    if ends == "cancelled":
+        closing = asyncio.create_task(batcher.close())
+        await settle()
+        closing.cancel()
+        await asyncio.wait([closing])
+    held.set()
+    ann.cancel()
+    with pytest.raises(asyncio.CancelledError) as cancelled:
+        await ann
+    assert isinstance(cancelled.value.__cause__, OutcomeUnknown)
+
+
 async def test_who_is_cancelled_before_a_second_request_may_have_been_told_by_the_first(
     clock: FakeClock,
 ) -> None:

@@ -318,6 +318,7 @@ def test_strings_have_no_key() -> None:
         ("work email,personal email\na@x.io,b@x.io\n", None,
          ['column 1 ("work email") and column 2 ("personal email")', "--column NAME"]),
         ("Email,Name,Email\na@x.io,A,b@x.io\n", None, ["column 1", "--column NUMBER"]),
+        ("Email,Name,Email \na@x.io,A,b@x.io\n", None, ["column 1", "--column NUMBER"]),
         ("Email,Name,Email\na@x.io,A,b@x.io\n", "Email", ["column 3", "--column NUMBER"]),
         ("Work Email,Boss\n,m@x.io\n", None, ["column 1", "column 2", "--column NAME"]),
         ("1,A,a@x.io,b@x.io\n", None, ["column 3 and column 4", "--column NUMBER"]),

@@ -74,7 +74,7 @@ def _say_made(made: Made) -> None:
         note(f"{engine}: there already")
 
 
-class _Time(click.ParamType[datetime]):
+class _Time(click.ParamType):  # type: ignore[type-arg]  # click 8.2 knows no argument
     name = "time"
 
     def convert(
@@ -83,8 +83,9 @@ class _Time(click.ParamType[datetime]):
         now = SYSTEM_CLOCK.utcnow().astimezone()
         try:
             if len(value) == 5:  # the next time that a clock here shows it
-                at = datetime.fromisoformat(f"{now.date()}T{value}").astimezone()
-                return at if at > now else (at + timedelta(days=1))
+                days = (now.date() + timedelta(days=later) for later in range(2))
+                times = [datetime.fromisoformat(f"{day}T{value}").astimezone() for day in days]
+                return times[0] if times[0] > now else times[1]
             return datetime.fromisoformat(value).astimezone()
         except ValueError:
             self.fail("a time is 22:30, 2026-05-14T22:30 or 2026-05-14T22:30+02:00", param, ctx)

@@ -19,7 +19,7 @@ from ..client import MoveworksClient
 from ..errors import MoveworksError
 from ..jobs.job import Job
 from ..jobs.report.account import JobAccount
-from ..text import covered, people
+from ..text import covered, one_line, people
 from .engine import CARE_QUEUE, QUEUE
 from .policy import Again, GivenBack, may_pass
 from .submission import WORK, close, is_open
@@ -132,7 +132,7 @@ class _Fleet:
         self, error: Exception, stopping: asyncio.Event, name: str, number: int | None
     ) -> None:
         ours = isinstance(error, MoveworksError)
-        said = covered(error) if ours else f"unexpected {type(error).__name__}"
+        said = one_line(error) if ours else f"unexpected {type(error).__name__}"
         if may_pass(error):
             logger.warning("%s: %s; it is tried again", covered(name), said)
             with contextlib.suppress(TimeoutError):

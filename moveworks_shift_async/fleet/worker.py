@@ -11,6 +11,7 @@ import logging
 from collections.abc import Callable
 
 import procrastinate
+from attrs import define, field
 
 from ..client import MoveworksClient
 from ..clock import SYSTEM_CLOCK
@@ -39,58 +40,63 @@ async def run_worker(
         await check_engine(connection, url)
     app = make_app(url)
     app.add_tasks_from(make_blueprint(url, client, lease=lease), namespace=NAMESPACE)
-    _add_sweep(app, url)
     async with reporting(url):
         await app.open_async()
     try:
         logger.info("ready for the jobs of %s", without_password(url))
-        await _work(app, lease, stopping)
+        await _Worker(app, url, lease, stopping).work()
         logger.info("stopped")
     finally:
         with contextlib.suppress(procrastinate.exceptions.ConnectorException):
             await app.close_async()
 
 
-async def _work(app: procrastinate.App, lease: float, stopping: asyncio.Event) -> None:
-    """The jobs wait for each other, and what looks after them for none."""
-    async with asyncio.TaskGroup() as tasks:
-        queues = [
-            tasks.create_task(_keep(app, queue, lease, stopping)) for queue in (QUEUE, CARE_QUEUE)
-        ]
-        await stopping.wait()
-        logger.info("stopping: requests in flight end")
-        for queue in queues:
-            queue.cancel()
+@define(eq=False, repr=False)
+class _Worker:
+    _app: procrastinate.App
+    _url: str
+    _lease: float
+    _stopping: asyncio.Event
+    #: The queue cannot be reached just now.
+    _away: bool = field(default=False, init=False)
 
+    async def work(self) -> None:
+        """The jobs wait for each other, and what looks after them for none."""
+        self._add_sweep()
+        async with asyncio.TaskGroup() as tasks:
+            queues = [tasks.create_task(self._keep(queue)) for queue in (QUEUE, CARE_QUEUE)]
+            await self._stopping.wait()
+            logger.info("stopping: requests in flight end")
+            for queue in queues:
+                queue.cancel()
 
-async def _keep(app: procrastinate.App, queue: str, lease: float, stopping: asyncio.Event) -> None:
-    """Run the engine's worker, again and again."""
-    away = False
-    while not stopping.is_set():
-        try:
-            await app.run_worker_async(
-                queues=[queue],
-                concurrency=1,
-                install_signal_handlers=False,  # its own would not tell the task
-                delete_jobs="successful",
-                update_heartbeat_interval=lease / _BEATS,
-                stalled_worker_timeout=lease,
-            )
-        except Exception as error:
-            if not away and queue == QUEUE:
-                logger.warning("the queue is away (%s); waiting for it", type(error).__name__)
-            away = True
-        else:
-            away = False
-        await SYSTEM_CLOCK.sleep(_AGAIN)
+    async def _keep(self, queue: str) -> None:
+        """Run the engine's worker, again and again."""
+        while not self._stopping.is_set():
+            try:
+                await self._app.run_worker_async(
+                    queues=[queue],
+                    concurrency=1,
+                    install_signal_handlers=False,  # its own would not tell the task
+                    delete_jobs="successful",
+                    update_heartbeat_interval=self._lease / _BEATS,
+                    stalled_worker_timeout=self._lease,
+                )
+            except Exception as error:
+                if not (self._away or self._stopping.is_set()):
+                    logger.warning("the queue is away (%s); waiting", type(error).__name__)
+                self._away = True
+            await SYSTEM_CLOCK.sleep(_AGAIN)
 
+    def _add_sweep(self) -> None:
+        name = f"{NAMESPACE}:sweep"
 
-def _add_sweep(app: procrastinate.App, url: str) -> None:
-    name = f"{NAMESPACE}:sweep"
-
-    @app.periodic(cron=EVERY_FIVE_SECONDS)
-    @app.task(name=name, queue=CARE_QUEUE, queueing_lock=name)
-    async def again(timestamp: int) -> None:
-        """Submissions whose tasks were lost get new ones."""
-        if count := await sweep(url):
-            logger.warning("%d submitted jobs had no task; given to the workers again", count)
+        @self._app.periodic(cron=EVERY_FIVE_SECONDS)
+        @self._app.task(name=name, queue=CARE_QUEUE, queueing_lock=name)
+        async def again(timestamp: int) -> None:
+            """Submissions whose tasks were lost get new ones."""
+            if self._away:
+                logger.info("the queue is there again")
+            self._away = False
+            if count := await sweep(self._url):
+                logger.warning("%d submitted jobs had no task; given to the workers again", count)

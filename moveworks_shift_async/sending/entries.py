@@ -64,8 +64,7 @@ class Entries:
         if _is_async(self._given):
             self._elsewhere = aiter(self._given)
         elif not self.known:
-            # Unlike `islice`, it takes an iterator that has `__next__` alone.
-            self._here = (entry for entry in self._given)
+            self._here = _each(self._given)
 
     @property
     def ended(self) -> bool:
@@ -128,3 +127,10 @@ class Entries:
             self._here = None
         if isinstance(source, AsyncGenerator):
             await source.aclose()
+
+
+def _each(given: Iterable[object]) -> Iterator[object]:
+    """The same. A loop takes an iterator that has `__next__` alone; `islice` does not, and from
+    Python 3.13.1 on a generator expression neither."""
+    for entry in given:  # noqa: UP028 - the caller's generator is not ours to close
+        yield entry

@@ -138,7 +138,7 @@ def _ambiguous(columns: Columns, found: list[int]) -> InvalidInput:
               for at in found[:_LISTED]]  # fmt: skip
     labels += ["more"] * (len(found) > _LISTED)
     what = f"{' and '.join(labels)} could all be the address; choose one with --column"
-    distinct = len({names[at] for at in found if at < len(names)}) == len(found)
+    distinct = len({names[at].strip() for at in found if at < len(names)}) == len(found)
     what = f"{what} {'NAME' if distinct else 'NUMBER'}"
     return refuse(columns.name, columns.line, what, columns.unit)
 

@@ -26,9 +26,16 @@ def blocks_of(
     keys whose values are wanted too. `InvalidInput` for a row that is neither text nor mapping.
     """
     maker = _BlockMaker(column=column, columns=columns)
-    source = (row for row in rows)  # `islice` refuses an iterator without `__iter__`
+    source = _each(rows)
     while part := list(islice(source, BLOCK_ROWS)):
         yield maker.block(part)
+
+
+def _each(rows: Iterable[Row]) -> Iterator[Row]:
+    # A loop takes an iterator without `__iter__`; `islice` does not, and from Python 3.13.1 on a
+    # generator expression neither.
+    for row in rows:  # noqa: UP028 - the caller's generator is not ours to close
+        yield row
 
 
 async def async_blocks_of(

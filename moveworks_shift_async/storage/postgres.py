@@ -51,6 +51,8 @@ _LIBPQ: dict[str, Any] = {
 # that is frozen in a transaction must not stop all others.
 _SERVER = (
     "-c search_path=moveworks_shift"
+    # What was acknowledged is never lost, whatever the database's own default is.
+    " -c synchronous_commit=on"
     " -c tcp_keepalives_idle=5 -c tcp_keepalives_interval=2 -c tcp_keepalives_count=3"
     " -c lock_timeout=3000 -c idle_in_transaction_session_timeout={idle} -c statement_timeout={}"
 )
@@ -104,7 +106,8 @@ _FAULTS = {
     "42703": Fault.TABLES,
     "42501": Fault.FORBIDDEN,
 }
-_AGAIN = (Fault.AWAY, Fault.BUSY)
+# What passes by itself, or when somebody makes room: whoever is at work waits for it.
+_AGAIN = (Fault.AWAY, Fault.BUSY, Fault.FULL)
 
 
 @cache
@@ -154,7 +157,7 @@ def reported(error: BaseException, url: str, kind: Kind = JournalError) -> Movew
     """What the user is told; never the server's words."""
     told = kind(_told(error, url))
     if isinstance(told, JournalError):
-        told.passes = fault_of(error) in (*_AGAIN, Fault.FULL)
+        told.passes = fault_of(error) in _AGAIN
     return told
 
 
@@ -168,8 +171,8 @@ def _told(error: BaseException, url: str) -> str:
             return f"{what} role and password are right"
         case Fault.TABLES:
             return (
-                f"{name} has no tables of this release; make them with: moveworks-shift fleet init"
-                f" {name}"
+                f"{name} has no tables of this release that this role may see; make them with:"
+                f" moveworks-shift fleet init {name}"
             )
         case Fault.FULL:
             return f"{name} has no room on its disk{code}; make room"
@@ -254,7 +257,7 @@ class Session:
             raise reported(error, self.url, self._kind) from None
 
     async def surely(self, work: Work[T]) -> T:
-        """What it does in a transaction, again and again while the server is away or busy.
+        """What it does in a transaction, again and again while the server is away, busy or full.
 
         A commit whose answer was lost is done twice: the work must be the same then.
         """
@@ -310,9 +313,10 @@ async def surely(
     told: Callable[[str | None], None] = lambda why: None,
     clock: Clock = SYSTEM_CLOCK,
 ) -> T:
-    """Do it until the server is there and not busy; `told` hears why it is not, and of the end.
+    """Do it until the server is there, not busy, and has room.
 
-    Whatever else the server says is raised as an error of this kind.
+    `told` hears why it is not, and of the end of that. Whatever else the server says is raised as
+    an error of this kind.
     """
     wait = _FIRST_WAIT
     while True:

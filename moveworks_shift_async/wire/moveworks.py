@@ -212,7 +212,7 @@ def parse_receipt(response: Response, attempts: int = 1) -> Receipt:
     raise_for_status(response)
     return Receipt(
         status=response.status,
-        state=_state(response.status, response.body),
+        state=_state(response.status, bytes(response.body)),  # a transport may give a bytearray
         recipients=0 if response.asked is None else response.asked.recipients,
         attempts=attempts,
         request_id=request_id(response),

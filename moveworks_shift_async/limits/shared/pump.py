@@ -49,6 +49,9 @@ LOOK = 2.0
 # Seconds that a client waits for the database when it joins, and for the last turn when it leaves.
 _OPENING, _LEAVING = 15.0, 1.0
 
+#: Those whose thread lives.
+_running: set[Pump] = set()
+
 
 @define(eq=False, repr=False)
 class Pump:
@@ -84,7 +87,7 @@ class Pump:
 
     def start(self) -> None:
         """Enter the process in the state; raises `ConfigurationError`."""
-        atexit.register(self.end)
+        _running.add(self)
         self._thread.start()
         try:
             self._entered.result(_OPENING)
@@ -150,7 +153,7 @@ class Pump:
             self._entered.set_exception(error)
         finally:
             session.close()
-            atexit.unregister(self.end)
+            _running.discard(self)
             self._fail(ConfigurationError("this gate was closed"), for_good=True)
 
     async def _turns(self, session: Session) -> None:
@@ -224,3 +227,12 @@ class Pump:
         if forgot:
             state.window.fill(held.now())
         return state, number
+
+
+@atexit.register
+def _end_all() -> None:
+    """Give back what a process that ends has in flight, so that nobody waits for its silence."""
+    for pump in [*_running]:
+        pump.stop()
+    for pump in [*_running]:
+        pump.end()

@@ -4,6 +4,7 @@
 
     store          a job by its URL as a store; plan_store, run_store, account_store are its ports
     lease          which runs live: one lease a run, and what dead ones leave behind
+    writer         the one writer of a process
     batch          one transaction for the steps of many requests
     rows           rows <-> values
     statements     those of jobs.sql, by name
@@ -15,6 +16,9 @@ renews first; where that finds the run given up, the transaction sends nothing. 
 lease that ran out gives that run up, once: what it had `sending` is unknown, what it had claimed is
 nobody's. Only its own late answer may make that better. Locks are taken in one order: run, chunk,
 job.
+
+A server that took over may lack the last commits. A run knows the server on which it began; on
+another one it is given up, and what it may have sent since it was last heard of is unknown.
 
 A commit whose answer was lost is done again, so every step may be done twice: it knows its own
 work by the run and the time that it carries.

@@ -55,6 +55,13 @@ class Other:
 Step = Sending | Settling | Other
 
 
+async def unsent(connection: Connection, job: int, chunks: Sequence[Chunk]) -> None:
+    """No request of these is out, whatever the tables say of their run, which was given up."""
+    owners = [chunk.owner for chunk in chunks]
+    values = {"job": job, "chunks": [chunk.id for chunk in chunks], "owners": owners}
+    await run(connection, "unsent", values)
+
+
 @define(eq=False)
 class Batch:
     """Steps that share a commit, at most one for each chunk."""
@@ -63,11 +70,11 @@ class Batch:
     #: The runs of this process.
     runs: Sequence[str]
     lease: float
+    #: Those of them that were given up, for good; the steps that are asked after it know.
+    lost: set[str]
     steps: Sequence[Step] = ()
     #: It was tried before, and may have been committed.
     again: bool = False
-    #: Runs of this process that were given up.
-    lost: frozenset[str] = field(default=frozenset(), init=False)
     #: When its last try began, by the clock that goes on while the machine sleeps.
     began: float = field(default=0.0, init=False)
 
@@ -76,7 +83,7 @@ class Batch:
         again, self.again = self.again, True
         if self.runs:
             living = await renew(connection, self.job, [*self.runs], self.lease)
-            self.lost = frozenset(self.runs) - living
+            self.lost |= frozenset(self.runs) - living
         settled = await self._settle(connection, again)
         sending = await self._sending(connection)
         return [
@@ -90,7 +97,7 @@ class Batch:
         steps = [step for step in self.steps if isinstance(step, Sending)]
         lost = [step for step in steps if step.chunk.owner in self.lost]
         if lost:  # a commit whose answer was lost may have said that it leaves
-            await run(connection, "unsent", self._marks(lost))
+            await unsent(connection, self.job, [step.chunk for step in lost])
         if len(lost) == len(steps):
             return set()
         mine = self._marks([step for step in steps if step not in lost])

@@ -77,9 +77,19 @@ CREATE TABLE run (
     budget integer NOT NULL,
     per float8 NOT NULL,
     lease_until timestamptz NOT NULL,
+    -- Seconds, as the run was begun with.
+    lease float8 NOT NULL,
+    -- The server on which it began, as `server` says.
+    server text NOT NULL,
     given_up boolean NOT NULL DEFAULT false,
     UNIQUE (job, id)
 ) WITH (fillfactor = 50);
+-- Which server this is. Another timeline is a standby that took over, or a backup: what was committed
+-- last may not be in it.
+CREATE FUNCTION server() RETURNS text LANGUAGE sql STABLE AS $$
+    SELECT system_identifier || '/' || substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8)
+    FROM pg_control_system()
+$$;
 CREATE TABLE event (
     id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     job bigint NOT NULL REFERENCES job ON DELETE CASCADE,
@@ -244,28 +254,35 @@ SELECT EXISTS (SELECT 1 FROM run WHERE job = %(job)s AND id = %(id)s);
 SELECT EXISTS (SELECT 1 FROM chunk WHERE job = %(job)s AND state = 'planned');
 
 -- name: begin_run
-INSERT INTO run (job, id, pid, host, began_at, budget, per, lease_until)
+INSERT INTO run (job, id, pid, host, began_at, budget, per, lease_until, lease, server)
 VALUES (%(job)s, %(id)s, %(pid)s, %(host)s, %(began_at)s, %(budget)s, %(per)s,
-        clock_timestamp() + make_interval(secs => %(lease)s));
+        clock_timestamp() + make_interval(secs => %(lease)s), %(lease)s, server());
 
 -- name: beat
 UPDATE run SET lease_until = clock_timestamp() + make_interval(secs => %(lease)s)
-WHERE job = %(job)s AND id = ANY(%(runs)s) AND ended_at IS NULL AND NOT given_up RETURNING id;
+WHERE job = %(job)s AND id = ANY(%(runs)s) AND ended_at IS NULL AND NOT given_up
+  AND server = server() RETURNING id;
 
 -- name: let_go
 UPDATE run SET lease_until = clock_timestamp()
-WHERE job = %(job)s AND id = ANY(%(runs)s) AND ended_at IS NULL;
+WHERE job = %(job)s AND id = ANY(%(runs)s) AND ended_at IS NULL AND server = server();
 
 -- name: give_up
--- Runs whose lease ran out or that have ended, once each, and what they leave behind.
-WITH dead AS (
-    SELECT id FROM run
+-- Runs whose lease ran out or that have ended, once each, and what they leave behind. Those of
+-- another server have lost their last commits: with how many requests they may have made since.
+WITH here AS MATERIALIZED (
+    SELECT server() AS name
+), dead AS (
+    SELECT id FROM run, here
     WHERE job = %(job)s AND NOT given_up
-      AND (ended_at IS NOT NULL OR lease_until <= clock_timestamp())
-    FOR UPDATE SKIP LOCKED
+      AND (ended_at IS NOT NULL OR lease_until <= clock_timestamp() OR server <> here.name)
+    FOR UPDATE OF run SKIP LOCKED
 )
-UPDATE run SET given_up = true FROM dead
-WHERE run.job = %(job)s AND run.id = dead.id RETURNING run.id;
+UPDATE run SET given_up = true FROM dead, here
+WHERE run.job = %(job)s AND run.id = dead.id
+RETURNING run.id, ended_at IS NULL AND server <> here.name,
+          ceil(budget * (1 + greatest(0, lease + extract(epoch FROM clock_timestamp() - lease_until))
+                             / per))::bigint;
 
 -- name: orphans
 UPDATE chunk SET state = 'unknown', requests = requests + 1, error = 'OutcomeUnknown',
@@ -273,6 +290,21 @@ UPDATE chunk SET state = 'unknown', requests = requests + 1, error = 'OutcomeUnk
                   THEN %(unwritten)s ELSE %(silent)s END,
     claimed_by = NULL
 WHERE job = %(job)s AND state = 'sending' AND owner = ANY(%(dead)s);
+
+-- name: doubt
+-- What runs of another server may have sent although nothing of it is here: what they had claimed,
+-- and, where that is less than they could, what they would have claimed next.
+WITH claimed AS (
+    SELECT id FROM chunk
+    WHERE job = %(job)s AND state = 'planned' AND claimed_by = ANY(%(dead)s)
+), next AS (
+    SELECT id FROM chunk
+    WHERE job = %(job)s AND state = 'planned' AND claimed_by IS NULL
+    ORDER BY id LIMIT greatest(0, %(requests)s - (SELECT count(*) FROM claimed))
+)
+UPDATE chunk SET state = 'unknown', requests = requests + 1, error = 'OutcomeUnknown',
+    reason = %(reason)s, owner = claimed_by, claimed_by = NULL, ended_at = NULL
+WHERE job = %(job)s AND id IN (SELECT id FROM claimed UNION ALL SELECT id FROM next);
 
 -- name: release
 UPDATE chunk SET claimed_by = NULL
@@ -312,11 +344,11 @@ WHERE chunk.job = %(job)s AND chunk.id = step.id AND chunk.claimed_by = step.own
 RETURNING chunk.id;
 
 -- name: unsent
--- A run was given up before its request left: what was said of it is taken back.
+-- A run was given up before these requests left: what was said of them is taken back.
 UPDATE chunk SET state = 'planned', requests = requests - 1, error = NULL, reason = NULL
-FROM unnest(%(chunks)s::bigint[], %(owners)s::text[], %(ats)s::float8[]) AS step (id, owner, at)
+FROM unnest(%(chunks)s::bigint[], %(owners)s::text[]) AS step (id, owner)
 WHERE chunk.job = %(job)s AND chunk.id = step.id AND chunk.owner = step.owner
-  AND sent_at = step.at AND state = 'unknown' AND ended_at IS NULL AND left_at IS NULL;
+  AND state = 'unknown' AND ended_at IS NULL AND left_at IS NULL;
 
 -- name: settle
 -- Of an orphan, whose request is counted already, only its owner may say more than that it is
@@ -332,7 +364,7 @@ WITH step AS (
     WHERE chunk.job = %(job)s AND chunk.owner = step.owner AND chunk.state = step.state
       AND chunk.ended_at = step.at AND %(again)s
 ), settled AS (
-    UPDATE chunk SET state = step.state, ended_at = step.at,
+    UPDATE chunk SET state = step.state, ended_at = step.at, owner = step.owner,
         requests = chunk.requests + step.requests - (chunk.state = 'unknown')::integer,
         throttled = chunk.throttled + step.throttled, error = step.error, reason = step.reason
     FROM step
@@ -341,7 +373,7 @@ WITH step AS (
         OR (chunk.state = 'planned' AND step.state = 'planned' AND chunk.claimed_by = step.owner
             AND chunk.ended_at IS DISTINCT FROM step.at)
         OR (chunk.state = 'unknown' AND chunk.ended_at IS NULL AND chunk.left_at IS NULL
-            AND chunk.owner = step.owner AND step.state <> 'unknown'))
+            AND coalesce(chunk.owner, step.owner) = step.owner AND step.state <> 'unknown'))
     RETURNING chunk.id
 )
 SELECT id, false FROM settled UNION ALL SELECT id, true FROM done;
@@ -358,7 +390,9 @@ WHERE job = %(job)s AND id = %(parent)s;
 INSERT INTO address (job, chunk, packed) VALUES (%s, %s, %s);
 
 -- name: end_run
-UPDATE run SET ended_at = %s, ended = %s WHERE job = %s AND id = %s;
+-- That of another server is given up first, for what it left there is not here.
+UPDATE run SET ended_at = %s, ended = %s
+WHERE job = %s AND id = %s AND (given_up OR server = server());
 
 -- name: add_event
 -- Once, also where the answer to its commit was lost.

@@ -8,6 +8,7 @@ from .statements import row, rows, run
 
 # Why nobody knows what became of a request whose run died.
 _SILENT = "the process that sent it was gone, or silent for longer than its lease"
+_TAKEN_OVER = "another database server took over, without what was written last"
 
 
 async def alive(connection: Connection, job: int) -> frozenset[str]:
@@ -21,14 +22,21 @@ async def renew(connection: Connection, job: int, runs: list[str], lease: float)
     return frozenset(found[0] for found in await rows(connection, "beat", values))
 
 
-async def give_up_dead(connection: Connection, job: int) -> bool:
-    """Make unknown what dead runs had on its way, and nobody's what they had claimed."""
-    dead = [found[0] for found in await rows(connection, "give_up", {"job": job})]
-    if dead:
-        values = {"job": job, "dead": dead, "silent": _SILENT, "unwritten": UNWRITTEN}
-        await run(connection, "orphans", values)
-        await run(connection, "release", values)
-    return bool(dead)
+async def give_up_dead(connection: Connection, job: int) -> None:
+    """Make unknown what dead runs had on its way, and nobody's what they had claimed.
+
+    Where another server has taken over, what they may have sent meanwhile is unknown as well.
+    """
+    found = await rows(connection, "give_up", {"job": job})
+    if not found:
+        return
+    dead = {"job": job, "dead": [one for one, _, _ in found]}
+    await run(connection, "orphans", dead | {"silent": _SILENT, "unwritten": UNWRITTEN})
+    elsewhere = {one: requests for one, cut_off, requests in found if cut_off}
+    if elsewhere:
+        doubt = {"job": job, "dead": [*elsewhere], "requests": sum(elsewhere.values())}
+        await run(connection, "doubt", doubt | {"reason": _TAKEN_OVER})
+    await run(connection, "release", dead)
 
 
 async def others_hold(connection: Connection, job: int, mine: list[str]) -> bool:

@@ -1,26 +1,22 @@
-"""`RunStore` on a database: one connection of its own, and a commit for many steps."""
+"""`RunStore` on a database: one connection of its own, and one writer."""
 
 from __future__ import annotations
 
-import asyncio
-from collections import deque
-from collections.abc import Awaitable, Callable
-from contextlib import suppress
 from functools import partial
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from attrs import asdict, define, field
 
-from ....clock import awake
 from ....errors import JournalError
 from ....storage.postgres import Connection, Session
 from ...records import Chunk, Command, Event, Settlement, State, Total
 from ..ports import Beginning, Begun, Found, Parts
 from ..rows import ages_of, chunk_of
 from .account_store import PostgresAccountStore, check_kept, header_of, verify
-from .batch import Batch, Other, Sending, Settling, Step
+from .batch import Sending, Settling
 from .lease import give_up_dead, others_hold
 from .statements import row, rows, run, value, values
+from .writer import Writer
 
 T = TypeVar("T")
 
@@ -28,14 +24,8 @@ T = TypeVar("T")
 LEASE_SECONDS = 60.0
 #: A shorter lease ends while a transaction takes its time; after an hour nobody waits for others.
 LEAST_LEASE, MOST_LEASE = 2.0, 3600.0
-# Renewals in the time of a lease, where nothing else renews it.
-_BEATS = 4
 # The part of a lease that is left when a request leaves: to connect takes 10 s at most.
 _LEFT = 1 / 3
-# Steps in one commit at most.
-_MOST = 256
-# Seconds to write the rest in when the store is let go of; a server that is away may stay away.
-_LAST = 10.0
 
 
 @define(eq=False, repr=False)
@@ -48,26 +38,16 @@ class PostgresRunStore:
     _name: str
     _lease: float
     _session: Session = field(init=False)
-    _runs: list[str] = field(factory=list, init=False)
-    #: Runs of this process that others have given up.
-    _lost: set[str] = field(factory=set, init=False)
+    _writer: Writer = field(init=False)
     #: Chunks that this process knows to be its own.
     _known: dict[str, set[int]] = field(factory=dict, init=False)
     #: The last chunk that was claimed.
     _claimed: int = field(default=-1, init=False)
     _event_id: str | None = field(default=None, init=False)
-    # By the clock that goes on while the machine sleeps: when the last transaction began, which
-    # renewed the leases; when dead runs are looked for again, and are not given up before.
-    _leased_at: float = field(factory=awake, init=False)
-    _looks_at: float = field(default=0.0, init=False)
-    _judges_from: float = field(default=0.0, init=False)
-    _asked: deque[tuple[Step, asyncio.Future[Any]]] = field(factory=deque, init=False)
-    _wake: asyncio.Event = field(factory=asyncio.Event, init=False)
-    _writer: asyncio.Task[None] | None = field(default=None, init=False)
-    _closing: bool = field(default=False, init=False)
 
     def __attrs_post_init__(self) -> None:
         self._session = Session(self._url)
+        self._writer = Writer(self._session, self._job, self._lease)
 
     async def open(self) -> None:
         """Connect, and see that the job is whole."""
@@ -78,21 +58,13 @@ class PostgresRunStore:
             self._session.close()
             raise
         self._event_id = header.event_id
-        self._writer = asyncio.create_task(self._write(), name="job journal")
+        self._writer.start()
 
     async def close(self) -> None:
         """Write what is left to write, and let others have what is not ended."""
-        assert self._writer is not None  # noqa: S101 - it was opened
-        self._closing = True
-        self._wake.set()
         try:
-            async with asyncio.timeout(_LAST):
-                await asyncio.shield(self._writer)
-        except TimeoutError:  # others give these runs up when their leases end
-            pass
+            await self._writer.close()
         finally:
-            self._writer.cancel()
-            await asyncio.wait([self._writer])
             self._session.close()
 
     @property
@@ -148,7 +120,7 @@ class PostgresRunStore:
         await run(connection, "forget_command", job)
         if await value(connection, "has_planned", job):
             await run(connection, "begin_run", asdict(run_) | job | {"lease": self._lease})
-            self._runs.append(run_.id)  # if the commit fails, it is one that nobody has
+            self._writer.runs.append(run_.id)  # if the commit fails, it is one that nobody has
 
     async def _bind(self, beginning: Beginning, connection: Connection) -> None:
         """The job is this server's and this credential's, unless another run is at work on it."""
@@ -164,8 +136,9 @@ class PostgresRunStore:
 
     async def claim(self, owner: str, count: int) -> list[Chunk]:
         """The next planned chunks; raises `JournalError` once others have given this run up."""
-        found = await self._do(partial(self._claim, owner, count))
+        found = await self._writer.do(partial(self._claim, owner, count))
         self._known.setdefault(owner, set()).update(chunk.id for chunk in found)
+        self._writer.unsent |= {chunk.id: chunk for chunk in found}
         return found
 
     async def _claim(self, owner: str, count: int, connection: Connection) -> list[Chunk]:
@@ -175,7 +148,7 @@ class PostgresRunStore:
         # Last from the start again: what a run that has just ended leaves may be anywhere.
         for after in (self._claimed, -1):
             if after < 0:
-                await self._look_for_dead(connection)
+                await self._writer.look_for_dead(connection)
             await run(connection, "claim", values | {"after": after})
             # Also what a commit has claimed whose answer was lost.
             own = values | {"after": after, "known": known}
@@ -185,21 +158,22 @@ class PostgresRunStore:
         return []
 
     def _check_lease(self, owner: str) -> None:
-        if owner in self._lost:
+        if owner in self._writer.lost:
             lost = JournalError(
                 f"this run was silent for longer than its lease of {self._lease:g} s, or cut off"
-                f" from {self._name}, so others may have what it had not sent; go on with: resume"
+                f" from {self._name}, or another server took over there, so others may have what"
+                " it had not sent; go on with: resume"
             )
             lost.passes = True
             raise lost
 
     async def others_hold(self) -> bool:
         """Whether a claim may find something later: other runs have chunks."""
-        return await self._do(lambda one: others_hold(one, self._job, self._runs))
+        return await self._writer.do(lambda one: others_hold(one, self._job, self._writer.runs))
 
     async def totals(self) -> list[Total]:
         """How all chunks stand, whoever has sent them."""
-        return await self._do(self._totals)
+        return await self._writer.do(self._totals)
 
     async def _totals(self, connection: Connection) -> list[Total]:
         return await values(connection, Total, "totals", (self._job,))
@@ -209,16 +183,16 @@ class PostgresRunStore:
 
         Raises `JournalError` once others have given this run up.
         """
-        while await self._ask(Sending(chunk, at)):
-            left = self._leased_at + self._lease - awake()
-            if chunk.owner not in self._lost and left > self._lease * _LEFT:
+        while await self._writer.ask(Sending(chunk, at)):
+            if chunk.owner not in self._writer.lost and self._writer.left > _LEFT:
+                self._writer.unsent.pop(chunk.id, None)
                 return True
         self._check_lease(chunk.owner)
         return False
 
     async def settle(self, step: Settlement, parts: Parts = ()) -> bool:
         """As `sending`."""
-        settled = bool(await self._ask(Settling(step, parts)))
+        settled = bool(await self._writer.ask(Settling(step, parts)))
         if step.state is not State.PLANNED:
             self._known.get(step.owner, set()).discard(step.chunk)
         return settled
@@ -226,95 +200,12 @@ class PostgresRunStore:
     def note(self, event: Event) -> None:
         """Something made the job wait."""
         values = asdict(event) | {"job": self._job}
-        self._note(lambda one: run(one, "add_event", values))
+        self._writer.note(lambda one: run(one, "add_event", values))
 
     async def command(self) -> Command:
         """What is wanted."""
-        return Command(await self._do(lambda one: value(one, "command", (self._job,))))
+        return Command(await self._writer.do(lambda one: value(one, "command", (self._job,))))
 
     def finish(self, owner: str, at: float, how: str) -> None:
         """The run ends."""
-        self._note(lambda one: run(one, "end_run", (at, how, self._job, owner)))
-
-    def _ask(self, step: Step) -> asyncio.Future[Any]:
-        """Have it done; abandoning the future does not take it back."""
-        done: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
-        self._asked.append((step, done))
-        self._wake.set()
-        return done
-
-    async def _do(self, work: Callable[[Connection], Awaitable[T]]) -> T:
-        done: T = await self._ask(Other(work))
-        return done
-
-    def _note(self, work: Callable[[Connection], Awaitable[object]]) -> None:
-        self._ask(Other(work)).add_done_callback(_retrieve)
-
-    async def _write(self) -> None:
-        """Commit what is asked for, and keep the leases, until the store is closed."""
-        while not (self._closing and not self._asked):
-            self._wake.clear()
-            if not (self._asked or self._closing):
-                with suppress(TimeoutError):
-                    async with asyncio.timeout(self._lease / _BEATS):
-                        await self._wake.wait()
-            await self._commit(self._gather())
-        mine = {"job": self._job, "runs": self._runs}
-        await self._session.surely(lambda one: run(one, "let_go", mine))
-
-    def _gather(self) -> list[tuple[Step, asyncio.Future[Any]]]:
-        """What waits: one step for each chunk at most, in the order in which it was asked."""
-        taken: list[tuple[Step, asyncio.Future[Any]]] = []
-        chunks: set[int] = set()
-        while self._asked and len(taken) < _MOST and self._asked[0][0].id not in chunks:
-            taken.append(self._asked.popleft())
-            if (chunk := taken[-1][0].id) is not None:
-                chunks.add(chunk)
-        return taken
-
-    async def _commit(self, taken: list[tuple[Step, asyncio.Future[Any]]]) -> None:
-        batch = Batch(self._job, self._runs, self._lease, [step for step, _ in taken])
-        try:
-            results = await self._session.surely(partial(self._together, batch))
-        except Exception as error:  # if it ended the writer, everybody would wait for ever
-            if len(taken) > 1:  # one step's own fault must not undo the others'
-                for one in taken:
-                    await self._commit([one])
-            failure = _failure(error)
-            for _, done in taken:
-                if not done.done():
-                    done.set_exception(failure)
-            return
-        self._lost |= batch.lost
-        self._leased_at = batch.began
-        for (_, done), result in zip(taken, results, strict=True):
-            if not done.done():  # else it was cancelled
-                done.set_result(result)
-
-    async def _together(self, batch: Batch, connection: Connection) -> list[Any]:
-        now = batch.began = awake()
-        if now - self._leased_at > self._lease / 2:
-            # This process was cut off or frozen, and so may the others have been: they come back.
-            self._judges_from = now + self._lease / _BEATS
-        results = await batch.write(connection)
-        if now >= self._looks_at:
-            await self._look_for_dead(connection)
-            self._looks_at = now + self._lease / _BEATS
-        return results
-
-    async def _look_for_dead(self, connection: Connection) -> None:
-        if awake() >= self._judges_from:
-            await give_up_dead(connection, self._job)
-
-
-def _failure(error: Exception) -> JournalError:
-    if isinstance(error, JournalError):
-        return error
-    failure = JournalError(f"unexpected {type(error).__name__} while the job was written")
-    failure.__cause__ = error
-    return failure
-
-
-def _retrieve(done: asyncio.Future[Any]) -> None:
-    if not done.cancelled():
-        done.exception()
+        self._writer.note(lambda one: run(one, "end_run", (at, how, self._job, owner)))

@@ -3,20 +3,16 @@
 from __future__ import annotations
 
 import contextlib
-import re
 from collections.abc import Mapping
 from functools import cache
-from importlib.resources import files
 
 from ....storage import sqlite
+from ....storage.statements import named_statements
 
 
-@cache
 def statements() -> Mapping[str, str]:
     """The statements of `journal.sql`, by name."""
-    text = files(__package__).joinpath("journal.sql").read_text("utf-8")
-    parts = re.split(r"^-- name: (\w+)\n", text, flags=re.MULTILINE)[1:]
-    return dict(zip(parts[::2], parts[1::2], strict=True))
+    return named_statements(__package__, "journal.sql")
 
 
 def tables() -> list[str]:
