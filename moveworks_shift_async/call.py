@@ -43,6 +43,8 @@ class Call:
     recipients: int = 0
     #: The bulk send or job whose chunk it is, where that is traced; it counts the people as well.
     part_of: object | None = field(default=None, repr=False)
+    #: Its request is for many who know nothing of each other: its trace is none of theirs.
+    shared: bool = False
     #: A request of it that has ended may have told people.
     maybe_told: bool = False
     #: Why no further request of it may start; set by whoever watches it.

@@ -190,6 +190,23 @@ def counted(seen: Seen) -> dict[str, int]:
     }
 
 
+async def test_a_request_of_a_batcher_is_in_the_trace_of_no_sender(
+    sandbox: Sandbox, seen: Seen
+) -> None:
+    """Many share it, and none of them has begun it for the others."""
+    tracer = seen.provider.get_tracer("app")
+    async with client_of(sandbox) as client, client.events.batcher() as batcher:
+        with tracer.start_as_current_span("first"):
+            first = asyncio.create_task(batcher.send(sandbox.event_id, "hi", "a@x.test"))
+        with tracer.start_as_current_span("second"):
+            second = asyncio.create_task(batcher.send(sandbox.event_id, "hi", "b@x.test"))
+        await asyncio.gather(first, second)
+    (call,) = [one for one in seen.spans() if one.name == "events.send"]
+    assert call.parent is None
+    assert attributes(call)["moveworks.recipients.accepted"] == 2
+    assert counted(seen) == {"accepted": 2}
+
+
 async def test_a_job_counts_each_person_once(sandbox: Sandbox, seen: Seen, tmp_path: Path) -> None:
     """A chunk that is sent again because nobody was told is not counted before its end."""
     sandbox.faults.script("send", "throttle", "reset-before-body")

@@ -199,7 +199,7 @@ class LingeringBatcher:
     def _queue(self, group: _Group) -> None:
         """Take a place in the rate limit's queue; a group has one at a time."""
         group.queued = True
-        chunk = _Chunk(group, Call(priority=self._priority))
+        chunk = _Chunk(group, Call(priority=self._priority, shared=True))
         task = start(self._send(chunk))
         self._calls.add(task)
         task.add_done_callback(partial(self._ended, chunk))

@@ -142,7 +142,7 @@ class OpenTelemetry:
     def _started(self, call: Call) -> Span:
         with contextlib.suppress(Exception):
             if not isinstance(call.part_of, Run):
-                return self._tracer.start_span("call")
+                return self._tracer.start_span("call", context=Context() if call.shared else None)
             links = [Link(call.part_of.span.get_span_context())]
             return self._tracer.start_span("call", context=Context(), links=links)
         return trace.INVALID_SPAN
