@@ -86,6 +86,8 @@ async def test_the_demo_sends_to_the_sample_and_its_report_adds_up() -> None:
     assert 'column "E-Mail Address"' in text.err
     assert "  line 139: more than one @\n" in text.err
     assert "  and 15 more\n" in text.err
+    assert "  moveworks-shift run mine.journal\n" in text.err
+    assert "mine.journal" not in machine.err
     assert "s for the rate limit" in text.err
     account = machine.json()
     assert account["accepted"] == adds_up(account) == account["sandbox"]["people"] == 2535

@@ -4,6 +4,7 @@
 
     main             the commands, and what every failure ends in
     auth send plan shift sandbox demo fleet  one command each
+    guide            the pages that README points to
     doctor           why does a tenant not work? settings, network, credential, gate, database
     run              run and resume: a job is sent
     job_list         the jobs of a database

@@ -5,6 +5,8 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import shutil
+import sys
 import tempfile
 from collections import Counter
 from importlib.resources import files
@@ -35,6 +37,17 @@ _LIMIT = RateLimit(requests=2, per=2.5)
 _LATENCY = 0.15
 _SAMPLE = "people.csv"
 _MESSAGE = "The office is closed on Friday."
+
+
+_NEXT = """
+Next, the same on a file of yours. Nobody is told, and no key is needed.
+In a second terminal, until Ctrl-C:
+{path}  moveworks-shift sandbox --port 8080 --any-event
+In this one, after its line that begins with `export MOVEWORKS_BASE_URL`:
+{path}  moveworks-shift plan mine.journal --event 7d9f7a54-3f9e-4c37-8a57-3b1a8f0f6a21 \\
+      --message 'Hello' --recipients YOUR_FILE.csv
+  moveworks-shift run mine.journal
+To tell real people: moveworks-shift guide going-live"""
 
 
 @frozen(kw_only=True)
@@ -71,7 +84,16 @@ def demo(as_json: bool) -> int:
     else:
         say(account_text(ended.account))
     (note if as_json else say)(check.line())
+    if not as_json:
+        note(_next_steps())
     return _exit_code(ended, check)
+
+
+def _next_steps() -> str:
+    """The same job on a file of hers; as README has it."""
+    found = shutil.which("moveworks-shift")
+    path = "" if found else f'  export PATH="{Path(sys.executable).parent}:$PATH"\n'
+    return _NEXT.format(path=path)
 
 
 def _inside(directory: str) -> contextlib.AbstractContextManager[None]:

@@ -25,6 +25,7 @@ _COMMANDS: Mapping[str, tuple[str, str]] = {
     "demo": ("demo", "Plan and run a job against a sandbox on this machine."),
     "doctor": ("doctor.command", "Find out why something does not work, and what to do."),
     "fleet": ("fleet", "Jobs on many machines."),
+    "guide": ("guide", "Show a page of the guide; without SUBJECT, list what there is."),
     "jobs": ("job_list", "List the jobs in a database with their state, oldest first."),
     "pause": ("jobs", "Let the process that runs a job send nothing more until `resume`."),
     "plan": ("plan", "Write a job to the new file JOURNAL."),
