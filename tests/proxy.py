@@ -34,15 +34,21 @@ class Proxy:
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """One connection, to its end."""
-        if self.closed:
-            writer.transport.abort()
-            return
-        server_reader, server_writer = await asyncio.open_connection(self._host, self.port)
-        self._writers |= {writer, server_writer}
+        with contextlib.ExitStack() as ends:
+            ends.callback(writer.transport.abort)
+            if self.closed:
+                return
+            server_reader, server_writer = await asyncio.open_connection(self._host, self.port)
+            ends.callback(server_writer.transport.abort)
+            self._writers |= {writer, server_writer}
+            await self._both((reader, writer), (server_reader, server_writer))
+        self._writers -= {writer, server_writer}
+
+    async def _both(self, client: Pair, server: Pair) -> None:
         losing: list[bool] = []
         ways = [
-            asyncio.ensure_future(self._pass(reader, server_writer, losing, up=True)),
-            asyncio.ensure_future(self._pass(server_reader, writer, losing, up=False)),
+            asyncio.ensure_future(self._pass(client[0], server[1], losing, up=True)),
+            asyncio.ensure_future(self._pass(server[0], client[1], losing, up=False)),
         ]
         try:
             await asyncio.wait(ways, return_when=asyncio.FIRST_COMPLETED)
@@ -50,9 +56,6 @@ class Proxy:
             for way in ways:
                 way.cancel()
             await asyncio.wait(ways)
-            for one in (writer, server_writer):
-                one.transport.abort()
-                self._writers.discard(one)
 
     async def _pass(
         self,
@@ -103,3 +106,4 @@ async def before(url: str) -> AsyncIterator[tuple[Proxy, str]]:
                 task.cancel()
             if tasks:
                 await asyncio.wait(tasks)
+            await asyncio.sleep(0)  # what was aborted is closed in the next turn of the loop
