@@ -11,7 +11,7 @@ from attrs import evolve
 
 from moveworks_shift_async import Job, JournalError
 from moveworks_shift_async.sandbox import Sandbox
-from moveworks_shift_async.storage.postgres import without_password
+from moveworks_shift_async.storage.database_url import without_password
 
 from .commands import Ended, end, environment, run, start, until
 from .fleet import CLEAN, audited, planned

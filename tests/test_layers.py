@@ -67,7 +67,7 @@ OWNERS = {
         "cli/",
     ),
     "opentelemetry": ("telemetry/",),
-    "psycopg": ("storage/postgres.py",),
+    "psycopg": ("storage/postgres.py", "storage/postgres_errors.py"),
     "anyio": ("blocking/portal.py",),
     "pytest": ("testing/",),
     "procrastinate": ("fleet/", "cli/fleet.py"),  # which looks whether it is installed

@@ -13,7 +13,7 @@ from click.core import ParameterSource
 from ..addresses import address_fault
 from ..errors import InvalidInput
 from ..settings import MoveworksSettings, Region, moveworks_from_env
-from ..storage.postgres import database_of, is_url
+from ..storage.database_url import database_of, is_url
 from .gate_file import with_shared_gate
 
 F = TypeVar("F", bound=Callable[..., Any])

@@ -8,7 +8,8 @@ from typing import Any
 
 import procrastinate
 
-from ..storage.postgres import Connection, connected, conninfo, reported
+from ..storage.postgres import Connection, connected, conninfo
+from ..storage.postgres_errors import reported
 from ..storage.statements import named_statements
 
 #: Of the jobs, and of what looks after them. They are ours alone: whoever else listens on a queue

@@ -15,7 +15,8 @@ from procrastinate.schema import SchemaManager
 
 from ..errors import JournalError
 from ..jobs.store.postgres.schema import make_tables
-from ..storage.postgres import Connection, connected, without_password
+from ..storage.database_url import without_password
+from ..storage.postgres import Connection, connected
 from .engine import SCHEMA, row, sql
 
 

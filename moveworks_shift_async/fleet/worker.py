@@ -15,7 +15,8 @@ from attrs import define, field
 
 from ..client import MoveworksClient
 from ..clock import SYSTEM_CLOCK
-from ..storage.postgres import reporting, without_password
+from ..storage.database_url import without_password
+from ..storage.postgres import reporting
 from .blueprint import EVERY_FIVE_SECONDS, make_blueprint
 from .engine import CARE_QUEUE, NAMESPACE, QUEUE, both, make_app
 from .submission import sweep

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ..clock import Clock
 from ..settings import RateLimit
-from ..storage.postgres import is_url
+from ..storage.database_url import is_url
 from ..validators import check_methods
 from .gate import Gate
 from .process import join_process_gate

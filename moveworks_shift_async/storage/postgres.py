@@ -1,29 +1,24 @@
-"""PostgreSQL: one connection that comes back, and what the server says as one of ours.
+"""PostgreSQL: connections, and one that comes back by itself.
 
-The only importer of psycopg, which the extra `fleet` installs. What a URL leaves out comes from
-libpq's variables and files.
+What a URL leaves out comes from libpq's variables and files.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-import logging
 import os
 import random
-import re
 import socket
 from collections.abc import AsyncGenerator, Awaitable, Callable, Generator
-from enum import Enum, auto
-from functools import cache
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
-from urllib.parse import parse_qsl, urlencode
 
 from attrs import define, field
 
 from ..clock import SYSTEM_CLOCK, Clock
-from ..errors import ConfigurationError, JournalError, MoveworksError
-from ..text import install
+from ..errors import ConfigurationError, JournalError
+from .database_url import without_password
+from .postgres_errors import AGAIN, Kind, driver, fault_of, reported
 
 if TYPE_CHECKING:
     import psycopg
@@ -32,8 +27,7 @@ T = TypeVar("T")
 Connection: TypeAlias = "psycopg.AsyncConnection[Any]"
 #: What is done in a transaction.
 Work: TypeAlias = Callable[["Connection"], Awaitable[T]]
-#: Of what is raised.
-Kind: TypeAlias = Callable[[str], MoveworksError]
+
 
 # A dead peer is found within 11 seconds, idle or with unsent data: keepalives find the first, the
 # user timeout the second. libpq's own defaults wait for minutes.
@@ -63,126 +57,6 @@ _IDLE, _LONG_IDLE = 5_000, 60_000
 STATEMENT_SECONDS, _STEP_SECONDS = 5.0, 10.0
 # Seconds between two tries to connect: the first, and the longest.
 _FIRST_WAIT, _LONGEST_WAIT = 0.05, 1.0
-# A URL of which it is sure where a password stands: one with an @, a / or a # in it is not.
-_PLAIN = re.compile(
-    r"(?P<scheme>\w+)://(?:(?P<user>[^:@/?#]*)(?P<password>:[^@/?#]*)?@)?"
-    r"(?P<place>[^@/?#]*(?:/[^@/?#]*)?)\??(?P<query>[^@#]*)"
-)
-# What a URL may show behind its question mark: of the rest, nobody knows what is secret.
-_SHOWN = {"host", "hostaddr", "port", "dbname", "user", "sslmode", "target_session_attrs"}
-
-
-class Fault(Enum):
-    """What an error of the server or of the driver means."""
-
-    #: The connection is gone, or none can be had now.
-    AWAY = auto()
-    #: Another transaction was in the way: the same may pass now.
-    BUSY = auto()
-    #: No room on its disk.
-    FULL = auto()
-    #: Our tables are not there, or are another release's.
-    TABLES = auto()
-    #: This role may not do that.
-    FORBIDDEN = auto()
-    OTHER = auto()
-
-
-# By the SQLSTATE, or by its class (https://www.postgresql.org/docs/current/errcodes-appendix.html).
-_FAULTS = {
-    "08": Fault.AWAY,
-    "57P": Fault.AWAY,  # shut down, crashed, starting, cut by the administrator
-    "53300": Fault.AWAY,  # too many connections
-    "25006": Fault.AWAY,  # a standby: the address leads elsewhere soon
-    "55000": Fault.AWAY,  # the same, asked for what only the first server knows
-    "25P03": Fault.AWAY,  # idle in a transaction: this process was frozen
-    "40": Fault.BUSY,
-    "55P03": Fault.BUSY,
-    "57014": Fault.BUSY,
-    "53": Fault.FULL,
-    "58": Fault.FULL,  # its disk is broken
-    "3F000": Fault.TABLES,
-    "42P01": Fault.TABLES,
-    "42703": Fault.TABLES,
-    "42501": Fault.FORBIDDEN,
-}
-# What passes by itself, or when somebody makes room: whoever is at work waits for it.
-_AGAIN = (Fault.AWAY, Fault.BUSY, Fault.FULL)
-
-
-@cache
-def driver() -> Any:
-    """psycopg; `ConfigurationError` where it is not installed."""
-    try:
-        import psycopg  # noqa: PLC0415 - of the extra `fleet`
-    except ImportError:
-        command = install('"psycopg[binary]>=3.2"')
-        raise ConfigurationError(f"PostgreSQL needs what is not installed: {command}") from None
-    # What it warns of is done again; where nobody listens, Python would print it among our lines.
-    logging.getLogger("psycopg").addHandler(logging.NullHandler())
-    return psycopg
-
-
-def is_url(name: str) -> bool:
-    """Whether a name leads to a database, and not to a file."""
-    return name.startswith(("postgresql://", "postgres://"))
-
-
-def database_of(name: str) -> str:
-    """The URL of the database in a job's name."""
-    return name.rpartition("#")[0] or name
-
-
-def fault_of(error: BaseException) -> Fault:
-    """By its SQLSTATE alone: the words may quote a row."""
-    state = getattr(error, "sqlstate", None)
-    if state is None:  # no answer came, or the driver knows that the connection is closed
-        away = (OSError, TimeoutError, driver().OperationalError, driver().InterfaceError)
-        return Fault.AWAY if isinstance(error, away) else Fault.OTHER
-    return next((_FAULTS[state[:n]] for n in (5, 3, 2) if state[:n] in _FAULTS), Fault.OTHER)
-
-
-def without_password(url: str) -> str:
-    """The URL as it may be shown: also one that libpq refuses shows no password."""
-    if (plain := _PLAIN.fullmatch(url)) is None:
-        return f"{url.partition('://')[0]}://***" if "://" in url else "***"
-    kept = [pair for pair in parse_qsl(plain["query"]) if pair[0] in _SHOWN]
-    query = f"?{urlencode(kept, safe='/:')}" if kept else ""
-    hidden = ":***" if plain["password"] else ""
-    at = "@" if plain["user"] is not None else ""
-    return f"{plain['scheme']}://{plain['user'] or ''}{hidden}{at}{plain['place']}{query}"
-
-
-def reported(error: BaseException, url: str, kind: Kind = JournalError) -> MoveworksError:
-    """What the user is told; never the server's words."""
-    told = kind(_told(error, url))
-    if isinstance(told, JournalError):
-        told.passes = fault_of(error) in _AGAIN
-    return told
-
-
-def _told(error: BaseException, url: str) -> str:
-    name = without_password(url)
-    state = getattr(error, "sqlstate", None)
-    code = f" (SQLSTATE {state})" if state else ""
-    match fault_of(error):
-        case Fault.AWAY:
-            what = f"no connection to {name}{code}; see that it runs and that host, database,"
-            return f"{what} role and password are right"
-        case Fault.TABLES:
-            return (
-                f"{name} has no tables of this release that this role may see; make them with:"
-                f" moveworks-shift fleet init {name}"
-            )
-        case Fault.FULL:
-            return f"{name} has no room on its disk{code}; make room"
-        case Fault.FORBIDDEN:
-            what = f"this role may not do that in {name}"
-            return f"{what}; `moveworks-shift fleet init` says what to grant"
-        case Fault.BUSY:
-            return f"others have {name} locked{code}; try again"
-        case Fault.OTHER:
-            return f"{name} refused a statement{code}"
 
 
 def conninfo(url: str, statement_seconds: float = STATEMENT_SECONDS) -> dict[str, Any]:
@@ -324,7 +198,7 @@ async def surely(
             result = await act()
         except (driver().Error, OSError, TimeoutError) as error:
             failure = reported(error, url, kind)
-            if fault_of(error) not in _AGAIN:
+            if fault_of(error) not in AGAIN:
                 raise failure from None
             told(str(failure))
         else:

@@ -13,7 +13,8 @@ from attrs import evolve
 
 from ...errors import ConfigurationError, JournalError, MoveworksError, OtherLimit
 from ...jobs.store.postgres.schema import VERSION, version_of
-from ...storage.postgres import connected, is_url, without_password
+from ...storage.database_url import is_url, without_password
+from ...storage.postgres import connected
 from ...storage.system import refused
 from ...text import install
 from ..gate_file import default_gate, try_gate

@@ -7,7 +7,7 @@ import os
 from attrs import evolve
 
 from ...errors import InvalidInput
-from ...storage.postgres import is_url
+from ...storage.database_url import is_url
 from .ports import Store
 from .postgres.run_store import LEAST_LEASE, MOST_LEASE
 from .postgres.store import PostgresStore

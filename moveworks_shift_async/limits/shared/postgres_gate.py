@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from ...clock import SYSTEM_CLOCK, Clock
 from ...errors import ConfigurationError
 from ...settings import RateLimit
-from ...storage.postgres import without_password
+from ...storage.database_url import without_password
 from ..priority import Priority
 from ..window import GateSnapshot, Slot
 

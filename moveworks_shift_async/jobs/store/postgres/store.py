@@ -8,7 +8,9 @@ from collections.abc import AsyncGenerator
 from attrs import field, frozen
 
 from ....errors import JournalError
-from ....storage.postgres import connected, conninfo, driver, without_password
+from ....storage.database_url import without_password
+from ....storage.postgres import connected, conninfo
+from ....storage.postgres_errors import driver
 from ...records import Command, Header
 from .account_store import PostgresAccountStore
 from .plan_store import PostgresPlanStore
