@@ -110,7 +110,7 @@ async def test_a_submitted_job_is_sent(sandbox: Sandbox, fleet: str) -> None:
     worker = await Worker.started(fleet, free(sandbox))
     submitted = await run("fleet", "submit", f"{fleet}#tonight", env=environment())
     assert (submitted.code, submitted.out) == (0, "")
-    assert "submitted to 1 worker, from 20" in submitted.err
+    assert f"{fleet}#tonight: submitted to 1 worker, from 20" in submitted.err
     await worker.says("tonight: finished, 40 of 40 people accepted, 0 unknown")
     assert told_once(sandbox, 40)
     worker.process.send_signal(signal.SIGTERM)

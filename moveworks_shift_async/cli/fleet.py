@@ -20,7 +20,7 @@ from ..jobs.report.sentences import moment
 from ..jobs.store.names import check_lease
 from ..jobs.store.postgres.run_store import LEASE_SECONDS
 from ..jobs.store.postgres.store import PostgresStore
-from ..text import covered, install, plural
+from ..text import install, one_line, plural
 from .failures import ExitCode
 from .shared_options import (
     MOVEWORKS_EPILOG,
@@ -112,7 +112,7 @@ def submit(journal: str, at: datetime | None, workers: int) -> int:
     made = run_loop(submit(store, at=at, workers=workers))
     what = "submitted" if made.new else "it was submitted before, and nothing was changed:"
     who = plural(made.workers, "worker")
-    note(f"{covered(store.name)}: {what} to {who}, from {moment(made.not_before.astimezone(UTC))}")
+    note(f"{one_line(store.name)}: {what} to {who}, from {moment(made.not_before.astimezone(UTC))}")
     return ExitCode.OK
 
 

@@ -12,7 +12,7 @@ from ..clock import SYSTEM_CLOCK
 from ..jobs.report.sentences import moment, standing_of
 from ..jobs.store.postgres.listing import StoredJob, forget, list_jobs
 from ..jobs.store.postgres.store import PostgresStore
-from ..text import covered
+from ..text import covered, one_line
 from .failures import ExitCode
 from .shared_options import database_argument, json_option, option
 from .signals import run_loop
@@ -49,7 +49,7 @@ def jobs(url: str, forgotten: str | None, as_json: bool) -> int:
 def _forget(store: PostgresStore) -> int:
     done = run_loop(forget(store, SYSTEM_CLOCK.utcnow().timestamp()))
     what = "texts and addresses are removed" if done else "texts and addresses were removed before"
-    note(f"{covered(store.name)}: {what}; its numbers stay. Backups may still hold them")
+    note(f"{one_line(store.name)}: {what}; its numbers stay. Backups may still hold them")
     return ExitCode.OK
 
 
