@@ -23,7 +23,7 @@ def new_table(title: str, first: str, *numbers: str) -> Table:
 
 def show(command: str, libraries: Sequence[str], *parts: Table | str) -> None:
     """Print tables and lines, and what they were measured on."""
-    console = Console(width=110)
+    console = Console(width=120)
     for part in (*parts, _describe(f"python -m benchmarks.{command}", libraries)):
         console.print(part, highlight=False)
 
