@@ -8,6 +8,7 @@ import inspect
 import os
 import signal
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,7 @@ from hypothesis import HealthCheck, settings
 from moveworks_shift_async.jobs.store.postgres.schema import make_tables
 from moveworks_shift_async.limits import process
 from moveworks_shift_async.sandbox import Sandbox
+from moveworks_shift_async.testing import short_waits
 
 from . import postgres as postgres_server
 from .commands import STARTED
@@ -69,6 +71,13 @@ def pytest_asyncio_loop_factories() -> Mapping[str, LoopFactory]:
     """The loop of the async tests, by TEST_EVENT_LOOP: `asyncio`, `eager` or `uvloop`."""
     name = os.environ.get("TEST_EVENT_LOOP", "asyncio")
     return {name: LOOPS[name]}
+
+
+@pytest.fixture(autouse=True)
+def machine_time() -> Iterator[None]:
+    """Take back the clock that a test with short waits put forward: other processes have none."""
+    yield
+    short_waits.AHEAD.seconds = 0.0
 
 
 @pytest.fixture
@@ -152,7 +161,8 @@ def mocked_http(monkeypatch: pytest.MonkeyPatch) -> Iterator[aioresponses]:
 def postgres(tmp_path_factory: pytest.TempPathFactory) -> str:
     """The URL of a database with our tables, which all tests of this run share."""
     url = postgres_server.shared(_folder_of_run(tmp_path_factory.getbasetemp()))
-    asyncio.run(make_tables(url))
+    with ThreadPoolExecutor(1) as elsewhere:  # a test that asks for it may run in a loop here
+        elsewhere.submit(asyncio.run, make_tables(url)).result()
     return url
 
 

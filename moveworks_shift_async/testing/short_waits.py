@@ -38,7 +38,7 @@ class _Ahead:
             self.seconds = max(self.seconds, due - _machine_now(clock))
 
 
-_AHEAD = _Ahead()
+AHEAD = _Ahead()
 
 
 @contextmanager
@@ -52,20 +52,20 @@ def short_waits() -> Iterator[None]:
 
 
 def _now(clock: SystemClock) -> float:
-    return _machine_now(clock) + _AHEAD.seconds
+    return _machine_now(clock) + AHEAD.seconds
 
 
 async def _sleep(clock: SystemClock, delay: float) -> None:
     due = clock.now() + delay
     await _machine_sleep(clock, delay / _PACE)
-    _AHEAD.put_forward(clock, due)
+    AHEAD.put_forward(clock, due)
 
 
 def _call_later(clock: SystemClock, delay: float, callback: Callable[[], None]) -> Timer:
     due = clock.now() + delay
 
     def fire() -> None:
-        _AHEAD.put_forward(clock, due)
+        AHEAD.put_forward(clock, due)
         callback()
 
     return _machine_call_later(clock, delay / _PACE, fire)
