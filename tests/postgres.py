@@ -6,6 +6,7 @@ import contextlib
 import fcntl
 import importlib.util
 import os
+import random
 import shutil
 import signal
 import socket
@@ -55,8 +56,7 @@ class Server:
     def make(cls, folder: Path) -> Server:
         """Start one in this directory."""
         server = cls(_binaries(folder), folder)
-        with socket.create_server(("127.0.0.1", 0)) as free:
-            (folder / "port").write_text(str(free.getsockname()[1]))
+        (folder / "port").write_text(str(_free_port()))
         if os.geteuid() == 0:  # PostgreSQL refuses to run as root
             shutil.chown(folder, _user())
         data = str(folder / "data")
@@ -140,6 +140,14 @@ def end(folder: Path) -> None:
     """End the server of this run, if one was started, and remove its directory."""
     if (folder / _PLACE).exists() and (place := (folder / _PLACE).read_text()):
         Server(Path(), Path(place)).end()
+
+
+def _free_port() -> int:
+    """One that no connection is given for its own end while the server is stopped."""
+    while True:
+        port = random.randrange(10_000, 30_000)
+        with contextlib.suppress(OSError), socket.create_server(("127.0.0.1", port)):
+            return port
 
 
 def _user() -> str:
