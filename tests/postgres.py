@@ -145,7 +145,7 @@ def end(folder: Path) -> None:
 def _free_port() -> int:
     """One that no connection is given for its own end while the server is stopped."""
     while True:
-        port = random.randrange(10_000, 30_000)
+        port = random.randrange(10_000, 30_000)  # noqa: S311 - no secret
         with contextlib.suppress(OSError), socket.create_server(("127.0.0.1", port)):
             return port
 

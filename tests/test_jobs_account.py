@@ -273,6 +273,13 @@ def test_the_limit_is_a_stair_that_the_accepted_never_pass(tmp_path: Path) -> No
     assert allowance(read_account(planned(tmp_path / "k", 1))) == [(0.0, 0.0)]
 
 
+def test_who_is_unknown_in_a_forgotten_job_stays_so(tmp_path: Path) -> None:
+    """Nobody has the addresses any more, so nothing can be decided."""
+    account = read_account(journals.troubled(tmp_path / "job"))
+    text = "\n".join(account_lines(evolve(account, forgotten_at=account.planned_at)))
+    assert "may have been told or not. It stays so." in text
+
+
 def test_the_text_of_a_troubled_job(tmp_path: Path) -> None:
     """It adds up, names each kind of error with its people, and says what to do, exactly."""
     path = tmp_path / "j b"
