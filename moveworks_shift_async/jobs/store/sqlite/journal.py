@@ -164,7 +164,7 @@ class Journal:
     ) -> None:
         """Chunks as (id, content, people, packed addresses)."""
         added = [*chunks]
-        self._db.run_for_each("add_chunk", [(*chunk[:3], parent) for chunk in added])
+        self._db.run_for_each("add_chunk", [(*chunk[:3], parent, parent) for chunk in added])
         self._db.run_for_each("add_address", [(number, packed) for number, *_, packed in added])
 
     def complete(self, header: Header) -> Header:

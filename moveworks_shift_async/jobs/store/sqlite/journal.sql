@@ -93,7 +93,7 @@ INSERT INTO content (id, message, context) VALUES (?, ?, ?);
 
 -- name: add_chunk
 INSERT INTO chunk (id, content, people, parent, resent)
-VALUES (?1, ?2, ?3, ?4, coalesce((SELECT resent FROM chunk WHERE id = ?4), 0));
+VALUES (?, ?, ?, ?, coalesce((SELECT resent FROM chunk WHERE id = ?), 0));
 
 -- name: add_address
 INSERT INTO address (chunk, packed) VALUES (?, ?);
