@@ -234,7 +234,7 @@ class BadRequest(RefusedByServer):
     def __init__(self, message: str, *, status: int, **more: Any) -> None:
         super().__init__(message, status=status, **more)
         # Not processed: RFC 9110, section 15.5.9, and RFC 8470.
-        self.unprocessed = status in (408, 425)
+        self.unprocessed: bool = status in (408, 425)
         # About this list and its text: RFC 9110, sections 15.5.1, .10, .14 and .21.
         if self.unprocessed or status in (400, 409, 413, 422):
             self.concerns = Concerns.THIS_LIST

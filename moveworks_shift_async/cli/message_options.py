@@ -10,10 +10,10 @@ from attrs import field, frozen
 
 from ..errors import InvalidInput
 from .input_files import read_object, read_text
-from .shared_options import option, options, picked
+from .shared_options import Decorator, option, options, picked
 
 #: What is sent, and to whom.
-message_options = options(
+message_options: Decorator = options(
     option("--event", metavar="ID", help="The event to send for, a UUID."),
     option("--legacy", is_flag=True, help="Send without an event: the legacy endpoint."),
     option("--message", metavar="TEXT", help="The message, 1 to 20000 characters."),
@@ -32,7 +32,7 @@ message_options = options(
 
 
 #: A text for each person, and people from a database.
-template_options = options(
+template_options: Decorator = options(
     option("--template", metavar="TEXT",
            help="Instead of a message: one that names columns, like 'Hello {first_name}'."),
     option("--template-file", metavar="FILE", help="A UTF-8 file that holds the template."),

@@ -75,9 +75,9 @@ def picked(kind: type[_T], given: Mapping[str, Any], **more: Any) -> _T:
 
 
 #: `JOURNAL`, the name of a job.
-journal_argument = click.argument("journal", metavar="JOURNAL")
+journal_argument: Decorator = click.argument("journal", metavar="JOURNAL")
 #: `--yes`, which nobody may have left in an environment.
-yes_option = click.option("--yes", is_flag=True, allow_from_autoenv=False,
+yes_option: Decorator = click.option("--yes", is_flag=True, allow_from_autoenv=False,
                           help="Do not ask before more than 500 people.")  # fmt: skip
 
 
@@ -88,15 +88,15 @@ def _database(_context: click.Context, _: click.Parameter, url: str) -> str:
 
 
 #: `URL`, a database without the name of a job.
-database_argument = click.argument("url", metavar="URL", callback=_database)
+database_argument: Decorator = click.argument("url", metavar="URL", callback=_database)
 #: `--lease`, of a process that works on jobs in PostgreSQL.
-lease_option = option("--lease", metavar="SECONDS", type=float, show_default="60",
+lease_option: Decorator = option("--lease", metavar="SECONDS", type=float, show_default="60",
                       help="Of a job in PostgreSQL: for how long this process may be silent before"
                            " others go on without it. What it had on its way is unknown"
                            " then.")  # fmt: skip
 _REGIONS = click.Choice([*Region.__members__], case_sensitive=False)
 #: `--base-url` and `--region` of Moveworks.
-server_options = options(
+server_options: Decorator = options(
     option("--base-url", envvar="MOVEWORKS_BASE_URL", metavar="URL",
            help="The server, where --region does not name it."),
     option("--region", envvar="MOVEWORKS_REGION", type=_REGIONS, metavar="NAME",
@@ -105,7 +105,7 @@ server_options = options(
 
 
 #: `--requests-per-minute` and `--share`.
-rate_options = options(
+rate_options: Decorator = options(
     option("--requests-per-minute", envvar="MOVEWORKS_REQUESTS_PER_MINUTE", default=120,
            type=click.IntRange(min=1), metavar="N",
            help="What the whole organisation may send."),

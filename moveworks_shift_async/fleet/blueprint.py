@@ -24,7 +24,7 @@ from .engine import CARE_QUEUE, QUEUE
 from .policy import Again, GivenBack, may_pass
 from .submission import WORK, close, is_open
 
-logger = logging.getLogger("moveworks_shift_async.fleet")
+logger: logging.Logger = logging.getLogger("moveworks_shift_async.fleet")
 
 #: How often is looked for stalled tasks: seconds stand last.
 EVERY_FIVE_SECONDS = "* * * * * */5"

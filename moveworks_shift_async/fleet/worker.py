@@ -22,7 +22,7 @@ from .engine import CARE_QUEUE, NAMESPACE, QUEUE, both, make_app
 from .submission import sweep
 from .tables import check_engine
 
-logger = logging.getLogger("moveworks_shift_async.fleet")
+logger: logging.Logger = logging.getLogger("moveworks_shift_async.fleet")
 
 # Heartbeats in the time of a lease.
 _BEATS = 6

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, Any, get_args
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, get_args
 
 from attrs import Factory, define, field
 
@@ -31,6 +32,15 @@ __all__ = ["Job", "JobAccount", "Plan"]
 _TESTED = 3
 
 
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+def _same(function: Callable[P, T]) -> Callable[[object], staticmethod[P, T]]:
+    """This function as a static method, with its signature for people and type checkers alike."""
+    return lambda _: staticmethod(function)
+
+
 @define(eq=False)
 class Job:
     """A bulk send that outlives its process. Its methods raise `JournalError` for its file."""
@@ -48,8 +58,9 @@ class Job:
         """As it may be shown: without a password."""
         return self._store.name
 
-    #: `await Job.plan(journal, source, ...)` makes the journal.
-    plan = staticmethod(make_plan)
+    @_same(make_plan)
+    def plan() -> None:
+        """`await Job.plan(journal, source, ...)` makes the journal."""
 
     async def run(
         self,

@@ -42,7 +42,7 @@ class Sandbox(Options):
 
     async def __aenter__(self) -> Self:
         await self._listener.open()
-        self.port = self._listener.port
+        self.port: int = self._listener.port
         return self
 
     async def __aexit__(self, *_: object) -> None:

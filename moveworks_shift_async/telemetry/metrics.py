@@ -9,7 +9,15 @@ from functools import partial
 from threading import Lock
 from weakref import WeakKeyDictionary
 
-from opentelemetry.metrics import CallbackOptions, Meter, MeterProvider, Observation
+from opentelemetry.metrics import (
+    CallbackOptions,
+    Counter,
+    Histogram,
+    Meter,
+    MeterProvider,
+    Observation,
+    UpDownCounter,
+)
 from opentelemetry.util.types import AttributeValue
 
 from ..errors import DeadlineExceeded, Outcome
@@ -41,31 +49,31 @@ class Metrics:
     def __init__(self, meter: Meter) -> None:
         prefix = "moveworks.client"
         limit = f"{prefix}.rate_limit"
-        self.duration = meter.create_histogram(
+        self.duration: Histogram = meter.create_histogram(
             "http.client.request.duration",
             "s",
             "Duration of HTTP client requests",
             explicit_bucket_boundaries_advisory=_HTTP,
         )
-        self.wait = meter.create_histogram(
+        self.wait: Histogram = meter.create_histogram(
             f"{limit}.wait.duration",
             "s",
             "How long calls waited for the rate limit",
             explicit_bucket_boundaries_advisory=_WAITS,
         )
-        self.queued = meter.create_up_down_counter(
+        self.queued: UpDownCounter = meter.create_up_down_counter(
             f"{limit}.queued", "{call}", "Calls that wait for the rate limit"
         )
-        self.throttled = meter.create_counter(
+        self.throttled: Counter = meter.create_counter(
             f"{limit}.throttled", "{response}", "Answers with status 429"
         )
-        self.recipients = meter.create_counter(
+        self.recipients: Counter = meter.create_counter(
             f"{prefix}.recipients", "{person}", "People by what is known of them"
         )
-        self.tokens = meter.create_counter(
+        self.tokens: Counter = meter.create_counter(
             f"{prefix}.token.requests", "{request}", "Requests for a token"
         )
-        self.runs = meter.create_up_down_counter(
+        self.runs: UpDownCounter = meter.create_up_down_counter(
             f"{prefix}.runs", "{run}", "Bulk sends and jobs that run now"
         )
         self._observe_gates(meter, limit)

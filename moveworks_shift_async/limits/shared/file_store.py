@@ -45,9 +45,6 @@ class FileStore:
 
     kind: ClassVar[str] = "file"
     pace: ClassVar[Pace] = Pace()
-    epoch = staticmethod(boot)
-    identity = staticmethod(myself)
-    alive = staticmethod(alive)
     place: str
     _clock: Clock
     #: Device and number of the file that is open, whatever the path names later.
@@ -118,6 +115,18 @@ class FileStore:
     def now(self) -> float:
         """The machine's monotonic clock."""
         return self._clock.now()
+
+    def epoch(self) -> str:
+        """Which boot of the machine that clock counts from."""
+        return boot()
+
+    def identity(self) -> str:
+        """This process."""
+        return myself()
+
+    def alive(self, identity: str, silent: float) -> bool:
+        """Whether the process lives, as the machine says."""
+        return alive(identity, silent)
 
     def damaged(self) -> ConfigurationError:
         """What is in the file was not written by a gate."""
