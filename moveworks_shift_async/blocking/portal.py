@@ -17,7 +17,8 @@ import threading
 import weakref
 from collections.abc import Callable, Coroutine
 from concurrent.futures import Future
-from queue import SimpleQueue
+from contextlib import suppress
+from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
 from attrs import define, field
@@ -31,6 +32,8 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
+# Seconds after which a thread that waits hears of a signal that another thread was given.
+_LOOK = 0.2
 #: What the waiting thread is asked to do; None: its call has ended.
 Errands = SimpleQueue[Callable[[], None] | None]
 #: Lets the call of a task start nothing more: what is in flight ends with its answer.
@@ -185,13 +188,19 @@ class Calling(Generic[T]):
         while True:
             try:
                 self._portal.soon(self._step, interrupts)
-                while (errand := self._errands.get()) is not None:
+                while (errand := self._next()) is not None:
                     errand()
             except BaseException as error:
                 raised, interrupts = raised or error, interrupts + 1
                 self._portal.check()
             else:
                 return raised
+
+    def _next(self) -> Callable[[], None] | None:
+        """The next errand; None at the end."""
+        while True:
+            with suppress(Empty):
+                return self._errands.get(timeout=_LOOK)
 
     async def _step(self, interrupts: int) -> None:
         """Begin, unless it has begun; after an interrupt withdraw it, then cut it."""
