@@ -1,8 +1,8 @@
 """Finding the addresses for which a whole list is refused. Pure.
 
 The vendor checks the syntax of all addresses before it answers and names none of them. So a list
-that is refused for its content is halved until the guilty stand alone; the others are told. One
-guilty address among 500 costs 18 requests more, since each halving asks twice.
+that is refused for its content is halved until the refused stand alone; the others are told. One
+refused address among 500 costs 18 requests more, since each halving asks twice.
 """
 
 from __future__ import annotations

@@ -160,7 +160,7 @@ class JobRun:
             clock=self.clock,
             traced=traced,
         )
-        runner.obey(begun.command)
+        runner.follow(begun.command)
         if self._stopping is not None:
             runner.stop(self._stopping)
         how = "cut"

@@ -140,7 +140,7 @@ class Runner:
 
     def _fill(self, tasks: asyncio.TaskGroup) -> bool:
         """Start what may start; say whether anything is left to wait for."""
-        self._heed()
+        self._end_if_given_up()
         for _ in range(_STARTS):
             if self._may_start():
                 self._start(tasks, self._queue.popleft())
@@ -221,7 +221,7 @@ class Runner:
         self.breaker.met(error, self._clock.now())
         if began is not None and self.breaker.since is None:
             self._note_wait(Incident.OUTAGE, began, reason)
-        self._heed()
+        self._end_if_given_up()
         if began is not None or self.breaker.since is None:
             return
         if self._waits:
@@ -229,7 +229,7 @@ class Runner:
         else:
             self.stop(self.breaker.why_open, error)
 
-    def _heed(self) -> None:
+    def _end_if_given_up(self) -> None:
         """End the job where the breaker has given it up."""
         if self.ending is None and (error := self.breaker.given_up) is not None:
             self.stop(str(error), error)
@@ -298,7 +298,7 @@ class Runner:
         while True:
             await self._clock.sleep(_LOOK)
             try:
-                self.obey(await self._store.command())
+                self.follow(await self._store.command())
                 if self._clock.now() > self._counts_at:
                     await self._recount()
             except JournalError as error:
@@ -312,7 +312,7 @@ class Runner:
         now = self._clock.now()
         self._counts_at = now + max(_COUNT, _COUNTING * (now - began))
 
-    def obey(self, command: Command) -> None:
+    def follow(self, command: Command) -> None:
         """Pause, go on or stop, unless it does so already."""
         if command is Command.STOP:
             self.stop("stopped from another terminal")
