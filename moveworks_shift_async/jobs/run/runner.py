@@ -5,12 +5,14 @@ requests of different chunks overlap, their steps share commits. A request is tr
 not told goes back among the planned chunks, so a crash between two tries loses nothing and makes
 nobody unknown. The circuit breaker says when to go on, wait or stop. A run that does not wait is
 for a journal that nobody resumes: a call repeats its request, and an open breaker is the end.
+
+What comes next is said by `claims`, why nothing starts now by `holds`; what has ended is counted in
+`_settled`, and whoever sees there that it is enough calls `stop`.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections import deque
 from typing import TYPE_CHECKING
 
 from attrs import define, field
@@ -18,33 +20,27 @@ from attrs import define, field
 from ...call import Call
 from ...client import MoveworksClient
 from ...clock import SYSTEM_CLOCK, Clock
-from ...errors import JournalError, MoveworksError, NotSent, Outcome, OutcomeUnknown
-from ...sending.breaker import Breaker
+from ...errors import JournalError, MoveworksError, NotSent
 from ...tasks import ending_of, is_cancelled
-from ...text import duration, plural
+from ...text import plural
 from ..records import Chunk, Command, Event, Incident, Settlement, State
 from ..store.ports import Parts, RunStore
+from .claims import Claims
+from .counting import Counting
+from .health import health_of
+from .holds import Hold, Holds
 from .marker import Marker
 from .progress import Tally
-from .settlement import settlement_of
+from .settlement import ENDED, settlement_of
 
 if TYPE_CHECKING:
     from ...telemetry.otel import Run
 
 # Seconds between two looks at what another terminal asks for.
 _LOOK = 0.5
-# Seconds between two counts of what all runs of the job have done, and how many times longer than a
-# count that is at least: a store reads every chunk for it.
-_COUNT, _COUNTING = 5.0, 50.0
 # Chunks that start in one turn of the event loop: to write the request of one takes up to half a
 # millisecond, and whoever else is in the loop has a turn between them.
 _STARTS = 4
-# What is counted of a chunk that has ended for good.
-_OUTCOMES = {
-    State.ACCEPTED: Outcome.ACCEPTED,
-    State.REJECTED: Outcome.REJECTED,
-    State.UNKNOWN: Outcome.UNKNOWN,
-}
 
 
 @define(eq=False, repr=False)
@@ -64,24 +60,23 @@ class Runner:
     _clock: Clock = SYSTEM_CLOCK
     #: The run as others see it; None: nobody does.
     _traced: Run | None = None
-    breaker: Breaker = field(factory=Breaker, init=False)
+    holds: Holds = field(factory=Holds, init=False)
     #: Why it ends early, and the error that ended it, if one did.
     ending: str | None = field(default=None, init=False)
     error: MoveworksError | None = field(default=None, init=False)
-    paused_at: float | None = field(default=None, init=False)
-    _queue: deque[Chunk] = field(factory=deque, init=False)
+    _claims: Claims = field(init=False)
+    _counting: Counting = field(init=False)
     _running: set[asyncio.Task[None]] = field(factory=set, init=False)
     #: The calls whose outcome is not known yet, with their tasks: they may still be taken back.
     #: None until the task is made.
     _calls: dict[Call, asyncio.Task[None] | None] = field(factory=dict, init=False)
-    _claiming: bool = field(default=False, init=False)
-    _exhausted: bool = field(default=False, init=False)
-    #: No chunk is left for this run, but what others have may come back.
-    _others_hold: bool = field(default=False, init=False)
-    _counts_at: float = field(default=0.0, init=False)
     _wake: asyncio.Event = field(factory=asyncio.Event, init=False)
     #: Ends of requests that the disk did not take, with the halves of a list that was divided.
     _unwritten: list[tuple[Settlement, Parts]] = field(factory=list, init=False)
+
+    def __attrs_post_init__(self) -> None:
+        self._claims = Claims(self._store, self._owner, self._max_in_flight, self._clock)
+        self._counting = Counting(self._store, self.tally, self._clock)
 
     @property
     def under_way(self) -> int:
@@ -96,13 +91,10 @@ class Runner:
         if self.ending is not None:
             in_flight = self._client.gate.snapshot().in_flight
             return f"stopping: {plural(in_flight, 'request')} in flight"
-        if self.paused_at is not None:
-            return "paused from another terminal"
-        if self.breaker.since is None:
-            idle = self._others_hold and not (self._running or self._queue)
-            return "waiting for what other runs of the job have" if idle else None
-        waited = duration(self._clock.now() - self.breaker.since)
-        return f"waiting for the server for {waited} so far: {self.breaker.reason}"
+        for hold in self.holds.all:
+            return hold.said(self._clock.now())
+        idle = self._claims.others_hold and not (self._running or self._claims)
+        return "waiting for what other runs of the job have" if idle else None
 
     async def run(self) -> None:
         """Until no chunk is planned any more, or it was told to end."""
@@ -118,10 +110,8 @@ class Runner:
                 for other in others:
                     other.cancel()
         finally:
-            if self.breaker.since is not None:
-                self._note_wait(Incident.OUTAGE, self.breaker.since, self.breaker.reason)
-            if self.paused_at is not None:
-                self._note_wait(Incident.PAUSED, self.paused_at, "")
+            for hold in self.holds.all:
+                self._note(hold)
             await asyncio.shield(self._write_rest())
 
     def stop(self, why: str, error: MoveworksError | None = None) -> None:
@@ -143,47 +133,35 @@ class Runner:
         self._end_if_given_up()
         for _ in range(_STARTS):
             if self._may_start():
-                self._start(tasks, self._queue.popleft())
+                self._start(tasks, self._claims.take())
         if self._may_start():
             asyncio.get_running_loop().call_soon(self._wake.set)
         if self.ending is not None:
             return bool(self._running)
-        if len(self._queue) < self._max_in_flight and not (self._exhausted or self._claiming):
-            self._claiming = True
+        if self._claims.wants_more():
             tasks.create_task(self._claim())
-        return bool(self._running or self._queue or not self._exhausted)
+        return bool(self._running or self._claims or not self._claims.exhausted)
 
     def _may_start(self) -> bool:
         return (
-            bool(self._queue)
+            bool(self._claims)
             and self.under_way < self._max_in_flight
             and self.ending is None
-            and self.paused_at is None
-            and self.breaker.may_start(self.under_way)
+            and self.holds.may_start(self.under_way)
         )
 
     async def _claim(self) -> None:
         """Read the next chunks before they are needed."""
         try:
-            found = await self._store.claim(self._owner, 2 * self._max_in_flight)
-            self._others_hold = not found and await self._store.others_hold()
-            self._exhausted = not (found or self._others_hold)
-            if not found:
-                await self._recount()
-            if self._others_hold:  # what another run leaves may be claimed later
-                await self._clock.sleep(_LOOK)
+            await self._claims.claim(self._counting.count)
         except JournalError as error:
             self.stop(str(error), error)
-            return
-        finally:
-            self._claiming = False
-        self._queue.extend(found)
         self._wake.set()
 
     def _start(self, tasks: asyncio.TaskGroup, chunk: Chunk) -> None:
         call = Call(priority="bulk", once=self._waits, part_of=self._traced)
         self._calls[call] = None
-        self.breaker.started()
+        self.holds.breaker.started()
         task = tasks.create_task(self._send(chunk, call))
         # An eager task has taken its first steps by now, and may even have ended.
         if call in self._calls:
@@ -195,7 +173,7 @@ class Runner:
         self._running.discard(task)
         if call in self._calls:  # cancelled before its first step
             del self._calls[call]
-            self._queue.appendleft(chunk)
+            self._claims.give_back(chunk)
         self._wake.set()
 
     async def _send(self, chunk: Chunk, call: Call) -> None:
@@ -213,25 +191,27 @@ class Runner:
         if marker.written:
             await self._settle(chunk, call, error, met_nothing=met_nothing)
         else:
-            self._queue.appendleft(chunk)
+            self._claims.give_back(chunk)
         return None
 
     def _meet(self, error: MoveworksError | None) -> None:
-        began, reason = self.breaker.since, self.breaker.reason
-        self.breaker.met(error, self._clock.now())
-        if began is not None and self.breaker.since is None:
-            self._note_wait(Incident.OUTAGE, began, reason)
+        """A request has ended: the server is there, or away, or there again."""
+        before = self.holds.outage
+        self.holds.breaker.met(error, self._clock.now())
+        after = self.holds.outage
+        if before is not None and after is None:
+            self._note(before)
         self._end_if_given_up()
-        if began is not None or self.breaker.since is None:
+        if before is not None or after is None:
             return
         if self._waits:
-            self._withdraw(self.breaker.reason)
+            self._withdraw(after.reason)
         else:
-            self.stop(self.breaker.why_open, error)
+            self.stop(self.holds.breaker.why_open, error)
 
     def _end_if_given_up(self) -> None:
         """End the job where the breaker has given it up."""
-        if self.ending is None and (error := self.breaker.given_up) is not None:
+        if self.ending is None and (error := self.holds.breaker.given_up) is not None:
             self.stop(str(error), error)
 
     async def _settle(
@@ -261,15 +241,15 @@ class Runner:
 
     def _settled(self, chunk: Chunk, step: Settlement) -> None:
         self.tally.add(step, len(chunk.recipients), self._clock.now())
-        if self._traced is not None and step.state in _OUTCOMES:
-            self._traced.count(_OUTCOMES[step.state], len(chunk.recipients))
+        if self._traced is not None and (outcome := ENDED.get(step.state)) is not None:
+            self._traced.count(outcome, len(chunk.recipients))
         if step.throttled:
             waits = self._client.gate.snapshot().paused_for
             self._store.note(Event(at=step.at, incident=Incident.THROTTLED, seconds=waits))
         if step.state is State.PLANNED:
-            self._queue.appendleft(chunk)
-        if step.state is State.SPLIT:  # its parts stand at the end of the journal
-            self._exhausted = False
+            self._claims.give_back(chunk)
+        if step.state is State.SPLIT:
+            self._claims.divided()
 
     async def _write_rest(self) -> None:
         """What a full disk did not take may have room by now; else it stays `sending`."""
@@ -282,16 +262,16 @@ class Runner:
     async def _check_health(self) -> None:
         """While the server is away: ask whether it is there again."""
         while True:
-            wait = self.breaker.health_check_in()
+            wait = self.holds.breaker.health_check_in()
             await self._clock.sleep(_LOOK if wait is None else wait)
             if wait is not None and self.ending is None:
-                self.breaker.health_checked(await _health_of(self._client), self._clock.now())
+                health = await health_of(self._client)
+                self.holds.breaker.health_checked(health, self._clock.now())
                 self._wake.set()
 
-    def _note_wait(self, incident: Incident, began: float, reason: str) -> None:
-        lasted = self._clock.now() - began
-        at = self._clock.utcnow().timestamp() - lasted
-        self._store.note(Event(at=at, incident=incident, seconds=lasted, reason=reason))
+    def _note(self, ended: Hold) -> None:
+        wall = self._clock.utcnow().timestamp()
+        self._store.note(ended.event(self._clock.now(), wall))
 
     async def _listen(self) -> None:
         """Hear what another terminal asks for."""
@@ -299,38 +279,17 @@ class Runner:
             await self._clock.sleep(_LOOK)
             try:
                 self.follow(await self._store.command())
-                if self._clock.now() > self._counts_at:
-                    await self._recount()
+                if self._counting.is_due:
+                    await self._counting.count()
             except JournalError as error:
                 self.stop(str(error), error)
-
-    async def _recount(self) -> None:
-        """Count what other processes have done as well."""
-        began = self._clock.now()
-        if (totals := await self._store.totals()) is not None:
-            self.tally.recount(totals)
-        now = self._clock.now()
-        self._counts_at = now + max(_COUNT, _COUNTING * (now - began))
 
     def follow(self, command: Command) -> None:
         """Pause, go on or stop, unless it does so already."""
         if command is Command.STOP:
             self.stop("stopped from another terminal")
-        elif command is Command.PAUSE and self.paused_at is None:
-            self.paused_at = self._clock.now()
+        elif command is Command.PAUSE and self.holds.paused(self._clock.now()):
             self._withdraw("paused")
-        elif command is Command.RUN and self.paused_at is not None:
-            self._note_wait(Incident.PAUSED, self.paused_at, "")
-            self.paused_at = None
+        elif command is Command.RUN and (pause := self.holds.goes_on()) is not None:
+            self._note(pause)
             self._wake.set()
-
-
-async def _health_of(client: MoveworksClient) -> MoveworksError | None:
-    """What a request that tells nobody meets; None: it was answered."""
-    try:
-        await client.auth.test(once=True)
-    except MoveworksError as error:
-        return error
-    except Exception as defect:  # it must not cut what is in flight
-        return OutcomeUnknown(f"unexpected {type(defect).__name__} in this package")
-    return None

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from ...errors import MoveworksError, Outcome, OutcomeUnknown
 from ...sending.breaker import chunk_outcome
 from ..records import Chunk, Settlement, State
@@ -13,6 +15,10 @@ _STATES = {
     Outcome.REJECTED: State.REJECTED,
     Outcome.UNKNOWN: State.UNKNOWN,
     Outcome.NOT_SENT: State.PLANNED,
+}
+#: What is counted of a chunk that has ended for good.
+ENDED: Mapping[State, Outcome] = {
+    state: outcome for outcome, state in _STATES.items() if state is not State.PLANNED
 }
 
 

@@ -1,0 +1,69 @@
+"""The chunks that a run has claimed and not begun, read before they are needed."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Awaitable, Callable
+
+from attrs import define, field
+
+from ...clock import Clock
+from ..records import Chunk
+from ..store.ports import RunStore
+
+# Seconds until what other runs have is looked at again: it may be claimed later.
+_LOOK = 0.5
+
+
+@define(eq=False, repr=False)
+class Claims:
+    """What is to be sent next, in order."""
+
+    _store: RunStore
+    _owner: str
+    #: Chunks that are in hand, while there are so many: as many as may be in flight.
+    _ahead: int
+    _clock: Clock
+    chunks: deque[Chunk] = field(factory=deque, init=False)
+    #: No chunk is left for this run, and none comes back.
+    exhausted: bool = field(default=False, init=False)
+    #: No chunk is left for this run, but what others have may come back.
+    others_hold: bool = field(default=False, init=False)
+    _claiming: bool = field(default=False, init=False)
+
+    def __bool__(self) -> bool:
+        """Whether one is in hand."""
+        return bool(self.chunks)
+
+    def take(self) -> Chunk:
+        """The next one, which begins now."""
+        return self.chunks.popleft()
+
+    def give_back(self, chunk: Chunk) -> None:
+        """It was begun, and is planned as before: it comes next."""
+        self.chunks.appendleft(chunk)
+
+    def divided(self) -> None:
+        """A chunk has become several, which stand at the end of the job."""
+        self.exhausted = False
+
+    def wants_more(self) -> bool:
+        """Whether more are to be claimed; whoever hears True calls `claim`."""
+        if len(self.chunks) >= self._ahead or self.exhausted or self._claiming:
+            return False
+        self._claiming = True
+        return True
+
+    async def claim(self, found_none: Callable[[], Awaitable[object]]) -> None:
+        """Claim the next ones. Raises `JournalError`."""
+        try:
+            found = await self._store.claim(self._owner, 2 * self._ahead)
+            self.others_hold = not found and await self._store.others_hold()
+            self.exhausted = not (found or self.others_hold)
+            if not found:
+                await found_none()
+            if self.others_hold:
+                await self._clock.sleep(_LOOK)
+        finally:
+            self._claiming = False
+        self.chunks.extend(found)
