@@ -155,7 +155,7 @@ class Job:
 
     async def account(self) -> JobAccount:
         """What became of everybody, also while it runs."""
-        async with self._store.reading() as store:
+        async with self._store.reading(addresses=False) as store:
             return await read_account(store)
 
     async def chunks(self) -> list[tuple[ChunkRecord, tuple[str, ...]]]:
@@ -200,7 +200,7 @@ class Job:
         what is not installed.
         """
         paths = [None if path is None else os.fspath(path) for path in (csv, page)]
-        async with self._store.reading() as store:
+        async with self._store.reading(addresses=csv is not None) as store:
             return await write_report(store, *paths)
 
     async def test(self, client: MoveworksClient, address: str) -> list[Receipt]:

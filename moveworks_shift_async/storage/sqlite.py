@@ -12,11 +12,12 @@ import sqlite3
 import threading
 from enum import Enum, auto
 from pathlib import Path
-from typing import Literal
+from typing import Literal, TypeAlias
 
 Connection = sqlite3.Connection
 Cursor = sqlite3.Cursor
 Error = sqlite3.Error
+Mode: TypeAlias = Literal["ro", "rw", "ro&immutable=1"]
 
 # Held while a file is made, by whatever thread.
 _making = threading.Lock()
@@ -88,9 +89,7 @@ def make(path: str) -> None:
                 raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), path) from None
 
 
-def connect(
-    path: str, mode: Literal["ro", "rw", "ro&immutable=1"] = "rw", *, busy_seconds: float = 5.0
-) -> Connection:
+def connect(path: str, mode: Mode = "rw", *, busy_seconds: float = 5.0) -> Connection:
     """Open a file that is there: SQLite would make one for everybody to read.
 
     Transactions begin and end where a statement says so. `busy_seconds` is how long a statement
@@ -98,7 +97,7 @@ def connect(
     here, as SQLite names what lies beside a file; `:memory:` and `file:` are names like others.
     """
     return sqlite3.connect(
-        f"{Path(os.path.realpath(path)).as_uri()}?mode={mode}",
+        _uri(path, mode),
         uri=True,
         timeout=busy_seconds,
         isolation_level=None,
@@ -106,15 +105,26 @@ def connect(
     )
 
 
-def scratch() -> Connection:
+def attach(connection: Connection, path: str, mode: Mode, name: str) -> None:
+    """Have the tables of a file that is there under this name in another connection as well."""
+    connection.execute(f"ATTACH ? AS {name}", (_uri(path, mode),))
+
+
+def scratch(*, busy_seconds: float = 5.0) -> Connection:
     """An empty database for this connection alone, gone when it is closed."""
-    return sqlite3.connect("", isolation_level=None, check_same_thread=False)
+    return sqlite3.connect(
+        "", uri=True, timeout=busy_seconds, isolation_level=None, check_same_thread=False
+    )
 
 
-def mark_of(connection: Connection) -> tuple[int, int]:
+def _uri(path: str, mode: Mode) -> str:
+    return f"{Path(os.path.realpath(path)).as_uri()}?mode={mode}"
+
+
+def mark_of(connection: Connection, name: str = "main") -> tuple[int, int]:
     """Whose file it is and the format of its tables, in SQLite's own header; zeros in a new one."""
-    (owner,) = connection.execute("PRAGMA application_id").fetchone()
-    (version,) = connection.execute("PRAGMA user_version").fetchone()
+    (owner,) = connection.execute(f"PRAGMA {name}.application_id").fetchone()
+    (version,) = connection.execute(f"PRAGMA {name}.user_version").fetchone()
     return owner, version
 
 

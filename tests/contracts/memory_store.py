@@ -132,7 +132,7 @@ class MemoryStore:
         yield MemoryRun(self)
 
     @asynccontextmanager
-    async def reading(self) -> AsyncGenerator[MemoryAccount]:
+    async def reading(self, *, addresses: bool = True) -> AsyncGenerator[MemoryAccount]:
         """All of it as it is."""
         self.job()
         yield MemoryAccount(self)

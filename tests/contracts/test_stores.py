@@ -41,6 +41,7 @@ from moveworks_shift_async.jobs.records import (
 )
 from moveworks_shift_async.jobs.store.names import store_of
 from moveworks_shift_async.jobs.store.ports import (
+    TEXTS,
     Beginning,
     Begun,
     JobState,
@@ -234,6 +235,24 @@ async def test_what_is_planned_is_what_is_read_back(store: Store) -> None:
         chunks = await run.claim("first", 9)
     assert [chunk.content for chunk in chunks] == [text_of(n % 2) for n in (0, 1, 0, 1)]
     assert [tuple(chunk.recipients) for chunk in chunks] == [people_of(n) for n in range(4)]
+
+
+async def test_a_look_without_addresses_says_the_same(store: Store) -> None:
+    """How every chunk stands, the runs, what made it wait, and the first texts."""
+    await planned(store, 6)
+    async with running(store) as run:
+        *_, on_its_way = await sent(run, 2)
+        step = Settlement(chunk=0, owner="first", state=State.ACCEPTED, at=NOW + 1, requests=1)
+        assert await run.settle(step)
+        run.note(Event(at=NOW, incident=Incident.OUTAGE, seconds=4.5, reason="no network"))
+        assert await run.command() is Command.RUN  # by then the note is kept
+        looks = []
+        for addresses in (True, False):
+            async with store.reading(addresses=addresses) as account:
+                looks.append((await account.state(), await account.texts(TEXTS)))
+        assert looks[0] == looks[1]
+        assert looks[0][0].records[on_its_way.id].state is State.SENDING
+        assert [event.reason for event in looks[0][0].events] == ["no network"]
 
 
 async def test_a_discarded_plan_leaves_nothing(store: Store) -> None:

@@ -19,12 +19,12 @@ from ...clock import SYSTEM_CLOCK, Clock
 from ...errors import JournalError
 from ...wire.moveworks import Content
 from ..records import DIED, UNWRITTEN, ChunkRecord, Command, Header, Run, State, Stray
-from ..store.ports import AccountStore, JobState
+from ..store.ports import TEXTS, AccountStore, JobState
 from ..threads import in_thread
 from .timeline import Break, TimelineEvent, breaks, span, timeline, timeline_event
 
-# Texts that an account shows: all of so many, else the first of them, for examples.
-_SHOWN, _EXAMPLES = 10, 3
+# Texts that an account shows where there are more than it shows all of: the first, for examples.
+_EXAMPLES = 3
 # What an account says as its journal does.
 _OF_HEADER = ("source", "event_id", "complete", "duplicates", "differing", "invalid", "texts")
 # What makes unknown whom a file calls not sent, by why it may not be what the job was run from.
@@ -162,7 +162,7 @@ async def read_account(store: AccountStore, *, clock: Clock = SYSTEM_CLOCK) -> J
 async def read_state(store: AccountStore) -> tuple[JobState, list[tuple[Content, int]]]:
     """What `account_of` takes."""
     state = await store.state()
-    return state, await store.texts(_SHOWN if state.header.texts <= _SHOWN else _EXAMPLES)
+    return state, await store.texts(TEXTS if state.header.texts <= TEXTS else _EXAMPLES)
 
 
 def account_of(

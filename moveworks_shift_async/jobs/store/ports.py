@@ -42,6 +42,8 @@ from ..records import (
 
 #: What to do with those whose outcome is not known.
 OnLeftUnknown = Literal["report", "resend", "skip"]
+#: Texts that an account shows at most.
+TEXTS = 10
 #: Addresses of a chunk that is divided.
 Parts = Sequence[tuple[str, ...]]
 
@@ -223,8 +225,12 @@ class Store(Protocol):
     def running(self) -> AbstractAsyncContextManager[RunStore]:
         """Take the job to run it; verified first. Raises `JobRunning` where one may run it."""
 
-    def reading(self) -> AbstractAsyncContextManager[AccountStore]:
-        """Look at it, and leave it as it is."""
+    def reading(self, *, addresses: bool = True) -> AbstractAsyncContextManager[AccountStore]:
+        """Look at it, and leave it as it is.
+
+        Without `addresses` it takes a small part of the time, and gives its state and at most
+        `TEXTS` texts.
+        """
 
     def remove(self) -> None:
         """Leave nothing of it, also not what is remembered of it; no error if that cannot be."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import zlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import cache
 from itertools import accumulate
 from operator import sub
 from typing import Any, TypeVar
@@ -61,10 +62,16 @@ def value_of(kind: type[T], row: Row) -> T:
     Each is seen to be what its field is for: SQLite keeps anything in any column.
     """
     made: dict[str, Any] = {}
-    for one, value in zip(fields(kind), row, strict=True):  # type: ignore[arg-type]
-        wanted, _, may_be_none = str(one.type).partition(" | ")
-        made[one.name] = None if value is None and may_be_none else _column(wanted, value)
+    for (name, wanted, may_be_none), value in zip(_columns(kind), row, strict=True):
+        made[name] = None if value is None and may_be_none else _column(wanted, value)
     return kind(**made)
+
+
+@cache
+def _columns(kind: type) -> list[tuple[str, str, bool]]:
+    """Name and type of each field, and whether it may be None; once, for there are many rows."""
+    parted = ((one.name, str(one.type).partition(" | ")) for one in fields(kind))
+    return [(name, wanted, bool(may_be_none)) for name, (wanted, _, may_be_none) in parted]
 
 
 def _column(wanted: str, value: Any) -> Any:

@@ -60,7 +60,7 @@ class PostgresStore:
             await store.close()
 
     @contextlib.asynccontextmanager
-    async def reading(self) -> AsyncGenerator[PostgresAccountStore]:
+    async def reading(self, *, addresses: bool = True) -> AsyncGenerator[PostgresAccountStore]:
         """Look at it."""
         yield PostgresAccountStore(self.url, await self.number(), self.name)
 

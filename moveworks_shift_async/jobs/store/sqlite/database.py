@@ -15,13 +15,14 @@ import contextlib
 import os
 import weakref
 import zlib
-from collections.abc import Iterable, Iterator
-from typing import Any, Literal
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any
 
 from attrs import define
 
 from ....errors import JournalError
 from ....storage import sqlite
+from ..ports import TEXTS
 from .beside import check_beside, check_left
 from .lock import missing, moved_away, quiet
 from .statements import schema, statements, tables
@@ -58,18 +59,19 @@ class Database:
         return database
 
     @classmethod
-    def look(cls, path: str) -> Database:
+    def look(cls, path: str, *, addresses: bool = True) -> Database:
         """A private copy of an existing file, as of one moment, to read from.
 
         Who writes to the file waits while it is copied, some milliseconds, and not while an account
-        of millions is written from it.
+        of millions is written from it. Without `addresses` little is copied: what says how the
+        chunks stand.
         """
         with reporting(path):
-            database = cls(path, sqlite.scratch(), begin="BEGIN")
+            scratch = sqlite.scratch(busy_seconds=BUSY_SECONDS)
+            database = cls(path, scratch, begin="BEGIN")
             with quiet:
-                _copied(path, database.connection)
-            _check_mark(path, database.connection)
-            database.connection.execute("PRAGMA query_only = ON")
+                _copied(path, scratch, _copy if addresses else _copy_numbers)
+            scratch.execute("PRAGMA query_only = ON")
         return database
 
     def write_tables(self) -> None:
@@ -146,9 +148,9 @@ def _check_files(path: str) -> None:
     check_left(path)
 
 
-def _check_mark(path: str, connection: sqlite.Connection) -> None:
+def _check_mark(path: str, connection: sqlite.Connection, name: str = "main") -> None:
     """It is a journal, of this release's format."""
-    owner, version = sqlite.mark_of(connection)
+    owner, version = sqlite.mark_of(connection, name)
     if owner != APPLICATION_ID:
         raise _foreign(path)
     if version != FORMAT:
@@ -156,26 +158,48 @@ def _check_mark(path: str, connection: sqlite.Connection) -> None:
             f"{path} was written by another release of this package (its format is"
             f" {version}, this one reads {FORMAT}); go on with that release"
         )
-    found = connection.execute("SELECT type, name, tbl_name, sql FROM sqlite_schema")
+    ask = f"SELECT type, name, tbl_name, sql FROM {name}.sqlite_schema"  # noqa: S608 - our own name
+    found = connection.execute(ask)
     if sorted(found.fetchall()) != schema():
         raise damaged(path)
 
 
-def _copied(path: str, copy: sqlite.Connection) -> None:
+def _copied(
+    path: str,
+    copy: sqlite.Connection,
+    how: Callable[[str, sqlite.Mode, sqlite.Connection], None],
+) -> None:
     """Copy it; a commit that a killed process has left unfinished is undone first."""
     _check_files(path)
     try:
-        _copy(path, "ro", copy)
+        how(path, "ro", copy)
     except sqlite.Error as error:
         if sqlite.fault_of(error) is not sqlite.Fault.UNFINISHED:
             raise
-        _copy(path, "rw", copy)
+        how(path, "rw", copy)
 
 
-def _copy(path: str, mode: Literal["ro", "rw"], copy: sqlite.Connection) -> None:
+def _copy(path: str, mode: sqlite.Mode, copy: sqlite.Connection) -> None:
     with contextlib.closing(sqlite.connect(path, mode, busy_seconds=BUSY_SECONDS)) as source:
         _check_mark(path, source)
         source.backup(copy)
+    _check_mark(path, copy)
+
+
+def _copy_numbers(path: str, mode: sqlite.Mode, copy: sqlite.Connection) -> None:
+    """All tables but those of addresses, and the first texts. Constraints stay behind: what is
+    damaged is met by whoever reads it.
+    """
+    sqlite.attach(copy, path, mode, "source")
+    try:
+        copy.execute("BEGIN")
+        _check_mark(path, copy, "source")
+        for statement in statements()["copy_numbers"].split(";"):
+            copy.execute(statement, {"texts": TEXTS} if ":texts" in statement else {})
+    finally:
+        if copy.in_transaction:
+            copy.execute("COMMIT")  # whether all of it is there, or an error is on its way
+        copy.execute("DETACH source")
 
 
 @contextlib.contextmanager

@@ -54,9 +54,10 @@ class SqliteStore:
             yield SqliteRunStore(thread)
 
     @contextlib.asynccontextmanager
-    async def reading(self) -> AsyncGenerator[SqliteAccountStore]:
+    async def reading(self, *, addresses: bool = True) -> AsyncGenerator[SqliteAccountStore]:
         """A private copy, with a thread of its own."""
-        async with JournalThread.at(self.name, Journal.look) as thread:
+        look = partial(Journal.look, addresses=addresses)
+        async with JournalThread.at(self.name, look) as thread:
             yield SqliteAccountStore(thread.do)
 
     def remove(self) -> None:

@@ -100,10 +100,10 @@ class Journal:
         return journal
 
     @classmethod
-    def look(cls, path: str) -> Journal:
+    def look(cls, path: str, *, addresses: bool = True) -> Journal:
         """A journal for reading alone, as of one moment, which leaves the file as it is."""
         noted = marked(path)  # before the file is read: whoever runs it only adds steps
-        journal = cls(Database.look(path))
+        journal = cls(Database.look(path, addresses=addresses))
         journal.identity = FileIdentity(journal._db, noted)
         return journal
 

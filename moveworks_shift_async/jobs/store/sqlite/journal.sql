@@ -83,6 +83,14 @@ BEGIN
     UPDATE job SET steps = steps + 1;
 END;
 
+-- name: copy_numbers
+-- The same from the attached file `source`, but for addresses: a hundredth of it.
+CREATE TABLE job AS SELECT * FROM source.job;
+CREATE TABLE content AS SELECT * FROM source.content ORDER BY id LIMIT :texts;
+CREATE TABLE chunk AS SELECT * FROM source.chunk;
+CREATE TABLE run AS SELECT * FROM source.run;
+CREATE TABLE event AS SELECT * FROM source.event
+
 -- name: add_job
 INSERT INTO job (id, source, event_id, planned_at, complete, people, duplicates, differing, invalid,
                  chunks, texts, digest, key)
