@@ -7,6 +7,7 @@
     run/        a journal -> requests, and every outcome back
     report/     a journal -> what became of everybody
     store/      where a job is kept
+    schedule/   when a job may send
     records     what a journal holds, as values
     threads     a step in a thread that no cancellation leaves alone, and the way back
     csv_cells   cells of a CSV file that no spreadsheet takes for a formula
