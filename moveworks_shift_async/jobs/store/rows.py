@@ -62,7 +62,8 @@ def value_of(kind: type[T], row: Row) -> T:
     Each is seen to be what its field is for: SQLite keeps anything in any column.
     """
     made: dict[str, Any] = {}
-    for (name, wanted, may_be_none), value in zip(_columns(kind), row, strict=True):
+    columns = _columns(kind)  # type: ignore[arg-type]
+    for (name, wanted, may_be_none), value in zip(columns, row, strict=True):
         made[name] = None if value is None and may_be_none else _column(wanted, value)
     return kind(**made)
 
