@@ -48,6 +48,7 @@ from moveworks_shift_async.jobs.records import (
     Settlement,
     State,
 )
+from moveworks_shift_async.jobs.report.sentences import waits_for
 from moveworks_shift_async.jobs.run import runner
 from moveworks_shift_async.jobs.run.progress import JobProgress
 from moveworks_shift_async.jobs.store.ports import Parts
@@ -1479,3 +1480,27 @@ async def test_a_call_that_fails_at_once_is_counted_under_eager_tasks(
         await Job(path).run(client)
     assert isinstance(stopped.value.cause, ClientClosed)
     assert states_of(path) == [State.PLANNED] * 40
+
+
+async def test_whoever_looks_sees_what_holds_a_run(file: Path, sandbox: Sandbox) -> None:
+    """Since when and why, as long as it does: a pause here, then a server that is away."""
+    path = plan(file, 400, 1)
+    job = Job(path)
+
+    async def waits(words: str) -> str:
+        while not any(words in line for line in waits_for(await job.account())):  # noqa: ASYNC110
+            await asyncio.sleep(0.05)
+        return " ".join(waits_for(await job.account()))
+
+    run = asyncio.create_task(go(path, sandbox))
+    await until(lambda: sandbox.stats().accepted > 8)
+    await job.pause()
+    assert "UTC" in await waits("Paused since ")
+    await sandbox.stop_listening()
+    await job.go_on()
+    outage = await waits("Waiting for the server since ")
+    assert "Paused" not in outage
+    assert "connect" in outage
+    await sandbox.start_listening()
+    await run
+    assert waits_for(await job.account()) == ()

@@ -191,6 +191,17 @@ class Event:
 
 
 @frozen(kw_only=True)
+class Held:
+    """Why a run starts nothing now."""
+
+    by: Incident
+    since: float
+    #: None: nobody knows.
+    until: float | None = None
+    why: str = ""
+
+
+@frozen(kw_only=True)
 class Run:
     """One process that worked on the job."""
 
@@ -206,6 +217,15 @@ class Run:
     #: Requests in a window that it could use, and the window's seconds.
     budget: int
     per: float
+    #: What holds it now, while it is at work; None: nothing does.
+    held_by: Incident | None = None
+    held_since: float | None = None
+    #: None: nobody knows.
+    held_until: float | None = None
+    #: In words; they may be a server's.
+    held_why: str | None = None
+    #: Until when it counts as at work, by the database's clock; None: a file's lock says so.
+    lease_until: float | None = None
 
 
 class Stray(enum.Enum):

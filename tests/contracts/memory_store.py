@@ -17,6 +17,7 @@ from moveworks_shift_async.jobs.records import (
     Command,
     Event,
     Header,
+    Held,
     Left,
     LeftOut,
     Run,
@@ -32,6 +33,7 @@ from moveworks_shift_async.jobs.store.ports import (
     Parts,
     PlanBatch,
 )
+from moveworks_shift_async.jobs.store.rows import held_of
 from moveworks_shift_async.wire.moveworks import Content
 from moveworks_shift_async.wire.recipients import CheckedRecipients
 
@@ -339,6 +341,11 @@ class MemoryRun:
     def note(self, event: Event) -> None:
         """Keep it."""
         self.store.job().events.append(event)
+
+    def hold(self, owner: str, held: Held | None) -> None:
+        """Keep it."""
+        runs = self.store.job().runs
+        runs[owner] = evolve(runs[owner], **held_of(held))
 
     async def command(self) -> Command:
         """What is wanted."""

@@ -32,6 +32,7 @@ from moveworks_shift_async.jobs.records import (
     Command,
     Event,
     Header,
+    Held,
     Incident,
     Left,
     LeftOut,
@@ -245,6 +246,7 @@ async def test_a_look_without_addresses_says_the_same(store: Store) -> None:
         step = Settlement(chunk=0, owner="first", state=State.ACCEPTED, at=NOW + 1, requests=1)
         assert await run.settle(step)
         run.note(Event(at=NOW, incident=Incident.OUTAGE, seconds=4.5, reason="no network"))
+        run.hold("first", Held(by=Incident.OUTAGE, since=NOW + 5, until=NOW + 9, why="no server"))
         assert await run.command() is Command.RUN  # by then the note is kept
         looks = []
         for addresses in (True, False):
@@ -253,6 +255,16 @@ async def test_a_look_without_addresses_says_the_same(store: Store) -> None:
         assert looks[0] == looks[1]
         assert looks[0][0].records[on_its_way.id].state is State.SENDING
         assert [event.reason for event in looks[0][0].events] == ["no network"]
+        assert held_in(looks[1][0]) == (Incident.OUTAGE, NOW + 5, NOW + 9, "no server")
+        run.hold("first", None)
+        assert await run.command() is Command.RUN
+        assert held_in(await state_of(store)) == (None, None, None, None)
+
+
+def held_in(state: JobState) -> tuple[Any, ...]:
+    """What holds the one run of a job."""
+    (run,) = state.runs
+    return run.held_by, run.held_since, run.held_until, run.held_why
 
 
 async def test_a_discarded_plan_leaves_nothing(store: Store) -> None:

@@ -122,6 +122,8 @@ class JobAccount:
     events: tuple[TimelineEvent, ...] = field(repr=False)
     breaks: tuple[Break, ...] = field(repr=False)
     runs: tuple[Run, ...] = field(repr=False)
+    #: Those of them that may be at work now.
+    at_work: tuple[Run, ...] = field(repr=False)
     #: All texts of a job that has few, else the first of them.
     examples: tuple[Text, ...] = field(repr=False)
 
@@ -225,6 +227,7 @@ def _times(state: JobState, records: Sequence[ChunkRecord]) -> dict[str, Any]:
         "running": bool(state.alive),
         "paused": bool(state.alive) and state.command is Command.PAUSE,
         "runs": tuple(state.runs),
+        "at_work": tuple(run for run in state.runs if run.id in state.alive),
         "began_at": None if began is None else _moment(began),
         "ended_at": None if ended is None or state.alive else _moment(ended),
         "timeline": timeline(records, began or 0.0),

@@ -76,6 +76,7 @@ def _facts(account: JobAccount) -> Iterator[str]:
     yield ", ".join(times)
     requests = f"{plural(account.requests, 'request')}, {account.throttled:,} answered 429"
     yield f"{requests}. {say.time_words(account)}".rstrip()
+    yield from say.waits_for(account)
     for incident, word in ((Incident.PAUSED, "Paused"), (Incident.OUTAGE, "Outages")):
         if words := say.waited(account, incident):
             yield f"{word}: {words}."

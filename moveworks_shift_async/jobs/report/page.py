@@ -71,6 +71,7 @@ def _words(account: JobAccount) -> Mapping[str, Any]:
     idle = sum(gap.seconds for gap in account.breaks)
     return {
         "say": say,
+        "leads": _leads(account),
         "rows": ROWS,
         "texts": [_text(text, account) for text in account.examples],
         "more_texts": account.texts - len(account.examples),
@@ -81,6 +82,12 @@ def _words(account: JobAccount) -> Mapping[str, Any]:
         "moments": _moments(account),
         "events": _events(account),
     }
+
+
+def _leads(account: JobAccount) -> list[str]:
+    """Sentences below the headline; some may be empty."""
+    parts = (say.others(account), say.told_twice(account), say.forgotten(account))
+    return [*parts, *say.waits_for(account), say.time_words(account)]
 
 
 def _totals(account: JobAccount) -> list[tuple[str, str, int, str]]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from typing import Protocol
 
 from attrs import frozen
@@ -12,7 +12,7 @@ from attrs import frozen
 from ...errors import NotSent, Outcome, error_class
 from ...settings import RateLimit
 from ...text import covered, duration, one_line, people, rate, shell_word
-from ..records import Incident, State, Stray
+from ..records import Incident, Run, State, Stray
 from .account import ErrorKind, JobAccount
 from .timeline import TimelineEvent
 
@@ -239,6 +239,34 @@ def time_words(account: JobAccount) -> str:
         least = f"at least {duration(at_least)}; more" if at_least else "a time that"
         return f"It has taken {worked}; what is left takes {least} is not known after a 429."
     return f"It has taken {worked}; what is left takes {ahead} at {limit}."
+
+
+def waits_for(account: JobAccount) -> tuple[str, ...]:
+    """What those who are at work wait for now, beside the rate limit: a sentence for each."""
+    held = {(run.held_by, run.held_why): run for run in account.at_work if run.held_by}
+    said = [_held(run) for run in held.values()]
+    ends = max((_until(event) for event in account.events if event.incident is Incident.THROTTLED),
+               default=0.0)  # fmt: skip
+    if account.running and account.began_at is not None and ends > account.elapsed:
+        at = account.began_at + timedelta(seconds=ends)
+        said.append(f"The server has answered 429: nothing is sent until {moment(at)}.")
+    return tuple(said)
+
+
+def _held(run: Run) -> str:
+    since = "" if run.held_since is None else f" since {_at(run.held_since)}"
+    until = "" if run.held_until is None else f", until {_at(run.held_until)}"
+    why = f": {covered(run.held_why).rstrip('. ')}" if run.held_why else ""
+    what = "Paused" if run.held_by is Incident.PAUSED else "Waiting for the server"
+    return f"{what}{since}{until}{why}."
+
+
+def _until(event: TimelineEvent) -> float:
+    return event.after + event.seconds
+
+
+def _at(seconds: float) -> str:
+    return moment(datetime.fromtimestamp(seconds, UTC))
 
 
 def limit_of(account: JobAccount) -> tuple[int, float]:

@@ -10,7 +10,7 @@ from attrs import define, field, frozen
 
 from ...sending.breaker import Breaker
 from ...text import duration
-from ..records import Event, Incident
+from ..records import Event, Held, Incident
 
 
 @frozen(kw_only=True)
@@ -28,6 +28,10 @@ class Hold:
             return "paused from another terminal"
         waited = duration(now - self.since)
         return f"waiting for the server for {waited} so far: {self.reason}"
+
+    def held(self, now: float, wall: float) -> Held:
+        """For whoever looks at the job, while it holds; times as in `event`."""
+        return Held(by=self.incident, since=wall - (now - self.since), why=self.reason)
 
     def event(self, now: float, wall: float) -> Event:
         """For the account, once it ends at `now`, which is `wall` in seconds since 1970."""

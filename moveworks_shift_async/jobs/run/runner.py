@@ -70,6 +70,8 @@ class Runner:
     #: The calls whose outcome is not known yet, with their tasks: they may still be taken back.
     #: None until the task is made.
     _calls: dict[Call, asyncio.Task[None] | None] = field(factory=dict, init=False)
+    #: What the store was told last to hold this run.
+    _told_hold: Hold | None = field(default=None, init=False)
     _wake: asyncio.Event = field(factory=asyncio.Event, init=False)
     #: Ends of requests that the disk did not take, with the halves of a list that was divided.
     _unwritten: list[tuple[Settlement, Parts]] = field(factory=list, init=False)
@@ -277,12 +279,22 @@ class Runner:
         """Hear what another terminal asks for."""
         while True:
             await self._clock.sleep(_LOOK)
+            self._tell_hold()
             try:
                 self.follow(await self._store.command())
                 if self._counting.is_due:
                     await self._counting.count()
             except JournalError as error:
                 self.stop(str(error), error)
+
+    def _tell_hold(self) -> None:
+        """Let whoever looks at the job see what holds this run."""
+        hold = next(iter(self.holds.all), None)
+        if hold != self._told_hold:
+            self._told_hold = hold
+            wall = self._clock.utcnow().timestamp()
+            held = None if hold is None else hold.held(self._clock.now(), wall)
+            self._store.hold(self._owner, held)
 
     def follow(self, command: Command) -> None:
         """Pause, go on or stop, unless it does so already."""

@@ -33,6 +33,7 @@ from ..records import (
     Command,
     Event,
     Header,
+    Held,
     LeftOut,
     Run,
     Settlement,
@@ -200,6 +201,9 @@ class RunStore(Protocol):
 
     def note(self, event: Event) -> None:
         """Something made the job wait. Never waits or raises: a lost note is no reason to stop."""
+
+    def hold(self, owner: str, held: Held | None) -> None:
+        """What holds this run from now on, for whoever looks; None: nothing. As `note`."""
 
     async def command(self) -> Command:
         """What somebody elsewhere wants of this run."""

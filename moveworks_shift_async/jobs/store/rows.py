@@ -14,7 +14,7 @@ from attrs import fields
 
 from ...wire.moveworks import Content
 from ...wire.recipients import CheckedRecipients
-from ..records import Chunk, Incident, Left, LeftOut, State
+from ..records import Chunk, Held, Incident, Left, LeftOut, State
 
 T = TypeVar("T")
 Row = tuple[Any, ...]
@@ -101,6 +101,12 @@ def content_of(event_id: str | None, message: str, context: str | None) -> Conte
     """What some people are told."""
     found: Mapping[str, Any] | None = None if context is None else json.loads(context)
     return Content(event_id=event_id, message=message, context=found)
+
+
+def held_of(held: Held | None) -> dict[str, Any]:
+    """The columns of a run that say what holds it."""
+    columns = {"by": None, "since": None, "until": None, "why": None}
+    return {f"held_{name}": getattr(held, name, none) for name, none in columns.items()}
 
 
 def ages_of(rows: Iterable[Row], now: float, window: float) -> list[float]:

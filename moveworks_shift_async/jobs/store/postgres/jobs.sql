@@ -82,6 +82,11 @@ CREATE TABLE run (
     -- The server on which it began, as `server` says.
     server text NOT NULL,
     given_up boolean NOT NULL DEFAULT false,
+    -- What holds it now, for whoever looks.
+    held_by text,
+    held_since float8,
+    held_until float8,
+    held_why text,
     UNIQUE (job, id)
 ) WITH (fillfactor = 50);
 -- Which server this is. Another timeline is a standby that took over, or a backup: what was committed
@@ -173,7 +178,14 @@ SELECT id, state, people, requests, throttled, sent_at, ended_at, error, reason,
 FROM chunk WHERE job = %s AND state <> 'split' ORDER BY id;
 
 -- name: runs
-SELECT id, pid, host, began_at, ended_at, ended, budget, per FROM run WHERE job = %s ORDER BY number;
+SELECT id, pid, host, began_at, ended_at, ended, budget, per, held_by, held_since, held_until,
+       held_why, extract(epoch FROM lease_until)::float8
+FROM run WHERE job = %s ORDER BY number;
+
+-- name: hold
+UPDATE run SET held_by = %(held_by)s, held_since = %(held_since)s, held_until = %(held_until)s,
+               held_why = %(held_why)s
+WHERE job = %(job)s AND id = %(owner)s;
 
 -- name: alive
 SELECT id FROM run

@@ -9,9 +9,9 @@ from attrs import asdict, define, field
 
 from ....errors import JournalError
 from ....storage.postgres import Connection, Session
-from ...records import Chunk, Command, Event, Settlement, State, Total
+from ...records import Chunk, Command, Event, Held, Settlement, State, Total
 from ..ports import Beginning, Begun, Found, Parts
-from ..rows import ages_of, chunk_of
+from ..rows import ages_of, chunk_of, held_of
 from .account_store import PostgresAccountStore, check_kept, header_of, verify
 from .batch import Sending, Settling
 from .lease import give_up_dead, others_hold
@@ -201,6 +201,11 @@ class PostgresRunStore:
         """Something made the job wait."""
         values = asdict(event) | {"job": self._job}
         self._writer.note(lambda one: run(one, "add_event", values))
+
+    def hold(self, owner: str, held: Held | None) -> None:
+        """What holds this run."""
+        values = held_of(held) | {"job": self._job, "owner": owner}
+        self._writer.note(lambda one: run(one, "hold", values))
 
     async def command(self) -> Command:
         """What is wanted."""

@@ -30,7 +30,7 @@ from .statements import schema, statements, tables
 # Marks the file as a journal, in SQLite's own header: "mwsj".
 APPLICATION_ID = 0x6D77736A
 # Of the tables in it. A release that writes others takes another number.
-FORMAT = 3
+FORMAT = 4
 # Seconds to wait for another process, which has the file for a few milliseconds.
 BUSY_SECONDS = 10.0
 

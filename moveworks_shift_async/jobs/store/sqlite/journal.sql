@@ -65,7 +65,11 @@ CREATE TABLE run (
     ended_at REAL,
     ended TEXT,
     budget INTEGER NOT NULL,
-    per REAL NOT NULL
+    per REAL NOT NULL,
+    held_by TEXT,
+    held_since REAL,
+    held_until REAL,
+    held_why TEXT
 );
 CREATE TABLE event (
     at REAL NOT NULL,
@@ -238,7 +242,14 @@ VALUES (:id, :pid, :host, :began_at, :budget, :per);
 UPDATE run SET ended_at = ?, ended = ? WHERE id = ?;
 
 -- name: runs
-SELECT id, pid, host, began_at, ended_at, ended, budget, per FROM run ORDER BY number;
+SELECT id, pid, host, began_at, ended_at, ended, budget, per, held_by, held_since, held_until,
+       held_why, NULL
+FROM run ORDER BY number;
+
+-- name: hold
+UPDATE run SET held_by = :held_by, held_since = :held_since, held_until = :held_until,
+               held_why = :held_why
+WHERE id = :owner;
 
 -- name: last_run
 SELECT id FROM run ORDER BY number DESC LIMIT 1;

@@ -6,8 +6,9 @@ from functools import partial
 
 from attrs import define, field
 
-from ...records import Chunk, Command, Event, Settlement, State, Stray
+from ...records import Chunk, Command, Event, Held, Settlement, State, Stray
 from ..ports import Beginning, Begun, Found, Parts
+from ..rows import held_of
 from .account_store import SqliteAccountStore
 from .journal import Journal
 from .thread import JournalThread
@@ -65,6 +66,11 @@ class SqliteRunStore:
     def note(self, event: Event) -> None:
         """Something made the job wait."""
         self._thread.note(lambda journal: journal.add_event(event))
+
+    def hold(self, owner: str, held: Held | None) -> None:
+        """What holds this run."""
+        values = held_of(held) | {"owner": owner}
+        self._thread.note(lambda journal: journal.write("hold", values))
 
     async def command(self) -> Command:
         """What another terminal wants."""
