@@ -57,6 +57,8 @@ OWNERS = {
     "sqlite3": ("storage/sqlite.py",),
     "jinja2": ("jobs/report/page.py",),
     "matplotlib": ("jobs/report/plot.py",),
+    "nh3": ("markup/sanitizer.py",),
+    "emoji": ("markup/sanitizer.py",),
     "openpyxl": ("sources/workbook.py",),
     "pyarrow": ("sources/parquet.py",),
     # Whoever asks a store knows its ports; which kinds there are, the file that parses names.
@@ -219,11 +221,11 @@ def test_inside_a_room_too_a_module_imports_only_from_below(file: str) -> None:
 
 @pytest.mark.parametrize("file", [file for file in FILES if room_of(file) == "sandbox"])
 def test_the_sandbox_shares_nothing_with_the_client(file: str) -> None:
-    """It uses errors, models, the clock and how a page is served: nothing of how a client sends.
+    """It uses errors, models, the clock, how a page is served and how a message looks.
 
-    A server with the client's mistakes proves nothing.
+    Nothing of how a client sends: a server with the client's mistakes proves nothing.
     """
-    allowed = {"errors", "models", "clock", "local_page", "sandbox", None}
+    allowed = {"errors", "models", "clock", "local_page", "markup", "sandbox", None}
     assert {room_imported(name) for _, name in imports_of(file)} <= allowed
 
 
