@@ -254,7 +254,7 @@ def test_a_divided_chunk_is_its_parts(path: Path) -> None:
     journal = Journal.open(plan(path, 2, size=3, texts=2))
     people = people_of(1, 3)
     journal.sending(1, 10.0)
-    journal.settle(step(1, State.SPLIT, requests=1))
+    journal.settle(step(1, State.SPLIT, requests=1, error="BadRequest"))
     journal.split(1, [people[:1], people[1:]])
     assert [record.id for record in journal.reads.records()] == [0, 2, 3]
     assert dict(journal.reads.recipients()) == {0: people_of(0, 3), 2: people[:1], 3: people[1:]}

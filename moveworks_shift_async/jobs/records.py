@@ -217,6 +217,8 @@ class Run:
     #: Requests in a window that it could use, and the window's seconds.
     budget: int
     per: float
+    #: For how many people it was; None: for all.
+    first: int | None = None
     #: What holds it now, while it is at work; None: nothing does.
     held_by: Incident | None = None
     held_since: float | None = None

@@ -5,6 +5,7 @@ Many runs may be at work on a job of it at a time; a run is dead once somebody h
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 
@@ -25,6 +26,7 @@ from moveworks_shift_async.jobs.records import (
     State,
     Total,
 )
+from moveworks_shift_async.jobs.store.first import Chosen, First, choose
 from moveworks_shift_async.jobs.store.ports import (
     Beginning,
     Begun,
@@ -46,6 +48,8 @@ class Row:
     text: int
     people: tuple[str, ...]
     claimed_by: str = ""
+    #: Of a part: the planned chunk that it comes from.
+    origin: int | None = None
 
 
 @define(eq=False)
@@ -61,12 +65,22 @@ class Kept:
     events: list[Event] = field(factory=list)
     command: Command = Command.RUN
     dead: set[str] = field(factory=set)
+    #: The runs for the first ones.
+    confined: set[str] = field(factory=set)
+    #: The chunks that a run was given.
+    given: defaultdict[str, set[int]] = field(factory=lambda: defaultdict(set))
 
     @property
     def alive(self) -> frozenset[str]:
         """The runs that may be at work."""
         open_ = {name for name, run in self.runs.items() if run.ended_at is None}
         return frozenset(open_ - self.dead)
+
+    def is_free(self, row: Row) -> bool:
+        """No run that may be at work has claimed it."""
+        run = self.runs.get(row.claimed_by)
+        ended = row.claimed_by in self.dead or (run is not None and run.ended_at is not None)
+        return not row.claimed_by or ended
 
     def records(self) -> list[ChunkRecord]:
         """Every chunk that was not divided."""
@@ -93,6 +107,34 @@ class Kept:
             )
             for (state, left), records in found.items()
         ]  # fmt: skip
+
+    def divide(self, row: Row, parts: Sequence[Sequence[str]]) -> int:
+        """Chunks for the parts of one; the number of the first."""
+        first, origin = len(self.rows), row.record.id if row.origin is None else row.origin
+        for people in parts:
+            self.add(row.text, people, resent=row.record.resent)
+        for part in self.rows[first:]:
+            part.origin = origin
+            if row.claimed_by in self.confined:
+                part.claimed_by = row.claimed_by
+        return first
+
+    def choose(self, first: First, owner: str) -> Chosen:
+        """Claim so many people for this run."""
+        free = sorted(
+            (row for row in self.rows if row.record.state is State.PLANNED and self.is_free(row)),
+            key=lambda row: (row.record.id if row.origin is None else row.origin, row.record.id),
+        )
+        shares = choose(((row.record.id, row.text, row.record.people) for row in free), first)
+        for share in shares:
+            row = self.rows[share.chunk]
+            row.claimed_by = ""
+            if share.divides:
+                row.record = evolve(row.record, state=State.SPLIT, error=None, reason=None)
+                cut = share.people
+                row = self.rows[self.divide(row, [row.people[:cut], row.people[cut:]])]
+            row.claimed_by = owner
+        return Chosen(chunks=len(shares), people=sum(share.people for share in shares))
 
     def add(self, text: int, people: Sequence[str], *, resent: bool = False) -> None:
         """One more chunk."""
@@ -248,7 +290,12 @@ class MemoryRun:
         job = self.store.job()
         return Found(
             header=job.header, totals=job.totals(), stray=None,
-            may_have_told=any(r.state is not State.PLANNED or r.resent for r in job.records()),
+            may_have_told=any(
+                r.resent
+                or r.state not in (State.PLANNED, State.SPLIT)
+                or (r.state is State.SPLIT and r.error)
+                for r in (row.record for row in job.rows)
+            ),
             left_at=max((r.left_at for r in job.records() if r.left_at), default=None),
         )  # fmt: skip
 
@@ -276,10 +323,17 @@ class MemoryRun:
             job.command = Command.RUN
         if any(record.state is State.PLANNED for record in job.records()):
             job.runs[run.id] = run
+        chosen = None
+        if beginning.first is not None:
+            job.confined.add(run.id)
+            chosen = job.choose(beginning.first, run.id)
         ages = [run.began_at - (r.ended_at or r.sent_at) for r in job.records() if r.sent_at]
         return Begun(
-            totals=job.totals(), command=job.command,
-            isolated=2 * sum(row.record.state is State.SPLIT for row in job.rows),
+            totals=job.totals(), command=job.command, chosen=chosen,
+            isolated=2 * sum(
+                row.record.state is State.SPLIT and row.record.error is not None
+                for row in job.rows
+            ),
             recent=[age for age in ages if abs(age) < run.per],
         )  # fmt: skip
 
@@ -289,10 +343,15 @@ class MemoryRun:
         free = [
             row for row in job.rows
             if row.record.state is State.PLANNED
-            and (not row.claimed_by or row.claimed_by in job.dead)
+            and (
+                row.claimed_by == owner and row.record.id not in job.given[owner]
+                if owner in job.confined
+                else job.is_free(row)
+            )
         ][:count]  # fmt: skip
         for row in free:
             row.claimed_by = owner
+            job.given[owner].add(row.record.id)
         return [
             Chunk(id=row.record.id, content=job.texts[row.text], owner=owner,
                   recipients=CheckedRecipients(row.people), resent=row.record.resent)
@@ -334,8 +393,8 @@ class MemoryRun:
             requests=record.requests + step.requests - orphan,
             throttled=record.throttled + step.throttled,
         )  # fmt: skip
-        for part in parts:
-            job.add(row.text, part, resent=record.resent)
+        if parts:
+            job.divide(row, parts)
         return True
 
     def note(self, event: Event) -> None:

@@ -11,6 +11,7 @@ there are, so all of this, and the tests of jobs as well, must hold for it:
 - `settle` is its owner's alone; what was orphaned its owner alone may make better, and once;
 - `begin` makes unknown what dead owners left, and nothing of a living one;
 - commands reach a run that is at work, and no later one;
+- a run for the first ones has exactly so many people to itself, and no more of them than it tells;
 - the counts add up to the people who were planned, whatever happened.
 """
 
@@ -40,6 +41,7 @@ from moveworks_shift_async.jobs.records import (
     Settlement,
     State,
 )
+from moveworks_shift_async.jobs.store.first import Chosen, First
 from moveworks_shift_async.jobs.store.names import store_of
 from moveworks_shift_async.jobs.store.ports import (
     TEXTS,
@@ -147,18 +149,24 @@ async def planned(store: Store, chunks: int = 4) -> Store:
 
 
 async def begin(
-    store: RunStore, owner: str, unknown: OnLeftUnknown | None = "report", at: float = NOW
+    store: RunStore,
+    owner: str,
+    unknown: OnLeftUnknown | None = "report",
+    at: float = NOW,
+    first: First | None = None,
 ) -> Begun:
     """A run of this name."""
     run = Run(
-        id=owner, pid=1, host="here", began_at=at, ended_at=None, ended=None, budget=9, per=60
-    )
+        id=owner, pid=1, host="here", began_at=at, ended_at=None, ended=None, budget=9, per=60,
+        first=None if first is None else first.people,
+    )  # fmt: skip
     found = await store.found()
     return await store.begin(
         Beginning(
-            run=run, base_url="https://a.test", identity="me", stray=found.stray, unknown=unknown
+            run=run, base_url="https://a.test", identity="me", stray=found.stray, unknown=unknown,
+            first=first,
         )
-    )
+    )  # fmt: skip
 
 
 @asynccontextmanager
@@ -400,7 +408,7 @@ async def test_the_parts_of_a_chunk_are_claimed(store: Store) -> None:
         _, chunk = await sent(run, 2)
         assert not await run.settle(end_of(chunk, State.SPLIT, owner="other"), parts)
         assert len(await records_of(store)) == 2
-        assert await run.settle(end_of(chunk, State.SPLIT), parts)
+        assert await run.settle(end_of(chunk, State.SPLIT, error="BadRequest"), parts)
         found = await run.claim("first", 9)
         assert [tuple(part.recipients) for part in found] == parts
         assert {part.content for part in found} == {text_of(1)}
@@ -470,6 +478,152 @@ async def test_a_living_run_loses_nothing_to_another(store: Store) -> None:
             pass
         assert (await states_of(store))[0] is State.SENDING
         assert await run.settle(end_of(chunk))
+
+
+# --- the first ones ------------------------------------------------------------------------
+
+
+@asynccontextmanager
+async def first_of(
+    store: Store, people: int, owner: str = "first", *, sample: bool = False
+) -> AsyncIterator[RunStore]:
+    """A run for so many people, which ends."""
+    async with store.running() as run:
+        await begin(run, owner, first=First(people=people, sample=sample))
+        yield run
+        run.finish(owner, NOW + 9, "told the first ones")
+    (kind,) = (kind for kind in KINDS.values() if isinstance(store, kind.type))
+    await kind.bury(store, owner)
+
+
+async def tell_all(run: RunStore, owner: str = "first") -> list[str]:
+    """Send whatever this run is given; whom it told."""
+    told: list[str] = []
+    while found := await run.claim(owner, 2):
+        for chunk in found:
+            assert await run.sending(chunk, NOW)
+            assert await run.settle(end_of(chunk))
+            told += chunk.recipients
+    return told
+
+
+def everybody(*chunks: int) -> list[str]:
+    """Whom these planned chunks are for."""
+    return [person for chunk in chunks for person in people_of(chunk)]
+
+
+async def test_a_run_for_the_first_ones_is_given_exactly_so_many(store: Store) -> None:
+    """A chunk that holds more is divided; the next such run has those who come next."""
+    await planned(store)
+    async with store.running() as run:
+        begun = await begin(run, "first", first=First(people=SIZE + 1))
+        assert begun.chosen == Chosen(chunks=2, people=SIZE + 1)
+        assert sum(total.people for total in begun.totals if total.state is State.PLANNED) == 12
+        assert await tell_all(run) == everybody(0, 1)[: SIZE + 1]
+        run.finish("first", NOW + 9, "told the first ones")
+    (kind,) = (kind for kind in KINDS.values() if isinstance(store, kind.type))
+    await kind.bury(store, "first")
+    assert [one.first for one in (await state_of(store)).runs] == [SIZE + 1]
+    async with first_of(store, 1, "second") as run:
+        assert await tell_all(run, "second") == everybody(1)[1:2]
+    async with first_of(store, 3, "third") as run:
+        assert await tell_all(run, "third") == [*everybody(1)[2:], *everybody(2)[:2]]
+    async with running(store, "rest") as run:
+        assert sorted(await tell_all(run, "rest")) == sorted([*everybody(2)[2:], *everybody(3)])
+    async with store.reading() as account:
+        await account.verify()
+    assert sum(record.people for record in await records_of(store)) == 4 * SIZE
+
+
+async def test_more_people_than_are_left_are_all_who_are_left(store: Store) -> None:
+    """Nothing is divided for them."""
+    await planned(store, 2)
+    async with store.running() as run:
+        begun = await begin(run, "first", first=First(people=100))
+        assert begun.chosen == Chosen(chunks=2, people=2 * SIZE)
+        assert await tell_all(run) == everybody(0, 1)
+    assert len(await records_of(store)) == 2
+
+
+async def test_a_sample_is_of_every_text(store: Store) -> None:
+    """Two texts alternate here."""
+    await planned(store)
+    async with first_of(store, 2, sample=True) as run:
+        assert await tell_all(run) == [people_of(0)[0], people_of(1)[0]]
+    async with first_of(store, 5, "second", sample=True) as run:
+        told = await tell_all(run, "second")
+    assert sorted(told) == sorted([*everybody(0)[1:], *everybody(1)[1:], people_of(3)[0]])
+
+
+async def test_the_first_ones_of_a_run_that_died_are_planned_as_before(store: Store) -> None:
+    """They are the first ones of the next run too, and others have lost nobody to it."""
+    await planned(store)
+    async with store.running() as run:
+        await begin(run, "first", first=First(people=2))
+    (kind,) = (kind for kind in KINDS.values() if isinstance(store, kind.type))
+    await kind.bury(store, "first")
+    async with store.running() as run:
+        assert not (await run.found()).may_have_told
+    async with first_of(store, 2, "second") as run:
+        assert await tell_all(run, "second") == everybody(0)[:2]
+    async with running(store, "rest") as run:
+        told = await tell_all(run, "rest")
+    assert sorted(told) == sorted([*everybody(0)[2:], *everybody(1, 2, 3)])
+
+
+async def test_what_is_divided_for_the_first_ones_adds_no_requests_of_isolating(
+    store: Store,
+) -> None:
+    """The user has allowed so many of those; and what isolating divides stays the run's own."""
+    await planned(store)
+    async with store.running() as run:
+        begun = await begin(run, "first", first=First(people=2))
+        assert begun.isolated == 0
+        (chunk,) = await sent(run)
+        parts = [chunk.recipients[:1], chunk.recipients[1:]]
+        assert await run.settle(end_of(chunk, State.SPLIT, error="BadRequest"), parts)
+        assert await tell_all(run) == everybody(0)[:2]
+        run.finish("first", NOW + 9, "told the first ones")
+    (kind,) = (kind for kind in KINDS.values() if isinstance(store, kind.type))
+    await kind.bury(store, "first")
+    async with store.running() as run:
+        assert (await begin(run, "second")).isolated == 2
+        told = await tell_all(run, "second")
+    assert sorted(told) == sorted([*everybody(0)[2:], *everybody(1, 2, 3)])
+
+
+async def test_who_was_unknown_is_among_the_first_ones_only_by_the_users_word(
+    store: Store,
+) -> None:
+    """Sent to again they may be told twice, and the parts of their chunk say so too."""
+    await planned(store)
+    async with running(store) as run:
+        (chunk,) = await sent(run)
+        await run.settle(end_of(chunk, State.UNKNOWN))
+    async with first_of(store, 1, "second") as run:
+        assert await tell_all(run, "second") == everybody(1)[:1]
+    async with store.running() as run:
+        await begin(run, "third", "resend", first=First(people=1))
+        (part,) = await run.claim("third", 9)
+        assert (tuple(part.recipients), part.resent) == (people_of(0)[:1], True)
+    assert sum(record.people for record in await records_of(store) if record.resent) == SIZE
+
+
+async def test_a_run_for_the_first_ones_takes_nothing_that_another_has(store: Store) -> None:
+    """Where runs may be at work together; a second one for the first ones has others."""
+    await planned(store)
+    async with running(store) as run:
+        held = await run.claim("first", 1)
+        try:
+            async with store.running() as other:
+                await begin(other, "second", first=First(people=SIZE + 1))
+                await begin(other, "third", first=First(people=SIZE))
+                assert await tell_all(other, "third") == [*everybody(2)[1:], people_of(3)[0]]
+                assert await tell_all(other, "second") == everybody(1, 2)[: SIZE + 1]
+                assert await run.claim("first", 9) != []
+        except JobRunning:
+            return
+        assert await run.sending(held[0], NOW)
 
 
 # --- a run ---------------------------------------------------------------------------------

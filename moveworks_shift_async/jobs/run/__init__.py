@@ -9,6 +9,7 @@
     health      whether a server that was away is there again
     marker      `sending` is on the disk before the first byte leaves
     settlement  what the end of a request makes of its chunk
+    stop_if     limits at which a run stops by itself
     bisect      which addresses a refused list is refused for
     counting    what all runs of the job have done, counted now and then
     progress    how far a job is, as values

@@ -4,5 +4,6 @@
 
     ports       what a job asks of any store, as protocols and values
     names       a name -> its store
+    first       whom a run for the first so many people is for
     sqlite/     in one file
 """

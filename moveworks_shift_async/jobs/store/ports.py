@@ -40,6 +40,7 @@ from ..records import (
     Stray,
     Total,
 )
+from .first import Chosen, First
 
 #: What to do with those whose outcome is not known.
 OnLeftUnknown = Literal["report", "resend", "skip"]
@@ -90,6 +91,8 @@ class Beginning:
     stray: Stray | None
     #: None: nobody was told, so nobody is unknown.
     unknown: OnLeftUnknown | None
+    #: Whom it is for; None: for all who are planned.
+    first: First | None = None
 
 
 @frozen(kw_only=True)
@@ -102,6 +105,8 @@ class Begun:
     #: Ages in seconds of the requests that the server may still count.
     recent: Sequence[float]
     command: Command
+    #: Of a run for the first ones; None: it is for all who are planned.
+    chosen: Chosen | None = None
 
 
 @frozen(kw_only=True)
@@ -175,13 +180,15 @@ class RunStore(Protocol):
         """Begin a run, or change nothing if it raises.
 
         What dead runs left `sending` is unknown; then the unknown are treated as was asked. A job
-        with nothing to send gets no run. A command to an earlier run is forgotten.
+        with nothing to send gets no run. A command to an earlier run is forgotten. What a run for
+        the first ones is to send is chosen, and claimed at once, so that it is exactly so many.
         """
 
     async def claim(self, owner: str, count: int) -> list[Chunk]:
         """The next planned chunks that no living run has claimed; none: there are no more now.
 
-        A chunk stays claimed until it has ended, or its owner's run has.
+        A chunk stays claimed until it has ended, or its owner's run has. A run for the first ones
+        is given what `begin` has chosen, and the parts of it, and nothing else.
         """
 
     async def others_hold(self) -> bool:

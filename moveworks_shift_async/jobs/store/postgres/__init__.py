@@ -6,6 +6,7 @@
     lease          which runs live: one lease a run, and what dead ones leave behind
     writer         the one writer of a process
     batch          one transaction for the steps of many requests
+    parts          chunks that are divided: by a refusal, or for the first of their people
     rows           rows <-> values
     statements     those of jobs.sql, by name
     listing        the jobs of a database: listed, and forgotten but for their numbers

@@ -10,9 +10,9 @@ from attrs import define, field, frozen
 from ....storage.postgres import Connection
 from ...records import Chunk, Settlement
 from ..ports import Parts
-from ..rows import pack
 from .lease import renew
-from .statements import rows, run, value
+from .parts import add_parts
+from .statements import rows, run
 
 T = TypeVar("T")
 Answer = "asyncio.Future[Any]"
@@ -131,12 +131,6 @@ class Batch:
         found = await rows(connection, "settle", values)
         for chunk, done in found:
             if (parts := steps[chunk].parts) and not done:
-                await self._split(connection, chunk, parts)
+                owner = steps[chunk].step.owner
+                await add_parts(connection, self.job, chunk, [(part, owner) for part in parts])
         return {chunk for chunk, _ in found}
-
-    async def _split(self, connection: Connection, chunk: int, parts: Parts) -> None:
-        last = await value(connection, "take_numbers", (len(parts), self.job))
-        for number, part in enumerate(parts, last - len(parts)):
-            values = {"job": self.job, "id": number, "people": len(part), "parent": chunk}
-            await run(connection, "add_part", values)
-            await run(connection, "add_address", (self.job, number, pack(part)))

@@ -46,7 +46,8 @@ CREATE TABLE chunk (
     resent boolean NOT NULL DEFAULT false,
     owner text,
     claimed_by text,
-    parent bigint,
+    -- Of a part: the planned chunk that it comes from.
+    origin bigint,
     PRIMARY KEY (job, id)
 ) WITH (fillfactor = 50);
 -- Apart from their chunk, and compressed already.
@@ -82,6 +83,8 @@ CREATE TABLE run (
     -- The server on which it began, as `server` says.
     server text NOT NULL,
     given_up boolean NOT NULL DEFAULT false,
+    -- For how many people; NULL: for all.
+    first bigint,
     -- What holds it now, for whoever looks.
     held_by text,
     held_since float8,
@@ -165,7 +168,7 @@ FROM job WHERE id = %s;
 -- name: planned_people
 SELECT count(*), coalesce(sum(people), 0), count(address.chunk)
 FROM chunk LEFT JOIN address ON address.job = chunk.job AND address.chunk = chunk.id
-WHERE chunk.job = %s AND parent IS NULL;
+WHERE chunk.job = %s AND origin IS NULL;
 
 -- name: totals
 SELECT state, left_at IS NOT NULL, count(*), sum(people)::bigint, sum(requests)::bigint,
@@ -178,8 +181,8 @@ SELECT id, state, people, requests, throttled, sent_at, ended_at, error, reason,
 FROM chunk WHERE job = %s AND state <> 'split' ORDER BY id;
 
 -- name: runs
-SELECT id, pid, host, began_at, ended_at, ended, budget, per, held_by, held_since, held_until,
-       held_why, extract(epoch FROM lease_until)::float8
+SELECT id, pid, host, began_at, ended_at, ended, budget, per, first, held_by, held_since,
+       held_until, held_why, extract(epoch FROM lease_until)::float8
 FROM run WHERE job = %s ORDER BY number;
 
 -- name: hold
@@ -212,7 +215,10 @@ WHERE chunk.job = %s AND chunk.id > %s AND state <> 'split' ORDER BY chunk.id LI
 SELECT why, packed FROM left_out WHERE job = %s ORDER BY why DESC, id;
 
 -- name: may_have_told
-SELECT EXISTS (SELECT 1 FROM chunk WHERE job = %s AND (state <> 'planned' OR resent));
+-- What was divided before anything of it was sent says nothing.
+SELECT EXISTS (SELECT 1 FROM chunk
+               WHERE job = %s AND (resent OR state NOT IN ('planned', 'split')
+                                   OR (state = 'split' AND error IS NOT NULL)));
 
 -- name: left_at
 SELECT max(left_at) FROM chunk WHERE job = %s;
@@ -222,7 +228,8 @@ SELECT sent_at, ended_at FROM chunk WHERE job = %s AND sent_at IS NOT NULL
 ORDER BY coalesce(ended_at, sent_at) DESC LIMIT %s;
 
 -- name: isolated
-SELECT count(*) FROM chunk WHERE job = %s AND parent IS NOT NULL;
+-- What was divided for the first ones of it has met no error.
+SELECT 2 * count(*) FROM chunk WHERE job = %s AND state = 'split' AND error IS NOT NULL;
 
 -- name: lock_job
 SELECT base_url, identity FROM job WHERE id = %s FOR NO KEY UPDATE;
@@ -266,9 +273,36 @@ SELECT EXISTS (SELECT 1 FROM run WHERE job = %(job)s AND id = %(id)s);
 SELECT EXISTS (SELECT 1 FROM chunk WHERE job = %(job)s AND state = 'planned');
 
 -- name: begin_run
-INSERT INTO run (job, id, pid, host, began_at, budget, per, lease_until, lease, server)
-VALUES (%(job)s, %(id)s, %(pid)s, %(host)s, %(began_at)s, %(budget)s, %(per)s,
+INSERT INTO run (job, id, pid, host, began_at, budget, per, first, lease_until, lease, server)
+VALUES (%(job)s, %(id)s, %(pid)s, %(host)s, %(began_at)s, %(budget)s, %(per)s, %(first)s,
         clock_timestamp() + make_interval(secs => %(lease)s), %(lease)s, server());
+
+-- name: free
+-- In the order of the plan.
+SELECT id, content, people FROM chunk
+WHERE job = %(job)s AND state = 'planned' AND claimed_by IS NULL
+ORDER BY coalesce(origin, id), id LIMIT %(most)s;
+
+-- name: take
+-- It waits for no other run's claim: it holds the job already, for which that one may wait.
+WITH free AS (
+    SELECT id FROM chunk
+    WHERE job = %(job)s AND id = ANY(%(chunks)s) AND state = 'planned' AND claimed_by IS NULL
+    FOR UPDATE SKIP LOCKED
+)
+UPDATE chunk SET claimed_by = %(owner)s FROM free
+WHERE chunk.job = %(job)s AND chunk.id = free.id RETURNING chunk.id;
+
+-- name: chosen
+SELECT count(*), coalesce(sum(people), 0)::bigint FROM chunk
+WHERE job = %(job)s AND claimed_by = %(owner)s AND state = 'planned';
+
+-- name: addresses
+SELECT packed FROM address WHERE job = %(job)s AND chunk = %(chunk)s;
+
+-- name: divide
+UPDATE chunk SET state = 'split', error = NULL, reason = NULL, claimed_by = NULL
+WHERE job = %(job)s AND id = %(chunk)s;
 
 -- name: beat
 UPDATE run SET lease_until = clock_timestamp() + make_interval(secs => %(lease)s)
@@ -281,7 +315,8 @@ WHERE job = %(job)s AND id = ANY(%(runs)s) AND ended_at IS NULL AND server = ser
 
 -- name: give_up
 -- Runs whose lease ran out or that have ended, once each, and what they leave behind. Those of
--- another server have lost their last commits: with how many requests they may have made since.
+-- another server have lost their last commits: with how many requests they may have made since. One
+-- for the first ones has made none but for what it had chosen.
 WITH here AS MATERIALIZED (
     SELECT server() AS name
 ), dead AS (
@@ -293,8 +328,11 @@ WITH here AS MATERIALIZED (
 UPDATE run SET given_up = true FROM dead, here
 WHERE run.job = %(job)s AND run.id = dead.id
 RETURNING run.id, ended_at IS NULL AND server <> here.name,
-          ceil(budget * (1 + greatest(0, lease + extract(epoch FROM clock_timestamp() - lease_until))
-                             / per))::bigint;
+          CASE WHEN first IS NULL
+               THEN ceil(budget * (1 + greatest(0, lease + extract(
+                             epoch FROM clock_timestamp() - lease_until)) / per))::bigint
+               ELSE (SELECT count(*) FROM chunk WHERE chunk.job = run.job
+                     AND chunk.claimed_by = run.id AND chunk.state = 'planned') END;
 
 -- name: orphans
 UPDATE chunk SET state = 'unknown', requests = requests + 1, error = 'OutcomeUnknown',
@@ -394,9 +432,12 @@ SELECT id, false FROM settled UNION ALL SELECT id, true FROM done;
 UPDATE job SET next_chunk = next_chunk + %s WHERE id = %s RETURNING next_chunk;
 
 -- name: add_part
-INSERT INTO chunk (job, id, content, people, parent, resent)
-SELECT job, %(id)s, content, %(people)s, id, resent FROM chunk
-WHERE job = %(job)s AND id = %(parent)s;
+-- What a run for the first ones has divided stays its own, while it lives.
+INSERT INTO chunk (job, id, content, people, origin, resent, claimed_by)
+SELECT job, %(id)s, content, %(people)s, coalesce(origin, id), resent,
+       (SELECT id FROM run WHERE job = %(job)s AND id = %(owner)s
+                             AND first IS NOT NULL AND ended_at IS NULL AND NOT given_up)
+FROM chunk WHERE job = %(job)s AND id = %(whole)s;
 
 -- name: add_address
 INSERT INTO address (job, chunk, packed) VALUES (%s, %s, %s);

@@ -15,6 +15,7 @@ from ..rows import ages_of, chunk_of, held_of
 from .account_store import PostgresAccountStore, check_kept, header_of, verify
 from .batch import Sending, Settling
 from .lease import give_up_dead, others_hold
+from .parts import choose_first, chosen_by
 from .statements import row, rows, run, value, values
 from .writer import Writer
 
@@ -43,6 +44,8 @@ class PostgresRunStore:
     _known: dict[str, set[int]] = field(factory=dict, init=False)
     #: The last chunk that was claimed.
     _claimed: int = field(default=-1, init=False)
+    #: The runs for the first ones.
+    _confined: set[str] = field(factory=set, init=False)
     _event_id: str | None = field(default=None, init=False)
 
     def __attrs_post_init__(self) -> None:
@@ -95,6 +98,8 @@ class PostgresRunStore:
 
     async def begin(self, beginning: Beginning) -> Begun:
         """Begin a run, in one commit."""
+        if beginning.first is not None:
+            self._confined.add(beginning.run.id)
         return await self._session.surely(partial(self._begin, beginning))
 
     async def _begin(self, beginning: Beginning, connection: Connection) -> Begun:
@@ -102,8 +107,10 @@ class PostgresRunStore:
         if not await value(connection, "has_begun", {"job": self._job, "id": run_.id}):
             await self._begin_anew(beginning, connection)
         found = await rows(connection, "recent", (self._job, run_.budget))
+        confined = beginning.first is not None
         return Begun(
             totals=await self._totals(connection),
+            chosen=await chosen_by(connection, self._job, run_.id) if confined else None,
             isolated=await value(connection, "isolated", job),
             recent=ages_of(found, run_.began_at, run_.per),
             command=Command(await value(connection, "command", job)),
@@ -121,6 +128,8 @@ class PostgresRunStore:
         if await value(connection, "has_planned", job):
             await run(connection, "begin_run", asdict(run_) | job | {"lease": self._lease})
             self._writer.runs.append(run_.id)  # if the commit fails, it is one that nobody has
+            if beginning.first is not None:
+                await choose_first(connection, self._job, run_.id, beginning.first)
 
     async def _bind(self, beginning: Beginning, connection: Connection) -> None:
         """The job is this server's and this credential's, unless another run is at work on it."""
@@ -149,7 +158,8 @@ class PostgresRunStore:
         for after in (self._claimed, -1):
             if after < 0:
                 await self._writer.look_for_dead(connection)
-            await run(connection, "claim", values | {"after": after})
+            if owner not in self._confined:
+                await run(connection, "claim", values | {"after": after})
             # Also what a commit has claimed whose answer was lost.
             own = values | {"after": after, "known": known}
             if found := await rows(connection, "claimed", own):

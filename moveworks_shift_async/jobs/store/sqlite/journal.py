@@ -159,12 +159,10 @@ class Journal:
         context = None if content.context is None else json.dumps(dict(content.context))
         self.write("add_content", (number, content.message, context))
 
-    def add_chunks(
-        self, chunks: Iterable[tuple[int, int, int, bytes]], parent: int | None = None
-    ) -> None:
+    def add_chunks(self, chunks: Iterable[tuple[int, int, int, bytes]]) -> None:
         """Chunks as (id, content, people, packed addresses)."""
         added = [*chunks]
-        self._db.run_for_each("add_chunk", [(*chunk[:3], parent, parent) for chunk in added])
+        self._db.run_for_each("add_chunk", [chunk[:3] for chunk in added])
         self._db.run_for_each("add_address", [(number, packed) for number, *_, packed in added])
 
     def complete(self, header: Header) -> Header:
@@ -208,14 +206,13 @@ class Journal:
         if self._db.run("last_run").fetchone() != (self._run,):
             raise self.identity.moved()
 
-    def split(self, chunk: int, parts: Parts) -> None:
-        """New planned chunks for the parts of one that is settled as split."""
-        (number,) = self._db.run("next_chunk").fetchone()
-        (content,) = self._db.run("content_of", (chunk,)).fetchone()
-        self.add_chunks(
-            ((number + place, content, len(part), pack(part)) for place, part in enumerate(parts)),
-            parent=chunk,
-        )
+    def split(self, chunk: int, parts: Parts) -> int:
+        """New planned chunks for the parts of one that is split; the number of the first."""
+        first: int = self.reads.value("next_chunk")
+        new = [*enumerate(parts, first)]
+        self._db.run_for_each("add_part", [(number, len(part), chunk) for number, part in new])
+        self._db.run_for_each("add_address", [(number, pack(part)) for number, part in new])
+        return first
 
     def orphans(self) -> int:
         """Chunks that a run left `sending` are unknown now; how many there were."""

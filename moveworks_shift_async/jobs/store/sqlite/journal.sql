@@ -42,7 +42,10 @@ CREATE TABLE chunk (
     left_at REAL,
     resent INTEGER NOT NULL DEFAULT 0,
     owner TEXT,
-    parent INTEGER REFERENCES chunk,
+    -- The run for the first ones that has it.
+    claimed_by TEXT,
+    -- Of a part: the planned chunk that it comes from.
+    origin INTEGER REFERENCES chunk,
     steps INTEGER NOT NULL DEFAULT 0
 );
 -- Apart from their chunk: a change of its state must not write 5 kB of addresses again.
@@ -66,6 +69,7 @@ CREATE TABLE run (
     ended TEXT,
     budget INTEGER NOT NULL,
     per REAL NOT NULL,
+    first INTEGER,
     held_by TEXT,
     held_since REAL,
     held_until REAL,
@@ -104,8 +108,11 @@ VALUES (1, :source, :event_id, :planned_at, 0, 0, 0, 0, 0, 0, 0, '', :key);
 INSERT INTO content (id, message, context) VALUES (?, ?, ?);
 
 -- name: add_chunk
-INSERT INTO chunk (id, content, people, parent, resent)
-VALUES (?, ?, ?, ?, coalesce((SELECT resent FROM chunk WHERE id = ?), 0));
+INSERT INTO chunk (id, content, people) VALUES (?, ?, ?);
+
+-- name: add_part
+INSERT INTO chunk (id, content, people, origin, resent, claimed_by)
+SELECT ?, content, ?, coalesce(origin, id), resent, claimed_by FROM chunk WHERE id = ?;
 
 -- name: add_address
 INSERT INTO address (chunk, packed) VALUES (?, ?);
@@ -144,7 +151,10 @@ UPDATE chunk SET steps = steps + ? WHERE id = (SELECT min(id) FROM chunk);
 SELECT sum(people) FROM chunk WHERE state <> 'split';
 
 -- name: may_have_told
-SELECT EXISTS (SELECT 1 FROM chunk WHERE state <> 'planned' OR resent);
+-- What was divided before anything of it was sent says nothing.
+SELECT EXISTS (SELECT 1 FROM chunk
+               WHERE resent OR state NOT IN ('planned', 'split')
+                  OR (state = 'split' AND error IS NOT NULL));
 
 -- name: recent
 SELECT sent_at, ended_at FROM chunk WHERE sent_at IS NOT NULL
@@ -158,14 +168,29 @@ SELECT message, context FROM content ORDER BY id;
 
 -- name: packed
 SELECT content, people, packed FROM chunk JOIN address ON address.chunk = chunk.id
-WHERE parent IS NULL ORDER BY chunk.id;
+WHERE origin IS NULL ORDER BY chunk.id;
 
 -- name: claim
 SELECT chunk.id, message, context, packed, resent
 FROM chunk
 JOIN content ON content.id = chunk.content
 JOIN address ON address.chunk = chunk.id
-WHERE chunk.id > ? AND state = 'planned' ORDER BY chunk.id LIMIT ?;
+WHERE chunk.id > :after AND state = 'planned'
+  AND (:run IS NULL OR claimed_by = :run)
+ORDER BY chunk.id LIMIT :count;
+
+-- name: free
+-- In the order of the plan.
+SELECT id, content, people FROM chunk WHERE state = 'planned' ORDER BY coalesce(origin, id), id;
+
+-- name: take
+UPDATE chunk SET claimed_by = ? WHERE id = ?;
+
+-- name: addresses
+SELECT packed FROM address WHERE chunk = ?;
+
+-- name: divide
+UPDATE chunk SET state = 'split', error = NULL, reason = NULL WHERE id = ?;
 
 -- name: sending
 UPDATE chunk SET state = 'sending', sent_at = ?, ended_at = NULL, owner = ?
@@ -186,11 +211,9 @@ WHERE id = :chunk
 -- name: next_chunk
 SELECT max(id) + 1 FROM chunk;
 
--- name: content_of
-SELECT content FROM chunk WHERE id = ?;
-
 -- name: isolated
-SELECT count(*) FROM chunk WHERE parent IS NOT NULL;
+-- What was divided for the first ones of it has met no error.
+SELECT 2 * count(*) FROM chunk WHERE state = 'split' AND error IS NOT NULL;
 
 -- name: orphans
 UPDATE chunk
@@ -235,15 +258,15 @@ SELECT message, context, (SELECT coalesce(sum(people), 0) FROM chunk
 FROM content ORDER BY id LIMIT ?;
 
 -- name: begin_run
-INSERT INTO run (id, pid, host, began_at, budget, per)
-VALUES (:id, :pid, :host, :began_at, :budget, :per);
+INSERT INTO run (id, pid, host, began_at, budget, per, first)
+VALUES (:id, :pid, :host, :began_at, :budget, :per, :first);
 
 -- name: end_run
 UPDATE run SET ended_at = ?, ended = ? WHERE id = ?;
 
 -- name: runs
-SELECT id, pid, host, began_at, ended_at, ended, budget, per, held_by, held_since, held_until,
-       held_why, NULL
+SELECT id, pid, host, began_at, ended_at, ended, budget, per, first, held_by, held_since,
+       held_until, held_why, NULL
 FROM run ORDER BY number;
 
 -- name: hold

@@ -14,6 +14,7 @@ from ....errors import JournalError
 from ....wire.moveworks import Content
 from ...records import Chunk, ChunkRecord, Command, Event, Header, LeftOut, Run, Total
 from .. import rows
+from ..first import Free
 from .database import Database, damaged, reading
 
 T = TypeVar("T")
@@ -88,18 +89,30 @@ class Reads:
         """What made it wait."""
         return [*self._each(partial(rows.value_of, Event), "events")]
 
-    def value(self, name: str) -> Any:
+    def value(self, name: str, values: Any = ()) -> Any:
         """What a statement of one row and one column finds."""
-        return self._db.one(name)[0]
+        return self._db.one(name, values)[0]
 
     def recent(self, now: float, window: float, most: int) -> list[float]:
         """Ages in seconds of the requests, `most` at most, that the server may still count."""
         return rows.ages_of(self._db.rows("recent", (most,)), now, window)
 
-    def claim(self, after: int, count: int, owner: str = "") -> list[Chunk]:
-        """The next chunks that are planned, with an id above `after`."""
+    def claim(
+        self, after: int, count: int, owner: str = "", *, chosen: bool = False
+    ) -> list[Chunk]:
+        """The next chunks that are planned, with an id above `after`; those chosen for it alone."""
         make = partial(rows.chunk_of, self.header().event_id, owner)
-        return [*self._each(make, "claim", (after, count))]
+        of = {"after": after, "count": count, "run": owner if chosen else None}
+        return [*self._each(make, "claim", of)]
+
+    def free(self) -> Iterator[Free]:
+        """What is planned, in the order of the plan."""
+        return self._db.rows("free")
+
+    def addresses(self, chunk: int) -> tuple[str, ...]:
+        """Whom a chunk is for."""
+        with reading(self._db.path):
+            return rows.unpack(self.value("addresses", (chunk,)))
 
     def command(self) -> Command:
         """What is wanted of the process that runs the job."""

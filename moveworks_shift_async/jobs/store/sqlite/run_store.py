@@ -7,6 +7,7 @@ from functools import partial
 from attrs import define, field
 
 from ...records import Chunk, Command, Event, Held, Settlement, State, Stray
+from ..first import Chosen, First, Share, choose
 from ..ports import Beginning, Begun, Found, Parts
 from ..rows import held_of
 from .account_store import SqliteAccountStore
@@ -21,6 +22,8 @@ class SqliteRunStore:
     _thread: JournalThread
     #: The last chunk that was claimed.
     _claimed: int = field(default=-1, init=False)
+    #: The runs for the first ones.
+    _confined: set[str] = field(factory=set, init=False)
 
     @property
     def account(self) -> SqliteAccountStore:
@@ -37,13 +40,16 @@ class SqliteRunStore:
 
     async def begin(self, beginning: Beginning) -> Begun:
         """Begin a run, in one commit."""
-        return await self._thread.do(partial(_begin, beginning))
+        begun = await self._thread.do(partial(_begin, beginning))
+        if begun.chosen is not None:
+            self._confined.add(beginning.run.id)
+        return begun
 
     async def claim(self, owner: str, count: int) -> list[Chunk]:
         """The next planned chunks."""
         while True:
-            after = self._claimed
-            found = await self._thread.do(partial(_claim, after, count, owner))
+            after, chosen = self._claimed, owner in self._confined
+            found = await self._thread.do(partial(_claim, after, count, owner, chosen))
             if after == self._claimed:  # else they were claimed by another meanwhile
                 self._claimed = found[-1].id if found else after
                 return found
@@ -81,8 +87,8 @@ class SqliteRunStore:
         self._thread.note(lambda journal: journal.write("end_run", (at, how, owner)))
 
 
-def _claim(after: int, count: int, owner: str, journal: Journal) -> list[Chunk]:
-    return journal.reads.claim(after, count, owner)
+def _claim(after: int, count: int, owner: str, chosen: bool, journal: Journal) -> list[Chunk]:
+    return journal.reads.claim(after, count, owner, chosen=chosen)
 
 
 def _found(journal: Journal) -> Found:
@@ -103,16 +109,34 @@ def _begin(beginning: Beginning, journal: Journal) -> Begun:
     journal.belong(beginning.base_url, beginning.identity)
     # A command to an earlier run is none to this one, whatever the clock says.
     journal.write("forget_command", (journal.commanded_at,))
-    totals, run = journal.reads.totals(), beginning.run
+    run, first = beginning.run, beginning.first
     recent = journal.reads.recent(run.began_at, run.per, run.budget)
+    chosen = None if first is None else _choose(first, run.id, journal)
+    totals = journal.reads.totals()
     if any(total.state is State.PLANNED for total in totals):
         journal.begin_run(run)
     return Begun(
         totals=totals,
+        chosen=chosen,
         isolated=journal.reads.value("isolated"),
         recent=recent,
         command=journal.reads.command(),
     )
+
+
+def _choose(first: First, owner: str, journal: Journal) -> Chosen:
+    """Claim so many people for this run; a chunk that holds more is divided."""
+    shares = choose(journal.reads.free(), first)
+    for share in shares:
+        journal.write("take", (owner, _part(share, journal) if share.divides else share.chunk))
+    return Chosen(chunks=len(shares), people=sum(share.people for share in shares))
+
+
+def _part(share: Share, journal: Journal) -> int:
+    """Divide a chunk; the part that is taken."""
+    people = journal.reads.addresses(share.chunk)
+    journal.write("divide", (share.chunk,))
+    return journal.split(share.chunk, [people[: share.people], people[share.people :]])
 
 
 def _decide_unknown(beginning: Beginning, journal: Journal) -> None:
