@@ -10,8 +10,9 @@ import json
 import unicodedata
 from collections.abc import Mapping
 from datetime import datetime
+from functools import cache
 from importlib.resources import files
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ...errors import ConfigurationError
 from ...text import covered, duration, hide_addresses, install, people, plural, rate
@@ -20,6 +21,9 @@ from . import sentences as say
 from .account import JobAccount, Text
 from .plot import NARROW, WIDE, draw
 from .timeline import TimelineEvent
+
+if TYPE_CHECKING:
+    from jinja2 import Template
 
 # Rows of a table; a page of thousands of lines is read by nobody.
 ROWS = 40
@@ -35,19 +39,30 @@ _TURNING = "\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
 def render_page(account: JobAccount) -> str:
     """The page. Raises `ConfigurationError` where the extra `report` is not installed."""
     try:
-        from jinja2 import Environment, StrictUndefined  # noqa: PLC0415 - of the extra `report`
-
+        frame = _frame()
         drawn = {shape.name: draw(account, shape) for shape in (WIDE, NARROW) if account.runs}
     except ModuleNotFoundError as error:
         if (error.name or "").partition(".")[0] not in _EXTRA:
             raise
         raise _missing(error.name) from None
+    return frame.render(account=account, drawn=drawn, **_words(account))
+
+
+@cache
+def _frame() -> Template:
+    """`page.html` and what it includes, in memory: a live page is made every second."""
+    from jinja2 import Environment, FunctionLoader, StrictUndefined  # noqa: PLC0415 - see `_EXTRA`
+
+    parts = files(__package__)
     house = Environment(
-        autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+        loader=FunctionLoader(lambda name: parts.joinpath(name).read_text("utf-8")),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
     )
     house.filters |= {"people": people, "plural": plural, "moment": moment, "covered": covered}
-    text = files(__package__).joinpath("page.html").read_text("utf-8")
-    return house.from_string(text).render(account=account, drawn=drawn, **_words(account))
+    return house.get_template("page.html")
 
 
 def moment(at: datetime) -> str:
