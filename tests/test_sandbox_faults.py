@@ -15,8 +15,9 @@ from hypothesis import strategies as st
 from moveworks_shift_async.errors import InvalidInput
 from moveworks_shift_async.sandbox import FAMILIES, FAULTS, FaultPlan
 from moveworks_shift_async.sandbox.decisions import Answer, Decision
+from moveworks_shift_async.sandbox.entry import Entry
 from moveworks_shift_async.sandbox.ledger import Ledger
-from moveworks_shift_async.sandbox.rules import Told
+from moveworks_shift_async.sandbox.rules import Asked, Told
 
 
 def drawn(plan: FaultPlan, family: str, times: int) -> list[str | None]:
@@ -122,20 +123,25 @@ def test_kinds_and_families_are_listed() -> None:
 # The ledger
 
 
-def told(*addresses: str) -> Decision:
+def told(*addresses: str, message: str = "m", context: str | None = None) -> Decision:
     """A decision that these were told."""
-    message = Told(addresses="\n".join(addresses), message="m")
-    return Decision(answer=Answer(status=200), processed=True, credential="c", told=message)
+    told = Told(addresses="\n".join(addresses), message=message, context=context)
+    return Decision(answer=Answer(status=200), processed=True, credential="c", told=told)
+
+
+def refused() -> Decision:
+    """A decision that nobody was told."""
+    return Decision(answer=Answer(status=400))
 
 
 def test_the_ledger_counts_people() -> None:
     """Told addresses are counted as they came; people are counted without regard to case."""
     ledger = Ledger(1.0, 100.0)
-    for decision in (told("a@x.io", "b@x.io"), told("A@x.io"), Decision(answer=Answer(status=400))):
+    for decision in (told("a@x.io", "b@x.io"), told("A@x.io"), refused()):
         entry = ledger.open("events.send", "e", 101.0)
-        entry.settle(decision)
+        ledger.settle(entry, decision)
         ledger.close(entry)
-    ledger.open("shift.messages", None, 102.0).settle(told("team:1"))
+    ledger.settle(ledger.open("shift.messages", None, 102.0), told("team:1"))
     received = ledger.received()
     assert received.people == {"a@x.io": 1, "b@x.io": 1, "A@x.io": 1}
     assert received.shift == {"team:1": 1}
@@ -155,31 +161,30 @@ def test_the_ledger_counts_people() -> None:
     )
 
 
-def test_a_record_as_json() -> None:
-    """It and the numbers survive a round trip through JSON."""
+def test_the_records_know_what_was_said() -> None:
+    """Text and context as they came; the numbers survive a round trip through JSON."""
     ledger = Ledger(1.0)
     entry = ledger.open("events.send", "e", 0.5)
-    entry.settle(told("a@x.io"))
+    ledger.settle(entry, told("a@x.io", context='{"slots": {"n": 1}}'))
     entry.note(fault="slow-answer", status=200, admitted=True)
+    (record,) = ledger.records()
+    assert (record.message, record.context) == ("m", {"slots": {"n": 1}})
+    assert (record.people, record.recipients) == (1, ("a@x.io",))
     received = ledger.received()
     assert (received.shift, received.forgotten, received.people) == ({}, 0, {"a@x.io": 1})
-    assert json.loads(json.dumps([record.as_json() for record in received.requests])) == [
-        {
-            "number": 1,
-            "at": 0.5,
-            "route": "events.send",
-            "event_id": "e",
-            "recipients": ["a@x.io"],
-            "message": "m",
-            "context": None,
-            "credential": "c",
-            "admitted": True,
-            "status": 200,
-            "fault": "slow-answer",
-            "processed": True,
-        }
-    ]
     assert json.loads(json.dumps(ledger.stats().as_json()))["faults"] == {"slow-answer": 1}
+    assert "a@x.io" not in repr(record)
+
+
+def test_what_told_nobody_is_kept_as_asked() -> None:
+    """The words and for how many they were; no message, since nobody got one."""
+    ledger = Ledger(1.0)
+    entry = ledger.open("events.send", "e", 0.5)
+    ledger.settle(entry, refused(), Asked(message="m", context=None, people=7))
+    (record,) = ledger.records()
+    assert (record.message, record.context, record.recipients) == (None, None, ())
+    assert record.content is not None
+    assert (record.content.message(), record.people) == ("m", 7)
 
 
 @given(st.lists(st.floats(0, 10), max_size=60), st.integers(0, 2**60))
@@ -224,6 +229,12 @@ REQUESTS = st.lists(
 )
 
 
+def size_of(entries: list[Entry]) -> int:
+    """Each with its people, and each content once."""
+    contents = {entry.record.content for entry in entries} - {None}
+    return sum(entry.size for entry in entries) + sum(c.size for c in contents if c is not None)
+
+
 @given(REQUESTS, st.integers(0, 20_000))
 def test_a_ledger_that_forgets_still_counts(
     requests: list[tuple[str, int, str | None, float, int]], keep: int
@@ -237,13 +248,15 @@ def test_a_ledger_that_forgets_still_counts(
             entry.counted = True
             entry.note(admitted=status != 429, status=status, fault=fault)
             if people:
-                entry.settle(told(*(f"{n}@x.io" for n in range(people))))
+                ledger.settle(
+                    entry, told(*(f"{n}@x.io" for n in range(people)), message=f"Hi {status}")
+                )
             ledger.close(entry)
     left, stats = small.received(), small.stats()
-    sizes = [entry.size for entry in whole._entries]
-    assert sum(sizes[left.forgotten :]) <= keep
-    assert sum(sizes[max(0, left.forgotten - 1) :]) > keep or not left.forgotten
-    assert left.requests == whole.received().requests[left.forgotten :]
+    assert size_of([*whole._entries][left.forgotten :]) == small.size <= keep
+    assert not left.forgotten or size_of([*whole._entries][left.forgotten - 1 :]) > keep
+    numbers = [record.number for record in left.requests]
+    assert numbers == list(range(left.forgotten + 1, len(requests) + 1))
     assert left.forgotten == stats.forgotten == len(requests) - len(left.requests)
     assert evolve(stats, forgotten=0, people=0, people_told_again=0) == evolve(
         whole.stats(), people=0, people_told_again=0
@@ -266,7 +279,7 @@ def test_what_is_in_hand_is_not_forgotten() -> None:
 
 def test_a_part_of_the_ledger() -> None:
     """After a number, and at most so many, also where the oldest are gone."""
-    ledger = Ledger(window=1.0, keep=3 * 700)
+    ledger = Ledger(window=1.0, keep=3 * 900)
     for number in range(5):
         ledger.close(ledger.open("token", None, float(number)))
     assert [r.number for r in ledger.received().requests] == [3, 4, 5]

@@ -88,5 +88,5 @@ def _announce(server: Sandbox) -> None:
         f" SHIFT_CLIENT_SECRET={server.shift_client_secret}"
     )
     say(f"event id: {server.event_id}")
-    say(f"received: {server.url}/_sandbox/received")
-    say(f"stats:    {server.url}/_sandbox/stats")
+    say(f"messages: {server.url}/_sandbox/api/messages")
+    say(f"stats:    {server.url}/_sandbox/api/stats")

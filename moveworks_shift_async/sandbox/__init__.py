@@ -7,7 +7,7 @@ from .ledger import Received
 from .limiters import LIMITER_NAMES, LimiterName
 from .options import FaultOptions
 from .routes import FAMILIES, Family
-from .rules import Message, digest
+from .rules import Message
 from .server import Sandbox
 from .sums import Stats
 
@@ -29,5 +29,4 @@ __all__ = [
     "Sandbox",
     "Stats",
     "Variants",
-    "digest",
 ]

@@ -7,12 +7,14 @@ ledger is right however the connection ends.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from aiohttp import web
 from attrs import define, field
 
 from .decisions import Answer, Decision, moveworks_error
 from .delivery import breakable, read_body, reset, send_half, to_response
-from .entry import Entry
+from .entry import Entry, RequestRecord
 from .fault_answers import (
     forbidden,
     malformed,
@@ -27,6 +29,7 @@ from .limiters import Limiter, make_limiter
 from .moveworks import MoveworksVendor
 from .options import Options
 from .routes import Incoming, Route, find_route, other_method
+from .rules import glimpse
 from .shift import ShiftVendor
 
 _SHIFT_FAMILIES = ("shift", "shift-token")
@@ -38,6 +41,8 @@ class App:
 
     options: Options
     faults: FaultPlan
+    #: Called with each request when it is decided and when it has ended.
+    noted: Callable[[RequestRecord], None]
     moveworks: MoveworksVendor = field(init=False)
     shift: ShiftVendor = field(init=False)
     limiter: Limiter = field(init=False)
@@ -56,7 +61,10 @@ class App:
         route = find_route(request.method, request.path)
         now = self.options.clock.now()
         entry = self.ledger.open(
-            route.name if route else "unknown", route.event_id if route else None, now
+            route.name if route else "unknown",
+            route.event_id if route else None,
+            now,
+            self.options.clock.utcnow().timestamp(),
         )
         try:
             return await self._answer(request, route, entry, now)
@@ -73,6 +81,7 @@ class App:
             raise
         finally:
             self.ledger.close(entry)
+            self.noted(entry.record)
 
     async def _answer(
         self, request: web.BaseRequest, route: Route | None, entry: Entry, now: float
@@ -80,7 +89,9 @@ class App:
         fault = self._fault(route, entry, now) if route else None
         body = await read_body(request, fault.reads if fault else Reads.ALL)
         decision = self._decide(request, route, fault, body, now)
-        entry.settle(decision)
+        says = route is not None and route.family in ("send", "shift") and decision.told is None
+        self.ledger.settle(entry, decision, glimpse(body) if says else None)
+        self.noted(entry.record)
         if self.options.latency:
             await self.options.clock.sleep(self.options.latency)
         return await self._end(request, entry, fault, decision)
@@ -90,8 +101,10 @@ class App:
         entry.counted = route.family in ("send", "auth") or (
             self.options.count_tokens and route.family == "token"
         )
-        if entry.counted and not self.limiter.admit(now):
-            return FAULTS["throttle"]
+        if entry.counted:
+            if not self.limiter.admit(now):
+                return FAULTS["throttle"]
+            self.ledger.let_in(now)
         fault = self.faults.draw(route.family)
         admitted = fault is None or fault.ending is not Ending.THROTTLED
         entry.note(fault=fault.kind if fault else None, admitted=admitted)

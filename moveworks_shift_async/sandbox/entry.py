@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import sys
 from typing import Any
 
-from attrs import asdict, define, evolve, frozen
+from attrs import define, evolve, frozen
 
-from .decisions import Decision
-from .rules import Told
+from .kept import Content, Recipients
 
 # Bytes of an entry and the texts that it shares with no other; measured with tracemalloc.
-_ENTRY = 700
+_ENTRY = 900
 
 
 @frozen(kw_only=True)
@@ -26,8 +24,14 @@ class RequestRecord:
     #: or `unknown`.
     route: str
     event_id: str | None
-    #: The message that went out by it, if one did.
-    told: Told | None = None
+    #: Seconds since 1970.
+    epoch: float = 0.0
+    #: What it wanted to say, where that can be read.
+    content: Content | None = None
+    #: For how many people it was, told or not.
+    people: int = 0
+    #: Whom it told, where it was processed.
+    told: Recipients | None = None
     #: The id of the caller: a client id, `api-key` or `shift-user`; None where it was refused.
     credential: str | None = None
     #: False where the limit or a fault answered 429, or there was no endpoint.
@@ -39,27 +43,20 @@ class RequestRecord:
     #: True exactly where it took effect.
     processed: bool = False
 
-    def as_json(self) -> dict[str, Any]:
-        """A plain dictionary."""
-        plain = asdict(self, recurse=False)
-        del plain["told"]
-        told = {"message": self.message, "context": self.context, "recipients": self.recipients}
-        return plain | told
-
     @property
     def message(self) -> str | None:
-        """`digest` of the message, where it told somebody."""
-        return self.told.message if self.told else None
+        """The text, where it told somebody."""
+        return self.content.message() if self.content and self.told else None
 
     @property
-    def context(self) -> str | None:
-        """`digest` of the context, where it told somebody with one."""
-        return self.told.context if self.told else None
+    def context(self) -> dict[str, Any] | None:
+        """The context, where it told somebody with one."""
+        return self.content.context() if self.content and self.told else None
 
     @property
     def recipients(self) -> tuple[str, ...]:
         """Whom it told; empty where it was not processed."""
-        return tuple(self.told.addresses.split("\n")) if self.told else ()
+        return self.told.addresses() if self.told else ()
 
 
 @define(eq=False)
@@ -70,7 +67,7 @@ class Entry:
     record: RequestRecord
     #: True where the organisation's limiter was asked.
     counted: bool = False
-    #: Bytes of memory, nearly; 0 while it is served.
+    #: Bytes of memory without its content, nearly; 0 while it is served.
     size: int = 0
     #: False once it is out of the ledger.
     kept: bool = True
@@ -79,11 +76,7 @@ class Entry:
         """Write down more of its record."""
         self.record = evolve(self.record, **known)
 
-    def settle(self, decision: Decision) -> None:
-        """Write down what a vendor decided."""
-        self.note(processed=decision.processed, credential=decision.credential, told=decision.told)
-
     def weigh(self) -> None:
         """It is served, and grows no more."""
         told = self.record.told
-        self.size = _ENTRY + (sys.getsizeof(told.addresses) if told else 0)
+        self.size = _ENTRY + (told.size if told else 0)

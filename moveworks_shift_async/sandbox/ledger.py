@@ -1,8 +1,9 @@
 """What really happened: one entry a request, kept small, summed up when somebody asks. Pure.
 
-There is no row a person: the addresses of a request are one text, and people are counted when
-somebody asks. The oldest entries go when all take more than `keep` bytes; the numbers still count
-them. A request that is still served keeps its entry, and so do those after it.
+There is no row a person: the addresses of a request are one compressed text with an index, and
+people are counted when somebody asks. What many requests say is kept once. The oldest entries go
+when all take more than `keep` bytes; the numbers still count them. A request that is still served
+keeps its entry, and so do those after it.
 """
 
 from __future__ import annotations
@@ -15,9 +16,12 @@ from itertools import islice
 
 from attrs import define, field, frozen
 
+from .decisions import Decision
 from .entry import Entry, RequestRecord
+from .kept import Contents, Recipients
 from .options import KEEP
-from .sums import Stats, Sums
+from .rules import Asked
+from .sums import Peak, Stats, Sums
 
 
 @frozen(kw_only=True, repr=False)
@@ -57,39 +61,88 @@ class Ledger:
     _entries: deque[Entry] = field(factory=deque, init=False)
     #: Bytes of the entries of requests that have ended.
     _size: int = field(default=0, init=False)
+    _contents: Contents = field(factory=Contents, init=False)
     _forgotten: Sums = field(init=False)
+    #: Those that the limiter let in.
+    _admitted: Peak = field(init=False)
+    #: Answers with status 429.
+    throttled: int = field(default=0, init=False)
     _open: int = field(default=0, init=False)
     _most_open: int = field(default=0, init=False)
 
     def __attrs_post_init__(self) -> None:
-        self._forgotten = Sums(self.window)
+        self._forgotten, self._admitted = Sums(self.window), Peak(self.window)
 
-    def open(self, route: str, event_id: str | None, now: float) -> Entry:
+    @property
+    def newest(self) -> int:
+        """The number of the last request; 0 before the first."""
+        return self._forgotten.requests + len(self._entries)
+
+    @property
+    def forgotten(self) -> int:
+        """Requests whose records were dropped."""
+        return self._forgotten.requests
+
+    @property
+    def size(self) -> int:
+        """Bytes of the records of requests that have ended, and of all contents; nearly."""
+        return self._size + self._contents.size
+
+    def open(self, route: str, event_id: str | None, now: float, epoch: float = 0.0) -> Entry:
         """Begin the entry of a request that has arrived."""
-        number = self._forgotten.requests + len(self._entries) + 1
-        at = now - self.start
-        entry = Entry(RequestRecord(number=number, at=at, route=route, event_id=event_id))
+        entry = Entry(
+            RequestRecord(
+                number=self.newest + 1,
+                at=now - self.start,
+                epoch=epoch,
+                route=route,
+                event_id=event_id,
+            )
+        )
         self._entries.append(entry)
         self._open += 1
         self._most_open = max(self._most_open, self._open)
         return entry
+
+    def let_in(self, now: float) -> None:
+        """The limiter has let a request in."""
+        self._admitted.add(now)
+
+    def in_window(self, now: float) -> int:
+        """Requests that the limiter has let in within the window that ends now."""
+        return self._admitted.inside(now)
+
+    def settle(self, entry: Entry, decision: Decision, asked: Asked | None = None) -> None:
+        """Write down what a vendor decided; `asked` is what a request that told nobody said."""
+        entry.note(processed=decision.processed, credential=decision.credential)
+        if not entry.kept:
+            return
+        if (told := decision.told) is not None:
+            content = self._contents.take(told.message, told.context)
+            to = Recipients.of(told.addresses)
+            entry.note(content=content, told=to, people=to.count)
+        elif asked is not None:
+            content = self._contents.take(asked.message, asked.context)
+            entry.note(content=content, people=asked.people)
 
     def close(self, entry: Entry) -> None:
         """A request has ended."""
         self._open -= 1
         if not entry.kept:
             return
+        self.throttled += entry.record.status == 429
         entry.weigh()
         self._size += entry.size
-        while self._size > self.keep and self._entries[0].size:  # 0 while it is served
+        while self.size > self.keep and self._entries[0].size:  # 0 while it is served
             self._forget(self._entries.popleft())
 
     def reset(self) -> None:
         """Forget every entry; requests that are still served end unrecorded."""
         for entry in self._entries:
             entry.kept = False
-        self._entries, self._size, self._forgotten = deque(), 0, Sums(self.window)
-        self._most_open = self._open
+        self._entries, self._size, self._contents = deque(), 0, Contents()
+        self._forgotten, self._admitted = Sums(self.window), Peak(self.window)
+        self._most_open, self.throttled = self._open, 0
 
     def received(self, after: int = 0, limit: int | None = None) -> Received:
         """What is kept, as values: requests with a number above `after`, at most `limit`."""
@@ -98,6 +151,10 @@ class Ledger:
         return Received(
             requests=tuple(entry.record for entry in entries), forgotten=self._forgotten.requests
         )
+
+    def records(self) -> list[RequestRecord]:
+        """What is kept by now, the newest first."""
+        return [entry.record for entry in reversed(self._entries)]
 
     def stats(self) -> Stats:
         """The numbers of all requests."""
@@ -111,6 +168,8 @@ class Ledger:
     def _forget(self, entry: Entry) -> None:
         entry.kept = False
         self._size -= entry.size
+        if entry.record.content is not None:
+            self._contents.drop(entry.record.content)
         self._forgotten.add(entry)
 
 

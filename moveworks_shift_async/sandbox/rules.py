@@ -6,7 +6,6 @@ and a record of ten million people is small.
 
 from __future__ import annotations
 
-import hashlib
 import json
 import re
 from collections.abc import Mapping
@@ -22,6 +21,9 @@ RECIPIENTS_MAX = 500
 #: Lists and objects in one another. No message of either vendor needs so many, and what Python can
 #: still read it cannot always write.
 DEPTH_MAX = 100
+
+# Bytes of a body that is looked into although it was refused; the largest good one is smaller.
+_GLIMPSE_MAX = 1024**2
 
 TOO_LONG = "INVALID_VALUE_SIZE_TOO_LONG"
 TOO_SHORT = "INVALID_VALUE_SIZE_TOO_SHORT"
@@ -60,14 +62,25 @@ class Refusal(Exception):
 
 @frozen(kw_only=True)
 class Told:
-    """A message that keeps the rules, in the form in which it is recorded."""
+    """A message that keeps the rules."""
 
     #: One address a line.
     addresses: str = field(repr=False)
-    #: `digest` of the text.
-    message: str
-    #: `digest` of the context as canonical JSON; None where there was none.
-    context: str | None = None
+    #: The text.
+    message: str = field(repr=False)
+    #: The context as canonical JSON; None where there was none.
+    context: str | None = field(default=None, repr=False)
+
+
+@frozen(kw_only=True)
+class Asked:
+    """What a request wanted to say that told nobody, as far as it can be read."""
+
+    message: str = field(repr=False)
+    #: As canonical JSON; None where there was none.
+    context: str | None = field(repr=False)
+    #: For how many people it was.
+    people: int
 
 
 @frozen(kw_only=True)
@@ -93,11 +106,6 @@ def read_message(body: bytes, event_id: str | None) -> Message:
         context=payload.get("context"),
         event_id=event_id,
     )
-
-
-def digest(text: str) -> str:
-    """Twelve hex digits that stand for a text, so that no record keeps the text."""
-    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:12]
 
 
 def plausible(addresses: str) -> bool:
@@ -150,7 +158,26 @@ def check_message(body: bytes) -> Told:
     payload = parse_object(body)
     text = _text(payload.get("message"))
     addresses = _recipients(payload.get("recipients"))
-    return Told(addresses=addresses, message=digest(text), context=_context(payload))
+    return Told(addresses=addresses, message=text, context=_context(payload))
+
+
+def glimpse(body: bytes) -> Asked | None:
+    """What a body of either vendor would say, good or not; None where it says nothing."""
+    if len(body) > _GLIMPSE_MAX:
+        return None
+    try:
+        payload = parse_object(body)
+    except Refusal:
+        return None
+    text, context = payload.get("message", payload.get("text")), payload.get("context")
+    if not isinstance(text, str):
+        return None
+    people = payload.get("recipients")
+    return Asked(
+        message=text,
+        context=canonical(context) if isinstance(context, dict) else None,
+        people=len(people) if isinstance(people, list) else 0,
+    )
 
 
 def _text(value: object) -> str:
@@ -178,13 +205,18 @@ def _recipients(value: object) -> str:
 
 
 def _context(payload: dict[str, Any]) -> str | None:
-    """Its digest. The vendor's OpenAPI file has objects for it and its slots, and no null."""
+    """As canonical JSON. The vendor's file has objects for it and its slots, and no null."""
     if "context" not in payload:
         return None
     value = payload["context"]
     if not isinstance(value, dict) or not isinstance(value.get("slots", {}), dict):
         raise _wrong_type("context")
-    return digest(json.dumps(value, sort_keys=True))
+    return canonical(value)
+
+
+def canonical(value: Any) -> str:
+    """The same text for the same JSON."""
+    return json.dumps(value, sort_keys=True, ensure_ascii=False)
 
 
 def _size(name: str, size: int, most: int) -> None:

@@ -9,12 +9,15 @@ from typing import Self
 from aiohttp import web
 from attrs import define, field
 
-from .admin import PREFIX, admin_page
+from ..local_page import foreign, headers
+from . import api
 from .app import App, new_limiter
+from .entry import RequestRecord
 from .faults import FaultPlan
 from .ledger import Received
 from .listener import Listener
 from .options import Options
+from .search import Wanted
 from .sums import Stats
 
 
@@ -30,10 +33,14 @@ class Sandbox(Options):
     faults: FaultPlan = field(init=False, repr=False)
     _app: App = field(init=False, repr=False)
     _listener: Listener = field(init=False, repr=False)
+    #: Who waits for a message.
+    _waiting: dict[asyncio.Future[RequestRecord], Wanted] = field(
+        factory=dict, init=False, repr=False
+    )
 
     def __attrs_post_init__(self) -> None:
         self.faults = FaultPlan(seed=self.seed, storm=self.fault_options.storm)
-        self._app = App(self, self.faults)
+        self._app = App(self, self.faults, self._noted)
         self._listener = Listener(
             handler=self._serve, host=self.host, port=self.port, clock=self.clock
         )
@@ -112,13 +119,41 @@ class Sandbox(Options):
         """The requests as they are now; what is returned gives their `stats`, in any thread."""
         return self._app.ledger.counting()
 
+    def records(self) -> list[RequestRecord]:
+        """Every request that is kept, the newest first."""
+        return self._app.ledger.records()
+
+    @property
+    def forgotten(self) -> int:
+        """Requests whose records were dropped, the oldest, because `keep` bytes were full."""
+        return self._app.ledger.forgotten
+
+    def next_told(self, wanted: Wanted) -> asyncio.Future[RequestRecord]:
+        """The next request that tells somebody and is wanted; cancel it if you wait no longer."""
+        coming: asyncio.Future[RequestRecord] = asyncio.get_running_loop().create_future()
+        self._waiting[coming] = wanted
+        coming.add_done_callback(self._waiting.pop)
+        return coming
+
+    def forget(self) -> None:
+        """Forget the records; faults and used quota stay."""
+        self._app.ledger.reset()
+
     def reset(self) -> None:
         """Forget records, faults and used quota; tokens and the address stay."""
-        self._app.ledger.reset()
+        self.forget()
         self._app.faults.clear()
         self._app.limiter = new_limiter(self)
 
     async def _serve(self, request: web.BaseRequest) -> web.StreamResponse:
-        if request.path.startswith(PREFIX):
-            return await admin_page(self, request)
-        return await self._app.serve(request)
+        if not request.path.startswith(api.PREFIX):
+            return await self._app.serve(request)
+        if why := foreign(request, self.host):
+            return web.json_response({"error": why}, status=403, headers=headers())
+        return await api.answer(self, request)
+
+    def _noted(self, record: RequestRecord) -> None:
+        """Tell those who wait for it."""
+        for coming, wanted in list(self._waiting.items()):
+            if not coming.done() and wanted.fits(record):
+                coming.set_result(record)

@@ -11,7 +11,7 @@ from typing import Any
 from attrs import frozen
 
 from .moveworks import is_uuid
-from .rules import Refusal, Told, digest, is_address, parse_object
+from .rules import Refusal, Told, is_address, parse_object
 
 UNKNOWN = 4001
 EMPTY = 4004
@@ -31,7 +31,7 @@ class ShiftPost:
     def told(self) -> Told:
         """The form in which it is recorded: `team:` and the id, user ids, addresses."""
         to = [f"team:{team}" for team in self.teams] + self.ids + self.emails
-        return Told(addresses="\n".join(to), message=digest(self.text))
+        return Told(addresses="\n".join(to), message=self.text)
 
     def shown_text(self) -> str:
         """The text as the answer shows it: the mention in place of `{0}`."""

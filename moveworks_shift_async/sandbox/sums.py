@@ -9,6 +9,7 @@ from typing import Any
 from attrs import asdict, define, evolve, field, frozen
 
 from .entry import Entry
+from .kept import Recipients, count_people
 
 
 @frozen(kw_only=True)
@@ -53,10 +54,15 @@ class Peak:
 
     def add(self, at: float) -> None:
         """One more."""
-        while self._inside and at - self._inside[0] >= self.window:
-            self._inside.popleft()
+        self.inside(at)
         self._inside.append(at)
         self.most = max(self.most, len(self._inside))
+
+    def inside(self, now: float) -> int:
+        """How many lie less than a window before now."""
+        while self._inside and now - self._inside[0] >= self.window:
+            self._inside.popleft()
+        return len(self._inside)
 
 
 @define
@@ -91,20 +97,20 @@ class Sums:
 
     def with_kept(self, entries: Iterable[Entry], max_concurrent: int) -> Stats:
         """Add those whose records are kept; the numbers of all. Only once: it is spent then."""
-        forgotten, people = self.requests, Counter[str]()
+        forgotten, told = self.requests, list[Recipients]()
         for entry in entries:
             self.add(entry)
-            told = entry.record.told
-            if told is not None and not entry.record.route.startswith("shift."):
-                people.update(told.addresses.lower().split("\n"))
+            if entry.record.told is not None and not entry.record.route.startswith("shift."):
+                told.append(entry.record.told)
+        people, told_again = count_people(told)
         return Stats(
             requests=self.requests,
             accepted=self.accepted,
             throttled=self.throttled,
             token_requests=self.token_requests,
             faults=self.faults,
-            people=len(people),
-            people_told_again=sum(times > 1 for times in people.values()),
+            people=people,
+            people_told_again=told_again,
             max_admitted_in_window=self.admitted.most,
             max_arrived_in_window=self.arrived.most,
             max_concurrent=max_concurrent,
