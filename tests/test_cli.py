@@ -589,11 +589,12 @@ async def test_the_sandbox_command_serves_until_ctrl_c() -> None:
     )  # fmt: skip
     assert sent.code == 4
     async with aiohttp.ClientSession() as http:
-        async with http.get(lines[4].removeprefix("received: ")) as answer:
-            routes = [request["route"] for request in (await answer.json())["requests"]]
-            assert routes == ["auth.test", "events.send"]
+        async with http.get(lines[4].removeprefix("messages:").strip()) as answer:
+            (message,) = (await answer.json())["messages"]
+            assert (message["route"], message["message"]) == ("events.send", "Hi")
         async with http.get(lines[5].removeprefix("stats:").strip()) as answer:
-            assert sum((await answer.json())["faults"].values()) == 1
+            stats = await answer.json()
+            assert (stats["requests"], sum(stats["faults"].values())) == (2, 1)
     taken = await run("sandbox", "--port", variables["SHIFT_BASE_URL"][-5:], env=environment())
     assert taken.code == 2
     assert "choose another --port" in taken.last
