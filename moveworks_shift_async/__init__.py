@@ -31,7 +31,7 @@ if _typing.TYPE_CHECKING:
         TokenUnavailable,
     )
     from .jobs.job import Job
-    from .jobs.plan.plan import Plan
+    from .jobs.plan.plan import ExcludeList, Plan
     from .jobs.plan.template import escape_html
     from .jobs.report.account import JobAccount
     from .jobs.run.progress import JobProgress
@@ -77,6 +77,7 @@ __all__ = [
     "ConfigurationError",
     "ConnectionFailed",
     "DeadlineExceeded",
+    "ExcludeList",
     "FileGate",
     "GateSnapshot",
     "InvalidInput",
@@ -124,7 +125,7 @@ if not _typing.TYPE_CHECKING:  # else every misspelt name would have a type
             "NotAddresses NotAllowed NotAuthenticated NotFound NotSent OtherLimit Outcome "
             "OutcomeUnknown RateLimited RefusedByServer ServerFailed TokenUnavailable",
         "jobs.job": "Job",
-        "jobs.plan.plan": "Plan",
+        "jobs.plan.plan": "ExcludeList Plan",
         "jobs.plan.template": "escape_html",
         "jobs.report.account": "JobAccount",
         "jobs.run.progress": "JobProgress",

@@ -53,8 +53,7 @@ from moveworks_shift_async.client import MoveworksClient
 from moveworks_shift_async.endpoints.auth import AuthEndpoint
 from moveworks_shift_async.errors import MoveworksError
 from moveworks_shift_async.jobs.job import Job
-from moveworks_shift_async.jobs.plan.rejects import InvalidLine
-from moveworks_shift_async.jobs.records import Run
+from moveworks_shift_async.jobs.records import InvalidLine, Run
 from moveworks_shift_async.jobs.report.account import JobAccount
 from moveworks_shift_async.jobs.report.sentences import headline, others
 from moveworks_shift_async.jobs.run.job_run import OnProgress
@@ -584,8 +583,8 @@ def test_the_json_report_is_one_object_with_the_addresses(capsys: Any) -> None:
     conclude(sent(UNKNOWN, accepted=2), None, as_json=True)
     captured = capsys.readouterr()
     assert json.loads(captured.out) == {
-        "accepted": 2, "rejected": 0, "unknown": 1, "not_sent": 0, "duplicates": 1,
-        "invalid": 1, "invalid_rows": [{"line": 7, "reason": "no @"}],
+        "accepted": 2, "rejected": 0, "unknown": 1, "not_sent": 0, "excluded": 0,
+        "duplicates": 1, "invalid": 1, "invalid_rows": [{"line": 7, "reason": "no @"}],
         "requests": 3, "throttled": 0, "seconds": 4.25,
         "failures": [{"index": 1, "outcome": "unknown", "recipients": ["p1@example.com"],
                       "error": "OutcomeUnknown", "attempts": 0,

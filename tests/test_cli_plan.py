@@ -104,8 +104,8 @@ def test_the_plan_as_json_is_one_object(capsys: Any) -> None:
     assert planned("--template", "Hello {First Name}", "--json") == 0
     shown = capsys.readouterr()
     assert json.loads(shown.out) == {
-        "journal": "tonight.journal", "people": 2, "duplicates": 0, "differing": 0, "invalid": 1,
-        "chunks": 2, "texts": 2, "least_seconds": 0.0,
+        "journal": "tonight.journal", "people": 2, "excluded": 0, "duplicates": 0, "differing": 0,
+        "invalid": 1, "chunks": 2, "texts": 2, "least_seconds": 0.0, "exclusions": [],
         "invalid_examples": [{"line": 3, "reason": "no @"}],
     }  # fmt: skip
     assert "moveworks-shift run tonight.journal" in shown.err

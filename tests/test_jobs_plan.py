@@ -29,11 +29,12 @@ from pyarrow import parquet
 
 from moveworks_shift_async.errors import InvalidInput, JobRunning, JournalError, NotSent
 from moveworks_shift_async.jobs.plan import groups, texts, writer
-from moveworks_shift_async.jobs.plan import plan as planning
+from moveworks_shift_async.jobs.plan import opened as opening
 from moveworks_shift_async.jobs.plan.options import PlanOptions
 from moveworks_shift_async.jobs.plan.plan import Plan, plan
 from moveworks_shift_async.jobs.plan.planner import Planner
-from moveworks_shift_async.jobs.plan.rejects import InvalidLine, faults
+from moveworks_shift_async.jobs.plan.rejects import faults
+from moveworks_shift_async.jobs.records import InvalidLine
 from moveworks_shift_async.jobs.store.names import store_of
 from moveworks_shift_async.jobs.store.sqlite.journal import Journal
 from moveworks_shift_async.jobs.store.sqlite.lock import Lock
@@ -709,7 +710,7 @@ async def test_a_source_is_opened_and_closed_in_a_thread(
         finally:
             threads.append(threading.current_thread())
 
-    monkeypatch.setattr(planning, "open_recipients", opened)
+    monkeypatch.setattr(opening, "open_recipients", opened)
     path = tmp_path / "people.csv"
     path.write_text("Email,city,age\na@b.c,Rome,7\n")
     made = await plan(tmp_path / "job", path, template="{city}", event_id=EVENT)

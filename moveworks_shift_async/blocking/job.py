@@ -5,16 +5,15 @@ from __future__ import annotations
 import asyncio
 import os
 import uuid
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterable
 from typing import Any, TypeVar
 
 from attrs import define, field
 
 from ..jobs.job import Job as AsyncJob
 from ..jobs.job import JobAccount, Plan
-from ..jobs.plan.plan import Recipients
-from ..jobs.plan.rejects import InvalidLine
-from ..jobs.records import ChunkRecord
+from ..jobs.plan.plan import ExcludeList, Recipients
+from ..jobs.records import ChunkRecord, InvalidLine
 from ..jobs.run.job_run import OnProgress
 from ..jobs.store.ports import OnLeftUnknown
 from ..models import Receipt
@@ -67,6 +66,7 @@ class Job:
         column: str | None = None,
         query: str | None = None,
         encoding: str | None = None,
+        exclude: Iterable[Recipients | ExcludeList] = (),
         invalid_csv: str | os.PathLike[str] | None = None,
         strict: bool = False,
         rate_limit: RateLimit = RateLimit(),  # noqa: B008 - frozen
@@ -88,6 +88,7 @@ class Job:
                 column=column,
                 query=query,
                 encoding=encoding,
+                exclude=exclude,
                 invalid_csv=invalid_csv,
                 strict=strict,
                 rate_limit=rate_limit,

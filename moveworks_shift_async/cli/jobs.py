@@ -6,6 +6,7 @@ import json
 from typing import Any
 
 import click
+from attrs import asdict
 
 from ..errors import MoveworksError
 from ..jobs.job import Job
@@ -100,10 +101,11 @@ def _goes_on(journal: str) -> str:
 def plain_account(account: JobAccount) -> dict[str, Any]:
     """The account as plain values: people, requests, seconds."""
     counts = ("people", "accepted", "rejected", "unknown", "left_alone", "resent", "not_sent",
-              "in_flight", "duplicates", "invalid", "chunks", "requests", "throttled", "running",
-              "paused", "finished", "forgotten")  # fmt: skip
+              "in_flight", "excluded", "duplicates", "invalid", "chunks", "requests",
+              "throttled", "running", "paused", "finished", "forgotten")  # fmt: skip
     return {
         **{name: getattr(account, name) for name in counts},
+        "exclusions": [asdict(one) for one in account.exclusions],
         "seconds": round(account.elapsed, 3),
         "errors": [
             {

@@ -12,6 +12,18 @@ from ..errors import InvalidInput
 from .input_files import read_object, read_text
 from .shared_options import Decorator, option, options, picked
 
+#: Who is not to be told.
+exclude_options: Decorator = options(
+    option("--exclude", metavar="LIST", multiple=True,
+           help="People who are not to be told: a file like --recipients, or another job, of which"
+                " it is whom that job told or may have told; JOURNAL:rejected,not_sent names"
+                " others. May be given several times."),
+    option("--exclude-column", metavar="NAME",
+           help="The column of the addresses in --exclude, where it is not clear."),
+    option("--exclude-encoding", metavar="NAME", help="As --encoding, for --exclude."),
+)  # fmt: skip
+
+
 #: What is sent, and to whom.
 message_options: Decorator = options(
     option("--event", metavar="ID", help="The event to send for, a UUID."),
@@ -25,9 +37,10 @@ message_options: Decorator = options(
            help="The column of the addresses, where it is not clear."),
     option("--encoding", metavar="NAME",
            help="The encoding of a text file that is not UTF-8, like cp1252."),
+    exclude_options,
     option("--strict", is_flag=True,
-           help="End with 3 before anything is sent if a row is no address. Without it such"
-                " rows are named and left out."),
+           help="End with 3 before anything is sent if a row is no address, in --exclude as well."
+                " Without it such rows are named and left out."),
 )  # fmt: skip
 
 
@@ -42,6 +55,8 @@ template_options: Decorator = options(
            help="The query for --recipients, which then is a database's SQLAlchemy URL. Every"
                 " user of the machine sees a password in an option; put such a URL into"
                 " MOVEWORKS_SHIFT_PLAN_RECIPIENTS."),
+    option("--exclude-query", metavar="SQL",
+           help="As --query, where --exclude is a database's URL."),
     option("--invalid-file", metavar="FILE",
            help="Write all invalid rows to a new CSV file."),
 )  # fmt: skip

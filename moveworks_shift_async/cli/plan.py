@@ -11,13 +11,13 @@ from attrs import asdict, field, frozen
 
 from ..errors import InvalidInput, NotAddresses
 from ..jobs.job import Job
-from ..jobs.plan.plan import Plan
+from ..jobs.plan.plan import ExcludeList, Plan
 from ..settings import RateLimit
 from ..text import one_line, shell_word
 from ..wire.moveworks import Content
 from .failures import ExitCode
 from .message_options import MessageOptions, message_options, template_options
-from .preview import examples
+from .preview import broken_rows, examples
 from .shared_options import journal_argument, json_option, picked, rate_options
 from .signals import cancel_on_signal, run_loop
 from .terminal import note, say
@@ -33,6 +33,11 @@ class PlanArguments:
     column: str | None
     encoding: str | None = None
     query: str | None = None
+    #: Files, URLs or other jobs.
+    exclude: Sequence[str] = ()
+    exclude_column: str | None = None
+    exclude_encoding: str | None = None
+    exclude_query: str | None = None
     no_escape: bool = False
     invalid_file: str | None = None
     strict: bool = False
@@ -43,6 +48,21 @@ class PlanArguments:
     def of(cls, given: Mapping[str, Any]) -> PlanArguments:
         """From the options of a command that has them."""
         return picked(cls, given, message=MessageOptions.of(given))
+
+    @property
+    def lists(self) -> list[ExcludeList]:
+        """The people who are not to be told."""
+        # The query is for databases; where there is none, it is refused with the first list.
+        databases = [one for one in self.exclude if "://" in one] or self.exclude
+        return [
+            ExcludeList(
+                one,
+                column=self.exclude_column,
+                encoding=self.exclude_encoding,
+                query=self.exclude_query if one in databases else None,
+            )
+            for one in self.exclude
+        ]
 
     @property
     def limit(self) -> RateLimit:
@@ -65,7 +85,7 @@ def plan(journal: str, as_json: bool, **given: Any) -> int:
     arguments = PlanArguments.of(given)
     made = make_plan(journal, arguments)
     say(json.dumps(_plain(made)) if as_json else _shown(made))
-    for line in examples(made.invalid_examples, made.invalid):
+    for line in broken_rows(made):
         note(line)
     if arguments.invalid_file is not None:
         note(f"{one_line(arguments.invalid_file)}: written, a row for each invalid one")
@@ -75,7 +95,7 @@ def plan(journal: str, as_json: bool, **given: Any) -> int:
 
 def show_plan(made: Plan) -> None:
     """Show it beside what else goes to stderr."""
-    for line in (_shown(made), *examples(made.invalid_examples, made.invalid)):
+    for line in (_shown(made), *broken_rows(made)):
         note(line)
 
 
@@ -123,6 +143,7 @@ async def _plan(
             column=arguments.column,
             encoding=arguments.encoding,
             query=arguments.query,
+            exclude=arguments.lists,
             escape=not arguments.no_escape,
             invalid_csv=arguments.invalid_file,
             strict=arguments.strict,
@@ -131,8 +152,18 @@ async def _plan(
 
 
 def _plain(made: Plan) -> dict[str, Any]:
-    names = ("journal", "people", "duplicates", "differing", "invalid", "chunks", "texts")
+    names = (
+        "journal",
+        "people",
+        "excluded",
+        "duplicates",
+        "differing",
+        "invalid",
+        "chunks",
+        "texts",
+    )
     return {name: getattr(made, name) for name in names} | {
         "least_seconds": made.least_time,
         "invalid_examples": [asdict(found) for found in made.invalid_examples],
+        "exclusions": [asdict(one) for one in made.exclusions],
     }

@@ -6,8 +6,9 @@ import sys
 from collections.abc import Sequence
 
 from ..errors import InvalidInput
+from ..jobs.plan.cost import excluding
 from ..jobs.plan.plan import Plan
-from ..jobs.plan.rejects import InvalidLine
+from ..jobs.records import InvalidLine
 from ..settings import MoveworksSettings, RateLimit
 from ..sources.files import STDIN
 from ..text import at_least, one_line, people, plural
@@ -26,10 +27,21 @@ def preview(plan: Plan) -> list[str]:
     return [
         one_line(source),
         f"{people(plan.people)}; left out: {plural(plan.duplicates, 'duplicate')},"
-        f" {plural(plan.invalid, 'invalid row')}",
-        *examples(plan.invalid_examples, plan.invalid),
+        f" {plural(plan.invalid, 'invalid row')}"
+        + (f", {plan.excluded:,} excluded" if plan.exclusions else ""),
+        *(f"  excluded: {one_line(excluding(one))}" for one in plan.exclusions),
+        *broken_rows(plan),
         f"{plural(plan.chunks, 'request')}; least time {least} at {limit}",
     ]
+
+
+def broken_rows(plan: Plan) -> list[str]:
+    """The first rows that are no address, of the recipients and of each list to exclude."""
+    lines = examples(plan.invalid_examples, plan.invalid)
+    for one in plan.exclusions:
+        found = examples(one.invalid_examples, one.invalid)
+        lines += [f"  {one_line(one.source)}:{line[1:]}" for line in found]
+    return lines
 
 
 def examples(rows: Sequence[InvalidLine], count: int) -> list[str]:

@@ -14,6 +14,7 @@ from ..errors import InvalidInput, JournalError
 from ..jobs.job import Job
 from ..jobs.plan.plan import Plan
 from ..jobs.plan.rejects import not_addresses
+from ..jobs.records import Exclusion
 from ..settings import MoveworksSettings
 from ..sources import open_recipients
 from .failures import ExitCode
@@ -52,7 +53,8 @@ class _SendOptions:
 
     def test(self) -> PlanArguments:
         """The same to the address of --test-to alone."""
-        return evolve(self.plan, recipients=(self.test_to or "",), column=None, encoding=None)
+        me = (self.test_to or "",)
+        return evolve(self.plan, recipients=me, column=None, encoding=None, exclude=())
 
     @property
     def file(self) -> Reopen | None:
@@ -114,8 +116,10 @@ def _preview(journal: str, options: _SendOptions) -> Plan:
     plan = make_plan(journal, evolve(options.test() if alone else options.plan, strict=False))
     for line in preview(plan):
         note(line)
-    if options.plan.strict and plan.invalid:
-        raise not_addresses(plan.source, plan.invalid, plan.invalid_examples)
+    lists: list[Plan | Exclusion] = [plan, *plan.exclusions]
+    for one in lists:
+        if options.plan.strict and one.invalid:
+            raise not_addresses(one.source, one.invalid, one.invalid_examples)
     return plan
 
 
@@ -131,6 +135,7 @@ def _plain(plan: Plan) -> dict[str, Any]:
     return {
         "dry_run": True,
         "people": plan.people,
+        "excluded": plan.excluded,
         "duplicates": plan.duplicates,
         "invalid": plan.invalid,
         "requests": plan.chunks,

@@ -12,8 +12,7 @@ from rich.table import Table
 
 from ..errors import MoveworksError, NotSent, Outcome, error_class
 from ..jobs.job import Job
-from ..jobs.plan.rejects import InvalidLine
-from ..jobs.records import ChunkRecord, State
+from ..jobs.records import ChunkRecord, InvalidLine, State
 from ..text import duration, people, plural
 from .failures import ExitCode, what_happened
 from .foreground import RunResult
@@ -121,6 +120,7 @@ def _plain(account: SendAccount) -> dict[str, Any]:
         "rejected": account.people(Outcome.REJECTED),
         "unknown": account.people(Outcome.UNKNOWN),
         "not_sent": account.people(Outcome.NOT_SENT),
+        "excluded": job.excluded,
         "duplicates": job.duplicates,
         "invalid": job.invalid,
         "invalid_rows": invalid_rows(account.invalid),
@@ -157,9 +157,11 @@ def _table(account: SendAccount) -> Table:
     table.add_row("unknown", f"{account.people(Outcome.UNKNOWN):,}")
     table.add_row("not sent", f"{account.people(Outcome.NOT_SENT):,}", end_section=True)
     table.add_row("people", f"{job.people:,}")
+    if job.exclusions:
+        table.add_row("excluded", f"{job.excluded:,}")
     table.add_row("duplicates", f"{job.duplicates:,}")
     table.add_row("invalid", f"{job.invalid:,}", end_section=True)
-    table.add_row("entries read", f"{job.people + job.duplicates + job.invalid:,}")
+    table.add_row("entries read", f"{job.entries:,}")
     return table
 
 

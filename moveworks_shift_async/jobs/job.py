@@ -15,12 +15,12 @@ from ..models import Receipt
 from ..wire.recipients import CheckedRecipients
 from .plan.plan import Plan
 from .plan.plan import plan as make_plan
-from .plan.rejects import InvalidLine
-from .records import ChunkRecord, Command, Left
-from .report.account import JobAccount, read_account, standing
+from .records import ChunkRecord, Command, InvalidLine, Left
+from .report.account import JobAccount, read_account
 from .report.report_files import write_report
 from .store.names import name_of, store_of, with_lease
 from .store.ports import OnLeftUnknown, Store
+from .store.standing import standing
 
 if TYPE_CHECKING:
     from ..client import MoveworksClient

@@ -33,6 +33,32 @@ DIED = "the process ended while the request was on its way"
 UNWRITTEN = "the journal could not be written when the request had ended"
 
 
+@frozen
+class InvalidLine:
+    """An entry of the source that is no address, without its text."""
+
+    line: int
+    reason: str
+
+
+@frozen(kw_only=True)
+class Exclusion:
+    """A list of people who are not to be told, and what it did to a plan."""
+
+    #: Where it came from, for people to read.
+    source: str
+    #: What it was taken for: format, rows, column; empty for a program's own rows.
+    read_as: str = ""
+    #: Recipients that it keeps from being told. Who is on several lists counts at the first.
+    people: int = 0
+    #: Its entries that are addresses.
+    addresses: int = 0
+    #: Its entries that are none, and so keep nobody from being told.
+    invalid: int = 0
+    #: The first ten of these.
+    invalid_examples: tuple[InvalidLine, ...] = ()
+
+
 @frozen(kw_only=True)
 class Header:
     """What a journal is about."""
@@ -44,8 +70,12 @@ class Header:
     planned_at: float
     #: False: its planning was interrupted, and nothing was ever sent.
     complete: bool = False
-    #: Distinct valid addresses.
+    #: Distinct valid addresses that are not excluded.
     people: int = 0
+    #: Distinct valid addresses that are on one of the lists.
+    excluded: int = 0
+    #: The lists of people who are not to be told, in the order in which they were given.
+    exclusions: tuple[Exclusion, ...] = ()
     duplicates: int = 0
     #: How many of the duplicates had another text than the one that is sent.
     differing: int = 0
@@ -155,6 +185,8 @@ class Left(enum.StrEnum):
 
     #: It is no address.
     INVALID = "invalid"
+    #: It is on a list of people who are not to be told.
+    EXCLUDED = "excluded"
     #: The same address had come before.
     DUPLICATE = "duplicate"
 

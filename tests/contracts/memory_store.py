@@ -189,6 +189,10 @@ class MemoryStore:
         job.command = command
         return True
 
+    async def exists(self) -> bool:
+        """Whether there is one."""
+        return self.name in self.jobs
+
     def remove(self) -> None:
         """Forget it."""
         self.jobs.pop(self.name, None)
@@ -263,10 +267,9 @@ class MemoryAccount:
                 yield [(row.record.id, row.people)]
 
     async def left_out(self) -> AsyncIterator[LeftOut]:
-        """Those that are no address first."""
-        for left in sorted(
-            self.store.job().left_out, key=lambda left: left.why is not Left.INVALID
-        ):
+        """Those that are no address first, and duplicates last."""
+        order = [Left.INVALID, Left.EXCLUDED, Left.DUPLICATE]
+        for left in sorted(self.store.job().left_out, key=lambda left: order.index(left.why)):
             yield left
 
 

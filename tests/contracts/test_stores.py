@@ -32,9 +32,11 @@ from moveworks_shift_async.jobs.records import (
     ChunkRecord,
     Command,
     Event,
+    Exclusion,
     Header,
     Held,
     Incident,
+    InvalidLine,
     Left,
     LeftOut,
     Run,
@@ -217,8 +219,14 @@ async def test_what_is_planned_is_what_is_read_back(store: Store) -> None:
     """Texts, people and their order, who is left out, and the numbers."""
     left = LeftOut(why=Left.INVALID, entries=[(2, "no @", "x"), (9, "empty", "")])
     again = LeftOut(why=Left.DUPLICATE, entries=[(5, "came before", "a@b.c")])
+    out = LeftOut(why=Left.EXCLUDED, entries=[(7, "left.csv", "e@b.c")])
+    lists = (
+        Exclusion(source="l\u00ebft.csv", read_as="CSV", people=1, addresses=3, invalid=1,
+                  invalid_examples=(InvalidLine(2, "no @"),)),
+        Exclusion(source="list 2 to exclude"),
+    )  # fmt: skip
     plan = await store.plan(header_of())
-    await plan.write(PlanBatch(left_out=[again]))
+    await plan.write(PlanBatch(left_out=[again, out]))
     await plan.write(
         PlanBatch(
             texts=[(n, text_of(n)) for n in range(2)],
@@ -226,8 +234,10 @@ async def test_what_is_planned_is_what_is_read_back(store: Store) -> None:
         )
     )
     await plan.write(PlanBatch(first=3, chunks=[(1, people_of(3))], left_out=[left]))
-    header = await plan.complete(header_of(4, invalid=2, duplicates=1))
+    more = {"invalid": 2, "duplicates": 1, "excluded": 1, "exclusions": lists}
+    header = await plan.complete(header_of(4, **more))
     plan.close()
+    assert (header.excluded, header.exclusions) == (1, lists)
     assert (header.complete, header.people, header.invalid) == (True, 12, 2)
     async with store.reading() as account:
         await account.verify()
@@ -237,7 +247,7 @@ async def test_what_is_planned_is_what_is_read_back(store: Store) -> None:
         assert {record.state for record in state.records} == {State.PLANNED}
         found = [pair async for some in account.recipients() for pair in some]
         assert found == [(n, people_of(n)) for n in range(4)]
-        assert [block async for block in account.left_out()] == [left, again]
+        assert [block async for block in account.left_out()] == [left, out, again]
         assert await account.texts(9) == [(text_of(0), 6), (text_of(1), 6)]
         assert await account.texts(1) == [(text_of(0), 6)]
     async with running(store) as run:
@@ -273,6 +283,18 @@ def held_in(state: JobState) -> tuple[Any, ...]:
     """What holds the one run of a job."""
     (run,) = state.runs
     return run.held_by, run.held_since, run.held_until, run.held_why
+
+
+async def test_a_job_is_there_once_it_is_being_planned(store: Store) -> None:
+    """By its name alone, and until it is removed."""
+    assert not await store.exists()
+    plan = await store.plan(header_of())
+    assert await store.exists()
+    await plan.complete(header_of())
+    plan.close()
+    assert await store.exists()
+    store.remove()
+    assert not await store.exists()
 
 
 async def test_a_discarded_plan_leaves_nothing(store: Store) -> None:

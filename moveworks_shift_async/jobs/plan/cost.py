@@ -10,7 +10,7 @@ from ...limits.window import least_time
 from ...sending.batcher import CHUNK_SIZE
 from ...settings import RateLimit
 from ...text import at_least, duration, plural, rate
-from .rejects import InvalidLine
+from ..records import Exclusion, InvalidLine
 
 #: Messages a minute that each chat platform takes, once a thread with the person exists; the first
 #: message to a person takes longer. Source: help.moveworks.com, "Moveworks product rate limits".
@@ -35,6 +35,10 @@ class Plan:
     read_as: str = ""
     #: Who will be told.
     people: int
+    #: Who is not told, for she is on one of the lists in `exclusions`.
+    excluded: int = 0
+    #: The lists of people who are not to be told, each with what it did.
+    exclusions: tuple[Exclusion, ...] = ()
     #: Entries left out because the same address had come before.
     duplicates: int
     #: How many of the duplicates had another text than the one that is sent.
@@ -70,6 +74,7 @@ class Plan:
         lines = [
             ("Read as", self.read_as),
             ("People", f"{self.people:,}"),
+            *self._excluded(),
             ("Duplicates", self._duplicates()),
             ("Invalid", self._invalid()),
             ("Requests", f"{self.chunks:,}, {plural(self.texts, 'text')}"),
@@ -79,6 +84,14 @@ class Plan:
         ]
         rows = [f"  {name:<12}{text}" for name, text in lines if text]
         return "\n".join([f"Plan of {self.source}, in {self.journal}", *rows])
+
+    def _excluded(self) -> list[tuple[str, str]]:
+        if not self.exclusions:
+            return []
+        return [
+            ("Excluded", f"{self.excluded:,}"),
+            *(("", excluding(one)) for one in self.exclusions),
+        ]
 
     def _duplicates(self) -> str:
         if not self.differing:
@@ -91,8 +104,7 @@ class Plan:
     def _invalid(self) -> str:
         if not self.invalid:
             return "0"
-        where = _lines([found.line for found in self.invalid_examples], self.invalid)
-        return f"{self.invalid:,} ({where})"
+        return f"{self.invalid:,} ({_where(self.invalid_examples, self.invalid)})"
 
     def _price_of_texts(self) -> str:
         """What it costs that people get different texts; empty if it costs nothing."""
@@ -110,6 +122,23 @@ class Plan:
         """The platforms, fastest first."""
         ordered = sorted(self.delivery.items(), key=lambda item: item[1])
         return ", ".join(f"{platform} {duration(60 * took)}" for platform, took in ordered)
+
+
+def excluding(one: Exclusion) -> str:
+    """What a list does, in words: whom it excludes, who is on it, and what of it is broken."""
+    what = one.read_as or plural(one.addresses, "address", "addresses")
+    said = [f"{one.people:,}" if one.people else "nobody", f" by {one.source}: {what}"]
+    if one.addresses and not one.people:
+        said.append("; nobody on it is among the recipients")
+    if one.invalid:
+        verb = "is no address, and excludes" if one.invalid == 1 else "are no address, and exclude"
+        where = _where(one.invalid_examples, one.invalid)
+        said.append(f"; {one.invalid:,} of its entries {verb} nobody ({where})")
+    return "".join(said)
+
+
+def _where(examples: Sequence[InvalidLine], count: int) -> str:
+    return _lines([found.line for found in examples], count)
 
 
 def _lines(numbers: Sequence[int], count: int) -> str:

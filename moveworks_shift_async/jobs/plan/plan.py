@@ -6,41 +6,31 @@ import asyncio
 import os
 import threading
 import uuid
-from collections.abc import AsyncGenerator, AsyncIterable, Callable, Coroutine, Iterable
-from contextlib import AbstractContextManager, aclosing
+from collections.abc import AsyncGenerator, Callable, Coroutine, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import aclosing
 from functools import partial
 from typing import Any, TypeVar
 
 from attrs import define, field
 
 from ...errors import InvalidInput
-from ...sending.entries import is_iterable
 from ...settings import RateLimit
-from ...sources import (
-    Block,
-    RecipientSource,
-    async_blocks_of,
-    blocks_of,
-    open_recipients,
-)
-from ...sources.iterables import Row
+from ...sources import Block
 from ...wire.moveworks import Content, Context
 from ..store.names import store_of
 from ..store.ports import Store
 from ..threads import FromThread, in_thread
 from .cost import Plan
+from .excluded import in_words_of_a_list
+from .given import ExcludeList, Given, Recipients, check_standard_input, exclude_lists
+from .opened import Opened, Opener
 from .options import PlanOptions
 from .planner import Planner, go_on
 
-__all__ = ["Plan", "Recipients", "plan"]
+__all__ = ["ExcludeList", "Plan", "Recipients", "plan"]
 
 T = TypeVar("T")
-
-
-#: Recipients: to be opened in a thread, or as blocks from anywhere.
-Blocks = AbstractContextManager[RecipientSource] | Iterable[Block] | AsyncGenerator[Block]
-#: A file, `-`, a database's URL, or rows: addresses, or mappings that hold one.
-Recipients = str | os.PathLike[str] | Iterable[Row] | AsyncIterable[Row]
 
 
 def plan(
@@ -56,6 +46,7 @@ def plan(
     column: str | None = None,
     query: str | None = None,
     encoding: str | None = None,
+    exclude: Iterable[Recipients | ExcludeList] = (),
     invalid_csv: str | os.PathLike[str] | None = None,
     strict: bool = False,
     rate_limit: RateLimit = RateLimit(),  # noqa: B008 - frozen
@@ -68,17 +59,25 @@ def plan(
 
     `source` is a file (CSV, TSV, JSON, text, Parquet, Excel), `-` for standard input, an SQLAlchemy
     URL with its `query`, or any iterable or async iterable of addresses or mappings; a list is
-    copied now, and the context written down. `column` names the addresses where that is not clear.
+    copied now, and the context written down. It may also be another job's name with what became of
+    its people, like `other.journal:rejected,not_sent`; that job must not be run meanwhile, nor
+    after. `column` names the addresses where that is not clear.
     `encoding` is that of a text file: one that is neither UTF-8 nor marked is guessed without it,
     and refused where texts or addresses depend on the guess. `event_id` names the event;
     `legacy=True` is the way without one.
+
+    `exclude` are lists of people who are not to be told, each a source as above, or an
+    `ExcludeList` with its column; of another job, it is whom that job has told or may have told,
+    unless its outcomes are named. They are counted in `excluded`, and the plan says by which list.
+    What is in a list and no address is counted and named there, for it excludes nobody; a file, a
+    query or a job that excludes nobody at all is an `InvalidInput`.
 
     Give `message`, or a `template`: it and the context may name columns, like `Hello {first_name}`,
     and values are escaped in the message, braces too, unless `escape` is off. A person whose rows
     give different texts gets the first of them, and the plan names the others. `invalid_csv` names
     a new file for the entries that are no address: line, reason, entry. `strict` raises
-    `NotAddresses` if there is one; then `invalid_csv` is left, and no journal. `rate_limit` is what
-    the plan counts with.
+    `NotAddresses` if there is one, in a list to exclude as well; then `invalid_csv` is left, and no
+    journal. `rate_limit` is what the plan counts with.
     """
     if (event_id is None) is not legacy:
         raise InvalidInput("give either event_id, or legacy=True for the endpoint without an event")
@@ -92,55 +91,29 @@ def plan(
         strict=strict,
         rate_limit=rate_limit,
     )
-    work = _PlanRun(store_of(os.fspath(journal)), wanted)
-    return work.all(_blocks(work, source, column, query, encoding))
-
-
-def _blocks(
-    work: _PlanRun,
-    source: Recipients,
-    column: str | None,
-    query: str | None,
-    encoding: str | None,
-) -> Blocks:
-    columns = work.options.columns
-    if isinstance(source, (str, os.PathLike)):
-        stopping = partial(go_on, work.stop, work.store.name)
-        return open_recipients(source, column, query, encoding=encoding, go_on=stopping)
-    if query is not None or encoding is not None:
-        raise InvalidInput("a query needs a database's URL as the source, an encoding a file")
-    if isinstance(source, AsyncIterable):
-        return async_blocks_of(source, column, columns)
-    if not is_iterable(source):
-        raise InvalidInput(
-            f"the source must be a file, a URL or an iterable, not {type(source).__name__}"
-        )
-    # What becomes of a list meanwhile loses nobody.
-    rows = tuple(source) if hasattr(type(source), "__len__") else source
-    return blocks_of(rows, column, columns)
+    given, lists = Given.of(source, column, query, encoding), exclude_lists(exclude)
+    check_standard_input([given, *lists])
+    return _PlanRun(store_of(os.fspath(journal)), wanted).all(given, lists)
 
 
 @define(eq=False, repr=False)
 class _PlanRun:
-    """A plan's steps, each in a thread; one at a time, and none is left alone."""
+    """A plan's steps, all in one thread, one at a time, and none is left alone."""
 
     store: Store
     options: PlanOptions
     stop: threading.Event = field(factory=threading.Event)
     planner: Planner | None = None
-    read_as: str = ""
     _loop: FromThread = field(init=False)
+    _thread: ThreadPoolExecutor = field(
+        factory=lambda: ThreadPoolExecutor(1, thread_name_prefix="plan"), init=False
+    )
 
-    async def all(self, source: Blocks) -> Plan:
+    async def all(self, given: Given, lists: Sequence[Given]) -> Plan:
         """From the source to the journal, or to nothing."""
         self._loop = FromThread()
         try:
-            if isinstance(source, AsyncGenerator):
-                await self._do(self._begin, _NAME)
-                await self._follow(source)
-            else:
-                await self._do(self._read, source)
-            plan = await self._do(self._begun.finish, self.read_as)
+            plan = await self._all(given, lists)
         except BaseException:
             # Awaited here: a task for it could be cancelled before its first step.
             if self.planner is not None:
@@ -150,7 +123,19 @@ class _PlanRun:
             # Not in a thread: the wait for one could be cancelled although the journal is complete.
             if self.planner is not None:
                 self.planner.close()
+            self._thread.shutdown(wait=False)
         return plan
+
+    async def _all(self, given: Given, lists: Sequence[Given]) -> Plan:
+        opener = Opener(self._loop, self._do, partial(go_on, self.stop, self.store.name))
+        options = self.options
+        async with opener.recipients(given, options.columns, options.check) as source:
+            await self._do(self._begin, source.name)
+            for number, one in enumerate(lists, 1):
+                await self._exclude(opener, one, f"list {number} to exclude")
+            await self._read(source, self._begun.feed)
+            read_as = source.read_as()
+        return await self._do(self._begun.finish, read_as)
 
     @property
     def _begun(self) -> Planner:
@@ -161,48 +146,49 @@ class _PlanRun:
         self.planner = Planner.begin(self.store, self.options, name, self._loop, self.stop)
         self.planner.open()
 
-    def _read(self, source: AbstractContextManager[RecipientSource] | Iterable[Block]) -> None:
-        """All of a source that needs no loop; opened, read and closed in one thread."""
-        if not isinstance(source, AbstractContextManager):
-            self._begin(_NAME)
-            self._feed(source)
-            return
-        with source as found:
-            self.options.check(found.names)
-            self._begin(found.name)
-            self._feed(found.blocks(columns=self.options.columns))
-            self.read_as = found.describe().removeprefix(f"{found.name}: ")
+    async def _exclude(self, opener: Opener, given: Given, name: str) -> None:
+        """All of a list of people who are not to be told."""
+        with in_words_of_a_list():
+            async with opener.excluded(given, name) as source:
+                await self._read(source, self._begun.exclude)
+                read_as = source.read_as()
+        # A program's own list may well be empty; a file that is may be an export that failed.
+        empty, strict = given.place is None, self.options.strict
+        self._begun.excluded.end(source.name, read_as, strict=strict, may_be_empty=empty)
 
-    async def _follow(self, source: AsyncGenerator[Block]) -> None:
+    async def _read(self, source: Opened, feed: Callable[[Block], None]) -> None:
+        """All of a source."""
+        if isinstance(source.rows, AsyncGenerator):
+            await self._follow(source.rows, feed)
+        else:
+            await self._do(self._feed, source.rows, feed)
+
+    async def _follow(self, rows: AsyncGenerator[Block], feed: Callable[[Block], None]) -> None:
         """All of a source that needs the loop."""
-        async with aclosing(source):
+        async with aclosing(rows):
             try:
-                async for block in source:
-                    await self._do(self._begun.feed, block)
+                async for block in rows:
+                    await self._do(feed, block)
             except asyncio.CancelledError:
                 task = asyncio.current_task()
                 if task is None or task.cancelling():
                     raise
                 raise _broken_off(asyncio.CancelledError()) from None
 
-    def _feed(self, blocks: Iterable[Block]) -> None:
+    def _feed(self, rows: Iterable[Block], feed: Callable[[Block], None]) -> None:
         try:
-            for block in blocks:
-                self._begun.feed(block)
+            for block in rows:
+                feed(block)
         # The source itself raised it, for nobody cancels a thread. The loop would take it for a
         # cancellation of ours.
         except (asyncio.CancelledError, GeneratorExit) as error:
             raise _broken_off(error) from None
 
     async def _do(self, step: Callable[..., T], *arguments: Any) -> T:
-        """Run a step in a thread; when cancelled, make it stop and wait until it has."""
-        return await in_thread(partial(step, *arguments), self.stop)
+        """Run a step in the thread; when cancelled, make it stop and wait until it has."""
+        return await in_thread(partial(step, *arguments), self.stop, self._thread)
 
 
 def _broken_off(error: BaseException) -> InvalidInput:
     kind = type(error).__name__
     return InvalidInput(f"the recipients' own source raised {kind}; nothing was planned")
-
-
-#: What plain blocks are called in messages.
-_NAME = "recipients"

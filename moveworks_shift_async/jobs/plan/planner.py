@@ -3,9 +3,10 @@
 Theory of operation. Who is a duplicate is known when the last recipient was read, so there are two
 passes: `feed` checks the entries, numbers their texts and puts both into a spool in order and into
 buckets by address (`unique`); `finish` searches the buckets one by one, then reads the spool
-again, leaves out whom the search named, cuts chunks and writes them. Who is left out, and why,
-goes into the journal as well. In memory stay 2 bytes an entry, with templates 10 more, and
-whatever one bucket holds.
+again, leaves out whom the search named, cuts chunks and writes them. Who is not to be told was read
+before (`excluded`), and is looked for in the same search. Who is left out, and why, goes into the
+journal as well. In memory stay 2 bytes an entry, with templates 10 more, and whatever one bucket
+holds.
 """
 
 from __future__ import annotations
@@ -13,38 +14,45 @@ from __future__ import annotations
 import contextlib
 import threading
 from array import array
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from itertools import compress
 from typing import IO
 
-from attrs import asdict, define, evolve, field
-from attrs.filters import include
+from attrs import define, evolve, field
 
 from ...clock import SYSTEM_CLOCK
 from ...errors import InvalidInput, JournalError, NotSent
 from ...sources import Block
 from ...sources.refusals import refuse
 from ...storage.system import reason
-from ...text import plural
+from ...text import people, plural
 from ...wire.moveworks import Content
 from ..records import Header, Left
 from ..store.ports import PlanStore, Store
 from ..threads import FromThread, in_thread
 from .cost import Plan
+from .excluded import Excluded
 from .groups import Cut, Groups, cut
 from .options import PlanOptions
 from .rejects import EXAMPLES, Rejects, faults
 from .spool import NUMBERS, Spool, nameless
 from .texts import Texts
-from .unique import DIFFERING, KEPT, SAME, Unique
+from .unique import DIFFERING, EXCLUDED, KEPT, SAME, Unique
 from .writer import Writer
 
 # What a plan says as its journal does.
-_NUMBERS = ("source", "people", "duplicates", "differing", "invalid", "chunks", "texts")
-# The answers about an entry -> is it kept?
-_KEEP = bytes(answer == KEPT for answer in range(256))
-_DROP = bytes(answer != KEPT for answer in range(256))
+_NUMBERS = ("source", "people", "excluded", "exclusions", "duplicates", "differing", "invalid",
+            "chunks", "texts")  # fmt: skip
 _REASONS = {SAME: "came before", DIFFERING: "came before with another text"}
+
+
+def _those(wanted: Callable[[int], bool]) -> bytes:
+    """A table for `bytes.translate`: 1 for each answer about an entry of which this is true."""
+    return bytes(map(wanted, range(256)))
+
+
+_KEEP, _DROP = _those(KEPT.__eq__), _those(lambda answer: answer in _REASONS)
+_EXCLUDE = _those(EXCLUDED.__le__)
 
 
 @define(eq=False, repr=False)
@@ -68,6 +76,8 @@ class Planner:
     _writer: Writer = field(init=False)
     _spool: Spool = field(init=False)
     _unique: Unique = field(init=False)
+    #: Filled before the first `feed`.
+    excluded: Excluded = field(init=False)
     _texts: Texts | None = field(default=None, init=False)
     _taken: int = field(default=0, init=False)
 
@@ -91,10 +101,17 @@ class Planner:
         template = self.options.template
         with reporting(self._job.name):
             self._rejects = Rejects.to(self.options.invalid_csv)
-            self._spool, self._unique = Spool(self._file()), Unique(self._file())
+            self.excluded = Excluded(self._file())
+            self._spool, self._unique = Spool(self._file()), Unique(self._file(), self.excluded)
             if template is not None:
                 self._texts = Texts(template, self._header.event_id, self.source, self._file())
         self._writer = Writer(self._store, self._loop, self._content)
+
+    def exclude(self, block: Block) -> None:
+        """Take the next rows of a list of people who are not to be told."""
+        self._go_on()
+        with reporting(self._job.name):
+            self.excluded.feed(block)
 
     def feed(self, block: Block) -> None:
         """Take the next rows."""
@@ -121,6 +138,8 @@ class Planner:
             raise self._rejects.refusal(self.source)
         with reporting(self._job.name):
             answers = self._unique.answers(self._go_on)
+            if KEPT not in answers:
+                raise self._all_excluded(len(answers) - answers.count(SAME))
             lines = self._write(answers)
             self._writer.flush()
             self._go_on()
@@ -133,7 +152,7 @@ class Planner:
             differing_lines=tuple(lines),
             invalid_examples=tuple(self._rejects.examples),
             rate_limit=self.options.rate_limit,
-            **asdict(header, filter=include(*_NUMBERS)),
+            **{name: getattr(header, name) for name in _NUMBERS},
         )
 
     async def abandon(self) -> None:
@@ -197,18 +216,25 @@ class Planner:
         return lines[:EXAMPLES]
 
     def _leave_out(self, addresses: Sequence[str], lines: Sequence[int], answers: bytes) -> None:
-        """Note the duplicates of a block."""
-        dropped = answers.translate(_DROP)
-        reasons = map(_REASONS.__getitem__, compress(answers, dropped))
-        entries = zip(compress(lines, dropped), reasons, compress(addresses, dropped), strict=True)
-        self._writer.leave_out(Left.DUPLICATE, entries)
+        """Note the duplicates of a block, and those who are excluded."""
+        lists = {EXCLUDED + at: one.source for at, one in enumerate(self.excluded.lists)}
+        kinds = ((Left.DUPLICATE, _DROP, _REASONS), (Left.EXCLUDED, _EXCLUDE, lists))
+        for why, which, reasons in kinds:
+            out = answers.translate(which)
+            said = map(reasons.__getitem__, compress(answers, out))
+            entries = zip(compress(lines, out), said, compress(addresses, out), strict=True)
+            self._writer.leave_out(why, entries)
 
     def _complete(self, answers: bytes) -> Header:
         writer = self._writer
+        exclusions = self.excluded.counted(lambda number: answers.count(EXCLUDED + number))
+        excluded = sum(one.people for one in exclusions)
         whole = evolve(
             self._header,
             people=writer.people,
-            duplicates=len(answers) - writer.people,
+            excluded=excluded,
+            exclusions=exclusions,
+            duplicates=len(answers) - writer.people - excluded,
             differing=answers.count(DIFFERING),
             invalid=self._rejects.count,
             chunks=writer.chunks,
@@ -223,6 +249,11 @@ class Planner:
         entries = plural(self._taken, "entry", "entries")
         what = f"nobody valid, all of {entries}; the first, line {first.line}: {first.reason}"
         return refuse(self.source, None, what)
+
+    def _all_excluded(self, count: int) -> InvalidInput:
+        lists = ", ".join(one.source for one in self.excluded.lists)
+        everybody = "the only person is" if count == 1 else f"all {people(count)} are"
+        return refuse(self.source, None, f"nobody to send to: {everybody} excluded by {lists}")
 
     def _file(self) -> IO[bytes]:
         return self._files.enter_context(nameless(self._job.scratch))

@@ -9,26 +9,19 @@ from collections.abc import Sequence
 from io import TextIOWrapper
 from typing import Any, TextIO
 
-from attrs import define, field, frozen
+from attrs import define, field
 
 from ...addresses import address_fault, first_fault
 from ...errors import NotAddresses
 from ...storage.atomic import NewFile
 from ...text import plural
 from ..csv_cells import text_cell
+from ..records import InvalidLine
 
 # The first ones that a plan names.
 EXAMPLES = 10
 # Addresses checked at once: where one in a thousand is bad, one slice in ten is checked one by one.
 _SLICE = 100
-
-
-@frozen
-class InvalidLine:
-    """An entry of the source that is no address, without its text."""
-
-    line: int
-    reason: str
 
 
 def not_addresses(source: str, count: int, examples: Sequence[InvalidLine]) -> NotAddresses:

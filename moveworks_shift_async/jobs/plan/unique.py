@@ -4,7 +4,8 @@ Theory of operation. Equal addresses have equal hashes, so they meet in the same
 nameless file, and each bucket is searched alone with a plain dict. In memory stay the last byte of
 each hash (which is its bucket's number), and with texts the text's number: 1 or 9 bytes an entry,
 and one bucket. Which entries are left out is answered in order of the entries, since each
-bucket keeps their order: entry by entry, the next answer of the bucket that it went to.
+bucket keeps their order: entry by entry, the next answer of the bucket that it went to. Who is
+excluded is in buckets of the same numbers (`excluded`), so one of each is in memory at a time.
 
 Which addresses are the same person, `addresses.person` says.
 """
@@ -19,10 +20,11 @@ from collections.abc import Callable, Iterator, Sequence
 from attrs import define, field
 
 from ...addresses import person
-from .spool import BUCKETS, NUMBERS, Buckets
+from .excluded import Excluded
+from .spool import BUCKETS, NUMBERS, Buckets, bucket_of
 
-# The answers for an entry.
-SAME, KEPT, DIFFERING = range(3)
+# The answers for an entry; from `EXCLUDED` on, the number of the list that it is on is added.
+SAME, KEPT, DIFFERING, EXCLUDED = range(4)
 
 
 @define(eq=False, repr=False)
@@ -31,6 +33,8 @@ class Unique:
 
     #: In a file that is open for it.
     _buckets: Buckets = field(converter=Buckets)
+    #: Who is not to be told; None: no such list was given.
+    _excluded: Excluded | None = None
     #: The bucket of each entry.
     _went_to: bytearray = field(factory=bytearray)
     #: The numbers of the texts of each bucket's entries; empty without texts.
@@ -39,8 +43,7 @@ class Unique:
     def add(self, addresses: Sequence[str], texts: Sequence[int] | None = None) -> None:
         """Take trimmed addresses, each with the number of its text if there are texts."""
         keys = [*map(person, addresses)]
-        # Every eighth byte of the hashes is one byte of each.
-        buckets = array("q", map(hash, keys)).tobytes()[::8]
+        buckets = bucket_of(keys)
         self._went_to += buckets
         self._buckets.add(buckets, keys)
         if texts is not None:
@@ -48,15 +51,18 @@ class Unique:
             deque(map(array.append, arrays, texts), maxlen=0)
 
     def answers(self, go_on: Callable[[], None] = lambda: None) -> bytes:
-        """`KEPT`, `SAME` or `DIFFERING` for each entry; `go_on` is called now and then.
+        """`KEPT`, `SAME`, `DIFFERING` or `EXCLUDED` for each entry; `go_on` is called now and then.
 
-        A differing entry has the address of one that is kept, and another text.
+        A differing entry has the address of one that is kept, and another text. Of the entries of
+        an excluded person the first is excluded, and the others are the same.
         """
         found: list[Iterator[int]] = []
         for bucket in range(BUCKETS):
             go_on()
             found.append(iter(self._search(bucket)))
         self._buckets.close()
+        if self._excluded is not None:
+            self._excluded.close()
         return bytes(map(next, map(found.__getitem__, self._went_to)))
 
     def _search(self, bucket: int) -> bytes:
@@ -66,10 +72,14 @@ class Unique:
         places = range(len(keys))
         firsts = [*map(seen.setdefault, keys, places)]
         answers = bytearray(map(operator.eq, firsts, places))
+        if self._excluded is not None:
+            excluded = self._excluded.take(bucket)
+            for key in excluded.keys() & seen.keys():
+                answers[seen[key]] = EXCLUDED + excluded[key]
         texts = self._texts[bucket]
         if texts and len(seen) < len(keys):
             for place in (place for place in places if not answers[place]):
-                if texts[place] != texts[firsts[place]]:
+                if answers[firsts[place]] == KEPT and texts[place] != texts[firsts[place]]:
                     answers[place] = DIFFERING
         self._texts[bucket] = array(NUMBERS)
         return bytes(answers)

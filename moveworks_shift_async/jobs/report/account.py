@@ -7,32 +7,27 @@ process is surely gone, its request may have arrived: it counts as unknown, as `
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from functools import partial
 from typing import Any
 
-from attrs import asdict, evolve, field, frozen
-from attrs.filters import include
+from attrs import field, frozen
 
 from ...clock import SYSTEM_CLOCK, Clock
 from ...errors import JournalError
 from ...wire.moveworks import Content
-from ..records import DIED, UNWRITTEN, ChunkRecord, Command, Header, Run, State, Stray
+from ..records import ChunkRecord, Command, Exclusion, Header, Run, State, Stray
 from ..store.ports import TEXTS, AccountStore, JobState
+from ..store.standing import standing
 from ..threads import in_thread
 from .timeline import Break, TimelineEvent, breaks, span, timeline, timeline_event
 
 # Texts that an account shows where there are more than it shows all of: the first, for examples.
 _EXAMPLES = 3
 # What an account says as its journal does.
-_OF_HEADER = ("source", "event_id", "complete", "duplicates", "differing", "invalid", "texts")
-# What makes unknown whom a file calls not sent, by why it may not be what the job was run from.
-_DOUBTS = {
-    Stray.COPY: "the journal is a copy; the request may have been made from the other file since",
-    Stray.OLDER: "the journal is an older copy; the request may have been made since",
-    Stray.TORN: "the journal is torn; the request may have been made since",
-}
+_OF_HEADER = ("source", "event_id", "complete", "excluded", "exclusions", "duplicates", "differing",
+              "invalid", "texts")  # fmt: skip
 
 
 @frozen(kw_only=True)
@@ -87,6 +82,10 @@ class JobAccount:
     #: Nobody of them was told; `in_flight` of them are being told just now.
     not_sent: int
     in_flight: int
+    #: Not told, for they are on one of the lists in `exclusions`; they are none of `people`.
+    excluded: int = 0
+    #: The lists of people who are not to be told, each with whom it excludes.
+    exclusions: tuple[Exclusion, ...] = ()
     duplicates: int
     #: Duplicates that had another text than the one that is sent.
     differing: int
@@ -138,6 +137,11 @@ class JobAccount:
         return self.forgotten_at is not None
 
     @property
+    def entries(self) -> int:
+        """Entries of the source: each is one of the people, or left out for one reason."""
+        return self.people + self.excluded + self.duplicates + self.invalid
+
+    @property
     def undecided(self) -> int:
         """People unknown for whom the user has not said what to do."""
         return self.unknown - self.left_alone
@@ -177,7 +181,7 @@ def account_of(
         read_at=clock.utcnow(),
         planned_at=_moment(header.planned_at),
         forgotten_at=None if header.forgotten_at is None else _moment(header.forgotten_at),
-        **asdict(header, filter=include(*_OF_HEADER)),
+        **{name: getattr(header, name) for name in _OF_HEADER},
         **_people(state.name, header, records),
         **_times(state, records),
         chunks=len(records),
@@ -193,27 +197,6 @@ def account_of(
             for text, people in texts
         ),
     )
-
-
-def standing(state: JobState) -> Iterator[ChunkRecord]:
-    """Every chunk as it stands for the account, in order.
-
-    What a dead run was sending is unknown. What waits to be sent again is as unknown as it was: a
-    job that stops before it gets there must not call its people not sent. Nor may a file that may
-    say less than what was done.
-    """
-    ended = {run.id for run in state.runs if run.ended_at is not None}
-    for record in state.records:
-        if record.state is State.SENDING and record.owner not in state.alive:
-            reason = UNWRITTEN if record.owner in ended else DIED
-            yield evolve(record, state=State.UNKNOWN, error="OutcomeUnknown", reason=reason)
-        elif record.waits_again:
-            yield evolve(record, state=State.UNKNOWN)
-        elif state.stray is not None and record.state is State.PLANNED:
-            reason = _DOUBTS[state.stray]
-            yield evolve(record, state=State.UNKNOWN, error="JournalError", reason=reason)
-        else:
-            yield record
 
 
 def _chunks_left(state: JobState) -> int:

@@ -21,7 +21,7 @@ from ...text import one_line
 from ..csv_cells import address_cell, need_care, text_cell
 from ..records import ChunkRecord, Left, LeftOut, State
 from ..store.ports import JobState
-from .account import standing
+from ..store.standing import standing
 
 COLUMNS = ("address", "outcome", "chunk", "time", "reason", "line")
 
@@ -48,8 +48,9 @@ def write_rows(
 
     UTF-8 without a byte order mark, lines end with a newline. `time` is the end of the last
     request, or its begin where no end is known, ISO 8601 in UTC. After the recipients come the
-    entries that are for nobody, with the outcomes `invalid` and `duplicate` and their `line` in the
-    source. Raises `JournalError` for a damaged journal, and `NotSent` once `stop` is set.
+    entries that are for nobody, with the outcomes `invalid`, `excluded` (its reason is the list)
+    and `duplicate`, and their `line` in the source. Raises `JournalError` for a damaged journal,
+    and `NotSent` once `stop` is set.
     """
     file.write((",".join(COLUMNS) + "\n").encode())
     for rows in chain(_recipients(state, recipients), _left_out(state, left_out)):
@@ -76,7 +77,7 @@ def _left_out(state: JobState, left_out: Iterable[LeftOut]) -> Iterator[str]:
     for block in left_out:
         count += len(block.entries)
         yield _block(block)
-    if header.complete and count != header.invalid + header.duplicates:
+    if header.complete and count != header.invalid + header.excluded + header.duplicates:
         raise JournalError(
             f"{state.name} is damaged: entries that were left out are missing. Restore a copy of it"
         )

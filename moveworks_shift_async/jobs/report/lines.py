@@ -35,9 +35,10 @@ def _totals(account: JobAccount) -> Iterator[str]:
         ("unknown", account.unknown, _unknown(account)),
         ("not sent", account.not_sent, _not_sent(account)),
         ("people", account.people, ""),
+        *([("excluded", account.excluded, _excluded(account))] if account.exclusions else []),
         ("duplicates", account.duplicates, _differing(account)),
         ("invalid", account.invalid, "left out" if account.invalid else ""),
-        ("entries read", account.people + account.duplicates + account.invalid, ""),
+        ("entries read", account.entries, ""),
     ]
     width = max(len(f"{count:,}") for _, count, _ in rows)
     for name, count, note in rows:
@@ -54,6 +55,10 @@ def _unknown(account: JobAccount) -> str:
 def _not_sent(account: JobAccount) -> str:
     under_way = f", {account.in_flight:,} of them on their way now" if account.in_flight else ""
     return f"nobody was told yet{under_way}"
+
+
+def _excluded(account: JobAccount) -> str:
+    return f"not to be told: {'; '.join(map(say.excluding, account.exclusions))}"
 
 
 def _differing(account: JobAccount) -> str:

@@ -11,8 +11,8 @@ from attrs import frozen
 
 from ...errors import NotSent, Outcome, error_class
 from ...settings import RateLimit
-from ...text import covered, duration, one_line, people, rate, shell_word
-from ..records import Incident, Run, State, Stray
+from ...text import covered, duration, one_line, people, plural, rate, shell_word
+from ..records import Exclusion, Incident, Run, State, Stray
 from .account import ErrorKind, JobAccount
 from .timeline import TimelineEvent
 
@@ -125,6 +125,13 @@ def others(account: JobAccount) -> str:
         if count
     ]
     return f"The others: {'; '.join(said)}." if said else ""
+
+
+def excluding(one: Exclusion) -> str:
+    """Whom a list keeps from being told."""
+    count = f"{one.people:,}" if one.people else "nobody"
+    broken = f" ({plural(one.invalid, 'entry', 'entries')} of it no address)" if one.invalid else ""
+    return f"{count} by {covered(one.source)}{broken}"
 
 
 def forgotten(account: JobAccount) -> str:

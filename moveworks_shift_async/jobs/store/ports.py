@@ -159,7 +159,7 @@ class AccountStore(Protocol):
         """Whom each chunk is for, in the order of the state's records; some chunks at a time."""
 
     def left_out(self) -> AsyncIterator[LeftOut]:
-        """The entries that are for nobody: all that are no address, then all duplicates."""
+        """The entries that are for nobody: no addresses, then excluded ones, then duplicates."""
 
 
 class RunStore(Protocol):
@@ -242,6 +242,9 @@ class Store(Protocol):
         Without `addresses` it takes a small part of the time, and gives its state and at most
         `TEXTS` texts.
         """
+
+    async def exists(self) -> bool:
+        """Whether a job of this name is there, whole or not; what cannot be looked at raises."""
 
     def remove(self) -> None:
         """Leave nothing of it, also not what is remembered of it; no error if that cannot be."""

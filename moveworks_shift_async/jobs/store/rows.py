@@ -10,11 +10,11 @@ from itertools import accumulate
 from operator import sub
 from typing import Any, TypeVar
 
-from attrs import fields
+from attrs import astuple, fields
 
 from ...wire.moveworks import Content
 from ...wire.recipients import CheckedRecipients
-from ..records import Chunk, Held, Incident, Left, LeftOut, State
+from ..records import Chunk, Exclusion, Header, Held, Incident, InvalidLine, Left, LeftOut, State
 
 T = TypeVar("T")
 Row = tuple[Any, ...]
@@ -24,7 +24,13 @@ Row = tuple[Any, ...]
 _ANSWER = 60.0
 # What a field's annotation stands for, and what is made for it of a column.
 _KINDS: Mapping[str, Any] = {"int": (int,), "float": (int, float), "str": (str,)}
-_MADE: Mapping[str, Callable[[Any], Any]] = {"bool": bool, "State": State, "Incident": Incident}
+_MADE: Mapping[str, Callable[[Any], Any]] = {
+    "bool": bool,
+    "State": State,
+    "Incident": Incident,
+    "tuple[Exclusion, ...]": lambda text: _each(Exclusion, json.loads(text)),
+    "tuple[InvalidLine, ...]": lambda found: _each(InvalidLine, found),
+}
 # Seconds since 1970 at the end of the year 9999, behind which Python knows no time.
 _LATEST = 253_402_300_800.0
 # Level 6 takes a third of the time of planning more and saves a tenth of the file.
@@ -56,6 +62,12 @@ def left_out_of(row: Row) -> LeftOut:
     return LeftOut(why=Left(why), entries=[*zip(accumulate(steps), reasons, entries, strict=True)])
 
 
+def header_values(header: Header) -> dict[str, Any]:
+    """The columns of a header: its lists are one of them, as JSON."""
+    lists = json.dumps([astuple(one) for one in header.exclusions])
+    return {one.name: getattr(header, one.name) for one in fields(Header)} | {"exclusions": lists}
+
+
 def value_of(kind: type[T], row: Row) -> T:
     """A value of this class from columns in the order of its fields.
 
@@ -73,6 +85,10 @@ def _columns(kind: type) -> list[tuple[str, str, bool]]:
     """Name and type of each field, and whether it may be None; once, for there are many rows."""
     parted = ((one.name, str(one.type).partition(" | ")) for one in fields(kind))
     return [(name, wanted, bool(may_be_none)) for name, (wanted, _, may_be_none) in parted]
+
+
+def _each(kind: type[T], found: Iterable[Row]) -> tuple[T, ...]:
+    return tuple(value_of(kind, row) for row in found)
 
 
 def _column(wanted: str, value: Any) -> Any:

@@ -9,6 +9,8 @@ CREATE TABLE job (
     planned_at float8 NOT NULL,
     complete boolean NOT NULL DEFAULT false,
     people bigint NOT NULL DEFAULT 0,
+    excluded bigint NOT NULL DEFAULT 0,
+    exclusions text NOT NULL DEFAULT '[]',
     duplicates bigint NOT NULL DEFAULT 0,
     differing bigint NOT NULL DEFAULT 0,
     invalid bigint NOT NULL DEFAULT 0,
@@ -145,7 +147,8 @@ INSERT INTO content (job, id, message, context) VALUES (%s, %s, %s, %s);
 INSERT INTO left_out (job, why, packed) VALUES (%s, %s, %s);
 
 -- name: complete
-UPDATE job SET complete = true, people = %(people)s, duplicates = %(duplicates)s,
+UPDATE job SET complete = true, people = %(people)s, excluded = %(excluded)s,
+               exclusions = %(exclusions)s, duplicates = %(duplicates)s,
                differing = %(differing)s, invalid = %(invalid)s, chunks = %(chunks)s,
                texts = %(texts)s, digest = %(digest)s,
                next_chunk = (SELECT coalesce(max(chunk.id) + 1, 0) FROM chunk WHERE job = job.id)
@@ -161,8 +164,8 @@ WITH texts AS (UPDATE content SET message = '', context = NULL WHERE job = %(job
 UPDATE job SET forgotten_at = %(at)s WHERE id = %(job)s AND forgotten_at IS NULL;
 
 -- name: header
-SELECT source, event_id, planned_at, complete, people, duplicates, differing, invalid, chunks,
-       texts, digest, key, base_url, identity, NULL, false, forgotten_at
+SELECT source, event_id, planned_at, complete, people, excluded, exclusions, duplicates, differing,
+       invalid, chunks, texts, digest, key, base_url, identity, NULL, false, forgotten_at
 FROM job WHERE id = %s;
 
 -- name: planned_people
@@ -212,7 +215,8 @@ JOIN address ON address.job = chunk.job AND address.chunk = chunk.id
 WHERE chunk.job = %s AND chunk.id > %s AND state <> 'split' ORDER BY chunk.id LIMIT %s;
 
 -- name: left_out
-SELECT why, packed FROM left_out WHERE job = %s ORDER BY why DESC, id;
+SELECT why, packed FROM left_out WHERE job = %s
+ORDER BY CASE why WHEN 'invalid' THEN 0 WHEN 'excluded' THEN 1 ELSE 2 END, id;
 
 -- name: may_have_told
 -- What was divided before anything of it was sent says nothing.

@@ -11,7 +11,7 @@ from collections.abc import AsyncIterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-from attrs import asdict, define, evolve, field
+from attrs import define, evolve, field
 
 from ....clock import SYSTEM_CLOCK
 from ....errors import InvalidInput, JobRunning, JournalError
@@ -19,7 +19,7 @@ from ....storage.postgres import Connection, connect, connected, reporting
 from ...records import Header
 from ...threads import in_thread
 from ..ports import PlanBatch
-from ..rows import pack, pack_left_out
+from ..rows import header_values, pack, pack_left_out
 from .account_store import header_of
 from .statements import row, run, sql, value
 
@@ -65,7 +65,7 @@ class PostgresPlanStore:
                     f"{self._name} holds a job already: go on with it (resume), or name another"
                 )
             key = secrets.token_hex(16)
-            values = asdict(header) | {"name": name, "key": key}
+            values = header_values(header) | {"name": name, "key": key}
             self._job = await value(self._connection, "add_job", values)
         self._digest.update(f"{header.event_id}\0".encode())
 
@@ -111,7 +111,7 @@ class PostgresPlanStore:
         whole = evolve(header, digest=self._digest.hexdigest())
         async with reporting(self._url):
             async with self._connection.transaction():
-                await run(self._connection, "complete", asdict(whole) | {"job": self._job})
+                await run(self._connection, "complete", header_values(whole) | {"job": self._job})
             return await header_of(self._connection, self._job)
 
     async def discard(self) -> None:

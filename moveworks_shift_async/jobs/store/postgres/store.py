@@ -64,6 +64,10 @@ class PostgresStore:
         """Look at it."""
         yield PostgresAccountStore(self.url, await self.number(), self.name)
 
+    async def exists(self) -> bool:
+        """Look for its name."""
+        return await self._number() is not None
+
     def remove(self) -> None:
         """Delete it; in this thread, as no event loop may be there."""
         psycopg = driver()
@@ -82,8 +86,12 @@ class PostgresStore:
 
     async def number(self) -> int:
         """Of the job in the tables; `JournalError` if there is none."""
+        number = await self._number()
+        if number is None:
+            raise JournalError(f"there is no job {self.name}; make one with a plan")
+        return number
+
+    async def _number(self) -> int | None:
         async with connected(self.url) as connection:
             found = await row(connection, "job", (self.job,))
-        if found is None:
-            raise JournalError(f"there is no job {self.name}; make one with a plan")
-        return int(found[0])
+        return None if found is None else int(found[0])

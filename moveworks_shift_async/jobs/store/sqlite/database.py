@@ -24,11 +24,13 @@ from ....errors import JournalError
 from ....storage import sqlite
 from ..ports import TEXTS
 from .beside import check_beside, check_left
-from .lock import missing, moved_away, quiet
+from .lock import first_bytes, is_held, missing, moved_away, quiet
 from .statements import schema, statements, tables
 
 # Marks the file as a journal, in SQLite's own header: "mwsj".
 APPLICATION_ID = 0x6D77736A
+# How a file of SQLite's begins, and where the mark stands (https://sqlite.org/fileformat2.html).
+_SQLITE, _MARK = b"SQLite format 3\0", slice(68, 72)
 # Of the tables in it. A release that writes others takes another number.
 FORMAT = 4
 # Seconds to wait for another process, which has the file for a few milliseconds.
@@ -138,6 +140,15 @@ class Database:
         # On its own: a generator that nobody reads to its end must not end inside of `reporting`.
         with reporting(self.path):
             return cursor.fetchone()
+
+
+def is_journal(path: str) -> bool:
+    """Whether a file is one, of whatever release; it is not opened by SQLite."""
+    begin = first_bytes(path, _MARK.stop)
+    if begin is None:
+        return is_held(path)
+    owner = APPLICATION_ID.to_bytes(4, "big")
+    return begin.startswith(_SQLITE) and begin[_MARK] == owner
 
 
 def _check_files(path: str) -> None:

@@ -13,6 +13,7 @@ from ....errors import JournalError
 from ...records import Command, Header
 from ...threads import in_thread
 from .account_store import SqliteAccountStore
+from .database import is_journal
 from .journal import Journal
 from .lock import is_free, quiet, remove
 from .plan_store import SqlitePlanStore
@@ -59,6 +60,10 @@ class SqliteStore:
         look = partial(Journal.look, addresses=addresses)
         async with JournalThread.at(self.name, look) as thread:
             yield SqliteAccountStore(thread.do)
+
+    async def exists(self) -> bool:
+        """Whether the file is a journal, by its mark alone."""
+        return await in_thread(partial(is_journal, self.name))
 
     def remove(self) -> None:
         """The file, and what was noted of it."""

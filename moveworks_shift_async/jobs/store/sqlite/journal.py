@@ -29,7 +29,7 @@ from ....errors import JournalError
 from ....wire.moveworks import Content
 from ...records import DIED, UNWRITTEN, Event, Header, Run, Settlement
 from ..ports import Parts
-from ..rows import pack
+from ..rows import header_values, pack
 from .beside import check_name
 from .database import Database
 from .identity import FileIdentity
@@ -70,7 +70,7 @@ class Journal:
         try:
             with journal.transaction():
                 journal._db.write_tables()
-                journal._db.run("add_job", asdict(header) | {"key": secrets.token_hex(16)})
+                journal._db.run("add_job", header_values(header) | {"key": secrets.token_hex(16)})
         except BaseException:
             journal.discard()
             raise
@@ -168,7 +168,7 @@ class Journal:
     def complete(self, header: Header) -> Header:
         """The plan is whole: fix its numbers and its digest."""
         digest = self.reads.digest(header)
-        self.write("complete", asdict(header) | {"digest": digest})
+        self.write("complete", header_values(header) | {"digest": digest})
         return self.reads.header()
 
     # --- running --------------------------------------------------------------------------

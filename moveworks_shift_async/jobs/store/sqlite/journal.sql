@@ -8,6 +8,8 @@ CREATE TABLE job (
     planned_at REAL NOT NULL,
     complete INTEGER NOT NULL,
     people INTEGER NOT NULL,
+    excluded INTEGER NOT NULL,
+    exclusions TEXT NOT NULL,
     duplicates INTEGER NOT NULL,
     differing INTEGER NOT NULL,
     invalid INTEGER NOT NULL,
@@ -100,9 +102,9 @@ CREATE TABLE run AS SELECT * FROM source.run;
 CREATE TABLE event AS SELECT * FROM source.event
 
 -- name: add_job
-INSERT INTO job (id, source, event_id, planned_at, complete, people, duplicates, differing, invalid,
-                 chunks, texts, digest, key)
-VALUES (1, :source, :event_id, :planned_at, 0, 0, 0, 0, 0, 0, 0, '', :key);
+INSERT INTO job (id, source, event_id, planned_at, complete, people, excluded, exclusions, duplicates,
+                 differing, invalid, chunks, texts, digest, key)
+VALUES (1, :source, :event_id, :planned_at, 0, 0, 0, '[]', 0, 0, 0, 0, 0, '', :key);
 
 -- name: add_content
 INSERT INTO content (id, message, context) VALUES (?, ?, ?);
@@ -121,12 +123,13 @@ INSERT INTO address (chunk, packed) VALUES (?, ?);
 INSERT INTO left_out (why, packed) VALUES (?, ?);
 
 -- name: complete
-UPDATE job SET complete = 1, people = :people, duplicates = :duplicates, differing = :differing,
-               invalid = :invalid, chunks = :chunks, texts = :texts, digest = :digest;
+UPDATE job SET complete = 1, people = :people, excluded = :excluded, exclusions = :exclusions,
+               duplicates = :duplicates, differing = :differing, invalid = :invalid,
+               chunks = :chunks, texts = :texts, digest = :digest;
 
 -- name: header
-SELECT source, event_id, planned_at, complete, people, duplicates, differing, invalid, chunks,
-       texts, digest, key, base_url, identity, place, marked, NULL
+SELECT source, event_id, planned_at, complete, people, excluded, exclusions, duplicates, differing,
+       invalid, chunks, texts, digest, key, base_url, identity, place, marked, NULL
 FROM job;
 
 -- name: bind
@@ -250,7 +253,8 @@ SELECT chunk.id, packed FROM chunk JOIN address ON address.chunk = chunk.id
 WHERE state <> 'split' ORDER BY chunk.id;
 
 -- name: left_out
-SELECT why, packed FROM left_out ORDER BY why DESC, id;
+SELECT why, packed FROM left_out
+ORDER BY CASE why WHEN 'invalid' THEN 0 WHEN 'excluded' THEN 1 ELSE 2 END, id;
 
 -- name: texts
 SELECT message, context, (SELECT coalesce(sum(people), 0) FROM chunk

@@ -146,6 +146,22 @@ def place_of(journal: str) -> str:
         raise _unusable(journal, error, made=False) from None
 
 
+def first_bytes(journal: str, count: int) -> bytes | None:
+    """How a file begins; None where a job of this process has it, or it cannot be read."""
+    with quiet, contextlib.suppress(OSError, ValueError, JournalError):
+        if _file_at(journal) not in _held:
+            with open(journal, "rb") as file:
+                return file.read(count)
+    return None
+
+
+def is_held(journal: str) -> bool:
+    """Whether a job of this process has the file."""
+    with quiet, contextlib.suppress(OSError, ValueError, JournalError):
+        return _file_at(journal) in _held
+    return False
+
+
 def is_free(journal: str) -> bool:
     """Whether surely no process works on it: it is there, and nobody has it."""
     with quiet:

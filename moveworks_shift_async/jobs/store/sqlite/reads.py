@@ -72,7 +72,7 @@ class Reads:
         return self._each(lambda row: (row[0], rows.unpack(row[1])), "recipients")
 
     def left_out(self) -> Iterator[LeftOut]:
-        """The entries that are for nobody: all that are no address, then all duplicates."""
+        """The entries that are for nobody: no addresses, then excluded ones, then duplicates."""
         return self._each(rows.left_out_of, "left_out")
 
     def texts(self, count: int) -> list[tuple[Content, int]]:

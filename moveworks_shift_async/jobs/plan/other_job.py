@@ -1,0 +1,217 @@
+"""People of another job, by what became of them: `other.journal:rejected,not_sent`.
+
+Theory of operation. A place is taken as it stands wherever there is a job, or a file, of that very
+name. Only if there is none is what follows its last colon a list of outcomes, so a Windows drive
+and a file that is named `x:rejected` are what they are. Where both would be meant, it is refused.
+
+A job that is being run moves: whom it calls planned now it may tell in the next second. So nobody
+is planned from it, and to exclude its people takes them with those that it will still tell. What
+is on its way just now may have been told: it counts as unknown here, which no account says before
+the run has ended.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import AsyncGenerator, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+
+from attrs import evolve, field, frozen
+
+from ...errors import InvalidInput, JournalError, Outcome
+from ...sources import Block
+from ...storage.database_url import is_url
+from ...text import people
+from ..records import State
+from ..store.names import store_of
+from ..store.ports import AccountStore, JobState, Store
+from ..store.standing import standing
+from ..threads import FromThread
+
+_OUTCOME = {
+    State.PLANNED: Outcome.NOT_SENT,
+    State.SENDING: Outcome.UNKNOWN,
+    State.ACCEPTED: Outcome.ACCEPTED,
+    State.REJECTED: Outcome.REJECTED,
+    State.UNKNOWN: Outcome.UNKNOWN,
+}
+# Whoever was told, or may have been.
+_TOLD = (Outcome.ACCEPTED, Outcome.UNKNOWN)
+# Whom a job has told, or may tell before it ends.
+_EVER_TOLD = {*_TOLD, Outcome.NOT_SENT}
+_WORDS = re.compile(r"[a-z_]+(,[a-z_]+)*")
+_NAMES = ", ".join(outcome.value for outcome in Outcome)
+
+
+@frozen(kw_only=True)
+class JobPart:
+    """Those of a job to whom this happened."""
+
+    store: Store
+    #: None: nothing was said of it.
+    outcomes: tuple[Outcome, ...] | None
+
+    @property
+    def name(self) -> str:
+        """As it may be shown."""
+        words = ":" + ",".join(self.outcomes) if self.outcomes else ""
+        return f"{self.store.name}{words}"
+
+    def told(self) -> JobPart:
+        """Those who were told, or may have been, unless others were named."""
+        return evolve(self, outcomes=self.outcomes or _TOLD)
+
+    def chosen(self) -> JobPart:
+        """`InvalidInput` unless outcomes were named: nobody is told again by accident."""
+        if self.outcomes is None:
+            raise InvalidInput(
+                f"{self.name} is a job: say to which of its people this goes, like"
+                f" {self.name}:rejected,not_sent ({_NAMES})"
+            )
+        return self
+
+
+async def find_job(place: str) -> JobPart | None:
+    """The job that is meant; None where it is a file, a query, or nothing at all."""
+    base, colon, words = place.rpartition(":")
+    whole, part = await _job_at(place), None
+    if colon and _may_be_outcomes(words, base):
+        part = await _job_at(base)
+    if part is not None and (whole is not None or _is_file(place)):
+        raise InvalidInput(
+            f"{_shown(place)} is there, and so is {_shown(base)}, with outcomes behind the colon;"
+            " rename one of them"
+        )
+    if whole is not None:
+        return JobPart(store=whole, outcomes=None)
+    if part is not None:
+        return JobPart(store=part, outcomes=_outcomes(words))
+    _check_none(place, base, words)
+    return None
+
+
+def _may_be_outcomes(words: str, base: str) -> bool:
+    """Whether this may be outcomes, rightly written or not, of what stands before the colon."""
+    return "/" not in words and "#" not in words and bool(base)
+
+
+def _check_none(place: str, base: str, words: str) -> None:
+    """Raise where a job was surely meant, and there is none."""
+    if _names_job(place):
+        store_of(place)  # which says what is wrong with the name
+        raise JournalError(f"there is no job {_shown(place)}; make one with a plan")
+    meant = bool(base) and _is_outcomes(words) and not is_url(place)
+    if meant and not _is_file(place):
+        what = "is no journal" if _is_file(base) else "is not there"
+        raise InvalidInput(f"{base} {what}; {words} would be outcomes of a job's people")
+
+
+def _is_file(place: str) -> bool:
+    return not is_url(place) and os.path.lexists(place)
+
+
+def _names_job(place: str) -> bool:
+    """Whether it is a URL that names a job of a database."""
+    _, hash_, job = place.rpartition("#")
+    return is_url(place) and bool(hash_) and "@" not in job
+
+
+async def _job_at(place: str) -> Store | None:
+    if is_url(place) and not _names_job(place):
+        return None
+    store = store_of(place)
+    return store if await store.exists() else None
+
+
+def _shown(place: str) -> str:
+    return store_of(place).name
+
+
+def _is_outcomes(words: str) -> bool:
+    return _WORDS.fullmatch(words) is not None and {*words.split(",")} <= {*Outcome}
+
+
+def _outcomes(words: str) -> tuple[Outcome, ...]:
+    """In the order in which they were named, each once."""
+    found = [*dict.fromkeys(map(str.strip, words.split(",")))]
+    for word in found:
+        if word not in {*Outcome}:
+            raise InvalidInput(f"{word!r} is no outcome; a job's people are {_NAMES}")
+    return tuple(map(Outcome, found))
+
+
+@frozen(kw_only=True)
+class JobPeople:
+    """The people of a part of a job, to be read once."""
+
+    part: JobPart
+    _state: JobState = field(repr=False)
+    #: The outcome of each chunk's people.
+    _found: Mapping[int, Outcome] = field(repr=False)
+    _chunks: Iterator[Sequence[tuple[int, tuple[str, ...]]]] = field(repr=False)
+
+    @property
+    def rows(self) -> Iterator[Block]:
+        """Whom it is about; the line of a person is her place among them, 1 for the first."""
+        taken = 0
+        for some in self._chunks:
+            for number, addresses in some:
+                if number not in self._found:  # divided since
+                    raise _moved(self.part)
+                if self._found[number] in (self.part.outcomes or ()):
+                    lines = range(taken + 1, taken + 1 + len(addresses))
+                    taken += len(addresses)
+                    yield Block(lines=lines, entries=addresses, values={})
+
+    def read_as(self) -> str:
+        """How many of the job's people it is, and who is left to be told by it."""
+        counts = dict.fromkeys(Outcome, 0)
+        for record in self._state.records:
+            counts[self._found[record.id]] += record.people
+        taken = sum(counts[outcome] for outcome in self.part.outcomes or ())
+        said = [f"a job, {taken:,} of its {people(self._state.header.people)}"]
+        if left := counts[Outcome.NOT_SENT]:
+            said.append(f"which can still tell {people(left)}")
+        return ", ".join(said)
+
+
+@asynccontextmanager
+async def people_of(part: JobPart, loop: FromThread, *, may_run: bool) -> AsyncGenerator[JobPeople]:
+    """Those people, as of now.
+
+    Raises `InvalidInput` for a job that is being run, unless that is no matter: it `may_run` if all
+    are taken whom it has told or will tell. `JournalError` for one that cannot be read.
+    """
+    async with part.store.reading() as store:
+        state = await _state(store, part, may_run)
+        found = {record.id: _OUTCOME[record.state] for record in standing(state)}
+        recipients = store.recipients()
+        try:
+            yield JobPeople(part=part, state=state, found=found, chunks=loop.each(recipients))
+        finally:
+            if isinstance(recipients, AsyncGenerator):
+                await recipients.aclose()
+
+
+async def _state(store: AccountStore, part: JobPart, may_run: bool) -> JobState:
+    state = await store.state()
+    if not state.header.complete:
+        name = part.store.name
+        raise JournalError(f"{name} is being planned, or its planning was interrupted")
+    if state.alive and not (may_run and _EVER_TOLD.issubset(part.outcomes or ())):
+        raise _runs(part, may_run)
+    return state
+
+
+def _runs(part: JobPart, may_run: bool) -> InvalidInput:
+    name = part.store.name
+    wait = f"{name} is being run just now, and tells people meanwhile; wait for its end, or stop it"
+    if not may_run:
+        return InvalidInput(f"{wait}: whom it has not told yet would be told twice")
+    everybody = ",".join(outcome for outcome in Outcome if outcome in _EVER_TOLD)
+    return InvalidInput(f"{wait}; or exclude whom it will tell, too: {name}:{everybody}")
+
+
+def _moved(part: JobPart) -> InvalidInput:
+    return InvalidInput(f"{part.store.name} has changed while it was read; try again")
