@@ -712,7 +712,7 @@ def job_account(**people: int) -> JobAccount:
          "throttled"), 0
     ) | people  # fmt: skip
     lists: dict[str, Any] = dict.fromkeys(("errors", "failures", "timeline", "events", "breaks",
-                                           "runs", "examples"), ())  # fmt: skip
+                                           "runs", "at_work", "examples"), ())  # fmt: skip
     now = datetime(2026, 5, 14, tzinfo=UTC)
     return JobAccount(
         journal="j", source="people.csv", event_id=None, complete=True, planned_at=now, read_at=now,
