@@ -53,6 +53,8 @@ class Call:
     cut: bool = False
     #: Awaited when slot and token are there, before the first byte leaves. It may raise instead.
     before: Callable[[], Awaitable[object]] | None = field(default=None, repr=False)
+    #: Called when it is known that another request of it follows; it may withdraw the call.
+    repeats: Callable[[], object] = field(default=lambda: None, repr=False)
     #: One request, whatever it meets: whoever watches it decides on the next. Only a dead token is
     #: replaced, as the policy says, for nobody is told by a 401.
     once: bool = False

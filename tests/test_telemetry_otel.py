@@ -193,7 +193,7 @@ def counted(seen: Seen) -> dict[str, int]:
 async def test_a_request_of_a_batcher_is_in_the_trace_of_no_sender(
     sandbox: Sandbox, seen: Seen
 ) -> None:
-    """Many share it, and none of them has begun it for the others."""
+    """Many share it, and none of them has begun it for the others; each is linked to it."""
     tracer = seen.provider.get_tracer("app")
     async with client_of(sandbox) as client, client.events.batcher() as batcher:
         with tracer.start_as_current_span("first"):
@@ -203,8 +203,57 @@ async def test_a_request_of_a_batcher_is_in_the_trace_of_no_sender(
         await asyncio.gather(first, second)
     (call,) = [one for one in seen.spans() if one.name == "events.send"]
     assert call.parent is None
+    assert call.context is not None
     assert attributes(call)["moveworks.recipients.accepted"] == 2
     assert counted(seen) == {"accepted": 2}
+    sends = [one for one in seen.spans() if one.name == "batcher.send"]
+    callers = {one.context.span_id for one in seen.spans() if one.context and one.name in ORDINALS}
+    assert {one.parent.span_id for one in sends if one.parent} == callers
+    assert {link.context.span_id for one in sends for link in one.links} == {call.context.span_id}
+    assert {link.context.span_id for link in call.links} == {
+        one.context.span_id for one in sends if one.context
+    }
+    assert [attributes(one) for one in sends] == [{"moveworks.outcome": "accepted"}] * 2
+
+
+ORDINALS = ("first", "second")
+
+
+async def test_a_send_of_a_batcher_says_how_it_ended(sandbox: Sandbox, seen: Seen) -> None:
+    """By an outcome, by a cancellation before a request and after it, and refused at the call."""
+    sandbox.faults.script("send", "forbidden")
+    async with client_of(sandbox) as client:
+        async with client.events.batcher(linger=0.0) as batcher:
+            await batcher.send(sandbox.event_id, "hi", "a@x.test")
+        async with client.events.batcher(linger=60.0) as batcher:
+            left = asyncio.create_task(batcher.send(sandbox.event_id, "hi", "a@x.test"))
+            await asyncio.sleep(0)
+            left.cancel()
+            await asyncio.wait({left})
+        with pytest.raises(MoveworksError):
+            await batcher.send(sandbox.event_id, "hi", "a@x.test")
+    out = asyncio.Event()
+
+    async def never(_: object) -> Any:
+        out.set()
+        await asyncio.Event().wait()
+
+    client = MoveworksClient(
+        ApiKey("k"), transport=FakeTransport([never]), timeout=Timeouts(close=0.01)
+    )
+    async with client:
+        batcher = client.events.batcher(linger=0.0)
+        cut = asyncio.create_task(batcher.send(sandbox.event_id, "hi", "a@x.test"))
+        await out.wait()
+        cut.cancel()
+        await asyncio.wait({cut})
+    sends = [attributes(one) for one in seen.spans() if one.name == "batcher.send"]
+    assert sends == [
+        {"moveworks.outcome": "rejected", "error.type": "NotAllowed"},
+        {"moveworks.outcome": "not_sent", "error.type": "CancelledError"},
+        {"moveworks.outcome": "not_sent", "error.type": "ClientClosed"},
+        {"moveworks.outcome": "unknown", "error.type": "CancelledError"},
+    ]
 
 
 async def test_a_job_counts_each_person_once(sandbox: Sandbox, seen: Seen, tmp_path: Path) -> None:
