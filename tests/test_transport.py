@@ -12,6 +12,7 @@ import socket
 import sys
 import traceback
 from collections.abc import Awaitable, Callable
+from typing import Any
 
 import aiohttp
 import pytest
@@ -314,6 +315,60 @@ async def test_the_callers_session_is_used_and_left_open() -> None:
         with pytest.raises(ClientClosed, match="`http` is closed"):
             await transport.exchange(POST.ready(url))
     assert b"X-Mine: yes" in heads[0]
+
+
+def listening(seen: list[object]) -> aiohttp.TraceConfig:
+    """What an instrumentation hangs into a session: it keeps whatever it is told of a request."""
+
+    async def keep(_: object, __: object, told: object) -> None:
+        url, answer = getattr(told, "url", None), getattr(told, "response", None)
+        seen.extend([url, getattr(answer, "url", None), getattr(answer, "real_url", None)])
+
+    config = aiohttp.TraceConfig()
+    for signal_name in ("start", "end", "exception"):
+        getattr(config, f"on_request_{signal_name}").append(keep)
+    return config
+
+
+@pytest.mark.parametrize("own", [True, False])
+@pytest.mark.parametrize("answers", [True, False])
+async def test_who_watches_a_session_sees_no_query(
+    own: bool, answers: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Instrumentation of a whole process: by trace configs, by a wrapper, by a middleware."""
+    seen: list[object] = []
+    made, asked = aiohttp.ClientSession.__init__, aiohttp.ClientSession._request
+
+    def traced(self: aiohttp.ClientSession, *args: Any, **kwargs: Any) -> None:
+        made(self, *args, **kwargs, trace_configs=[listening(seen)], middlewares=[middle])
+
+    async def middle(
+        request: aiohttp.ClientRequest,
+        handler: Callable[[aiohttp.ClientRequest], Awaitable[aiohttp.ClientResponse]],
+    ) -> aiohttp.ClientResponse:
+        seen.append(request.url)
+        return await handler(request)
+
+    async def wrapped(self: aiohttp.ClientSession, *args: Any, **kwargs: Any) -> Any:
+        seen.extend([args, kwargs])
+        return await asked(self, *args, **kwargs)
+
+    async def handler(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await read_body(reader)
+        if answers:
+            writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}")
+
+    monkeypatch.setattr(aiohttp.ClientSession, "__init__", traced)
+    monkeypatch.setattr(aiohttp.ClientSession, "_request", wrapped)
+    async with contextlib.AsyncExitStack() as stack:
+        http = None if own else await stack.enter_async_context(aiohttp.ClientSession())
+        url, heads = await stack.enter_async_context(serving(handler))
+        transport = await stack.enter_async_context(transport_over(LONG, http))
+        with contextlib.nullcontext() if answers else pytest.raises(OutcomeUnknown):
+            await transport.exchange(POST.ready(url))
+    assert SECRET in heads[0].decode()
+    assert "/v1/messages" in str(seen)
+    assert SECRET not in str(seen)
 
 
 async def test_the_callers_session_may_raise_for_status_by_itself() -> None:
