@@ -314,6 +314,85 @@ def test_an_interrupt_while_a_batcher_ends_stops_it() -> None:
             again.send(EVENT, "Hi", "cid@example.com")
 
 
+def test_an_iteration_that_is_left_to_the_collector_ends_in_silence(
+    moveworks_sandbox: RunningSandbox,
+) -> None:
+    """In the loop's own thread, where nobody can wait for it: its send ends all the same."""
+    people = [f"p{number}@example.com" for number in range(50_000)]
+    left = list[Iterator[aio.ChunkOutcome]]()
+    found = moveworks_sandbox
+    with blocking.MoveworksClient(
+        found.credentials, base_url=found.url, on_attempt=lambda _: left.clear()
+    ) as client:
+        send = client.messages.send_bulk("Hi", people)
+        outcomes = iter(send)
+        next(outcomes)
+        left.append(outcomes)
+        del outcomes
+        client.auth.test()
+        assert not left
+        while sum(vars_of(send.report).values()) < 50_000:
+            time.sleep(0.001)
+
+
+def vars_of(report: aio.BulkReport) -> dict[Outcome, int]:
+    """People by outcome."""
+    return {outcome: getattr(report, outcome) for outcome in Outcome}
+
+
+@pytest.mark.parametrize("ending", ["", "client.close()", "raise SystemExit(0)"])
+def test_an_iteration_that_a_program_leaves_half_ends_in_silence(
+    moveworks_sandbox: RunningSandbox, ending: str
+) -> None:
+    """The loop has ended before the iterator is collected."""
+    ended = program(HALF + ending, moveworks_sandbox)
+    assert (ended.returncode, "Traceback" in ended.stderr) == (0, False)
+
+
+HALF = """
+from moveworks_shift_async.blocking import MoveworksClient
+client = MoveworksClient.from_env()
+outcomes = iter(client.messages.send_bulk("Hi", [f"p{n}@example.com" for n in range(5000)]))
+next(outcomes)
+"""
+
+
+@pytest.mark.parametrize(
+    ("interrupted", "text"),
+    [
+        (Interrupted(), "interrupted"),
+        (
+            Interrupted(aio.Receipt(status=204, state=None, recipients=1, attempts=1)),
+            "interrupted; accepted",
+        ),
+        (Interrupted(None, NotAllowed("no", status=403)), "interrupted; no"),
+        (
+            Interrupted(
+                aio.BulkReport(
+                    accepted=1,
+                    rejected=2,
+                    unknown=3,
+                    not_sent=4,
+                    requests=1,
+                    duplicates=0,
+                    invalid=(),
+                    throttled=0,
+                    elapsed=1.0,
+                    failures=(),
+                )
+            ),
+            "interrupted; 1 accepted, 2 rejected, 3 unknown, 4 not sent",
+        ),
+    ],
+    ids=["nothing", "receipt", "error", "account"],
+)
+def test_an_interrupt_that_nobody_catches_says_what_is_known(
+    interrupted: Interrupted, text: str
+) -> None:
+    """In one line: the account of a hundred thousand people filled the screen."""
+    assert str(interrupted) == text
+
+
 async def test_inside_of_a_running_loop_it_works(client: blocking.MoveworksClient) -> None:
     """As in a notebook, whose cells run in a loop."""
     assert client.messages.send("Hi", ["ann@example.com"]).recipients == 1
