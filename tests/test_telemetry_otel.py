@@ -25,6 +25,7 @@ from opentelemetry.trace import SpanKind
 from moveworks_shift_async import (
     ApiKey,
     AppCredentials,
+    ChunkOutcome,
     ClientCredentials,
     ConfigurationError,
     Job,
@@ -39,6 +40,7 @@ from moveworks_shift_async import (
 )
 from moveworks_shift_async.clock import SYSTEM_CLOCK
 from moveworks_shift_async.sandbox import Sandbox
+from moveworks_shift_async.sending.coalesce import LingeringBatcher
 from moveworks_shift_async.telemetry.choice import telemetry_of
 from moveworks_shift_async.telemetry.silence import others_silenced
 
@@ -217,6 +219,39 @@ async def test_a_request_of_a_batcher_is_in_the_trace_of_no_sender(
 
 
 ORDINALS = ("first", "second")
+
+
+async def test_people_of_a_batcher_are_counted_once_each(sandbox: Sandbox, seen: Seen) -> None:
+    """Those who left or never had a slot, and those whom a repeat leaves out, as well."""
+
+    async def tell(batcher: LingeringBatcher, *people: str) -> list[asyncio.Task[ChunkOutcome]]:
+        sends = [batcher.send(sandbox.event_id, "hi", person) for person in people]
+        tasks = [asyncio.create_task(send) for send in sends]
+        await asyncio.sleep(0.05)
+        return tasks
+
+    limit = RateLimit(requests=1, per=3600.0)
+    held = asyncio.Event()
+
+    async def later(_: object) -> Any:
+        await held.wait()
+        return answer(429, Retry_After="1")
+
+    client = MoveworksClient(
+        ApiKey("k"), transport=FakeTransport([later, answer(200)]), rate_limit=limit
+    )
+    async with client:
+        batcher = client.events.batcher(linger=0.0)
+        ann, bob = await tell(batcher, "a@x.test", "b@x.test")
+        (cid,) = await tell(batcher, "c@x.test")
+        cid.cancel()
+        ann.cancel()
+        held.set()
+        await asyncio.wait({ann, cid})
+        await tell(batcher, "d@x.test")
+    assert (await bob).outcome is Outcome.NOT_SENT
+    await batcher.close()
+    assert counted(seen) == {"not_sent": 4}
 
 
 async def test_a_send_of_a_batcher_says_how_it_ended(sandbox: Sandbox, seen: Seen) -> None:

@@ -25,7 +25,7 @@ from attrs import define, field
 from ..addresses import address_fault, person
 from ..call import Call
 from ..clock import SYSTEM_CLOCK, Clock
-from ..errors import ClientClosed, InvalidInput, NotSent, OutcomeUnknown
+from ..errors import ClientClosed, InvalidInput, NotSent, Outcome, OutcomeUnknown
 from ..limits.priority import Priority
 from ..models import ChunkOutcome, Receipt
 from ..tasks import ending_of, ending_of_task, raised_in, start
@@ -183,6 +183,7 @@ class LingeringBatcher:
         if entry.chunk is not None:
             entry.chunk.withdraw_if_left()
             return
+        self._count(Outcome.NOT_SENT, 1)
         group.drop(entry)
         self._arrange(group)
 
@@ -228,12 +229,19 @@ class LingeringBatcher:
             chunk.entries = self._take(chunk.group)
             self._link(chunk.entries)
         else:
-            chunk.entries = [entry for entry in chunk.entries if entry.waiting]
+            staying = [entry for entry in chunk.entries if entry.waiting]
+            known = Outcome.UNKNOWN if chunk.call.maybe_told else Outcome.NOT_SENT
+            self._count(known, len(chunk.entries) - len(staying))
+            chunk.entries = staying
         if not chunk.entries:
             raise NotSent("everybody in this chunk was withdrawn; not sent")
         for entry in chunk.entries:
             entry.chunk = chunk
         return CheckedRecipients(entry.address for entry in chunk.entries)
+
+    def _count(self, outcome: Outcome, people: int) -> None:
+        if self._telemetry is not None:
+            self._telemetry.count(outcome, people)
 
     def _link(self, entries: Iterable[Entry]) -> None:
         if self._telemetry is not None:
@@ -248,6 +256,7 @@ class LingeringBatcher:
         if entries:
             people = CheckedRecipients(entry.address for entry in entries)
             outcome = RunningChunk(next(self._chunks), people, chunk.call).ended(*ending)
+            self._count(outcome.outcome, len(people))
             for entry in entries:
                 if not entry.done.done():
                     entry.done.set_result(outcome)

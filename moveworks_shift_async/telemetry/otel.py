@@ -110,7 +110,7 @@ class OpenTelemetry:
         self._metrics.duration.record(attempt.duration, {**target, **answer})
         if attempt.status == 429:
             self._metrics.throttled.add(1)
-        if attempt.endpoint in ("token", "shift.token"):
+        if attempt.endpoint in ("token", "shift.token") and not attempt.cancelled:
             self._metrics.tokens.add(1, {"result": "ok" if failure is None else "failed"})
         self._trace(attempt, request, {**target, **answer}, failure)
 
@@ -172,14 +172,19 @@ class OpenTelemetry:
     def _ended(self, span: Span, call: Call, error: BaseException | None) -> None:
         with contextlib.suppress(Exception):
             outcome = _outcome(call, error)
-            if call.part_of is None and call.recipients:
-                _count(self._metrics, outcome, call.recipients)
+            if call.part_of is None and not call.shared:
+                self.count(outcome, call.recipients)
             span.update_name(call.endpoint or "call")
             span.set_attribute("moveworks.outcome", outcome.value)
             span.set_attribute("moveworks.attempts", call.attempts)
             if call.recipients:
                 span.set_attribute(f"moveworks.recipients.{outcome}", call.recipients)
             _end(span, None if error is None else type(error).__name__)
+
+    def count(self, outcome: Outcome, people: int) -> None:
+        """So many more people whose outcome is known for good."""
+        if people:
+            _count(self._metrics, outcome, people)
 
     @contextlib.contextmanager
     def share(self) -> Iterator[Share]:
