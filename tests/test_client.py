@@ -500,14 +500,16 @@ class _Tunnel(aiohttp.TCPConnector):
         (lambda: aiohttp.ClientSession(connector=_Tunnel()), False),
     ],
 )
+@pytest.mark.parametrize("proxy", ["http://user:s3cr3t@proxy:3128", "socks5://u:s3cr3t@proxy:1"])
 async def test_a_proxy_is_not_lost_without_a_word(
     make: Callable[[], aiohttp.ClientSession],
     told: bool,
+    proxy: str,
     monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     """aiohttp ignores the variables unless a session is told otherwise: the log says so, once."""
-    monkeypatch.setenv("HTTPS_PROXY", "http://user:s3cr3t@proxy:3128")
+    monkeypatch.setenv("HTTPS_PROXY", proxy)
     monkeypatch.delenv("NO_PROXY", raising=False)
     monkeypatch.delenv("no_proxy", raising=False)
     async with make() as http:
