@@ -13,6 +13,8 @@ from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
+from uuid import uuid4
 
 import pytest
 import trustme
@@ -20,7 +22,7 @@ import trustme
 from moveworks_shift_async import MoveworksError
 from moveworks_shift_async.cli.doctor import examination, machine, regions
 from moveworks_shift_async.cli.doctor.setup import Setup
-from moveworks_shift_async.fleet.tables import make_fleet
+from moveworks_shift_async.fleet.tables import grants, make_fleet
 from moveworks_shift_async.jobs.store.postgres.schema import make_tables
 from moveworks_shift_async.limits.shared.file_gate import FileGate
 from moveworks_shift_async.sandbox import Sandbox
@@ -29,7 +31,7 @@ from moveworks_shift_async.settings import RateLimit, organisation
 from moveworks_shift_async.settings import moveworks_from_env as read_settings
 
 from .commands import Ended, end, environment, run, run_here, start
-from .fleets import a_database
+from .fleets import a_database, ask
 from .servers import accepting, read_request
 
 SECRET = "s3cr3t"
@@ -520,6 +522,24 @@ async def test_the_database(postgres: str, elsewhere: Sandbox, doctor: Doctor) -
     gone = await doctor(env=env)
     assert gone.code == 2
     assert "see that it runs and that host, database" in line_of(gone, "database")
+
+
+async def test_a_role_that_shares_the_limit_alone(
+    postgres: str, elsewhere: Sandbox, doctor: Doctor
+) -> None:
+    """A sender's gate works, and the tables of jobs are none of its business."""
+    role = f"sender_{uuid4().hex}"
+    async with a_database(postgres) as url:
+        rights = grants().partition("-- A sender")[2].partition("\n")[2]
+        await ask(url, f"CREATE ROLE {role} LOGIN")
+        for right in rights.replace("moveworks_sender", role).split(";")[:-1]:
+            await ask(url, right)
+        mine = urlsplit(url)._replace(netloc=f"{role}@{url.partition('@')[2].partition('/')[0]}")
+        ended = await doctor(env=key(elsewhere.url, MOVEWORKS_GATE=mine.geturl()))
+        await ask(url, f"DROP OWNED BY {role}")
+        await ask(url, f"DROP ROLE {role}")
+    assert (ended.code, statuses(ended)["gate"]) == (0, "ok")
+    assert line_of(ended, "database").endswith(", and may see no jobs.")
 
 
 async def test_a_check_that_breaks_stops_no_other(
