@@ -250,7 +250,8 @@ def _attempt(
     duration: float,
 ) -> Attempt:
     """How it ended, as a value."""
-    if isinstance(error, asyncio.CancelledError):
+    cancelled = isinstance(error, asyncio.CancelledError)
+    if error is not None and cancelled:
         error = error.__cause__ or NotSent("cancelled")
     ours = error if isinstance(error, MoveworksError) else None
     outcome = Outcome.ACCEPTED if error is None else Outcome.UNKNOWN
@@ -264,4 +265,5 @@ def _attempt(
         outcome=outcome if ours is None else ours.outcome,
         error=None if error is None else type(error).__name__,
         request_id=None if answer is None else request_id(answer),
+        cancelled=cancelled,
     )

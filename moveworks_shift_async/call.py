@@ -41,9 +41,10 @@ class Call:
     effect: Effect = Effect.MAY_TELL
     endpoint: str = ""
     recipients: int = 0
-    #: The bulk send or job whose chunk it is, where that is traced; it counts the people as well.
+    #: The bulk send or job whose chunk it is, where that is traced; it counts the people itself.
     part_of: object | None = field(default=None, repr=False)
-    #: Its request is for many who know nothing of each other: its trace is none of theirs.
+    #: Its request is for many who know nothing of each other: its trace is none of theirs, and
+    #: whoever brings them together counts the people itself.
     shared: bool = False
     #: A request of it that has ended may have told people.
     maybe_told: bool = False
@@ -53,6 +54,8 @@ class Call:
     cut: bool = False
     #: Awaited when slot and token are there, before the first byte leaves. It may raise instead.
     before: Callable[[], Awaitable[object]] | None = field(default=None, repr=False)
+    #: Called when it is known that another request of it follows; it may withdraw the call.
+    repeats: Callable[[], object] = field(default=lambda: None, repr=False)
     #: One request, whatever it meets: whoever watches it decides on the next. Only a dead token is
     #: replaced, as the policy says, for nobody is told by a 401.
     once: bool = False

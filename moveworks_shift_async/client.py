@@ -302,7 +302,9 @@ def _transport(
 ) -> Transport:
     """The caller's, or one through aiohttp."""
     if transport is None:
-        proxy = settings.proxy_from_env(url)
+        # A session of the caller's uses its own proxy; it is only said if this one is lost by that.
+        named = settings.proxy_from_env if http is None else settings.named_proxy
+        proxy = named(url)
         return AiohttpTransport(timeout, http=http, proxy=proxy, clock=clock)
     if http is not None:
         raise ConfigurationError("give http or transport, not both")

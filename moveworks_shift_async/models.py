@@ -54,6 +54,8 @@ class Attempt:
     retry_in: float | None = None
     #: The server's request id, if a header named one.
     request_id: str | None = None
+    #: Whether its own program ended it, by a cancellation: that says nothing about the server.
+    cancelled: bool = False
 
 
 @frozen(kw_only=True)

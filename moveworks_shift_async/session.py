@@ -197,6 +197,7 @@ class SessionManager:
             await self._idle.wait()
 
     async def _sleep(self, seconds: float, call: Call) -> None:
+        call.repeats()
         call.check_withdrawn()
         if self.clock.now() + seconds > call.deadline:
             raise DeadlineExceeded(

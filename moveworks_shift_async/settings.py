@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 from attrs import field, frozen, validators
 
 from .errors import ConfigurationError
-from .validators import check_base_url, credential, is_loopback, number, one_of
+from .validators import check_base_url, credential, is_loopback, number, one_of, proxy_url
 
 #: How a token request of Moveworks is written.
 TokenForm = Literal["form", "json"]
@@ -138,7 +138,16 @@ class Timeouts:
 
 
 def proxy_from_env(base_url: str) -> str | None:
-    """The proxy that `HTTPS_PROXY`, `HTTP_PROXY` and `NO_PROXY` name for this URL, if any."""
+    """The URL of the proxy that `HTTPS_PROXY`, `HTTP_PROXY` and `NO_PROXY` name for this one.
+
+    Raises `ConfigurationError` for a proxy that requests cannot go through.
+    """
+    found = named_proxy(base_url)
+    return None if found is None else proxy_url(found)
+
+
+def named_proxy(base_url: str) -> str | None:
+    """The same as it stands in the variables, whatever it is."""
     # It imports http.client and ssl, which a client needs anyway, and a look at a job does not.
     from urllib.request import getproxies, proxy_bypass  # noqa: PLC0415 - see above
 

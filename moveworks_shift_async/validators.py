@@ -112,6 +112,25 @@ def _url_fault(url: SplitResult) -> str | None:
     return None
 
 
+def proxy_url(named: str) -> str:
+    """The URL of a proxy as the environment names it, or `ConfigurationError`, which shows nothing
+    of it: it may hold a password. Without a scheme it is one of HTTP, as it is for curl.
+    """
+    text = named if "://" in named else f"http://{named}"
+    try:
+        url = urlsplit(text)
+        usable = url.scheme in _DEFAULT_PORT and re.fullmatch(_HOST, url.hostname or "")
+        # A password with a slash in it would make a host of the user.
+        if usable and url.port != 0 and url.path in ("", "/") and not (url.query or url.fragment):
+            return text
+    except ValueError:
+        pass  # the port is none
+    raise ConfigurationError(
+        "the proxy in the environment is no URL of an HTTP proxy, such as http://host:3128; in its"
+        " password, special characters are percent-encoded"
+    )
+
+
 def is_loopback(host: str) -> bool:
     """Is this host this machine?"""
     if host == "localhost":

@@ -22,12 +22,14 @@ GIVEN = "MOVEWORKS_TEST_POSTGRES"
 # The file that says where that server is.
 _PLACE = "postgres-of-this-run"
 # Nothing that the tests ask of it needs a disk that survives the machine's end.
+# A client that was cut off while it connected holds up a stop for as long as it may authenticate.
 _SETTINGS = """
 listen_addresses = '127.0.0.1'
 unix_socket_directories = ''
 port = {port}
 fsync = off
 max_connections = 100
+authentication_timeout = 10s
 """
 
 

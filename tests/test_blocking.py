@@ -37,6 +37,7 @@ from moveworks_shift_async.errors import (
 )
 from moveworks_shift_async.models import Attempt
 from moveworks_shift_async.sandbox import FaultOptions
+from moveworks_shift_async.sending import coalesce
 from moveworks_shift_async.sending.stream import BulkSend
 from moveworks_shift_async.testing.running import RunningSandbox
 from moveworks_shift_async.wire.http import Request, Response
@@ -49,13 +50,14 @@ GUIDE = files("moveworks_shift_async").joinpath("guide", "blocking.md").read_tex
 BLOCKS = re.findall(r"```python\n(.*?)```(?:\n\n```text\n(.*?)```)?", GUIDE, re.DOTALL)
 
 #: The async class, the one without an event loop, and what the second cannot have: an HTTP session
-#: belongs to a loop, a batcher is for tasks that wait together.
+#: belongs to a loop, and so does a task.
 FACES: list[tuple[type, type, set[str]]] = [
     (aio.MoveworksClient, blocking.MoveworksClient, {"http", "sender", "session"}),
     (aio.ShiftClient, blocking.ShiftClient, {"http", "session"}),
     (aio.Job, blocking.Job, {"clock"}),
     (auth.AuthEndpoint, endpoints.AuthEndpoint, set()),
-    (events.EventsEndpoint, endpoints.EventsEndpoint, {"batcher"}),
+    (events.EventsEndpoint, endpoints.EventsEndpoint, set()),
+    (coalesce.LingeringBatcher, blocking.LingeringBatcher, {"withdraw"}),
     (messages.MessagesEndpoint, endpoints.MessagesEndpoint, set()),
     (shift.ShiftMessagesEndpoint, endpoints.ShiftMessagesEndpoint, set()),
 ]
@@ -230,6 +232,165 @@ def test_threads_use_one_client_at_once(
     with ThreadPoolExecutor(10) as pool:
         assert list(pool.map(tell, range(40))) == list(range(1, 41))
     assert len([t for t in threading.enumerate() if t.name == "moveworks-blocking"]) == 1
+
+
+def test_threads_share_the_requests_of_a_batcher(
+    moveworks_sandbox: RunningSandbox, client: blocking.MoveworksClient
+) -> None:
+    """Forty threads, one request; what was wrong at the call is raised, and its end flushes."""
+    people = [f"p{number}@example.com" for number in range(40)]
+    ready = threading.Barrier(40)
+    with client.events.batcher(linger=1.0) as batcher, ThreadPoolExecutor(40) as pool:
+
+        def tell(person: str) -> aio.ChunkOutcome:
+            ready.wait()
+            return batcher.send(EVENT, "Hi", person)
+
+        outcomes = list(pool.map(tell, people))
+        assert {outcome.outcome for outcome in outcomes} == {Outcome.ACCEPTED}
+        assert moveworks_sandbox.stats().requests < 40
+        assert sum(moveworks_sandbox.received().people.values()) == 40
+        with pytest.raises(InvalidInput, match="no address"):
+            batcher.send(EVENT, "Hi", "nobody")
+    batcher.close()
+    with pytest.raises(ClientClosed, match="batcher is closed"):
+        batcher.send(EVENT, "Hi", "ann@example.com")
+
+
+@pytest.mark.parametrize("answers", [True, False])
+def test_an_interrupt_ends_the_send_of_a_batcher(answers: bool) -> None:
+    """The first waits for the answer on its way, the second makes it unknown."""
+    with holding(answers=answers) as held, held.client.events.batcher(linger=0.0) as batcher:
+        thread = interrupt(lambda: held.out, *([] if answers else [held.withdrawn]))
+        with pytest.raises(Interrupted) as raised:
+            batcher.send(EVENT, "Hi", "ann@example.com")
+        thread.join()
+        held.answers = True
+    if answers:
+        assert raised.value.result.outcome is Outcome.ACCEPTED
+    else:
+        assert isinstance(raised.value.error, OutcomeUnknown)
+
+
+def test_an_interrupted_send_that_lingers_was_not_sent() -> None:
+    """And the end of the batcher does not send it either."""
+    with holding() as held, held.client.events.batcher(linger=3600.0) as batcher:
+        thread = interrupt(lambda: batcher._batcher._waiting)
+        with pytest.raises(Interrupted) as raised:
+            batcher.send(EVENT, "Hi", "ann@example.com")
+        thread.join()
+    assert raised.value.error is not None
+    assert raised.value.error.outcome is Outcome.NOT_SENT
+    assert held.out == 0
+
+
+def test_an_interrupt_while_a_batcher_ends_stops_it() -> None:
+    """What waits for the limit is not sent, and what is in flight is waited for."""
+    limit, key = aio.RateLimit(requests=1, per=3600.0), aio.ApiKey("another key")
+    transport = HoldingTransport()
+    with (
+        blocking.MoveworksClient(
+            key, base_url="https://h.example", rate_limit=limit, transport=transport
+        ) as client,
+        ThreadPoolExecutor(2) as pool,
+    ):
+        transport.client = client
+        batcher = client.events.batcher(linger=0.0)
+        first = pool.submit(batcher.send, EVENT, "Hi", "ann@example.com")
+        while not transport.out:
+            time.sleep(0.001)
+        second = pool.submit(batcher.send, EVENT, "Hi", "bob@example.com")
+        while not client.gate.snapshot().waiting:
+            time.sleep(0.001)
+        thread = interrupt(lambda: batcher._batcher._closing)
+        with pytest.raises(Interrupted):
+            batcher.close()
+        thread.join()
+        assert first.result().outcome is Outcome.ACCEPTED
+        assert second.result().outcome is Outcome.NOT_SENT
+        again = client.events.batcher()
+        again.stop()
+        with pytest.raises(ClientClosed):
+            again.send(EVENT, "Hi", "cid@example.com")
+
+
+def test_an_iteration_that_is_left_to_the_collector_ends_in_silence(
+    moveworks_sandbox: RunningSandbox,
+) -> None:
+    """In the loop's own thread, where nobody can wait for it: its send ends all the same."""
+    people = [f"p{number}@example.com" for number in range(50_000)]
+    left = list[Iterator[aio.ChunkOutcome]]()
+    found = moveworks_sandbox
+    with blocking.MoveworksClient(
+        found.credentials, base_url=found.url, on_attempt=lambda _: left.clear()
+    ) as client:
+        send = client.messages.send_bulk("Hi", people)
+        outcomes = iter(send)
+        next(outcomes)
+        left.append(outcomes)
+        del outcomes
+        client.auth.test()
+        assert not left
+        while sum(vars_of(send.report).values()) < 50_000:
+            time.sleep(0.001)
+
+
+def vars_of(report: aio.BulkReport) -> dict[Outcome, int]:
+    """People by outcome."""
+    return {outcome: getattr(report, outcome) for outcome in Outcome}
+
+
+@pytest.mark.parametrize("ending", ["", "client.close()", "raise SystemExit(0)"])
+def test_an_iteration_that_a_program_leaves_half_ends_in_silence(
+    moveworks_sandbox: RunningSandbox, ending: str
+) -> None:
+    """The loop has ended before the iterator is collected."""
+    ended = program(HALF + ending, moveworks_sandbox)
+    assert (ended.returncode, "Traceback" in ended.stderr) == (0, False)
+
+
+HALF = """
+from moveworks_shift_async.blocking import MoveworksClient
+client = MoveworksClient.from_env()
+outcomes = iter(client.messages.send_bulk("Hi", [f"p{n}@example.com" for n in range(5000)]))
+next(outcomes)
+"""
+
+
+@pytest.mark.parametrize(
+    ("interrupted", "text"),
+    [
+        (Interrupted(), "interrupted"),
+        (
+            Interrupted(aio.Receipt(status=204, state=None, recipients=1, attempts=1)),
+            "interrupted; accepted",
+        ),
+        (Interrupted(None, NotAllowed("no", status=403)), "interrupted; no"),
+        (
+            Interrupted(
+                aio.BulkReport(
+                    accepted=1,
+                    rejected=2,
+                    unknown=3,
+                    not_sent=4,
+                    requests=1,
+                    duplicates=0,
+                    invalid=(),
+                    throttled=0,
+                    elapsed=1.0,
+                    failures=(),
+                )
+            ),
+            "interrupted; 1 accepted, 2 rejected, 3 unknown, 4 not sent",
+        ),
+    ],
+    ids=["nothing", "receipt", "error", "account"],
+)
+def test_an_interrupt_that_nobody_catches_says_what_is_known(
+    interrupted: Interrupted, text: str
+) -> None:
+    """In one line: the account of a hundred thousand people filled the screen."""
+    assert str(interrupted) == text
 
 
 async def test_inside_of_a_running_loop_it_works(client: blocking.MoveworksClient) -> None:

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import json
 import os
+import signal
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
+from uuid import uuid4
 
 import pytest
 import trustme
@@ -18,7 +22,7 @@ import trustme
 from moveworks_shift_async import MoveworksError
 from moveworks_shift_async.cli.doctor import examination, machine, regions
 from moveworks_shift_async.cli.doctor.setup import Setup
-from moveworks_shift_async.fleet.tables import make_fleet
+from moveworks_shift_async.fleet.tables import grants, make_fleet
 from moveworks_shift_async.jobs.store.postgres.schema import make_tables
 from moveworks_shift_async.limits.shared.file_gate import FileGate
 from moveworks_shift_async.sandbox import Sandbox
@@ -26,8 +30,8 @@ from moveworks_shift_async.sandbox.decisions import Variants
 from moveworks_shift_async.settings import RateLimit, organisation
 from moveworks_shift_async.settings import moveworks_from_env as read_settings
 
-from .commands import Ended, environment, run, run_here
-from .fleets import a_database
+from .commands import Ended, end, environment, run, run_here, start
+from .fleets import a_database, ask
 from .servers import accepting, read_request
 
 SECRET = "s3cr3t"
@@ -172,7 +176,7 @@ async def test_the_wrong_region(
     assert ended.code == 5
     assert ended.err.startswith("--all-regions shows the credential to each of these hosts now: 12")
     line = line_of(ended, "regions")
-    assert "taken by EU; refused by US; JAPAN met ConnectionFailed. Check the cred" in line
+    assert "taken by EU; refused by US; ConnectionFailed at JAPAN. Check the cred" in line
     assert line.endswith("; MOVEWORKS_REGION=EU.")
     well = await doctor("--all-regions", env=key(elsewhere.url))
     assert (well.code, statuses(well)["regions"]) == (0, "ok")
@@ -211,9 +215,17 @@ async def test_no_network(sandbox: Sandbox, doctor: Doctor) -> None:
     await sandbox.stop_listening()
     gone = await doctor(env=key(sandbox.url))
     assert gone.code == 5
-    assert "Connection refused. Check the network, the proxy and" in line_of(gone, "connection")
+    told = f"no connection to {sandbox.url[7:]}: Connection refused. Check the network, the proxy"
+    assert told in line_of(gone, "connection")
     assert [statuses(gone)[check] for check in ("auth test", "clock")] == ["skipped"] * 2
     assert gone.out.endswith("variant: not known: the server has said nothing\n")
+
+
+async def test_no_region_can_be_reached(sandbox: Sandbox, doctor: Doctor) -> None:
+    """That says nothing of the credential, so what is to be looked at is the network."""
+    ended = await doctor("--all-regions", env=key(sandbox.url))
+    told = "taken by none; ConnectionFailed at US. Check the network, the proxy and the base URL"
+    assert told in line_of(ended, "regions")
 
 
 def http(status: bytes, body: bytes, **headers: str) -> bytes:
@@ -406,6 +418,24 @@ async def test_the_proxy_without_its_password(sandbox: Sandbox, doctor: Doctor) 
     assert (ended.code, statuses(ended)["auth test"]) == (5, "failed")
 
 
+@pytest.mark.parametrize("proxy", ["socks5://u:s3cr3t@127.0.0.1:9", "http://u:s3cr3t@[::1"])
+async def test_a_proxy_that_cannot_be_used(proxy: str, doctor: Doctor) -> None:
+    """It is a setting; the way to the server is not looked at."""
+    ended = await doctor(env=key("https://api.example.com", HTTPS_PROXY=proxy, NO_PROXY=""))
+    assert ended.code == 2
+    assert "the proxy in the environment is no URL of an HTTP proxy" in line_of(ended, "proxy")
+    assert [statuses(ended)[check] for check in ("name", "connection")] == ["skipped"] * 2
+
+
+async def test_a_gate_by_the_url_of_something_else(elsewhere: Sandbox, doctor: Doctor) -> None:
+    """It is no file, whose name would be shown with the password."""
+    gate = f"postgresql+psycopg://u:{SECRET}@db/moveworks"
+    ended = await doctor(env=key(elsewhere.url, MOVEWORKS_GATE=gate))
+    assert ended.code == 2
+    told = "postgresql+psycopg://*** is no gate: name a file, or postgresql://host/database"
+    assert told in line_of(ended, "gate")
+
+
 async def test_the_directory_of_journals(
     elsewhere: Sandbox, doctor: Doctor, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -420,10 +450,59 @@ async def test_the_directory_of_journals(
     os.chmod(tmp_path, 0o700)
     monkeypatch.setattr(machine, "_MOUNTS", tmp_path / "none")
     assert "on some disk." in line_of(await doctor(env=key(elsewhere.url)), "journals")
-    monkeypatch.setattr("os.access", lambda *_: False)
+
+
+async def test_the_disk_that_covers_another_counts(
+    elsewhere: Sandbox, doctor: Doctor, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An automounter and its disk have one place; a gate must be on a local disk as well."""
+    monkeypatch.chdir(tmp_path)
+    home = tmp_path / "home of ann"
+    home.mkdir()
+    place = str(home).replace(" ", "\\040")
+    mounts = tmp_path / "mounts"
+    mounts.write_text(f"auto {place} autofs rw 0 0\nserver:/home {place} nfs4 rw 0 0\n")
+    monkeypatch.setattr(machine, "_MOUNTS", mounts)
+    ended = await doctor(env=key(elsewhere.url, MOVEWORKS_GATE=str(home / "gate")))
+    told = "from MOVEWORKS_GATE, on a disk of type nfs4. It must be on a local disk: MOVEWORKS_GATE"
+    assert told in line_of(ended, "gate")
+    assert (ended.code, statuses(ended)["gate"]) == (0, "warning")
+
+
+@pytest.mark.parametrize(
+    ("number", "advice"),
+    [
+        (errno.EACCES, "Permission denied; the directory must be writable for this user"),
+        (errno.EROFS, "Read-only file system; its disk can only be read: name a file on another"),
+        (errno.ENOSPC, "No space left on device; make room"),
+    ],
+)
+async def test_a_directory_that_takes_no_journal(
+    number: int, advice: str, elsewhere: Sandbox, doctor: Doctor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A file is made there: a right to write says nothing of a disk that is full, or read-only."""
+
+    def full(**_: Any) -> None:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr("tempfile.TemporaryFile", full)
     ended = await doctor(env=key(elsewhere.url))
-    assert "the directory must be writable for this user" in line_of(ended, "journals")
     assert ended.code == 2
+    assert advice in line_of(ended, "journals")
+
+
+async def test_a_directory_that_was_removed(
+    elsewhere: Sandbox, doctor: Doctor, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is no defect of ours."""
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    monkeypatch.chdir(gone)
+    gone.rmdir()
+    ended = await doctor(env=key(elsewhere.url))
+    assert ended.code == 2
+    told = "the current directory was removed; change to another one. Correct it and try again."
+    assert line_of(ended, "journals").endswith(told)
 
 
 async def test_the_database(postgres: str, elsewhere: Sandbox, doctor: Doctor) -> None:
@@ -445,8 +524,29 @@ async def test_the_database(postgres: str, elsewhere: Sandbox, doctor: Doctor) -
     assert "see that it runs and that host, database" in line_of(gone, "database")
 
 
+async def test_a_role_that_shares_the_limit_alone(
+    postgres: str, elsewhere: Sandbox, doctor: Doctor
+) -> None:
+    """A sender's gate works, and the tables of jobs are none of its business."""
+    role = f"sender_{uuid4().hex}"
+    async with a_database(postgres) as url:
+        rights = grants().partition("-- A sender")[2].partition("\n")[2]
+        await ask(url, f"CREATE ROLE {role} LOGIN")
+        for right in rights.replace("moveworks_sender", role).split(";")[:-1]:
+            await ask(url, right)
+        mine = urlsplit(url)._replace(netloc=f"{role}@{url.partition('@')[2].partition('/')[0]}")
+        ended = await doctor(env=key(elsewhere.url, MOVEWORKS_GATE=mine.geturl()))
+        await ask(url, f"DROP OWNED BY {role}")
+        await ask(url, f"DROP ROLE {role}")
+    assert (ended.code, statuses(ended)["gate"]) == (0, "ok")
+    assert line_of(ended, "database").endswith(", and may see no jobs.")
+
+
 async def test_a_check_that_breaks_stops_no_other(
-    elsewhere: Sandbox, doctor: Doctor, monkeypatch: pytest.MonkeyPatch
+    elsewhere: Sandbox,
+    doctor: Doctor,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     """It is told as what it is: a defect."""
 
@@ -462,4 +562,40 @@ async def test_a_check_that_breaks_stops_no_other(
     assert ended.code == 2
     found = {one["check"]: one for one in json.loads(ended.out)["checks"]}
     assert found["gate"]["found"].startswith("unexpected ZeroDivisionError: this is a defect")
+    assert found["gate"]["advice"] == "MOVEWORKS_SHIFT_DEBUG=1 shows where it happened"
+    assert [record.exc_info for record in caplog.records if record.exc_info]
     assert (found["database"]["status"], found["auth test"]["status"]) == ("failed", "ok")
+
+
+@pytest.mark.parametrize("args", [(), ("--json",)])
+@pytest.mark.parametrize("sends", [True, False])
+async def test_ctrl_c_says_what_is_known_of_the_message(
+    sends: bool, args: tuple[str, ...], tmp_path: Path
+) -> None:
+    """One that is on its way may arrive; what was found before is told in either form."""
+    reached = asyncio.Event()
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        asked = await read_request(reader)
+        if b"/send" in asked or not sends:
+            reached.set()
+            await asyncio.Event().wait()
+        writer.write(http(b"200 OK", TEXT))
+
+    async with accepting(answer) as url:
+        process = await start(
+            "doctor", "--to", ME, *args, env=environment() | key(url), cwd=tmp_path
+        )
+        await reached.wait()
+        process.send_signal(signal.SIGINT)
+        ended = await end(process)
+    assert ended.code == 130
+    maybe = "The test message may have been sent or not. Look for it before you run this again."
+    never = "This command sent nothing. Run it again."
+    assert ended.last == f"Error: interrupted. {maybe if sends else never}"
+    if args:
+        told = ended.json()
+        assert (told["version"], told["exit_code"]) == (1, 130)
+        assert told["checks"][-1]["check"] == ("clock" if sends else "token as JSON")
+    else:
+        assert "ok       connection" in ended.out

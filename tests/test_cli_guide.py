@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 import sys
 from importlib.resources import files
 
@@ -63,7 +64,34 @@ def test_a_page_has_colours_on_a_terminal(subject: str, monkeypatch: pytest.Monk
 def test_a_subject_that_there_is_not_names_those_that_there_are(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    """As a mistake of usage."""
+    """As a mistake of usage, with the one that may have been meant."""
     assert run(["guide", "limits"]) == 2
     told = capsys.readouterr().err
-    assert [subject for subject in SUBJECTS if f"'{subject}'" not in told] == []
+    assert told.startswith("Error: the guide has no page 'limits'; did you mean rate-limits? It ")
+    assert f"It has {', '.join(SUBJECTS)}. " in told
+    assert run(["guide", "7"]) == 2
+    assert capsys.readouterr().err.startswith("Error: the guide has no page '7'. It has ")
+
+
+@pytest.mark.parametrize("typed", ["Going-Live", "going live", "going-live.md"])
+def test_a_subject_may_be_typed_as_it_is_called(
+    typed: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """As its title, and as its file."""
+    assert run(["guide", typed]) == 0
+    assert capsys.readouterr().out.startswith("# Going live")
+
+
+def test_a_narrow_terminal_loses_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is longer than its column goes on in the next line."""
+    monkeypatch.setenv("TERM", "xterm-256color")
+    monkeypatch.setenv("NO_COLOR", "1")
+    monkeypatch.setenv("COLUMNS", "40")
+    screen = Terminal()
+    monkeypatch.setattr(sys, "stdout", screen)
+    assert run(["guide", "command-line"]) == 0
+    shown = re.sub("\x1b\\[[0-9;]*m", "", screen.getvalue())
+    assert "…" not in shown
+    first_column = "".join(line[:20].strip() for line in shown.splitlines())
+    assert "MOVEWORKS_CLIENT_ID,MOVEWORKS_CLIENT_SECRET" in first_column
+    assert max(map(len, shown.splitlines())) <= 40

@@ -748,3 +748,12 @@ async def test_a_credential_that_is_missing_is_named(command: str, journal: str)
     assert "set MOVEWORKS_API_KEY" in ended.last
     assert shown.code == 0
     assert f"  moveworks-shift run {journal}\n" in shown.out
+
+
+@pytest.mark.parametrize("url", ["mysql://u:s3cr3t@db/jobs#7", "POSTGRESQL://u:s3cr3t@db/jobs#7"])
+def test_a_url_of_something_else_is_no_file(url: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """As a file's name it would be shown with its password."""
+    assert main.run(["status", url]) == 2
+    told = capsys.readouterr().err
+    assert "names no job: a job is a file, or is in postgresql://host/database#name" in told
+    assert "s3cr3t" not in told

@@ -44,6 +44,7 @@ from moveworks_shift_async.limits.priority import Priority
 from moveworks_shift_async.limits.window import GateSnapshot, Slot
 from moveworks_shift_async.sandbox import Sandbox, Variants
 
+from .commands import until
 from .fakes import FakeTransport, answer
 
 
@@ -313,16 +314,13 @@ def test_one_client_in_a_second_event_loop_is_told_so() -> None:
 
 
 async def test_closing_cuts_a_silent_request_after_its_bound() -> None:
-    """A call still out at the bound ends as unknown, and closing takes no longer than that."""
+    """A call still out at the bound ends as unknown, and closing does not wait for its answer."""
     async with Sandbox() as sandbox:
         client = client_of(sandbox, timeout=Timeouts(close=0.2))
         sandbox.faults.script("send", "silence")
         async with client:
             task = asyncio.create_task(client.messages.send("hi", ["a@example.com"]))
-            await asyncio.sleep(0.1)
-            assert sandbox.stats().requests == 2
-            began = time.monotonic()
-        assert time.monotonic() - began < 2
+            await until(lambda: sandbox.stats().requests == 2)
         with pytest.raises(OutcomeUnknown, match="closed"):
             await task
         with pytest.raises(ClientClosed):
@@ -500,14 +498,16 @@ class _Tunnel(aiohttp.TCPConnector):
         (lambda: aiohttp.ClientSession(connector=_Tunnel()), False),
     ],
 )
+@pytest.mark.parametrize("proxy", ["http://user:s3cr3t@proxy:3128", "socks5://u:s3cr3t@proxy:1"])
 async def test_a_proxy_is_not_lost_without_a_word(
     make: Callable[[], aiohttp.ClientSession],
     told: bool,
+    proxy: str,
     monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     """aiohttp ignores the variables unless a session is told otherwise: the log says so, once."""
-    monkeypatch.setenv("HTTPS_PROXY", "http://user:s3cr3t@proxy:3128")
+    monkeypatch.setenv("HTTPS_PROXY", proxy)
     monkeypatch.delenv("NO_PROXY", raising=False)
     monkeypatch.delenv("no_proxy", raising=False)
     async with make() as http:

@@ -395,6 +395,122 @@ async def test_a_chunk_that_everybody_left_is_not_sent(clock: FakeClock) -> None
     await batcher.close()
 
 
+async def test_nobody_waits_for_a_request_that_is_for_nobody(clock: FakeClock) -> None:
+    """In the queue, or in the pause after a 429: it ends at once, and so does the batcher."""
+    batcher, parts = over(clock, answer(429))
+    (ann,) = start(batcher, "ann@x.io")
+    await clock.advance(0.0)
+    (bob,) = start(batcher, "bob@x.io")
+    await clock.advance(0.0)
+    assert len(batcher._calls) == 2
+    ann.cancel()
+    bob.cancel()
+    await asyncio.wait({ann, bob})
+    await asyncio.wait_for(batcher.close(), HANG)
+    assert parts.gate.snapshot().waiting == 0
+    assert len(parts.transport.requests) == 1
+
+
+async def test_who_comes_after_everybody_left_is_in_a_request_of_his_own(clock: FakeClock) -> None:
+    """The end of the one that nobody waits for does not speak for him."""
+    vendor = Vendor()
+    batcher = make(vendor, clock)
+    (ann,) = start(batcher, "ann@x.io")
+    await clock.advance(1.0)
+    ann.cancel()
+    (bob,) = start(batcher, "bob@x.io")
+    await settle()
+    vendor.open.set()
+    await clock.advance(1.0)
+    assert (await bob).recipients == ("bob@x.io",)
+
+
+async def test_a_chunk_in_flight_that_everybody_left_is_not_repeated(clock: FakeClock) -> None:
+    """Its answer was a 429, so nobody was told, and nobody waits any more."""
+    held = asyncio.Event()
+
+    async def later(_: Request) -> Response:
+        await held.wait()
+        return answer(429)
+
+    batcher, parts = over(clock, later)
+    (ann,) = start(batcher, "ann@x.io")
+    await clock.advance(0.0)
+    ann.cancel()
+    await asyncio.wait({ann})
+    held.set()
+    await asyncio.wait_for(batcher.close(), HANG)
+    assert len(parts.transport.requests) == 1
+
+
+async def test_who_withdraws_hears_of_the_request_on_its_way_and_is_in_no_other(
+    clock: FakeClock,
+) -> None:
+    """A 429 ends it for him, and the repeat is for the others."""
+    held = asyncio.Event()
+
+    async def later(_: Request) -> Response:
+        await held.wait()
+        return answer(429)
+
+    batcher, parts = over(clock, later, answer(200))
+    ann, bob = start(batcher, "ann@x.io", "bob@x.io")
+    await clock.advance(0.0)
+    batcher.withdraw(ann)
+    await settle()
+    assert not ann.done()
+    held.set()
+    await settle()
+    assert ann.cancelled()
+    await clock.advance(120.0)
+    assert (await bob).recipients == ("bob@x.io",)
+    assert told(parts) == ["bob@x.io"]
+
+
+async def test_who_withdraws_gets_the_answer_on_its_way(clock: FakeClock) -> None:
+    """Alone or not; and who waits for a slot, or for room, goes at once."""
+    held = asyncio.Event()
+
+    async def later(_: Request) -> Response:
+        await held.wait()
+        return answer(200)
+
+    batcher, _ = over(clock, later, budget=1)
+    (ann,) = start(batcher, "ann@x.io")
+    await clock.advance(0.0)
+    batcher.withdraw(ann)
+    (bob,) = start(batcher, "bob@x.io")
+    batcher.withdraw(bob)
+    await settle()
+    assert bob.cancelled()
+    held.set()
+    assert (await ann).outcome is Outcome.ACCEPTED
+
+
+async def test_a_batcher_that_is_stopped_sends_nothing_more(clock: FakeClock) -> None:
+    """What is in flight ends with its answer, the rest is not sent, later sends are refused."""
+    held = asyncio.Event()
+
+    async def later(_: Request) -> Response:
+        await held.wait()
+        return answer(200)
+
+    batcher, parts = over(clock, later, budget=1)
+    (ann,) = start(batcher, "ann@x.io")
+    await clock.advance(0.0)
+    batcher._linger = 60.0
+    others = start(batcher, *crowd(1100))
+    await settle()
+    batcher.stop()
+    assert {(await task).outcome for task in others} == {Outcome.NOT_SENT}
+    held.set()
+    assert (await ann).outcome is Outcome.ACCEPTED
+    with pytest.raises(ClientClosed):
+        await batcher.send(EVENT, "hi", "late@x.io")
+    await batcher.close()
+    assert len(parts.transport.requests) == 1
+
+
 @pytest.mark.parametrize("before_slot", [False, True])
 @pytest.mark.parametrize(
     ("error", "outcome"),

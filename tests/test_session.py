@@ -34,6 +34,7 @@ from moveworks_shift_async.wire.http import Effect, Request, Response
 from moveworks_shift_async.wire.moveworks import parse_receipt
 from moveworks_shift_async.wire.token import Token
 
+from .commands import HANG
 from .fakes import (
     Answer,
     FakeAuthorizer,
@@ -79,7 +80,7 @@ def build(clock: FakeClock, *answers: Answer, budget: int = 120, **policy: objec
         authorizer,
         gate,
         retry=RetryPolicy(**policy),  # type: ignore[arg-type]
-        timeouts=Timeouts(close=0.05),
+        timeouts=Timeouts(close=HANG),
         clock=clock,
     )
     return Parts(session, transport, gate, authorizer)
@@ -380,6 +381,7 @@ async def test_closing_cuts_what_does_not_end_and_says_what_is_known(clock: Fake
     """Past the bound a call in flight is unknown and a waiting one was not sent."""
     sent, never = hang()
     parts = build(clock, never, budget=1)
+    parts.session.timeouts = Timeouts(close=0.05)
     flying = asyncio.create_task(parts.send())
     await sent.wait()
     waiting = asyncio.create_task(parts.send())

@@ -25,6 +25,7 @@ from moveworks_shift_async.settings import (
     ShiftSettings,
     Timeouts,
     moveworks_from_env,
+    named_proxy,
     proxy_from_env,
     shift_from_env,
 )
@@ -392,6 +393,33 @@ def test_the_environments_proxy_is_used(proxies: Callable[..., None]) -> None:
     assert proxy_from_env("https://api.example.com") == "http://proxy:3128"
     proxies(https_proxy="http://lower:3128")
     assert proxy_from_env("https://api.example.com") == "http://lower:3128"
+
+
+def test_a_proxy_without_a_scheme_is_one_of_http(proxies: Callable[..., None]) -> None:
+    """As for curl, and as companies hand it out."""
+    proxies(HTTPS_PROXY="proxy.example.com:3128")
+    assert proxy_from_env("https://api.example.com") == "http://proxy.example.com:3128"
+
+
+@pytest.mark.parametrize(
+    "proxy",
+    [
+        "socks5://u:s3cr3t@proxy:1080",
+        "http://u:s3cr3t@proxy:port",
+        "http://u:12/s3cr3t@proxy:3128",
+        "http://u:12#s3cr3t@proxy:3128",
+        "http://:3128",
+        "http://[::1",
+        "http://proxy:0",
+    ],
+)
+def test_a_proxy_that_cannot_be_used_is_refused(proxies: Callable[..., None], proxy: str) -> None:
+    """It is said which setting is wrong, and nothing of it is shown; a session has its own."""
+    proxies(HTTPS_PROXY=proxy)
+    with pytest.raises(ConfigurationError, match="the proxy in the environment is no URL") as told:
+        proxy_from_env("https://api.example.com")
+    assert "s3cr3t" not in str(told.value)
+    assert named_proxy("https://api.example.com") == proxy
 
 
 @pytest.mark.parametrize(

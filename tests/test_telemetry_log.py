@@ -138,6 +138,32 @@ async def test_who_ends_the_program_leaves_no_call_open(clock: FakeClock) -> Non
     assert parts.gate.snapshot().in_flight == 0
 
 
+async def test_what_the_program_itself_cuts_is_no_outage(
+    clock: FakeClock, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A stream that is left early, or a client that is closed, says nothing about the server."""
+    caplog.set_level(logging.INFO, LOGGER)
+    out = asyncio.Event()
+
+    async def never(_: Request) -> Response:
+        out.set()
+        await asyncio.Event().wait()
+        raise AssertionError
+
+    seen: list[Attempt] = []
+    parts = logged(clock, *[never] * 5)
+    parts.session.exchange.watchers.add(lambda attempt, _: seen.append(attempt))
+    for _ in range(5):
+        out.clear()
+        task = asyncio.create_task(parts.send())
+        await clock.advance(0.0)
+        await out.wait()
+        task.cancel()
+        await asyncio.wait({task})
+    assert caplog.records == []
+    assert {(one.cancelled, one.error) for one in seen} == {(True, "OutcomeUnknown")}
+
+
 async def test_what_was_cancelled_before_it_left_is_no_outage(
     clock: FakeClock, caplog: pytest.LogCaptureFixture
 ) -> None:

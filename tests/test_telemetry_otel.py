@@ -25,6 +25,7 @@ from opentelemetry.trace import SpanKind
 from moveworks_shift_async import (
     ApiKey,
     AppCredentials,
+    ChunkOutcome,
     ClientCredentials,
     ConfigurationError,
     Job,
@@ -39,6 +40,7 @@ from moveworks_shift_async import (
 )
 from moveworks_shift_async.clock import SYSTEM_CLOCK
 from moveworks_shift_async.sandbox import Sandbox
+from moveworks_shift_async.sending.coalesce import LingeringBatcher
 from moveworks_shift_async.telemetry.choice import telemetry_of
 from moveworks_shift_async.telemetry.silence import others_silenced
 
@@ -193,7 +195,7 @@ def counted(seen: Seen) -> dict[str, int]:
 async def test_a_request_of_a_batcher_is_in_the_trace_of_no_sender(
     sandbox: Sandbox, seen: Seen
 ) -> None:
-    """Many share it, and none of them has begun it for the others."""
+    """Many share it, and none of them has begun it for the others; each is linked to it."""
     tracer = seen.provider.get_tracer("app")
     async with client_of(sandbox) as client, client.events.batcher() as batcher:
         with tracer.start_as_current_span("first"):
@@ -203,8 +205,90 @@ async def test_a_request_of_a_batcher_is_in_the_trace_of_no_sender(
         await asyncio.gather(first, second)
     (call,) = [one for one in seen.spans() if one.name == "events.send"]
     assert call.parent is None
+    assert call.context is not None
     assert attributes(call)["moveworks.recipients.accepted"] == 2
     assert counted(seen) == {"accepted": 2}
+    sends = [one for one in seen.spans() if one.name == "batcher.send"]
+    callers = {one.context.span_id for one in seen.spans() if one.context and one.name in ORDINALS}
+    assert {one.parent.span_id for one in sends if one.parent} == callers
+    assert {link.context.span_id for one in sends for link in one.links} == {call.context.span_id}
+    assert {link.context.span_id for link in call.links} == {
+        one.context.span_id for one in sends if one.context
+    }
+    assert [attributes(one) for one in sends] == [{"moveworks.outcome": "accepted"}] * 2
+
+
+ORDINALS = ("first", "second")
+
+
+async def test_people_of_a_batcher_are_counted_once_each(sandbox: Sandbox, seen: Seen) -> None:
+    """Those who left or never had a slot, and those whom a repeat leaves out, as well."""
+
+    async def tell(batcher: LingeringBatcher, *people: str) -> list[asyncio.Task[ChunkOutcome]]:
+        sends = [batcher.send(sandbox.event_id, "hi", person) for person in people]
+        tasks = [asyncio.create_task(send) for send in sends]
+        await asyncio.sleep(0.05)
+        return tasks
+
+    limit = RateLimit(requests=1, per=3600.0)
+    held = asyncio.Event()
+
+    async def later(_: object) -> Any:
+        await held.wait()
+        return answer(429, Retry_After="1")
+
+    client = MoveworksClient(
+        ApiKey("k"), transport=FakeTransport([later, answer(200)]), rate_limit=limit
+    )
+    async with client:
+        batcher = client.events.batcher(linger=0.0)
+        ann, bob = await tell(batcher, "a@x.test", "b@x.test")
+        (cid,) = await tell(batcher, "c@x.test")
+        cid.cancel()
+        ann.cancel()
+        held.set()
+        await asyncio.wait({ann, cid})
+        await tell(batcher, "d@x.test")
+    assert (await bob).outcome is Outcome.NOT_SENT
+    await batcher.close()
+    assert counted(seen) == {"not_sent": 4}
+
+
+async def test_a_send_of_a_batcher_says_how_it_ended(sandbox: Sandbox, seen: Seen) -> None:
+    """By an outcome, by a cancellation before a request and after it, and refused at the call."""
+    sandbox.faults.script("send", "forbidden")
+    async with client_of(sandbox) as client:
+        async with client.events.batcher(linger=0.0) as batcher:
+            await batcher.send(sandbox.event_id, "hi", "a@x.test")
+        async with client.events.batcher(linger=60.0) as batcher:
+            left = asyncio.create_task(batcher.send(sandbox.event_id, "hi", "a@x.test"))
+            await asyncio.sleep(0)
+            left.cancel()
+            await asyncio.wait({left})
+        with pytest.raises(MoveworksError):
+            await batcher.send(sandbox.event_id, "hi", "a@x.test")
+    out = asyncio.Event()
+
+    async def never(_: object) -> Any:
+        out.set()
+        await asyncio.Event().wait()
+
+    client = MoveworksClient(
+        ApiKey("k"), transport=FakeTransport([never]), timeout=Timeouts(close=0.01)
+    )
+    async with client:
+        batcher = client.events.batcher(linger=0.0)
+        cut = asyncio.create_task(batcher.send(sandbox.event_id, "hi", "a@x.test"))
+        await out.wait()
+        cut.cancel()
+        await asyncio.wait({cut})
+    sends = [attributes(one) for one in seen.spans() if one.name == "batcher.send"]
+    assert sends == [
+        {"moveworks.outcome": "rejected", "error.type": "NotAllowed"},
+        {"moveworks.outcome": "not_sent", "error.type": "CancelledError"},
+        {"moveworks.outcome": "not_sent", "error.type": "ClientClosed"},
+        {"moveworks.outcome": "unknown", "error.type": "CancelledError"},
+    ]
 
 
 async def test_a_job_counts_each_person_once(sandbox: Sandbox, seen: Seen, tmp_path: Path) -> None:

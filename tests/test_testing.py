@@ -139,6 +139,17 @@ def test_a_word_that_it_does_not_take(moveworks_env):
 def test_a_number_without_a_name(moveworks_env):
     pass
 
+@pytest.mark.parametrize("given", [
+    pytest.param(None, marks=pytest.mark.moveworks(**{name: value}))
+    for name, value in [
+        ("requests", 0), ("requests", "3"), ("requests", 1.5), ("requests", True),
+        ("per", -1), ("per", float("nan")), ("per", float("inf")), ("per", "60"),
+        ("faults", "forbidden"), ("faults", None), ("faults", [3]),
+    ]
+])
+def test_a_value_that_is_none(moveworks_env, given):
+    pass
+
 @pytest.mark.moveworks(faults=["gremlin"])
 def test_a_fault_that_there_is_not(moveworks_env):
     pass
@@ -191,7 +202,11 @@ def test_a_wrong_marker_says_what_is_right(pytester: pytest.Pytester) -> None:
     """A word that it does not take, and a fault that there is not, end the test that asks."""
     pytester.makepyfile(WRONG)
     result = ran(pytester, *NEITHER)
-    result.assert_outcomes(errors=3)
+    result.assert_outcomes(errors=14)
+    wrong = ["requests is a whole number from 1, not '3'", "per is seconds above 0, not nan"]
+    result.stdout.fnmatch_lines_random([f"*; {line}*" for line in wrong])
+    result.stdout.fnmatch_lines(["*; faults is a list of names, not 'forbidden'*"])
+    assert "Traceback" not in result.stdout.str()
     result.stdout.fnmatch_lines(["*marker is moveworks(requests=120, per=60.0, faults=())*"])
     result.stdout.fnmatch_lines(["*no fault 'gremlin'; there are *"])
 

@@ -59,7 +59,10 @@ class BulkSend:
             while (outcome := self._step(stream)) is not None:
                 yield outcome
         finally:
-            self._wait(stream.aclose)
+            # One that is collected as garbage may be so in the loop's thread, in a fork, or after
+            # the loop; there nobody can wait, and where there is a loop it ends the stream itself.
+            if self._portal.can_be_waited_for:
+                self._wait(stream.aclose)
 
     def stop(self) -> None:
         """Send nothing more. Requests in flight end; everybody else is reported as not sent."""

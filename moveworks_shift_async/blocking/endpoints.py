@@ -16,6 +16,7 @@ from ..sending.stream import Recipients
 from ..session import SessionManager
 from ..wire.moveworks import Context
 from ..wire.recipients import MAX_RECIPIENTS
+from .batcher import LingeringBatcher
 from .bulk import BulkSend
 from .portal import Calling, Portal
 
@@ -94,6 +95,20 @@ class EventsEndpoint(Endpoint):
                 event_id, message, people, context, priority=priority
             ),
         )
+
+    def batcher(
+        self,
+        *,
+        linger: float = 0.05,
+        max_waiting: int = 50_000,
+        priority: Priority = "normal",
+    ) -> LingeringBatcher:
+        """Collect single sends of many threads into shared requests: `with ... as batcher`."""
+        self._portal.check()
+        batcher = self._client.events.batcher(
+            linger=linger, max_waiting=max_waiting, priority=priority
+        )
+        return LingeringBatcher(self._portal, batcher)
 
 
 @define(eq=False, repr=False)

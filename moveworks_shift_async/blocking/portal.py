@@ -23,7 +23,14 @@ from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
 from attrs import define, field
 
-from ..errors import ClientClosed, ConfigurationError, InvalidInput, MoveworksError, NotSent
+from ..errors import (
+    ClientClosed,
+    ConfigurationError,
+    InvalidInput,
+    MoveworksError,
+    NotSent,
+    Outcome,
+)
 from ..tasks import start
 from ..text import install
 
@@ -50,6 +57,17 @@ class Interrupted(KeyboardInterrupt):
         #: What the call raised; its `outcome` says what is known of the recipients.
         self.error = error
 
+    def __str__(self) -> str:
+        if self.error is not None:
+            return f"interrupted; {self.error}"
+        counts = {outcome: getattr(self.result, outcome, None) for outcome in Outcome}
+        if None not in counts.values():
+            return "interrupted; " + ", ".join(
+                f"{count} {outcome.replace('_', ' ')}" for outcome, count in counts.items()
+            )
+        outcome = getattr(self.result, "outcome", Outcome.ACCEPTED)
+        return "interrupted" if self.result is None else f"interrupted; {outcome}"
+
 
 class Closes(Protocol):
     """What is closed before the loop ends."""
@@ -72,6 +90,11 @@ class Portal:
     def is_here(self) -> bool:
         """Whether it is in this process; a fork takes no threads along."""
         return self._process == os.getpid() and not self._ended
+
+    @property
+    def can_be_waited_for(self) -> bool:
+        """Whether this thread may wait for it."""
+        return self.is_here and threading.current_thread() is not self._thread
 
     def check(self) -> None:
         """Raise what is wrong with waiting for it here and now."""

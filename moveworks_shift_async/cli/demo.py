@@ -21,6 +21,7 @@ from ..jobs.records import State
 from ..jobs.report.account import JobAccount
 from ..sandbox import Sandbox
 from ..settings import ClientCredentials, MoveworksSettings, RateLimit
+from ..storage.system import NO_DIRECTORY
 from ..text import people
 from .failures import ExitCode
 from .foreground import RunResult, run_in_foreground
@@ -100,7 +101,7 @@ def _inside(directory: str) -> contextlib.AbstractContextManager[None]:
     try:
         os.getcwd()
     except FileNotFoundError:
-        raise InvalidInput("the current directory was removed; change to another one") from None
+        raise InvalidInput(NO_DIRECTORY) from None
     return contextlib.chdir(directory)
 
 

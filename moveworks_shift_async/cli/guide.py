@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from difflib import get_close_matches
 from importlib.resources import files
 
 import click
@@ -14,8 +15,21 @@ _PAGES = files("moveworks_shift_async").joinpath("guide")
 _SUBJECTS = sorted(page.name.removesuffix(".md") for page in _PAGES.iterdir())
 
 
+def _subject(context: click.Context, _: click.Parameter, value: str | None) -> str | None:
+    """The subject, or a mistake of usage that says which one may have been meant."""
+    if value is None:
+        return None
+    subject = value.strip().lower().replace(" ", "-").removesuffix(".md")
+    if subject in _SUBJECTS:
+        return subject
+    close = get_close_matches(subject, _SUBJECTS, 1)
+    meant = f"; did you mean {close[0]}?" if close else "."
+    told = f"the guide has no page {value!r}{meant} It has {', '.join(_SUBJECTS)}"
+    raise click.UsageError(told, context)
+
+
 @click.command()
-@click.argument("subject", required=False, type=click.Choice(_SUBJECTS), metavar="[SUBJECT]")
+@click.argument("subject", required=False, metavar="[SUBJECT]", callback=_subject)
 def guide(subject: str | None) -> int:
     """Show a page of the guide; without SUBJECT, list what there is.
 
@@ -39,7 +53,7 @@ def _line(subject: str) -> str:
 
 
 def _drawn(page: str) -> str:
-    from rich.markdown import Markdown  # noqa: PLC0415 - a quarter of a second, for this alone
+    from .pages import Page  # noqa: PLC0415 - rich takes a quarter of a second, for this alone
 
     # Most links lead to other pages here, which a terminal cannot open: their names are shown.
-    return render(Markdown(page, code_theme="ansi_dark", hyperlinks=False), err=False)
+    return render(Page(page, code_theme="ansi_dark", hyperlinks=False), err=False)

@@ -99,4 +99,5 @@ def nobody_told(error: MoveworksError, host: str) -> MoveworksError:
     """An auth test that may have been processed has told nobody all the same."""
     if error.outcome is not Outcome.UNKNOWN:
         return error
-    return ConnectionFailed(f"no usable answer from {host}: {what_happened(error)}")
+    told = what_happened(error).removeprefix("sent, but no usable answer: ")
+    return ConnectionFailed(f"no usable answer from {host}: {told}")

@@ -38,8 +38,11 @@ AT_EXIT: list[Callable[[], object]] = []
 
 
 @contextmanager
-def cancel_on_signal(waits_for: str = "the recipients' source") -> Iterator[None]:
-    """Ctrl-C while nothing is sent: the first cancels, the second leaves at once.
+def cancel_on_signal(
+    waits_for: str = "the recipients' source", said: Callable[[], str] = lambda: INTERRUPTED
+) -> Iterator[None]:
+    """Ctrl-C while nothing is sent: the first cancels, the second leaves at once with what is
+    `said` then.
 
     What a thread waits for cannot be cancelled: a terminal that nobody types at, or a database.
     After a second it is said that this is waited for.
@@ -52,7 +55,7 @@ def cancel_on_signal(waits_for: str = "the recipients' source") -> Iterator[None
         if timers:
             for clean_up in AT_EXIT:
                 clean_up()
-            note(INTERRUPTED)
+            note(said())
             os._exit(ExitCode.INTERRUPTED)
         timers.append(loop.call_later(_QUIET_SECONDS, note, waiting))
         if task is not None:

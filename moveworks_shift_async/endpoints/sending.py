@@ -88,7 +88,9 @@ class Sender:
         from ..sending.coalesce import LingeringBatcher  # noqa: PLC0415 - not every program batches
 
         check_priority(priority)
-        return LingeringBatcher(self._late, linger, max_waiting, priority, self._session.clock)
+        return LingeringBatcher(
+            self._late, linger, max_waiting, priority, self._session.clock, self.telemetry
+        )
 
     async def deliver(self, content: Content, people: CheckedRecipients, call: Call) -> Receipt:
         """One request, written before it waits for anything."""

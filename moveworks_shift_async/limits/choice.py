@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from ..clock import Clock
+from ..errors import ConfigurationError
 from ..settings import RateLimit
-from ..storage.database_url import is_url
+from ..storage.database_url import is_other_url, is_url, without_password
 from ..validators import check_methods
 from .gate import Gate
 from .process import join_process_gate
@@ -13,7 +14,14 @@ from .shared.postgres_gate import PostgresGate
 
 
 def gate_at(place: str) -> Gate:
-    """The gate that many processes share by naming this place: a file, or a database by its URL."""
+    """The gate that many processes share by naming this place: a file, or a database by its URL.
+
+    Raises `ConfigurationError` for a URL of anything else.
+    """
+    if is_other_url(place):
+        raise ConfigurationError(
+            f"{without_password(place)} is no gate: name a file, or postgresql://host/database"
+        )
     return PostgresGate(place) if is_url(place) else FileGate(place)
 
 

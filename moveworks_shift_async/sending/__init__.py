@@ -7,5 +7,6 @@
     outcomes    what became of whom
     stream      any number of recipients -> outcomes as they end, and their report
     coalesce    single sends of many callers share requests
+    groups      who waits for which of these requests
     breaker     whom a failure concerns: go on, wait or stop
 """

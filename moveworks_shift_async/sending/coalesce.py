@@ -16,15 +16,15 @@ from __future__ import annotations
 import asyncio
 import itertools
 import uuid
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine, Iterable
 from functools import partial
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self, cast
 
 from attrs import define, field
 
 from ..addresses import address_fault, person
 from ..call import Call
-from ..clock import SYSTEM_CLOCK, Clock, Timer
+from ..clock import SYSTEM_CLOCK, Clock
 from ..errors import ClientClosed, InvalidInput, NotSent, Outcome, OutcomeUnknown
 from ..limits.priority import Priority
 from ..models import ChunkOutcome, Receipt
@@ -32,56 +32,14 @@ from ..tasks import ending_of, ending_of_task, raised_in, start
 from ..wire.moveworks import Content, Context
 from ..wire.recipients import CheckedRecipients
 from .batcher import CHUNK_SIZE
+from .groups import Chunk, Entry, Group, Key
 from .outcomes import Ending, RunningChunk
 
-Key = tuple[str, str, str]
+if TYPE_CHECKING:
+    from ..telemetry.otel import OpenTelemetry, Share
+
 #: Sends to those whom the second argument names when the slot is there.
 DeliverLate = Callable[[Content, Callable[[], CheckedRecipients], Call], Awaitable[Receipt]]
-
-
-@define(eq=False, repr=False)
-class _Entry:
-    """One recipient, with all who wait for its outcome."""
-
-    address: str
-    arrived: float
-    done: asyncio.Future[ChunkOutcome]
-    waiting: int = 0
-    #: The call of the chunk that it is in; None while it is in no chunk.
-    call: Call | None = None
-
-    @property
-    def maybe_told(self) -> bool:
-        """Whether this person may have been told by now."""
-        if self.done.done():
-            return self.done.result().outcome in (Outcome.ACCEPTED, Outcome.UNKNOWN)
-        return self.call is not None and (self.call.in_flight or self.call.maybe_told)
-
-
-@define(eq=False, repr=False)
-class _Group:
-    """Sends of one content that are in no chunk yet, by person, oldest first."""
-
-    key: Key
-    content: Content
-    entries: dict[str, _Entry] = field(factory=dict)
-    timer: Timer | None = None
-    #: A call of this group waits for its slot and will take who is there then.
-    queued: bool = False
-
-    def take(self) -> list[_Entry]:
-        """Remove the oldest entries, up to a chunk of them."""
-        return [self.entries.pop(whom) for whom in [*itertools.islice(self.entries, CHUNK_SIZE)]]
-
-
-@define(eq=False, repr=False)
-class _Chunk:
-    """One request of a group, from its place in the rate limit's queue to its end."""
-
-    group: _Group
-    call: Call
-    #: Whom it is for; None: its slot is not there yet.
-    entries: list[_Entry] | None = None
 
 
 @define(eq=False, repr=False)
@@ -93,11 +51,15 @@ class LingeringBatcher:
     _max_waiting: int
     _priority: Priority
     _clock: Clock = SYSTEM_CLOCK
-    _groups: dict[Key, _Group] = field(factory=dict, init=False)
-    _calls: set[asyncio.Task[Ending]] = field(factory=set, init=False)
+    _telemetry: OpenTelemetry | None = None
+    _groups: dict[Key, Group] = field(factory=dict, init=False)
+    _calls: dict[asyncio.Task[Ending], Chunk] = field(factory=dict, init=False)
+    #: Who waits, each in a task.
+    _waiting: dict[asyncio.Task[Any], Entry] = field(factory=dict, init=False)
     _room: asyncio.Semaphore = field(init=False)
     _chunks: itertools.count[int] = field(factory=itertools.count, init=False)
     _closing: bool = field(default=False, init=False)
+    _stopped: bool = field(default=False, init=False)
 
     def __attrs_post_init__(self) -> None:
         if not self._linger >= 0 or not self._max_waiting >= 1:  # so NaN is refused, too
@@ -125,12 +87,24 @@ class LingeringBatcher:
             return _raised(error)
 
     async def _send_one(self, content: Content, key: Key, address: str) -> ChunkOutcome:
+        if self._telemetry is None:
+            return await self._join(content, key, address)
+        with self._telemetry.share() as share:
+            share.outcome = await self._join(content, key, address, share)
+            return share.outcome
+
+    async def _join(
+        self, content: Content, key: Key, address: str, share: Share | None = None
+    ) -> ChunkOutcome:
         """Join the group of the same content."""
         async with self._room:
             if self._closing:
                 raise ClientClosed("this batcher is closed; not sent")
-            group = self._groups.setdefault(key, _Group(key, content))
-            return await self._wait(group, self._enter(group, address))
+            group = self._groups.setdefault(key, Group(key, content))
+            entry = self._enter(group, address)
+            if share is not None:
+                entry.shares.append(share)
+            return await self._wait(group, entry)
 
     async def __aenter__(self) -> Self:
         return self
@@ -143,9 +117,7 @@ class LingeringBatcher:
 
         Cancelled, it cancels what is left; whoever waits for it gets an outcome all the same.
         """
-        self._closing = True
-        for group in [*self._groups.values()]:
-            self._arrange(group)
+        self._flush()
         try:
             while self._calls:
                 await asyncio.wait({*self._calls})
@@ -154,37 +126,75 @@ class LingeringBatcher:
                 call.cancel()
             raise
 
-    def _enter(self, group: _Group, address: str) -> _Entry:
+    def stop(self) -> None:
+        """Send nothing more. Requests in flight end; whoever waits for another was not told."""
+        self._stopped = True
+        for chunk in [*self._calls.values()]:
+            chunk.withdraw("the batcher was stopped")
+        self._flush()
+
+    def _flush(self) -> None:
+        self._closing = True
+        for group in [*self._groups.values()]:
+            self._arrange(group)
+
+    def withdraw(self, task: asyncio.Task[Any]) -> None:
+        """Let the send of this task be in no further request: what is in flight ends as it does."""
+        entry = self._waiting.get(task)
+        if entry is None or entry.chunk is None or not entry.in_flight:
+            task.cancel()
+        else:
+            entry.chunk.leaving.append(task)
+            self._leave(entry.chunk.group, task)
+
+    def _enter(self, group: Group, address: str) -> Entry:
         whom = person(address)
         entry = group.entries.get(whom)
         if entry is None:
             done = asyncio.get_running_loop().create_future()
-            entry = group.entries[whom] = _Entry(address, self._clock.now(), done)
+            entry = group.entries[whom] = Entry(address, self._clock.now(), done)
         entry.waiting += 1
         self._arrange(group)
         return entry
 
-    async def _wait(self, group: _Group, entry: _Entry) -> ChunkOutcome:
+    async def _wait(self, group: Group, entry: Entry) -> ChunkOutcome:
+        task = cast("asyncio.Task[Any]", asyncio.current_task())
+        self._waiting[task] = entry
         try:
             # Shielded, since others may wait for the same future.
             return await asyncio.shield(entry.done)
         except asyncio.CancelledError as cancelled:
-            if entry.maybe_told:
+            maybe_told = entry.maybe_told
+            self._leave(group, task)
+            if maybe_told:
                 raise cancelled from OutcomeUnknown("cancelled after the request was sent")
             raise
         finally:
-            entry.waiting -= 1
-            whom = person(entry.address)
-            if not entry.waiting and group.entries.get(whom) is entry:
-                del group.entries[whom]
-                self._arrange(group)
+            self._waiting.pop(task, None)
 
-    def _arrange(self, group: _Group) -> None:
+    def _leave(self, group: Group, task: asyncio.Task[Any]) -> None:
+        """Whoever waits in this task wants no further request."""
+        entry = self._waiting.pop(task, None)
+        if entry is None:
+            return
+        entry.waiting -= 1
+        if entry.waiting or entry.done.done():
+            return
+        if entry.chunk is not None:
+            entry.chunk.withdraw_if_left()
+            return
+        self._count(Outcome.NOT_SENT, 1)
+        group.drop(entry)
+        self._arrange(group)
+
+    def _arrange(self, group: Group) -> None:
         """Queue the group if its oldest send has lingered or a chunk is full; else set a timer."""
         if group.timer is not None:
             group.timer.cancel()
             group.timer = None
-        if group.queued:
+        if group.queued is not None:
+            group.queued.withdraw_if_left()
+        if group.queued is not None:
             return
         if not group.entries:
             self._groups.pop(group.key, None)
@@ -196,41 +206,57 @@ class LingeringBatcher:
         else:
             group.timer = self._clock.call_later(left, lambda: self._arrange(group))
 
-    def _queue(self, group: _Group) -> None:
+    def _queue(self, group: Group) -> None:
         """Take a place in the rate limit's queue; a group has one at a time."""
-        group.queued = True
-        chunk = _Chunk(group, Call(priority=self._priority, shared=True))
-        task = start(self._send(chunk))
-        self._calls.add(task)
-        task.add_done_callback(partial(self._ended, chunk))
+        call = Call(priority=self._priority, shared=True)
+        group.queued = chunk = Chunk(group, call)
+        call.repeats = chunk.repeats
+        chunk.task = start(self._send(chunk))
+        self._calls[chunk.task] = chunk
+        chunk.task.add_done_callback(partial(self._ended, chunk))
+        if self._stopped:
+            chunk.withdraw("the batcher was stopped")
 
-    async def _send(self, chunk: _Chunk) -> Ending:
+    async def _send(self, chunk: Chunk) -> Ending:
         recipients = partial(self._recipients, chunk)
         return await ending_of(
             self._deliver(chunk.group.content, recipients, chunk.call), _cancelled
         )
 
-    def _recipients(self, chunk: _Chunk) -> CheckedRecipients:
+    def _recipients(self, chunk: Chunk) -> CheckedRecipients:
         """Who is there when the slot is; in a repeat, those of them who are waited for."""
         if chunk.entries is None:
             chunk.entries = self._take(chunk.group)
+            self._link(chunk.entries)
         else:
-            chunk.entries = [entry for entry in chunk.entries if entry.waiting]
+            staying = [entry for entry in chunk.entries if entry.waiting]
+            known = Outcome.UNKNOWN if chunk.call.maybe_told else Outcome.NOT_SENT
+            self._count(known, len(chunk.entries) - len(staying))
+            chunk.entries = staying
         if not chunk.entries:
             raise NotSent("everybody in this chunk was withdrawn; not sent")
         for entry in chunk.entries:
-            entry.call = chunk.call
+            entry.chunk = chunk
         return CheckedRecipients(entry.address for entry in chunk.entries)
 
-    def _ended(self, chunk: _Chunk, task: asyncio.Task[Ending]) -> None:
+    def _count(self, outcome: Outcome, people: int) -> None:
+        if self._telemetry is not None:
+            self._telemetry.count(outcome, people)
+
+    def _link(self, entries: Iterable[Entry]) -> None:
+        if self._telemetry is not None:
+            self._telemetry.join(share for entry in entries for share in entry.shares)
+
+    def _ended(self, chunk: Chunk, task: asyncio.Task[Ending]) -> None:
         """Give all who wait the outcome of their chunk, whatever ended its task."""
-        self._calls.discard(task)
+        del self._calls[task]
         ending = ending_of_task(task, _cancelled, sent=chunk.call.requests > 0)
         # Without a slot nobody was taken; then it ended for all who are there by now.
         entries = self._take(chunk.group) if chunk.entries is None else chunk.entries
         if entries:
             people = CheckedRecipients(entry.address for entry in entries)
             outcome = RunningChunk(next(self._chunks), people, chunk.call).ended(*ending)
+            self._count(outcome.outcome, len(people))
             for entry in entries:
                 if not entry.done.done():
                     entry.done.set_result(outcome)
@@ -238,16 +264,16 @@ class LingeringBatcher:
             message = f"{type(raised).__name__} was raised under a request"
             task.get_loop().call_exception_handler({"message": message, "exception": raised})
 
-    def _take(self, group: _Group) -> list[_Entry]:
+    def _take(self, group: Group) -> list[Entry]:
         """Whom the chunk is for; who is left is arranged for anew, behind the other groups."""
         chosen = group.take()
-        group.queued = False
+        group.queued = None
         self._arrange(group)
         return chosen
 
 
 def _cancelled() -> NotSent:
-    return NotSent("not sent: the batcher's end was cancelled")
+    return NotSent("not sent: the batcher was stopped, or its end was cancelled")
 
 
 async def _raised(error: InvalidInput) -> ChunkOutcome:

@@ -19,6 +19,11 @@ def is_url(name: str) -> bool:
     return name.startswith(("postgresql://", "postgres://"))
 
 
+def is_other_url(name: str) -> bool:
+    """Whether it is a URL of something else. Taken for a file's name, its password would show."""
+    return "://" in name and not is_url(name)
+
+
 def database_of(name: str) -> str:
     """The URL of the database in a job's name."""
     return name.rpartition("#")[0] or name

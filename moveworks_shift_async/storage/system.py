@@ -12,6 +12,8 @@ from ..errors import MoveworksError
 
 E = TypeVar("E", bound=MoveworksError)
 
+NO_DIRECTORY = "the current directory was removed; change to another one"
+
 # What to do where something could not be written; other reasons speak for themselves.
 _ADVICE = {
     errno.ENOSPC: "make room",

@@ -64,7 +64,7 @@ class AttemptLog:
             self._calm(attempt, now)
         if attempt.outcome in (Outcome.ACCEPTED, Outcome.REJECTED):
             self._answer(attempt)
-        elif attempt.error != NotSent.__name__:  # so ends what was cancelled before it left
+        elif not attempt.cancelled and attempt.error != NotSent.__name__:
             self._miss(attempt, now)
 
     def _throttle(self, attempt: Attempt, now: float) -> None:

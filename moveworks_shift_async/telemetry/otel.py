@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import contextlib
 from asyncio import CancelledError
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from functools import lru_cache
 from typing import Any
 from urllib.parse import urlsplit
@@ -27,7 +27,7 @@ from ..call import Call
 from ..clock import Clock
 from ..errors import MoveworksError, Outcome
 from ..limits.gate import Gate
-from ..models import Attempt
+from ..models import Attempt, ChunkOutcome
 from ..wire.http import Request, Route
 from .metrics import Attributes, Metrics, measure, metrics_of, result_of
 
@@ -56,6 +56,28 @@ class Run:
             for outcome, people in self._people.items():
                 self.span.set_attribute(f"moveworks.recipients.{outcome}", people)
             _end(self.span, None if error is None else type(error).__name__)
+
+
+@define(eq=False, repr=False)
+class Share:
+    """A send that shares its request with others, while it waits."""
+
+    span: Span
+    #: What it returned.
+    outcome: ChunkOutcome | None = None
+
+    def end(self, error: BaseException | None) -> None:
+        """It waits no more."""
+        with contextlib.suppress(Exception):
+            failure = error if self.outcome is None else self.outcome.error
+            self.span.set_attribute("moveworks.outcome", self._known(failure).value)
+            _end(self.span, None if failure is None else type(failure).__name__)
+
+    def _known(self, error: BaseException | None) -> Outcome:
+        if self.outcome is not None:
+            return self.outcome.outcome
+        cause = error.__cause__ if isinstance(error, CancelledError) else error
+        return cause.outcome if isinstance(cause, MoveworksError) else Outcome.NOT_SENT
 
 
 @define(eq=False, repr=False)
@@ -88,7 +110,7 @@ class OpenTelemetry:
         self._metrics.duration.record(attempt.duration, {**target, **answer})
         if attempt.status == 429:
             self._metrics.throttled.add(1)
-        if attempt.endpoint in ("token", "shift.token"):
+        if attempt.endpoint in ("token", "shift.token") and not attempt.cancelled:
             self._metrics.tokens.add(1, {"result": "ok" if failure is None else "failed"})
         self._trace(attempt, request, {**target, **answer}, failure)
 
@@ -150,8 +172,8 @@ class OpenTelemetry:
     def _ended(self, span: Span, call: Call, error: BaseException | None) -> None:
         with contextlib.suppress(Exception):
             outcome = _outcome(call, error)
-            if call.part_of is None and call.recipients:
-                _count(self._metrics, outcome, call.recipients)
+            if call.part_of is None and not call.shared:
+                self.count(outcome, call.recipients)
             span.update_name(call.endpoint or "call")
             span.set_attribute("moveworks.outcome", outcome.value)
             span.set_attribute("moveworks.attempts", call.attempts)
@@ -159,13 +181,43 @@ class OpenTelemetry:
                 span.set_attribute(f"moveworks.recipients.{outcome}", call.recipients)
             _end(span, None if error is None else type(error).__name__)
 
+    def count(self, outcome: Outcome, people: int) -> None:
+        """So many more people whose outcome is known for good."""
+        if people:
+            _count(self._metrics, outcome, people)
+
+    @contextlib.contextmanager
+    def share(self) -> Iterator[Share]:
+        """The span of a send that shares its request with others, open while it waits."""
+        share, error = Share(self._open("batcher.send")), None
+        try:
+            yield share
+        except BaseException as raised:
+            error = raised
+            raise
+        finally:
+            share.end(error)
+            del error  # its traceback leads back to this frame
+
+    def join(self, shares: Iterable[Share]) -> None:
+        """The request of the running call is for these: each links to the other."""
+        with contextlib.suppress(Exception):
+            request = trace.get_current_span()
+            for share in shares:
+                request.add_link(share.span.get_span_context())
+                share.span.add_link(request.get_span_context())
+
     def run(self, kind: str) -> Run:
         """A bulk send or a job begins."""
-        span: Span = trace.INVALID_SPAN
         with contextlib.suppress(Exception):
             self._metrics.runs.add(1, {"moveworks.run": kind})
-            span = self._tracer.start_span(kind)
-        return Run(span, self._metrics, kind)
+        return Run(self._open(kind), self._metrics, kind)
+
+    def _open(self, name: str) -> Span:
+        """A span below the caller's own; the one that does nothing where there can be none."""
+        with contextlib.suppress(Exception):
+            return self._tracer.start_span(name)
+        return trace.INVALID_SPAN
 
 
 def _count(instruments: Metrics, outcome: Outcome, people: int) -> None:

@@ -7,8 +7,8 @@ its own: they work in plain tests and under any async plugin.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import pytest
 
@@ -19,7 +19,18 @@ if TYPE_CHECKING:
 _MARKER = """\
 moveworks(requests=120, per=60.0, faults=()): how the sandbox of this test limits (requests in each
 `per` seconds), and what its next sends meet, in order, `"none"` for nothing."""
-_TAKES = {"requests", "per", "faults"}
+#: Each argument -> what it is, and whether a value is that.
+_TAKES: dict[str, tuple[str, Callable[[Any], bool]]] = {
+    "requests": ("a whole number from 1", lambda given: type(given) is int and given >= 1),
+    "per": (
+        "seconds above 0",
+        lambda given: type(given) in (int, float) and 0 < given < float("inf"),
+    ),
+    "faults": (
+        "a list of names",
+        lambda given: type(given) in (list, tuple) and all(type(name) is str for name in given),
+    ),
+}
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -66,7 +77,15 @@ def _ordered(node: pytest.Item) -> dict[str, Any]:
     """What the markers of the test, its class and its module ask for; the nearest wins."""
     ordered: dict[str, Any] = {}
     for marker in reversed(list(node.iter_markers("moveworks"))):
-        if marker.args or not marker.kwargs.keys() <= _TAKES:
-            pytest.fail(f"the marker is {_MARKER.partition(':')[0]}", pytrace=False)
+        if marker.args or not marker.kwargs.keys() <= _TAKES.keys():
+            _refuse("")
         ordered |= marker.kwargs
+    for name, value in ordered.items():
+        takes, fits = _TAKES[name]
+        if not fits(value):
+            _refuse(f"; {name} is {takes}, not {value!r}")
     return ordered
+
+
+def _refuse(why: str) -> NoReturn:
+    pytest.fail(f"the marker is {_MARKER.partition(':')[0]}{why}", pytrace=False)

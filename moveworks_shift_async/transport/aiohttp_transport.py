@@ -8,7 +8,9 @@ may have been told or not, and what comes late on it would answer the next reque
 
 aiohttp's own exceptions carry URLs, in their texts and in `strerror`, and a SHIFT URL carries a
 secret in its query. So they are never chained to ours and never quoted: each is translated and
-dropped.
+dropped. The query itself is added as the last thing before the connection: whoever hears of a
+session's requests (its `trace_configs`, its middlewares, what Sentry and others hang into every
+session of a process) sees the URL without it.
 """
 
 from __future__ import annotations
@@ -94,7 +96,6 @@ class AiohttpTransport:
         async with session.request(
             request.method,
             request.url,
-            params=request.query or None,
             headers=request.headers if session is self._own else {**_HEADERS, **request.headers},
             data=body,
             skip_auto_headers=None if "Content-Type" in request.headers else ("Content-Type",),
@@ -142,6 +143,8 @@ class AiohttpTransport:
             _check_framing(request, body)
             if ours.method == "GET":  # it has none to measure
                 request.headers.popall("Content-Length", None)
+            if ours.query:
+                request.url = request.url.extend_query(ours.query)
             body.handed_over = True
             if self.http is not None:
                 _take_a_new_connection(request)

@@ -8,7 +8,7 @@ import click
 from attrs import asdict
 
 from ...wire.moveworks import send_path
-from ..failures import ExitCode
+from ..failures import INTERRUPTED, ExitCode
 from ..shared_options import MOVEWORKS_EPILOG, check_own_address, json_option, option, options
 from ..signals import cancel_on_signal, run_loop
 from ..terminal import note, show
@@ -18,6 +18,10 @@ from .regions import announcement
 
 # Of the JSON: a key that goes, or means something else, takes another number.
 VERSION = 1
+_MAYBE_TOLD = (
+    "Error: interrupted. The test message may have been sent or not."
+    " Look for it before you run this again."
+)
 
 _options = options(
     option("--to", metavar="ADDRESS", allow_from_autoenv=False,
@@ -48,24 +52,33 @@ def doctor(to: str | None, event: str | None, all_regions: bool, as_json: bool) 
     if all_regions:
         note(announcement())
     examination = Examination(to=to, event=event, all_regions=all_regions)
-    findings = run_loop(_findings(examination, as_json=as_json))
-    code = _exit_code(findings)
+    findings, interrupted = run_loop(_findings(examination, as_json=as_json))
+    code = ExitCode.INTERRUPTED if interrupted else _exit_code(findings)
     if as_json:
         show(json.dumps(_object(findings, examination.variant, code)))
-    else:
+    elif not interrupted:
         show(f"variant: {examination.variant}")
+    if interrupted:
+        note(_interrupted(examination))
     return code
 
 
-async def _findings(examination: Examination, *, as_json: bool) -> list[Finding]:
-    """All of them; without JSON each is shown when it is there."""
-    findings = []
-    with cancel_on_signal("the network"):
-        async for finding in examination.run():
-            findings.append(finding)
-            if not as_json:
-                show(finding.line())
-    return findings
+async def _findings(examination: Examination, *, as_json: bool) -> tuple[list[Finding], bool]:
+    """All of them, and whether a Ctrl-C came first; without JSON each is shown at once."""
+    findings: list[Finding] = []
+    try:
+        with cancel_on_signal("the network", lambda: _interrupted(examination)):
+            async for finding in examination.run():
+                findings.append(finding)
+                if not as_json:
+                    show(finding.line())
+    except click.Abort:
+        return findings, True
+    return findings, False
+
+
+def _interrupted(examination: Examination) -> str:
+    return _MAYBE_TOLD if examination.maybe_told else INTERRUPTED
 
 
 def _exit_code(findings: list[Finding]) -> ExitCode:

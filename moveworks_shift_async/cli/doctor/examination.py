@@ -56,6 +56,11 @@ class Examination:
         """Which of the documented variants this tenant shows."""
         return "; ".join(self._setup.traits) or "not known: the server has said nothing"
 
+    @property
+    def maybe_told(self) -> bool:
+        """A message was on its way when it was cut."""
+        return self._setup.maybe_told
+
     def _asked_for(self) -> dict[str, Check]:
         """What is done on demand alone."""
         checks: dict[str, Check] = {"regions": regions} if self.all_regions else {}

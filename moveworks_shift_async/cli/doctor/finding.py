@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import enum
+import logging
 
 from attrs import frozen
 
 from ...errors import MoveworksError
 from ...text import one_line
 from ..failures import ExitCode, exit_code, what_happened
+
+logger: logging.Logger = logging.getLogger(__name__)
 
 
 class Status(enum.StrEnum):
@@ -70,9 +73,11 @@ def failed(check: str, error: MoveworksError, *, more: str = "") -> Finding:
 
 def broken(check: str, error: Exception) -> Finding:
     """The check itself is at fault."""
+    logger.error("the check %r broke", check, exc_info=error)
     return Finding(
         check=check,
         status=Status.FAILED,
         found=f"unexpected {type(error).__name__}: this is a defect, please report it",
+        advice="MOVEWORKS_SHIFT_DEBUG=1 shows where it happened",
         code=ExitCode.USAGE,
     )

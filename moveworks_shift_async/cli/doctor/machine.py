@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
 import stat
 import sys
+import tempfile
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from attrs import evolve
 
-from ...errors import ConfigurationError, JournalError, MoveworksError, OtherLimit
-from ...jobs.store.postgres.schema import VERSION, version_of
+from ...errors import ConfigurationError, InvalidInput, JournalError, MoveworksError, OtherLimit
+from ...jobs.store.postgres.schema import VERSION, may_see_jobs, version_of
 from ...storage.database_url import is_url, without_password
 from ...storage.postgres import connected
-from ...storage.system import refused
+from ...storage.system import NO_DIRECTORY, refused
 from ...text import install
 from ..gate_file import default_gate, try_gate
 from .finding import Finding, failed, ok, skipped, warning
@@ -35,8 +37,16 @@ _NETWORK_DISKS = (
     "ceph",
     "lustre",
     "glusterfs",
+    "gpfs",
+    "beegfs",
+    "fuse.sshfs",
+    "fuse.glusterfs",
 )
 _MOUNTS = Path("/proc/self/mounts")
+# How a space in a path stands there.
+_ESCAPED = re.compile(r"\\(\d{3})")
+# Bytes: SQLite writes pages of this size.
+_PAGE = 4096
 
 
 def versions() -> Finding:
@@ -71,7 +81,15 @@ async def gate(setup: Setup) -> Finding:
         return warning("gate", str(error), "MOVEWORKS_GATE names another file, or none")
     setup.usable_gate = place
     source = "MOVEWORKS_GATE" if setup.gate else "the default"
-    return ok("gate", f"{without_password(place) if is_url(place) else place}, from {source}")
+    if is_url(place):
+        return ok("gate", f"{without_password(place)}, from {source}")
+    disk = await asyncio.to_thread(lambda: _disk_of(os.path.realpath(place)))
+    if disk in _NETWORK_DISKS:
+        told = f"{place}, from {source}, on a disk of type {disk}"
+        return warning(
+            "gate", told, "It must be on a local disk: MOVEWORKS_GATE names another file"
+        )
+    return ok("gate", f"{place}, from {source}")
 
 
 def _other_limit(setup: Setup, error: OtherLimit) -> Finding:
@@ -87,10 +105,16 @@ async def journals(_: Setup) -> Finding:
 
 
 def _directory() -> Finding:
-    here = os.path.realpath(".")
-    if not os.access(here, os.W_OK | os.X_OK):
-        error = PermissionError(13, os.strerror(13))
-        raise refused(JournalError, f"no journal can be made in {here}", error, written=here)
+    try:
+        here = os.path.realpath(os.getcwd())
+    except FileNotFoundError:
+        raise InvalidInput(NO_DIRECTORY) from None
+    try:
+        with tempfile.TemporaryFile(dir=here) as probe:
+            probe.write(bytes(_PAGE))
+    except OSError as error:
+        what = f"no journal can be made in {here}"
+        raise refused(JournalError, what, error, written=here) from None
     mode, disk = stat.S_IMODE(Path(here).stat().st_mode), _disk_of(here)
     told = f"{here}, mode {mode:04o}, {f'on a disk of type {disk}' if disk else 'on some disk'}"
     if disk in _NETWORK_DISKS:
@@ -103,11 +127,18 @@ def _directory() -> Finding:
 def _disk_of(path: str) -> str | None:
     """The type of the file system, where the system says it."""
     try:
-        mounts = [line.split()[1:3] for line in _MOUNTS.read_text("utf-8", "replace").splitlines()]
+        lines = _MOUNTS.read_text("utf-8", "replace").splitlines()
     except OSError:
         return None
+    found = [line.split()[1:3] for line in lines]
+    mounts = [(_ESCAPED.sub(_character, place), disk) for place, disk in found]
     above = [m for m in mounts if path == m[0] or path.startswith(f"{m[0].rstrip('/')}/")]
-    return max(above, key=lambda mount: len(mount[0]), default=("", None))[1]
+    # Of two at one place the later one covers the other: so an automounter's disk is found.
+    return max(reversed(above), key=lambda mount: len(mount[0]), default=("", None))[1]
+
+
+def _character(octal: re.Match[str]) -> str:
+    return chr(int(octal[1], 8))
 
 
 async def database(setup: Setup) -> Finding:
@@ -117,6 +148,8 @@ async def database(setup: Setup) -> Finding:
         return skipped("database", "MOVEWORKS_GATE names none")
     name = without_password(url)
     async with connected(url) as connection:
+        if setup.usable_gate == url and not await may_see_jobs(connection):
+            return ok("database", f"this role shares the rate limit of {name}, and may see no jobs")
         if await version_of(connection) is None:
             raise JournalError(
                 f"{name} has no tables of this release; make them with: moveworks-shift fleet init"

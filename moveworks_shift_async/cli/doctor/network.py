@@ -14,6 +14,7 @@ from .finding import Finding, ok, skipped
 from .setup import TIMEOUTS, Setup
 
 _NO_SERVER = "it is not known which server"
+_NO_WAY = "it is not known which way leads to the server"
 _PORTS = {"https": 443, "http": 80}
 
 
@@ -22,6 +23,7 @@ async def proxy(setup: Setup) -> Finding:
     if setup.base_url is None:
         return skipped("proxy", _NO_SERVER)
     found = proxy_from_env(setup.base_url)
+    setup.next_url = found or setup.base_url
     if found is None:
         return ok("proxy", "none for this server")
     # Its user and password are nobody's business.
@@ -32,9 +34,9 @@ async def proxy(setup: Setup) -> Finding:
 
 async def name(setup: Setup) -> Finding:
     """Whether the name of the next machine on the way leads somewhere."""
-    if setup.base_url is None:
-        return skipped("name", _NO_SERVER)
-    host, port = _next_on_the_way(setup.base_url)
+    if setup.next_url is None:
+        return skipped("name", _NO_WAY)
+    host, port = _place(urlsplit(setup.next_url))
     try:
         async with asyncio.timeout(TIMEOUTS.connect):
             found = await asyncio.get_running_loop().getaddrinfo(host, port)
@@ -48,18 +50,18 @@ async def name(setup: Setup) -> Finding:
 
 async def connection(setup: Setup) -> Finding:
     """Whether a connection comes about, and what TLS says of it."""
-    if setup.base_url is None:
-        return skipped("connection", _NO_SERVER)
+    if setup.next_url is None:
+        return skipped("connection", _NO_WAY)
     if not setup.resolved:
         return skipped("connection", "the name does not resolve")
-    host, port = _next_on_the_way(setup.base_url)
-    direct = proxy_from_env(setup.base_url) is None
-    tls = direct and setup.base_url.startswith("https:")
+    host, port = _place(urlsplit(setup.next_url))
+    direct = setup.next_url == setup.base_url
+    tls = direct and setup.next_url.startswith("https:")
     try:
         async with asyncio.timeout(TIMEOUTS.connect):
             _, writer = await asyncio.open_connection(host, port, ssl=tls or None)
     except (OSError, TimeoutError) as error:
-        raise no_connection(f"//{host}:{port}", error) from None
+        raise no_connection(f"tcp://{host}:{port}", error) from None
     told = _tls(writer) if tls else "without TLS, on this machine" if direct else "to the proxy"
     writer.transport.abort()
     setup.connected = True
@@ -70,11 +72,6 @@ def _tls(writer: asyncio.StreamWriter) -> str:
     used: ssl.SSLObject = writer.get_extra_info("ssl_object")
     certificate: Any = used.getpeercert() or {}
     return f"{used.version()}, certificate valid until {certificate.get('notAfter', 'some day')}"
-
-
-def _next_on_the_way(base_url: str) -> tuple[str, int]:
-    """The host and port that a connection is made to: the proxy's if there is one."""
-    return _place(urlsplit(proxy_from_env(base_url) or base_url))
 
 
 def _place(url: SplitResult) -> tuple[str, int]:

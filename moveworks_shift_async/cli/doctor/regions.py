@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping
 
-from ...errors import MoveworksError, NotAuthenticated, TokenUnavailable
+from ...errors import ConnectionFailed, MoveworksError, NotAuthenticated, TokenUnavailable
 from ...settings import MoveworksCredentials, MoveworksSettings, RateLimit, Region
 from .finding import Finding, failed, ok, skipped
 from .setup import Setup, client_of
@@ -31,6 +31,8 @@ async def regions(setup: Setup) -> Finding:
     takes, told = [name for name, error in met.items() if error is None], _told(met)
     if setup.let_in:
         return ok("regions", told)
+    if not any(error is None or isinstance(error, NotAuthenticated) for error in met.values()):
+        return failed("regions", ConnectionFailed(told))
     refused = NotAuthenticated(told, status=401)
     return failed("regions", refused, more=f"MOVEWORKS_REGION={takes[0]}" if takes else "")
 
@@ -48,10 +50,16 @@ async def _ask(url: str, credentials: MoveworksCredentials) -> MoveworksError | 
 
 
 def _told(met: Mapping[str, MoveworksError | None]) -> str:
-    """Which hosts took it, which refused it, and what the others said."""
-    refused = [name for name, error in met.items() if isinstance(error, NotAuthenticated)]
-    parts = [f"taken by {', '.join(name for name in met if met[name] is None) or 'none'}"]
-    parts += [f"refused by {', '.join(refused)}"] if refused else []
-    others = {name: error for name, error in met.items() if error and name not in refused}
-    parts += [f"{name} met {type(error).__name__}" for name, error in others.items()]
-    return "; ".join(parts)
+    """Which hosts took it, which refused it, and what the others met."""
+    groups: dict[str, list[str]] = {"taken by": [], "refused by": []}
+    for name, error in met.items():
+        groups.setdefault(_group(error), []).append(name)
+    groups["taken by"] = groups["taken by"] or ["none"]
+    return "; ".join(f"{group} {', '.join(names)}" for group, names in groups.items() if names)
+
+
+def _group(error: MoveworksError | None) -> str:
+    if error is None:
+        return "taken by"
+    refused = isinstance(error, NotAuthenticated)
+    return "refused by" if refused else f"{type(error).__name__} at"

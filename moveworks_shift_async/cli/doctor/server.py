@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping
 from urllib.parse import urlsplit
 
@@ -11,6 +12,7 @@ from ...errors import (
     DeadlineExceeded,
     MoveworksError,
     NotAuthenticated,
+    OutcomeUnknown,
     RateLimited,
     TokenUnavailable,
 )
@@ -139,6 +141,7 @@ async def clock(setup: Setup) -> Finding:
 
 async def message(setup: Setup, settings: MoveworksSettings, to: str, event: str | None) -> Finding:
     """One message to oneself."""
+    setup.maybe_told = True
     try:
         async with client_of(settings, setup.answers) as client:
             if event is None:
@@ -147,6 +150,9 @@ async def message(setup: Setup, settings: MoveworksSettings, to: str, event: str
                 receipt = await client.events.send(event, _MESSAGE, [to])
     except MoveworksError as error:
         return failed("message", error)
+    except asyncio.CancelledError as cancelled:
+        setup.maybe_told = isinstance(cancelled.__cause__, OutcomeUnknown)
+        raise
     said = f"HTTP {receipt.status} with {receipt.state or 'no word'}"
     setup.traits.append(f"a message answered by {said}")
     return ok("message", f"accepted by {said}; see that it arrives")

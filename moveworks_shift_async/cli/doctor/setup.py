@@ -61,6 +61,8 @@ class Setup:
     gate: str | None = None
     #: The place of a gate that can be used; None: this process counts alone.
     usable_gate: str | None = None
+    #: What a connection is made to: the proxy if there is one, else the server.
+    next_url: str | None = field(default=None, repr=False)
     #: The name leads somewhere.
     resolved: bool = False
     #: A connection came about.
@@ -69,6 +71,8 @@ class Setup:
     has_token: bool = False
     #: The credential was accepted.
     let_in: bool = False
+    #: A message is on its way, or was when it was cut: somebody may have been told.
+    maybe_told: bool = False
     #: The last answers, by the name of their route, in the order in which they came.
     answers: dict[str, Response] = field(factory=dict)
     #: Which of the documented variants this tenant shows.

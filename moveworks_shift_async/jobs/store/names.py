@@ -7,7 +7,7 @@ import os
 from attrs import evolve
 
 from ...errors import InvalidInput
-from ...storage.database_url import is_url
+from ...storage.database_url import is_other_url, is_url, without_password
 from .ports import Store
 from .postgres.run_store import LEAST_LEASE, MOST_LEASE
 from .postgres.store import PostgresStore
@@ -20,7 +20,12 @@ def name_of(given: str | os.PathLike[str]) -> str:
 
 
 def store_of(name: str) -> Store:
-    """The store of a job of this name; `JournalError` if it can lead nowhere."""
+    """The store of a job of this name; `InvalidInput` or `JournalError` if it can lead nowhere."""
+    if is_other_url(name):
+        raise InvalidInput(
+            f"{without_password(name)} names no job: a job is a file, or is in"
+            " postgresql://host/database#name"
+        )
     if is_url(name):
         return PostgresStore.at(name)
     return SqliteStore.at(name)

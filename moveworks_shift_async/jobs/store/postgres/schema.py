@@ -24,6 +24,12 @@ async def make_tables(url: str) -> bool:
         return True
 
 
+async def may_see_jobs(connection: Connection) -> bool:
+    """Whether this role may read the tables, which are there; a sender shares their gate alone."""
+    found = await connection.execute("SELECT has_table_privilege('version', 'SELECT')")
+    return await found.fetchone() == (True,)
+
+
 async def version_of(connection: Connection) -> int | None:
     """Of the tables that are there; None: there are none."""
     found = await connection.execute("SELECT to_regclass('moveworks_shift.version')")

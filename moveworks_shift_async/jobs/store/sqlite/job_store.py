@@ -10,6 +10,7 @@ from functools import partial
 from attrs import frozen
 
 from ....errors import JournalError
+from ....storage.system import NO_DIRECTORY
 from ...records import Command, Header
 from ...threads import in_thread
 from .account_store import SqliteAccountStore
@@ -34,9 +35,7 @@ class SqliteStore:
         try:
             os.path.abspath(path)
         except FileNotFoundError:
-            raise JournalError(
-                f"{path} leads nowhere: the current directory was removed; change to another one"
-            ) from None
+            raise JournalError(f"{path} leads nowhere: {NO_DIRECTORY}") from None
         return cls(path)
 
     @property
