@@ -3,23 +3,31 @@
 Beside it stands what pandas and polars take for reading the same file and leaving out duplicates,
 and nothing else: no check of addresses, no chunks, nothing on the disk, everything in memory. Each
 measurement is a process of its own; memory is the most that it ever had, the interpreter included.
+
+With `--exclude`: the same against a list of as many people, half of whom are recipients, as a CSV
+file and as another job's account, in a file and in PostgreSQL.
 """
 
 from __future__ import annotations
 
 import argparse
+import asyncio
 import json
 import random
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 from attrs import frozen
 from rich.table import Table
 
-from .output import show
+from moveworks_shift_async.jobs.store.postgres.schema import make_tables
+from tests.postgres import Server
+
+from .output import new_table, show
 
 SIZES = (10_000, 100_000, 1_000_000, 10_000_000)
 # Of a hundred rows one comes again, and of a thousand one is no address.
@@ -53,6 +61,13 @@ frame = polars.read_csv(sys.argv[1])
 people = frame.unique(polars.col("email").str.to_lowercase(), maintain_order=True).height
 """,
 }
+_EXCLUDING = """
+import asyncio
+from moveworks_shift_async import Job
+plan = asyncio.run(Job.plan(sys.argv[2], sys.argv[1], message="hello", legacy=True,
+                            exclude=sys.argv[3:]))
+people = plan.people
+"""
 
 
 @frozen
@@ -68,16 +83,16 @@ class Found:
     journal: int
 
 
-def write_people(path: Path, rows: int) -> None:
-    """A file with three columns."""
+def write_people(path: Path, rows: int, first: int = 0) -> None:
+    """A file with three columns; people are numbered, and these begin with the `first`."""
     with path.open("w", encoding="utf-8", newline="") as file:
         file.write("name,email,city\n")
-        file.writelines(_rows(rows))
+        file.writelines(_rows(rows, first))
 
 
-def _rows(rows: int) -> Iterator[str]:
+def _rows(rows: int, first: int) -> Iterator[str]:
     chance = random.Random(7)  # noqa: S311 - the same file each time
-    for number in range(rows):
+    for number in range(first, first + rows):
         which = chance.randrange(number) if number and chance.random() < REPEATED else number
         at = " at " if chance.random() < INVALID else "@"
         # In no order, as people are: consecutive numbers would pack better than names do.
@@ -89,12 +104,61 @@ def _rows(rows: int) -> Iterator[str]:
 def measure(name: str, people: Path) -> Found:
     """One way in a process of its own."""
     journal = people.with_suffix(".journal")
-    command = [sys.executable, "-c", _MEASURE + WAYS[name] + _END, str(people), str(journal)]
-    done = subprocess.run(command, stdout=subprocess.PIPE, check=True, text=True)
+    found = _measured(WAYS[name], str(people), str(journal))
     size = sum(file.stat().st_size for file in people.parent.glob(f"{journal.name}*"))
     for file in people.parent.glob(f"{journal.name}*"):
         file.unlink()
-    return Found(**json.loads(done.stdout), journal=size)
+    return Found(**found, journal=size)
+
+
+def _measured(program: str, *arguments: str) -> dict[str, Any]:
+    command = [sys.executable, "-c", _MEASURE + program + _END, *arguments]
+    done = subprocess.run(command, stdout=subprocess.PIPE, check=True, text=True)
+    found: dict[str, Any] = json.loads(done.stdout)
+    return found
+
+
+def excluding(rows: int, url: str) -> Table:
+    """A plan of so many rows against as many, half of which are the same people."""
+    title = f"{rows:,} rows, {rows:,} to exclude, half of them recipients"
+    result = new_table(title, "exclude", "journal", "seconds", "rows/s", "peak MB", "people")
+    with tempfile.TemporaryDirectory() as directory:
+        people, out = Path(directory) / "people.csv", Path(directory) / "out.csv"
+        write_people(people, rows)
+        write_people(out, rows, rows // 2)
+        for kind, place in (("SQLite", f"{directory}/{{}}"), ("PostgreSQL", f"{url}#{{}}")):
+            # The job whose people are excluded is none of what is measured.
+            _measured(_EXCLUDING, str(out), place.format("other"))
+            lists = {
+                "nobody": [],
+                "CSV": [str(out)],
+                "a job": [place.format("other") + ":not_sent"],
+            }
+            for name, given in lists.items():
+                found = _measured(_EXCLUDING, str(people), place.format(name.split()[-1]), *given)
+                _check(rows, given, found["people"])
+                rate = f"{rows / found['seconds']:,.0f}"
+                memory, left = f"{found['rss'] / 1e6:,.0f}", f"{found['people']:,}"
+                result.add_row(name, kind, f"{found['seconds']:.1f}", rate, memory, left)
+    return result
+
+
+def _check(rows: int, lists: Sequence[str], people: int) -> None:
+    """As many are left as there should be."""
+    left = rows / 2 if lists else rows
+    if not 0.97 * left <= people <= left:
+        raise RuntimeError(f"{people} of {rows} rows are left")
+
+
+def with_postgres(rows: Sequence[int]) -> list[Table]:
+    """A table for each size, with a server of this run alone."""
+    folder = Path(tempfile.mkdtemp(prefix="benchmark-postgres-"))
+    server = Server.make(folder)
+    try:
+        asyncio.run(make_tables(server.url))
+        return [excluding(count, server.url) for count in rows]
+    finally:
+        server.end()
 
 
 def compare(rows: int) -> dict[str, Found]:
@@ -134,7 +198,12 @@ def main() -> None:
     """Run the benchmark and print its table."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.plan", description=__doc__)
     parser.add_argument("--rows", type=int, nargs="+", default=SIZES, help="sizes of the files")
-    found = {rows: compare(rows) for rows in parser.parse_args().rows}
+    parser.add_argument("--exclude", action="store_true", help="against as many to exclude")
+    given = parser.parse_args()
+    if given.exclude:
+        show("plan --exclude", ("psycopg",), *with_postgres(given.rows))
+        return
+    found = {rows: compare(rows) for rows in given.rows}
     show("plan", ("pandas", "polars"), table(found))
 
 

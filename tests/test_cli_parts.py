@@ -578,6 +578,15 @@ def test_the_text_report_has_a_line_for_each_kind_and_no_address(capsys: Any) ->
     assert "example.com" not in captured.out + captured.err
 
 
+def test_who_was_excluded_is_to_be_excluded_again(capsys: Any) -> None:
+    """They stand among the lines of those who were not told."""
+    account = sent(REJECTED, accepted=2)
+    run = evolve(account.run, account=evolve(account.run.account, excluded=1))
+    conclude(evolve(account, run=run), None, as_json=False)
+    last = capsys.readouterr().err.splitlines()[-1]
+    assert last.endswith("With these lines, exclude the same people again.")
+
+
 def test_the_json_report_is_one_object_with_the_addresses(capsys: Any) -> None:
     """The table goes to stderr, the object is alone on stdout."""
     conclude(sent(UNKNOWN, accepted=2), None, as_json=True)

@@ -13,13 +13,22 @@ from typing import Any
 from uuid import uuid4
 
 import openpyxl
+import psycopg
 import pyarrow  # type: ignore[import-untyped]  # it has no types
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pyarrow import parquet
 
-from moveworks_shift_async import ExcludeList, InvalidInput, Job, JournalError, NotAddresses, Plan
+from moveworks_shift_async import (
+    ExcludeList,
+    InvalidInput,
+    Job,
+    JournalError,
+    MoveworksError,
+    NotAddresses,
+    Plan,
+)
 from moveworks_shift_async.addresses import address_fault, person
 from moveworks_shift_async.jobs.plan import excluded as excluding
 from moveworks_shift_async.jobs.plan import spool
@@ -41,6 +50,17 @@ def files(folder: Path) -> list[str]:
 def write(path: str, text: str) -> None:
     """A file."""
     Path(path).write_text(text)
+
+
+def table(path: str) -> list[list[str]]:
+    """The rows of a CSV file, without its header."""
+    with Path(path).open(newline="") as file:
+        return [*csv.reader(file)][1:]
+
+
+def text_of(path: str) -> str:
+    """What is in a file."""
+    return Path(path).read_text()
 
 
 async def planned(path: Path | str, people: Any, *exclude: Any, **options: Any) -> Plan:
@@ -408,7 +428,7 @@ async def test_a_job_excludes_whom_it_told_or_may_have_told(place: str, tmp_path
     assert await told(tmp_path / "job") == [STAFF[1], *STAFF[4:]]
     (one,) = made.exclusions
     assert one.source == f"{store_of(place).name}:accepted,unknown"
-    assert one.read_as == "a job, 3 of its 5 people, which can still tell 1 person"
+    assert one.read_as == "a job, 3 of its 5 people, with 1 person left to tell"
 
 
 @pytest.mark.parametrize(
@@ -434,7 +454,8 @@ async def test_a_plan_is_made_of_a_jobs_account(place: str, tmp_path: Path) -> N
     made = await planned(tmp_path / "job", f"{place}:not_sent,rejected")
     assert await told(tmp_path / "job") == [STAFF[1], STAFF[4]]
     assert made.source == f"{store_of(place).name}:not_sent,rejected"
-    assert made.read_as == "a job, 2 of its 5 people, which can still tell 1 person"
+    twice = "do not resume it, for it would tell 1 of them, too"
+    assert made.read_as == f"a job, 2 of its 5 people; {twice}"
     with pytest.raises(InvalidInput, match=r"is a job: say to which of its people"):
         await planned(tmp_path / "x", place)
     await planned(tmp_path / "new", STAFF)
@@ -485,6 +506,20 @@ async def test_a_job_that_is_run_moves(place: str, tmp_path: Path) -> None:
         # Also whom it tells at this very moment.
         await planned(tmp_path / "job", STAFF, f"{place}{everybody}")
     assert await told(tmp_path / "job") == [STAFF[1], STAFF[5]]
+
+
+async def test_a_job_that_a_fleet_has_moves(postgres: str, tmp_path: Path) -> None:
+    """Also between two of its workers, and before its time."""
+    name = await a_job(f"{postgres}#{uuid4()}")
+    async with await psycopg.AsyncConnection.connect(postgres, autocommit=True) as admin:
+        await admin.execute(
+            "INSERT INTO moveworks_shift.submission (job, not_before, workers)"
+            " SELECT id, now() + interval '1 day', 1 FROM moveworks_shift.job WHERE name = %s",
+            (name.rpartition("#")[2],),
+        )
+    with pytest.raises(InvalidInput, match="is being run just now"):
+        await planned(tmp_path / "job", STAFF, name)
+    await planned(tmp_path / "job", STAFF, f"{name}:accepted,unknown,not_sent")
 
 
 async def test_a_job_that_told_nobody_is_refused_as_a_list(place: str, tmp_path: Path) -> None:
@@ -544,6 +579,35 @@ async def test_a_file_is_what_its_name_says(
     with pytest.raises(InvalidInput, match="folder"):
         await planned("four", STAFF, "folder")
     assert "four" not in files(tmp_path)
+
+
+@pytest.mark.parametrize("name", ["=cmd()", "a\nb.csv", "\udcff.csv", "<b>.csv"])
+async def test_a_name_of_a_file_does_no_harm(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    """It is no formula, no line, no markup and no error in what is made of a job."""
+    monkeypatch.chdir(tmp_path)
+    write(name, STAFF[0])
+    made = await planned("job", STAFF, name)
+    str(made).encode()
+    assert len(str(made).splitlines()) == 9
+    account = await Job("job").write(csv="a.csv", page="a.html")
+    assert account.excluded == 1
+    rows = table("a.csv")
+    assert rows[5][1] == "excluded"
+    assert rows[5][4] in ("'=cmd()", "a b.csv", "\\udcff.csv", "<b>.csv")
+    assert "<b>" not in text_of("a.html")
+
+
+async def test_a_password_is_in_no_error(tmp_path: Path) -> None:
+    """Of whatever is mistaken for what."""
+    for name in ("mysql://me:s3cr3t@h/db:accepted", "postgresql+psycopg://me:s3cr3t@h/db#x",
+                 "postgresql://me:s3cr3t@127.0.0.1:1/db#x:accepted", "postgresql://u:s3cr3t@h/#x@",
+                 "sqlite://:s3cr3t@/x:rejected"):  # fmt: skip
+        for where, lists in ((STAFF, [name]), (name, [])):
+            with pytest.raises(MoveworksError) as error:
+                await planned(tmp_path / "job", where, *lists)
+            assert "s3cr3t" not in str(error.value)
 
 
 async def test_a_journal_that_cannot_be_used_is_no_list(tmp_path: Path) -> None:

@@ -206,7 +206,8 @@ def _who(account: SendAccount, source: Reopen | None, *, as_json: bool) -> str:
             count = people(_count(failures))
             where = lines_of(source, [(f.index, f.recipients) for f in failures])
             parts.append(", ".join(filter(None, (f"{label}: {count}", where))))
-    accepted = account.run.account.accepted
+    accepted, excluded = account.run.account.accepted, account.run.account.excluded
     where = '"failures" in the JSON object holds' if as_json else "With --json the account lists"
     again = f"; to send the whole file again tells {people(accepted)} twice"
-    return f"{'; '.join(parts)}. {where} the addresses{again if accepted and not as_json else ''}."
+    told = f"{'; '.join(parts)}. {where} the addresses{again if accepted and not as_json else ''}."
+    return f"{told} With these lines, exclude the same people again." if excluded else told

@@ -9,7 +9,7 @@ from attrs import frozen
 from ...limits.window import least_time
 from ...sending.batcher import CHUNK_SIZE
 from ...settings import RateLimit
-from ...text import at_least, duration, plural, rate
+from ...text import at_least, duration, one_line, plural, rate
 from ..records import Exclusion, InvalidLine
 
 #: Messages a minute that each chat platform takes, once a thread with the person exists; the first
@@ -127,7 +127,7 @@ class Plan:
 def excluding(one: Exclusion) -> str:
     """What a list does, in words: whom it excludes, who is on it, and what of it is broken."""
     what = one.read_as or plural(one.addresses, "address", "addresses")
-    said = [f"{one.people:,}" if one.people else "nobody", f" by {one.source}: {what}"]
+    said = [f"{one.people:,}" if one.people else "nobody", f" by {one_line(one.source)}: {what}"]
     if one.addresses and not one.people:
         said.append("; nobody on it is among the recipients")
     if one.invalid:

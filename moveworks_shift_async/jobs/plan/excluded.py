@@ -75,7 +75,8 @@ class Excluded:
         self._ends.append([*self._counts])
         self.lists.append(
             Exclusion(
-                source=source,
+                # The name of a file need not be text.
+                source=source.encode(errors="backslashreplace").decode(),
                 read_as=read_as,
                 addresses=addresses,
                 invalid=rejects.count,

@@ -61,7 +61,7 @@ class Opener:
                     f"{part.name}: a job keeps its people and their texts, and no columns: plan a"
                     " text for each person from the first list again, and exclude this job"
                 )
-            async with people_of(part.chosen(), self._loop, may_run=False) as people:
+            async with people_of(part.chosen(), self._loop, wanted=True) as people:
                 yield Opened(name=part.name, rows=people.rows, read_as=people.read_as)
             return
         async with self._file(given, columns, check) as found:
@@ -75,7 +75,7 @@ class Opener:
             return
         if (part := await find_job(given.place)) is not None:
             part = part.told()
-            async with people_of(part, self._loop, may_run=True) as people:
+            async with people_of(part, self._loop, wanted=False) as people:
                 yield Opened(name=part.name, rows=people.rows, read_as=people.read_as)
             return
         async with self._file(given, (), lambda _: None) as found:

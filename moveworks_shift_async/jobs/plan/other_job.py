@@ -21,7 +21,7 @@ from attrs import evolve, field, frozen
 
 from ...errors import InvalidInput, JournalError, Outcome
 from ...sources import Block
-from ...storage.database_url import is_url
+from ...storage.database_url import is_other_url, is_url
 from ...text import people
 from ..records import State
 from ..store.names import store_of
@@ -74,6 +74,8 @@ class JobPart:
 
 async def find_job(place: str) -> JobPart | None:
     """The job that is meant; None where it is a file, a query, or nothing at all."""
+    if is_other_url(place) or (is_url(place) and not _names_job(place)):
+        return None
     base, colon, words = place.rpartition(":")
     whole, part = await _job_at(place), None
     if colon and _may_be_outcomes(words, base):
@@ -101,8 +103,7 @@ def _check_none(place: str, base: str, words: str) -> None:
     if _names_job(place):
         store_of(place)  # which says what is wrong with the name
         raise JournalError(f"there is no job {_shown(place)}; make one with a plan")
-    meant = bool(base) and _is_outcomes(words) and not is_url(place)
-    if meant and not _is_file(place):
+    if base and _is_outcomes(words) and not _is_file(place):
         what = "is no journal" if _is_file(base) else "is not there"
         raise InvalidInput(f"{base} {what}; {words} would be outcomes of a job's people")
 
@@ -118,8 +119,6 @@ def _names_job(place: str) -> bool:
 
 
 async def _job_at(place: str) -> Store | None:
-    if is_url(place) and not _names_job(place):
-        return None
     store = store_of(place)
     return store if await store.exists() else None
 
@@ -146,6 +145,8 @@ class JobPeople:
     """The people of a part of a job, to be read once."""
 
     part: JobPart
+    #: They are to be told; else they are not to be.
+    _wanted: bool
     _state: JobState = field(repr=False)
     #: The outcome of each chunk's people.
     _found: Mapping[int, Outcome] = field(repr=False)
@@ -170,44 +171,49 @@ class JobPeople:
         for record in self._state.records:
             counts[self._found[record.id]] += record.people
         taken = sum(counts[outcome] for outcome in self.part.outcomes or ())
-        said = [f"a job, {taken:,} of its {people(self._state.header.people)}"]
-        if left := counts[Outcome.NOT_SENT]:
-            said.append(f"which can still tell {people(left)}")
-        return ", ".join(said)
+        said = f"a job, {taken:,} of its {people(self._state.header.people)}"
+        left = counts[Outcome.NOT_SENT]
+        if not self._wanted:
+            return f"{said}, with {people(left)} left to tell" if left else said
+        if not left or Outcome.NOT_SENT not in (self.part.outcomes or ()):
+            return said
+        return f"{said}; do not resume it, for it would tell {left:,} of them, too"
 
 
 @asynccontextmanager
-async def people_of(part: JobPart, loop: FromThread, *, may_run: bool) -> AsyncGenerator[JobPeople]:
-    """Those people, as of now.
+async def people_of(part: JobPart, loop: FromThread, *, wanted: bool) -> AsyncGenerator[JobPeople]:
+    """Those people, as of now: `wanted` to be told, or not to be told.
 
-    Raises `InvalidInput` for a job that is being run, unless that is no matter: it `may_run` if all
-    are taken whom it has told or will tell. `JournalError` for one that cannot be read.
+    Raises `InvalidInput` for a job that is being run, unless all are not to be told whom it has
+    told or will tell. `JournalError` for one that cannot be read.
     """
     async with part.store.reading() as store:
-        state = await _state(store, part, may_run)
+        state = await _state(store, part, wanted)
         found = {record.id: _OUTCOME[record.state] for record in standing(state)}
         recipients = store.recipients()
         try:
-            yield JobPeople(part=part, state=state, found=found, chunks=loop.each(recipients))
+            chunks = loop.each(recipients)
+            yield JobPeople(part=part, wanted=wanted, state=state, found=found, chunks=chunks)
         finally:
             if isinstance(recipients, AsyncGenerator):
                 await recipients.aclose()
 
 
-async def _state(store: AccountStore, part: JobPart, may_run: bool) -> JobState:
+async def _state(store: AccountStore, part: JobPart, wanted: bool) -> JobState:
     state = await store.state()
     if not state.header.complete:
         name = part.store.name
         raise JournalError(f"{name} is being planned, or its planning was interrupted")
-    if state.alive and not (may_run and _EVER_TOLD.issubset(part.outcomes or ())):
-        raise _runs(part, may_run)
+    everybody = not wanted and _EVER_TOLD.issubset(part.outcomes or ())
+    if (state.alive or state.submitted) and not everybody:
+        raise _runs(part, wanted)
     return state
 
 
-def _runs(part: JobPart, may_run: bool) -> InvalidInput:
+def _runs(part: JobPart, wanted: bool) -> InvalidInput:
     name = part.store.name
     wait = f"{name} is being run just now, and tells people meanwhile; wait for its end, or stop it"
-    if not may_run:
+    if wanted:
         return InvalidInput(f"{wait}: whom it has not told yet would be told twice")
     everybody = ",".join(outcome for outcome in Outcome if outcome in _EVER_TOLD)
     return InvalidInput(f"{wait}; or exclude whom it will tell, too: {name}:{everybody}")

@@ -76,8 +76,8 @@ def plan(
     and values are escaped in the message, braces too, unless `escape` is off. A person whose rows
     give different texts gets the first of them, and the plan names the others. `invalid_csv` names
     a new file for the entries that are no address: line, reason, entry. `strict` raises
-    `NotAddresses` if there is one, in a list to exclude as well; then `invalid_csv` is left, and no
-    journal. `rate_limit` is what the plan counts with.
+    `NotAddresses` if there is one; then `invalid_csv` is left, and no journal. It does so for the
+    lists to exclude as well. `rate_limit` is what the plan counts with.
     """
     if (event_id is None) is not legacy:
         raise InvalidInput("give either event_id, or legacy=True for the endpoint without an event")

@@ -97,7 +97,11 @@ def _block(block: LeftOut) -> str:
     """The rows of some entries that were left out."""
     write = text_cell if block.why is Left.INVALID else address_cell
     why = block.why.value
-    return _lines((write(entry), why, "", "", said, line) for line, said, entry in block.entries)
+    # Some reasons are the names of files.
+    reasons = {said: text_cell(one_line(said)) for _, said, _ in block.entries}
+    return _lines(
+        (write(entry), why, "", "", reasons[said], line) for line, said, entry in block.entries
+    )
 
 
 def _lines(rows: Iterable[Sequence[object]]) -> str:

@@ -123,6 +123,8 @@ class JobState:
     command: Command
     #: The runs that may be at work.
     alive: frozenset[str]
+    #: The workers of a fleet have it, and go on with it also where no run is at work just now.
+    submitted: bool = False
     #: Why it may say less than was done; None while a run is at work.
     stray: Stray | None
 

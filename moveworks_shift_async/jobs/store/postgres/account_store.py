@@ -50,6 +50,7 @@ class PostgresAccountStore:
             events=await values(connection, Event, "events", job),
             command=Command(await value(connection, "command", job)),
             alive=await alive(connection, self._job),
+            submitted=bool(await value(connection, "is_submitted", job)),
             stray=None,
         )
 

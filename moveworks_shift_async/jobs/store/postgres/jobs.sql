@@ -257,6 +257,9 @@ WHERE id = %(job)s AND (%(command)s <> 'run' OR command = 'pause') AND (EXISTS (
     WHERE job = %(job)s AND ended_at IS NULL AND NOT given_up AND lease_until > clock_timestamp())
 OR EXISTS (SELECT 1 FROM submission WHERE job = %(job)s AND ended_at IS NULL));
 
+-- name: is_submitted
+SELECT EXISTS (SELECT 1 FROM submission WHERE job = %s AND ended_at IS NULL);
+
 -- name: take_back
 -- From the fleet.
 UPDATE submission SET ended_at = clock_timestamp() WHERE job = %(job)s AND ended_at IS NULL;
