@@ -818,7 +818,7 @@ async def test_a_journal_that_fails_is_told_by_what_went_out(
     monkeypatch.setenv("MOVEWORKS_API_KEY", "key")
     job, settings = Job(tmp_path / "j"), _settings([])
 
-    async def run(_: object, on_progress: OnProgress) -> None:
+    async def run(_: object, on_progress: OnProgress) -> JobAccount:
         for requests in (7, 7 + sent):
             on_progress(evolve(PROGRESS, requests=requests))
         raise errors.JournalError("the disk is full")

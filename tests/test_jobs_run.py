@@ -50,6 +50,7 @@ from moveworks_shift_async.jobs.records import (
 )
 from moveworks_shift_async.jobs.report.sentences import waits_for
 from moveworks_shift_async.jobs.run import runner
+from moveworks_shift_async.jobs.run.ends import Ends
 from moveworks_shift_async.jobs.run.progress import JobProgress
 from moveworks_shift_async.jobs.store.ports import Parts
 from moveworks_shift_async.jobs.store.sqlite import thread
@@ -1242,13 +1243,13 @@ def test_a_quota_stops_it_and_a_larger_one_lets_it_go_on(tmp_path: Path) -> None
 
 def make_room_at_the_end(monkeypatch: pytest.MonkeyPatch, room: list[int]) -> None:
     """When nothing is in flight any more, the disk has room again."""
-    write_rest = runner.Runner._write_rest
+    write_rest = Ends.write_rest
 
-    async def with_room(self: runner.Runner) -> None:
+    async def with_room(self: Ends) -> int:
         room.append(1)
-        await write_rest(self)
+        return await write_rest(self)
 
-    monkeypatch.setattr(runner.Runner, "_write_rest", with_room)
+    monkeypatch.setattr(Ends, "write_rest", with_room)
 
 
 @pytest.mark.parametrize("lasting", [False, True])
@@ -1307,11 +1308,11 @@ async def test_a_journal_that_breaks_on_the_way_stops_it(
     part = Journal if method == "sending" else Reads
     real, calls = getattr(part, method), list[int]()
 
-    def breaks(journal: object, *values: object) -> object:
+    def breaks(journal: object, *values: object, **more: object) -> object:
         calls.append(1)
         if len(calls) > 2:
             raise JournalError("the disk is broken")
-        return real(journal, *values)
+        return real(journal, *values, **more)
 
     monkeypatch.setattr(part, method, breaks)
     with pytest.raises(JobStopped, match="the disk is broken"):

@@ -8,10 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from moveworks_shift_async import RateLimit
 from moveworks_shift_async.errors import InvalidInput
 from moveworks_shift_async.jobs.run.stop_if import RunCounts, crossed, parse_stop_rules
 
-WINDOW = 120
+WINDOW = RateLimit()
 
 
 def why(rule: str, **counts: int) -> str | None:

@@ -104,6 +104,9 @@ class Job:
         moved: bool = False,
         waits: bool = True,
         lease: float | None = None,
+        first: int | None = None,
+        sample: bool = False,
+        stop_if: str | Iterable[str] = (),
     ) -> JobAccount:
         """Send what was planned, and return the account. As the async `run`.
 
@@ -118,6 +121,9 @@ class Job:
                 moved=moved,
                 waits=waits,
                 lease=lease,
+                first=first,
+                sample=sample,
+                stop_if=stop_if,
             )
         )
 
@@ -131,6 +137,9 @@ class Job:
         moved: bool = False,
         other_credential: bool = False,
         lease: float | None = None,
+        first: int | None = None,
+        sample: bool = False,
+        stop_if: str | Iterable[str] = (),
     ) -> JobAccount:
         """Go on with a job that has begun; as the async `resume`."""
         sender = client.of_loop
@@ -143,6 +152,9 @@ class Job:
                 moved=moved,
                 other_credential=other_credential,
                 lease=lease,
+                first=first,
+                sample=sample,
+                stop_if=stop_if,
             )
         )
 

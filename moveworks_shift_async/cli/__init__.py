@@ -12,6 +12,7 @@
     message_options  the options that say what is sent and to whom; `send` and `plan` share them
     preview          what is shown and asked before anything goes out
     temporary        the journal of a send without one
+    in_time          --first and --stop-if: what is said before a run and after it
     foreground       a run of a job with progress and Ctrl-C; its exit code
     preflight        is the server there, and does it take the credential?
     signals          Ctrl-C, SIGTERM and SIGHUP, from the making of the event loop on

@@ -13,7 +13,6 @@ from ..client import MoveworksClient
 from ..errors import JobStopped, JournalError, MoveworksError
 from ..jobs.job import Job
 from ..jobs.report.account import JobAccount
-from ..jobs.run.job_run import OnProgress
 from ..jobs.run.progress import JobProgress
 from ..settings import MoveworksSettings
 from .failures import ExitCode, exit_code
@@ -33,6 +32,8 @@ class RunResult:
     account: JobAccount
     interrupted: bool
     stopped: JobStopped | None
+    #: Why it ended before everybody was sent to, where nothing went wrong.
+    ending: str | None = None
 
     def exit_code(self) -> ExitCode:
         """By the account, and by what stopped it."""
@@ -46,7 +47,7 @@ class RunResult:
 
 
 #: Takes a client and `on_progress`.
-Runnable = Callable[..., Awaitable[object]]
+Runnable = Callable[..., Awaitable[JobAccount]]
 
 
 async def run_in_foreground(
@@ -57,12 +58,12 @@ async def run_in_foreground(
     Before so many `requests` the server is asked whether it is there.
     """
     client, view = MoveworksClient.of(settings), JsonLines() if as_json else make_view()
-    stopper, meter = Stopper(lambda: job.drain("interrupted"), client.gate, view), _Meter(view.show)
+    stopper, meter = Stopper(lambda: job.drain("interrupted"), client.gate, view), _Meter(view)
     try:
-        stopped, cut = await _unreachable(client, requests), False
-        if stopped is None:
+        ended = _Ended(stopped=await _unreachable(client, requests))
+        if ended.stopped is None:
             with stopper.listening():
-                stopped, cut = await _ended(run(client, on_progress=meter.show), meter)
+                ended = await _ended(run(client, on_progress=meter.show), meter)
     finally:
         with suppress(Exception):  # a terminal that cannot be drawn on
             view.close()
@@ -71,7 +72,12 @@ async def run_in_foreground(
         account = await job.account()
     except JournalError as error:
         raise meter.judged(error) from error
-    return RunResult(account=account, interrupted=cut or stopper.presses > 0, stopped=stopped)
+    return RunResult(
+        account=account,
+        interrupted=ended.cut or stopper.presses > 0,
+        stopped=ended.stopped,
+        ending=ended.ending,
+    )
 
 
 async def _unreachable(client: MoveworksClient, requests: int) -> JobStopped | None:
@@ -84,29 +90,37 @@ async def _unreachable(client: MoveworksClient, requests: int) -> JobStopped | N
     return None
 
 
-async def _ended(running: Awaitable[object], meter: _Meter) -> tuple[JobStopped | None, bool]:
-    """Wait for a run; what stopped it, and whether it was cut. The account must be told."""
+@frozen(kw_only=True)
+class _Ended:
+    """What stopped a run, and whether it was cut; the account must be told."""
+
+    stopped: JobStopped | None = None
+    cut: bool = False
+    ending: str | None = None
+
+
+async def _ended(running: Awaitable[JobAccount], meter: _Meter) -> _Ended:
+    """Wait for a run."""
     try:
-        await running
+        return _Ended(ending=(await running).ending)
     except JobStopped as error:
-        return error, False
+        return _Ended(stopped=error)
     except JournalError as error:
         judged = meter.judged(error)
         if not isinstance(judged, JobStopped):
             raise
-        return judged, False
+        return _Ended(stopped=judged)
     except asyncio.CancelledError:
         if (task := asyncio.current_task()) is not None:
             task.uncancel()
-        return None, True
-    return None, False
+        return _Ended(cut=True)
 
 
 @define(eq=False)
 class _Meter:
     """Passes progress on, and knows whether this run has sent anything."""
 
-    _show: OnProgress
+    _view: View
     #: Requests of the job before this run.
     _before: int | None = None
     _now: int = 0
@@ -116,7 +130,9 @@ class _Meter:
         self._now = progress.requests
         if self._before is None:
             self._before = progress.requests
-        self._show(progress)
+            if line := progress.confined():
+                self._view.note(line)
+        self._view.show(progress)
 
     def judged(self, error: JournalError) -> MoveworksError:
         """A journal that fails once requests went out has stopped a job."""

@@ -16,6 +16,7 @@ from ..settings import MoveworksSettings
 from ..text import people, plural
 from .failures import ExitCode, error_line, exit_code, stopped_line, what_happened
 from .foreground import Runnable, run_in_foreground
+from .in_time import InTime, end_line, in_time_options
 from .jobs import account_text, plain_account
 from .plan import sent_by
 from .preflight import check_server
@@ -29,6 +30,7 @@ from .shared_options import (
     moveworks_settings,
     option,
     options,
+    picked,
     rate_options,
     server_options,
     yes_option,
@@ -45,6 +47,7 @@ _run_options = options(
            help="Go on in a file that was copied, restored or moved to another disk. The job"
                 " must not have gone on in another file since: whoever was told there is told"
                 " again."),
+    in_time_options,
     lease_option,
     yes_option,
 )  # fmt: skip
@@ -64,7 +67,7 @@ _run_options = options(
 @click.pass_context
 def run(
     context: click.Context, /, journal: str, test_to: str | None, isolate: int, moved: bool,
-    lease: float | None, yes: bool, as_json: bool, **_: Any,
+    lease: float | None, yes: bool, as_json: bool, **more: Any,
 ) -> int:  # fmt: skip
     """Send a job that was planned.
 
@@ -75,11 +78,12 @@ def run(
     """
     if test_to is not None:
         check_own_address(test_to, "--test-to")  # a bad address comes before anything else
+    in_time = picked(InTime, more)
     settings, job = moveworks_settings(context), Job(journal)
     if test_to is not None:
         return _test(job, settings, test_to, as_json=as_json)
-    go = partial(job.run, isolate=isolate, moved=moved, lease=lease)
-    return _run(job, settings, go, begins=True, yes=yes, as_json=as_json)
+    go = partial(job.run, isolate=isolate, moved=moved, lease=lease, **in_time.arguments())
+    return _run(job, settings, go, in_time, begins=True, yes=yes, as_json=as_json)
 
 
 @click.command(epilog=MOVEWORKS_EPILOG)
@@ -104,41 +108,51 @@ def run(
 @click.pass_context
 def resume(
     context: click.Context, /, journal: str, unknown: Any, isolate: int, moved: bool,
-    other_credential: bool, lease: float | None, yes: bool, as_json: bool, **_: Any,
+    other_credential: bool, lease: float | None, yes: bool, as_json: bool, **more: Any,
 ) -> int:  # fmt: skip
     """Go on with a job that was interrupted, paused or stopped.
 
     Whoever was accepted is not told again. If the job is paused in a process that still runs, it
     goes on there, and this command ends. Exit codes: as `run`.
     """
-    job = Job(journal)
+    in_time, job = picked(InTime, more), Job(journal)
     if run_loop(job.go_on()):
         note("the pause has ended; the process that runs the job goes on, with its own options")
         return ExitCode.OK
     settings = moveworks_settings(context)
     go = partial(job.resume, unknown=unknown, isolate=isolate, moved=moved,
-                 other_credential=other_credential, lease=lease)  # fmt: skip
-    return _run(job, settings, go, begins=False, yes=yes, as_json=as_json)
+                 other_credential=other_credential, lease=lease,
+                 **in_time.arguments())  # fmt: skip
+    return _run(job, settings, go, in_time, begins=False, yes=yes, as_json=as_json)
 
 
 def _run(
-    job: Job, settings: MoveworksSettings, go: Runnable, *, begins: bool, yes: bool, as_json: bool
+    job: Job,
+    settings: MoveworksSettings,
+    go: Runnable,
+    in_time: InTime,
+    *,
+    begins: bool,
+    yes: bool,
+    as_json: bool,
 ) -> int:
     account = run_loop(job.account())
-    if not _agreed(account, settings, job.name, yes=yes):
+    if not _agreed(account, settings, job.name, in_time, yes=yes):
         return ExitCode.INTERRUPTED
     # `run` refuses a job that has begun, so the server need not be asked.
-    requests = 0 if begins and account.runs else account.chunks_left
+    requests = 0 if begins and account.runs else in_time.most(account.chunks_left)
     return run_job(job, settings, go, as_json=as_json, requests=requests)
 
 
-def _agreed(account: JobAccount, settings: MoveworksSettings, journal: str, *, yes: bool) -> bool:
+def _agreed(
+    account: JobAccount, settings: MoveworksSettings, journal: str, in_time: InTime, *, yes: bool
+) -> bool:
     """Say what the first run is about to send, and where, and ask before a large send."""
     if account.runs or not account.complete:  # an unfinished plan: the run says what to do
         return True
     count, requests = people(account.people), plural(account.chunks_left, "request")
     note(f"{count} in {requests}, {destination(account.event_id, settings)}")
-    if confirm(account.people, yes=yes, source=None):
+    if confirm(in_time.most(account.people), yes=yes, source=None):
         return True
     note(f"Nothing was sent; {sent_by(journal)}")
     return False
@@ -159,13 +173,15 @@ def run_job(
     )
     stopped = ended.stopped
     if as_json:
-        why = None if stopped is None else what_happened(stopped)
+        why = ended.ending if stopped is None else what_happened(stopped)
         say(json.dumps(plain_account(ended.account) | {"stopped": why}))
     else:
         say(account_text(ended.account))
     if stopped is not None:
         nobody = not (ended.account.accepted or ended.account.unknown)
         note(stopped_line(stopped, job.name, nobody=nobody, begun=bool(ended.account.runs)))
+    elif not ended.interrupted and (line := end_line(ended.account, job.name, ended.ending)):
+        note(line)
     return ended.exit_code()
 
 

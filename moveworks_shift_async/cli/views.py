@@ -53,7 +53,7 @@ class Lines(View):
         pause = min(max(_PLAIN_FIRST, progress.elapsed / 10), _PLAIN_LAST)
         self._next = progress.elapsed + pause
         parts = (
-            f"{progress.done:,} of {people(progress.total)}",
+            f"{progress.done:,} of {people(progress.until)}",
             progress.counts(),
             progress.time_left(),
             progress.why,
@@ -90,8 +90,8 @@ def _drawing(progress: JobProgress) -> RenderableType:
     line.add_column(ratio=1)
     line.add_column(no_wrap=True)
     line.add_row(
-        ProgressBar(total=progress.total, completed=progress.done),
-        Text(f"{progress.done:,} of {people(progress.total)}"),
+        ProgressBar(total=progress.until, completed=progress.done),
+        Text(f"{progress.done:,} of {people(progress.until)}"),
     )
     state = ", ".join(filter(None, (progress.why, progress.time_left())))
     counts = Text(progress.counts())

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, get_args
 
 from attrs import Factory, define, field
@@ -18,6 +18,8 @@ from .plan.plan import plan as make_plan
 from .records import ChunkRecord, Command, InvalidLine, Left
 from .report.account import JobAccount, read_account
 from .report.report_files import write_report
+from .run.stop_if import parse_stop_rules
+from .store.first import first_of
 from .store.names import name_of, store_of, with_lease
 from .store.ports import OnLeftUnknown, Store
 from .store.standing import standing
@@ -71,6 +73,9 @@ class Job:
         moved: bool = False,
         waits: bool = True,
         lease: float | None = None,
+        first: int | None = None,
+        sample: bool = False,
+        stop_if: str | Iterable[str] = (),
     ) -> JobAccount:
         """Send what was planned, and return the account.
 
@@ -82,6 +87,17 @@ class Job:
         Of a job in PostgreSQL any number of processes may make a run at once. `lease` is for how
         many seconds this one may be silent before the others go on without it; None: 60.
 
+        `first` is how many people it is for: the first ones of those who are left, or with `sample`
+        as many of each text. They are exactly so many (all, where fewer are left), and the run ends
+        when their requests have; `resume` goes on with all others, or with the next ones where it
+        has a `first` too. Of several runs at once each has its own.
+
+        `stop_if` are limits at which it ends as `drain` does, with what it met in `ending` of the
+        account: `"rejected>2%"` and `"unknown>0"` of the people whose requests have ended in this
+        run, `"throttled>10%"` of its requests. A percentage counts once one request alone cannot
+        cross it, or where it will surely be crossed; that of requests from a whole window of the
+        rate limit on. Raises `InvalidInput` for what says no limit.
+
         Raises `JobStopped` where going on makes no sense: a refused credential, an unknown event, a
         full disk, no server for two hours. Cancelled, it cuts what is in flight, and those people
         are unknown. Whatever happens, the journal is right, and `resume` goes on.
@@ -92,8 +108,9 @@ class Job:
         unknown. A job that nobody was told by may be run anew, with another client as well.
         """
         return await self._send(
-            client, lease, on_progress=on_progress, isolate=isolate, moved=moved, waits=waits
-        )
+            client, lease, on_progress=on_progress, isolate=isolate, moved=moved, waits=waits,
+            first=first_of(first, sample=sample), stop_if=parse_stop_rules(stop_if),
+        )  # fmt: skip
 
     async def resume(
         self,
@@ -105,6 +122,9 @@ class Job:
         moved: bool = False,
         other_credential: bool = False,
         lease: float | None = None,
+        first: int | None = None,
+        sample: bool = False,
+        stop_if: str | Iterable[str] = (),
     ) -> JobAccount:
         """Go on with a job that has begun; everything that was accepted stays so. As `run`.
 
@@ -114,8 +134,8 @@ class Job:
         are to be sent again stay unknown until that is accepted, whatever else becomes of it.
 
         The client must be for the server and with the credential (client id or API key) that the
-        job was begun with; `other_credential=True` goes on with another credential. `moved` and
-        `lease` are as in `run`.
+        job was begun with; `other_credential=True` goes on with another credential. The others are
+        as in `run`; limits of `stop_if` count what this run meets, and nothing that was met before.
         """
         if unknown not in get_args(OnLeftUnknown):
             raise InvalidInput(f"unknown must be one of {', '.join(get_args(OnLeftUnknown))}")
@@ -127,6 +147,8 @@ class Job:
             isolate=isolate,
             moved=moved,
             other_credential=other_credential,
+            first=first_of(first, sample=sample),
+            stop_if=parse_stop_rules(stop_if),
         )
 
     def drain(self, why: str = "stopped") -> None:

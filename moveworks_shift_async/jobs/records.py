@@ -33,6 +33,10 @@ DIED = "the process ended while the request was on its way"
 UNWRITTEN = "the journal could not be written when the request had ended"
 
 
+#: How a run ended that sent to everybody whom it could.
+DONE = "done"
+
+
 @frozen
 class InvalidLine:
     """An entry of the source that is no address, without its text."""

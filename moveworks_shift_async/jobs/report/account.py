@@ -21,7 +21,7 @@ from ..records import ChunkRecord, Command, Exclusion, Header, Run, State, Stray
 from ..store.ports import TEXTS, AccountStore, JobState
 from ..store.standing import standing
 from ..threads import in_thread
-from .timeline import Break, TimelineEvent, breaks, span, timeline, timeline_event
+from .timeline import Break, TimelineEvent, breaks, ending_of, span, timeline, timeline_event
 
 # Texts that an account shows where there are more than it shows all of: the first, for examples.
 _EXAMPLES = 3
@@ -121,6 +121,9 @@ class JobAccount:
     events: tuple[TimelineEvent, ...] = field(repr=False)
     breaks: tuple[Break, ...] = field(repr=False)
     runs: tuple[Run, ...] = field(repr=False)
+    #: Why the last run, or the one that returned this, ended before everybody was sent to; None:
+    #: it did not, or is on, or was killed.
+    ending: str | None = None
     #: Those of them that may be at work now.
     at_work: tuple[Run, ...] = field(repr=False)
     #: All texts of a job that has few, else the first of them.
@@ -210,6 +213,7 @@ def _times(state: JobState, records: Sequence[ChunkRecord]) -> dict[str, Any]:
         "running": bool(state.alive),
         "paused": bool(state.alive) and state.command is Command.PAUSE,
         "runs": tuple(state.runs),
+        "ending": None if state.alive or not state.runs else ending_of(state.runs[-1]),
         "at_work": tuple(run for run in state.runs if run.id in state.alive),
         "began_at": None if began is None else _moment(began),
         "ended_at": None if ended is None or state.alive else _moment(ended),

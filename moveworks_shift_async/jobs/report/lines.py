@@ -79,6 +79,8 @@ def _facts(account: JobAccount) -> Iterator[str]:
         if at is not None
     ]
     yield ", ".join(times)
+    if account.ending is not None and not account.finished:
+        yield f"The last run ended early: {covered(account.ending)}."
     requests = f"{plural(account.requests, 'request')}, {account.throttled:,} answered 429"
     yield f"{requests}. {say.time_words(account)}".rstrip()
     yield from say.waits_for(account)

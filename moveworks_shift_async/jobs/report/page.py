@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import unicodedata
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from datetime import datetime
 from functools import cache
 from importlib.resources import files
@@ -20,7 +20,7 @@ from ..records import Incident, State
 from . import sentences as say
 from .account import JobAccount, Text
 from .plot import NARROW, WIDE, draw
-from .timeline import TimelineEvent
+from .timeline import TimelineEvent, ending_of
 
 if TYPE_CHECKING:
     from jinja2 import Template
@@ -95,7 +95,7 @@ def _words(account: JobAccount) -> Mapping[str, Any]:
         "idle": duration(idle) if idle else "",
         "waits": {kind.value: say.waited(account, kind) for kind in Incident},
         "moments": _moments(account),
-        "events": _events(account),
+        "events": [*_events(account), *_endings(account)],
     }
 
 
@@ -134,6 +134,18 @@ def _events(account: JobAccount) -> list[dict[str, str]]:
     for event in account.events:
         equal.setdefault((event.incident, event.reason), []).append(event)
     return [_row(events) for events in equal.values()]
+
+
+def _endings(account: JobAccount) -> Iterator[dict[str, str]]:
+    """Why runs ended although somebody was left."""
+    for run in account.runs:
+        if run.ended_at is None or (why := ending_of(run)) is None:
+            continue
+        after = duration(max(0.0, run.ended_at - account.runs[0].began_at))
+        yield {
+            "after": after, "what": "a run ended early", "times": say.times(1), "lasted": "",
+            "reason": covered(why),
+        }  # fmt: skip
 
 
 def _row(events: list[TimelineEvent]) -> dict[str, str]:

@@ -8,7 +8,7 @@ from itertools import pairwise
 
 from attrs import frozen
 
-from ..records import ChunkRecord, Event, Incident, Run, State
+from ..records import DONE, ChunkRecord, Event, Incident, Run, State
 
 # Points of the timeline: more than a plot has pixels' columns for is of no use.
 POINTS = 1_000
@@ -68,6 +68,11 @@ def span(runs: Sequence[Run], records: Sequence[ChunkRecord]) -> tuple[float | N
     last = runs[-1]
     ended = last.ended_at or max(_steps(records), default=last.began_at)
     return runs[0].began_at, max(last.began_at, ended)
+
+
+def ending_of(run: Run) -> str | None:
+    """Why it ended before everybody was sent to; None: it did not, or was killed."""
+    return None if run.ended == DONE else run.ended
 
 
 def breaks(runs: Sequence[Run], records: Sequence[ChunkRecord]) -> Iterator[Break]:

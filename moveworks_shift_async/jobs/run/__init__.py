@@ -8,6 +8,7 @@
     holds       why it starts nothing now
     health      whether a server that was away is there again
     marker      `sending` is on the disk before the first byte leaves
+    ends        the ends of requests, written down
     settlement  what the end of a request makes of its chunk
     stop_if     limits at which a run stops by itself
     bisect      which addresses a refused list is refused for

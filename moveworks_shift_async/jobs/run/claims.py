@@ -24,6 +24,8 @@ class Claims:
     #: Chunks that are in hand, while there are so many: as many as may be in flight.
     _ahead: int
     _clock: Clock
+    #: The run is for the first ones: what other runs have does not come back to it.
+    _confined: bool = False
     chunks: deque[Chunk] = field(factory=deque, init=False)
     #: No chunk is left for this run, and none comes back.
     exhausted: bool = field(default=False, init=False)
@@ -58,7 +60,8 @@ class Claims:
         """Claim the next ones. Raises `JournalError`."""
         try:
             found = await self._store.claim(self._owner, 2 * self._ahead)
-            self.others_hold = not found and await self._store.others_hold()
+            waits = not (found or self._confined)
+            self.others_hold = waits and await self._store.others_hold()
             self.exhausted = not (found or self.others_hold)
             if not found:
                 await found_none()

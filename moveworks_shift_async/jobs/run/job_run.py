@@ -7,20 +7,23 @@ import logging
 import os
 import secrets
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 
-from attrs import define, field
+from attrs import define, evolve, field
 
 from ...client import MoveworksClient
 from ...clock import Clock
 from ...errors import JobStopped, JournalError
-from ..records import Run, State, Stray
+from ...text import people
+from ..records import DONE, Run, State, Stray
 from ..report.account import JobAccount, read_account
 from ..report.sentences import moment
+from ..store.first import First
 from ..store.ports import Beginning, Begun, Found, OnLeftUnknown, RunStore, Store
 from .progress import JobProgress, Tally
 from .runner import Runner
+from .stop_if import StopRule
 
 logger: logging.Logger = logging.getLogger(__name__)
 OnProgress = Callable[[JobProgress], object]
@@ -60,9 +63,14 @@ class JobRun:
     other_credential: bool = False
     #: For the server; somebody may resume it.
     waits: bool = True
+    #: Whom it is for; None: for all who are planned.
+    first: First | None = None
+    stop_if: Sequence[StopRule] = ()
     _runner: Runner | None = field(default=None, init=False)
     #: Why it shall end; it may be asked for while the journal is still being read.
     _stopping: str | None = field(default=None, init=False)
+    #: Why it ended although somebody was left.
+    _ending: str | None = field(default=None, init=False)
 
     async def all(self) -> JobAccount:
         """Take the journal, send what is planned, and let go of it."""
@@ -76,7 +84,8 @@ class JobRun:
             tally = Tally.of(begun.totals, self.clock.now())
             if tally.to_send:
                 await self._run(store, beginning.run, begun, tally)
-            return await read_account(store.account)
+            # The last run may be another's by now.
+            return evolve(await read_account(store.account), ending=self._ending)
 
     def stop(self, why: str) -> None:
         """Send nothing more; requests in flight end."""
@@ -99,6 +108,7 @@ class JobRun:
             identity=self.client.identity(found.header.key),
             stray=found.stray,
             unknown=self.unknown,
+            first=self.first,
         )
 
     def _check_file(self, found: Found) -> None:
@@ -145,6 +155,8 @@ class JobRun:
             )
 
     async def _run(self, store: RunStore, run: Run, begun: Begun, tally: Tally) -> None:
+        if begun.chosen is not None:
+            tally.confine(begun.chosen)
         if begun.recent:
             self.client.gate.observed(begun.recent)
         telemetry = self.client.sender.telemetry
@@ -159,6 +171,8 @@ class JobRun:
             max_in_flight=self.client.sender.max_in_flight,
             clock=self.clock,
             traced=traced,
+            confined=begun.chosen is not None,
+            stop_if=self.stop_if,
         )
         runner.follow(begun.command)
         if self._stopping is not None:
@@ -166,7 +180,8 @@ class JobRun:
         how = "cut"
         try:
             await self._watched(runner)
-            how = runner.ending or "done"
+            self._ending = runner.ending or _confined_to(begun)
+            how = self._ending or DONE
         finally:
             if traced is not None:
                 traced.end(runner.error)
@@ -187,6 +202,7 @@ class JobRun:
             ended=None,
             budget=limit.budget,
             per=limit.per,
+            first=None if self.first is None else self.first.people,
         )
 
     async def _watched(self, runner: Runner) -> None:
@@ -216,6 +232,14 @@ class JobRun:
             )
         except Exception:
             logger.exception("on_progress raised")
+
+
+def _confined_to(begun: Begun) -> str | None:
+    """Why a run for the first ones ended, if others are left."""
+    planned = sum(total.people for total in begun.totals if total.state is State.PLANNED)
+    if begun.chosen is None or begun.chosen.people == planned:
+        return None
+    return f"it was for {people(begun.chosen.people)} only"
 
 
 def _stopped(runner: Runner) -> str:

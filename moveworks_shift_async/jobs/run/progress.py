@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import math
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Sequence
 
 from attrs import define, field, frozen
 
 from ...limits.window import GateSnapshot
 from ...settings import RateLimit
-from ...text import duration, plural
+from ...text import duration, people, plural
 from ..records import Settlement, State, Total
+from ..store.first import Chosen
+from .stop_if import RunCounts
 
 # Seconds over which the rate of now is counted: the vendor's own window.
 _MINUTE = 60.0
@@ -41,11 +43,18 @@ class JobProgress:
     left: float | None
     #: What it is waiting for.
     why: str
+    #: Of a run for the first ones: how many people will be `done` when it ends; None: `total`.
+    goal: int | None = None
 
     @property
     def done(self) -> int:
         """People whose requests have ended."""
         return self.told + self.rejected + self.unknown
+
+    @property
+    def until(self) -> int:
+        """How many people will be `done` when this run ends."""
+        return self.total if self.goal is None else self.goal
 
     def counts(self) -> str:
         """`told 1,000, rejected 0, unknown 0; 2 requests, 2 in the last minute`, and the limit."""
@@ -54,6 +63,14 @@ class JobProgress:
             f" {plural(self.requests, 'request')}, {self.last_minute} in the last minute,"
             f" from now on at most {self.allowed_a_minute:.0f} a minute"
         )
+
+    def confined(self) -> str:
+        """How many people a run for the first ones is still for; empty for others."""
+        if self.goal is None:
+            return ""
+        if self.goal == self.done:
+            return "nobody is left for this run: others have all who are planned"
+        return f"sending to exactly {self.goal - self.done:,} of {people(self.total)} in this run"
 
     def time_left(self) -> str:
         """`12 s left`, or nothing."""
@@ -79,6 +96,10 @@ class Tally:
     unwritten: int = 0
     #: Chunks that have ended in this run.
     ended: int = 0
+    #: People whom a run for the first ones has still to send to; None: it is for all.
+    _mine: int | None = None
+    #: What this run alone has met: people by state, requests, and answers 429.
+    _met: Counter[State | str] = field(factory=Counter)
     #: Tries of this run that have ended, whatever they met.
     _tries: int = 0
     _recent: deque[tuple[float, int]] = field(factory=deque, repr=False)
@@ -98,13 +119,19 @@ class Tally:
         self.total = sum(total.people for total in whole)
         self.people = {state: sum(t.people for t in whole if t.state is state) for state in State}
         waiting = (State.PLANNED, State.SENDING)
-        self.to_send = sum(total.chunks for total in whole if total.state in waiting)
+        if self._mine is None:
+            self.to_send = sum(total.chunks for total in whole if total.state in waiting)
         self.requests = sum(total.requests for total in totals)
         self.throttled = sum(total.throttled for total in totals)
+
+    def confine(self, chosen: Chosen) -> None:
+        """The run is for these alone."""
+        self.to_send, self._mine = chosen.chunks, chosen.people
 
     def add(self, step: Settlement, people: int, now: float) -> None:
         """A request has ended."""
         self._tries += 1
+        self._met.update(requests=step.requests, throttled=step.throttled)
         self.requests += step.requests
         self.throttled += step.throttled
         self._recent.append((now, step.requests))
@@ -112,12 +139,36 @@ class Tally:
             self.to_send += 1
         elif step.state is not State.PLANNED:
             self.people[step.state] = self.people.get(step.state, 0) + people
-            self.to_send -= 1
+            self._met[step.state] += people
+            self._leave(people)
             self.ended += 1
 
-    def lose(self) -> None:
+    def lose(self, people: int) -> None:
         """Another run has a chunk of this one."""
+        self._leave(people)
+
+    def _leave(self, people: int) -> None:
         self.to_send -= 1
+        if self._mine is not None:
+            self._mine -= people
+
+    @property
+    def done(self) -> int:
+        """People whose requests have ended, in all runs."""
+        ended = (State.ACCEPTED, State.REJECTED, State.UNKNOWN)
+        return sum(self.people.get(state, 0) for state in ended)
+
+    def met(self) -> RunCounts:
+        """What this run alone has met so far."""
+        return RunCounts(
+            accepted=self._met[State.ACCEPTED],
+            rejected=self._met[State.REJECTED],
+            unknown=self._met[State.UNKNOWN],
+            left=self.total - self.done if self._mine is None else self._mine,
+            ended=self.ended,
+            requests=self._met["requests"],
+            throttled=self._met["throttled"],
+        )
 
     def last_minute(self, now: float) -> int:
         """Requests of this run that ended in the last minute."""
@@ -154,6 +205,7 @@ class Tally:
             elapsed=now - self.began,
             left=left,
             why="" if self.to_send <= 0 else waits_for or why(gate, self._tries),
+            goal=None if self._mine is None else self.done + self._mine,
         )
 
     def _pace(self, gate: GateSnapshot, now: float) -> float | None:

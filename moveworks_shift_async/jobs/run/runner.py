@@ -13,6 +13,7 @@ What comes next is said by `claims`, why nothing starts now by `holds`; what has
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from attrs import define, field
@@ -24,14 +25,16 @@ from ...errors import JournalError, MoveworksError, NotSent
 from ...tasks import ending_of, is_cancelled
 from ...text import plural
 from ..records import Chunk, Command, Event, Incident, Settlement, State
-from ..store.ports import Parts, RunStore
+from ..store.ports import RunStore
 from .claims import Claims
 from .counting import Counting
+from .ends import Ends
 from .health import health_of
 from .holds import Hold, Holds
 from .marker import Marker
 from .progress import Tally
 from .settlement import ENDED, settlement_of
+from .stop_if import StopRule, crossed
 
 if TYPE_CHECKING:
     from ...telemetry.otel import Run
@@ -60,6 +63,10 @@ class Runner:
     _clock: Clock = SYSTEM_CLOCK
     #: The run as others see it; None: nobody does.
     _traced: Run | None = None
+    #: For the first ones alone.
+    _confined: bool = False
+    #: Limits at which it stops by itself.
+    _stop_if: Sequence[StopRule] = ()
     holds: Holds = field(factory=Holds, init=False)
     #: Why it ends early, and the error that ended it, if one did.
     ending: str | None = field(default=None, init=False)
@@ -73,11 +80,12 @@ class Runner:
     #: What the store was told last to hold this run.
     _told_hold: Hold | None = field(default=None, init=False)
     _wake: asyncio.Event = field(factory=asyncio.Event, init=False)
-    #: Ends of requests that the disk did not take, with the halves of a list that was divided.
-    _unwritten: list[tuple[Settlement, Parts]] = field(factory=list, init=False)
+    _ends: Ends = field(init=False)
 
     def __attrs_post_init__(self) -> None:
-        self._claims = Claims(self._store, self._owner, self._max_in_flight, self._clock)
+        ahead, alone = self._max_in_flight, self._confined
+        self._claims = Claims(self._store, self._owner, ahead, self._clock, alone)
+        self._ends = Ends(self._store)
         self._counting = Counting(self._store, self.tally, self._clock)
 
     @property
@@ -114,7 +122,7 @@ class Runner:
         finally:
             for hold in self.holds.all:
                 self._note(hold)
-            await asyncio.shield(self._write_rest())
+            self.tally.unwritten = await asyncio.shield(self._ends.write_rest())
 
     def stop(self, why: str, error: MoveworksError | None = None) -> None:
         """Send nothing more. Requests in flight end; all others stay planned."""
@@ -186,7 +194,7 @@ class Runner:
         _, error = await ending_of(delivery, lambda: NotSent("taken back"))
         del self._calls[call]
         if marker.lost:
-            return self.tally.lose()
+            return self.tally.lose(len(chunk.recipients))
         met_nothing = call.withdrawn is not None and type(error) is NotSent
         if not (met_nothing or is_cancelled()):  # a cut says nothing about the server
             self._meet(error)
@@ -231,18 +239,17 @@ class Runner:
         )
         self._isolate -= len(parts)
         try:
-            settled = await self._store.settle(step, parts)
+            settled = await self._ends.settle(step, parts)
         except JournalError as full:
-            self._unwritten.append((step, parts))
-            self.stop(str(full), full)
-            return
-        if settled:
-            self._settled(chunk, step)
-        else:
-            self.tally.lose()
+            return self.stop(str(full), full)
+        if not settled:
+            return self.tally.lose(len(chunk.recipients))
+        return self._settled(chunk, step)
 
     def _settled(self, chunk: Chunk, step: Settlement) -> None:
         self.tally.add(step, len(chunk.recipients), self._clock.now())
+        if (why := crossed(self._stop_if, self.tally.met(), self._client.rate_limit)) is not None:
+            self.stop(why)
         if self._traced is not None and (outcome := ENDED.get(step.state)) is not None:
             self._traced.count(outcome, len(chunk.recipients))
         if step.throttled:
@@ -252,14 +259,6 @@ class Runner:
             self._claims.give_back(chunk)
         if step.state is State.SPLIT:
             self._claims.divided()
-
-    async def _write_rest(self) -> None:
-        """What a full disk did not take may have room by now; else it stays `sending`."""
-        for step, parts in self._unwritten:
-            try:
-                await self._store.settle(step, parts)
-            except JournalError:
-                self.tally.unwritten += 1
 
     async def _check_health(self) -> None:
         """While the server is away: ask whether it is there again."""

@@ -23,6 +23,7 @@ from typing import Literal, cast
 from attrs import frozen
 
 from ...errors import InvalidInput
+from ...settings import RateLimit
 
 _Of = Literal["rejected", "unknown", "throttled"]
 # No share of people or requests is told by more digits.
@@ -99,9 +100,10 @@ def parse_stop_rules(texts: str | Iterable[str]) -> tuple[StopRule, ...]:
     return tuple(map(_parsed, [texts] if isinstance(texts, str) else texts))
 
 
-def crossed(rules: Iterable[StopRule], counts: RunCounts, window: int) -> str | None:
+def crossed(rules: Iterable[StopRule], counts: RunCounts, limit: RateLimit) -> str | None:
     """Which limit is crossed, and the figures; None: none is."""
-    return next((rule.said(counts) for rule in rules if rule.crossed(counts, window)), None)
+    met = (rule.said(counts) for rule in rules if rule.crossed(counts, limit.budget))
+    return next(met, None)
 
 
 def _parsed(text: str) -> StopRule:

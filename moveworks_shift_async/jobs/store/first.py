@@ -33,6 +33,15 @@ class First:
             raise InvalidInput(f"first must be 1 or more people, not {people}")
 
 
+def first_of(people: int | None, *, sample: bool = False) -> First | None:
+    """What these arguments say; `InvalidInput` for what says nothing."""
+    if people is not None:
+        return First(people=people, sample=sample)
+    if sample:
+        raise InvalidInput("sample is of a number of people: say how many, with first")
+    return None
+
+
 @frozen
 class Share:
     """A chunk that is taken, or a part of one."""
