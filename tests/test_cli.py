@@ -97,6 +97,23 @@ async def test_the_demo_sends_to_the_sample_and_its_report_adds_up() -> None:
     assert "example." not in text.out + text.err + machine.err
 
 
+async def test_the_demo_leaves_its_inbox_open_until_ctrl_c() -> None:
+    """After its job, with all that people were told; its exit code is that of the job."""
+    process = await start("demo", "--inbox", env=environment())
+    assert process.stderr is not None
+    line = ""
+    while "What people see: " not in line:
+        line = (await process.stderr.readline()).decode()
+    address = line.rpartition("What people see: ")[2].strip()
+    url = address + "_sandbox/api/stats"
+    async with aiohttp.ClientSession() as http, http.get(url) as answer:
+        assert (await answer.json())["people"] == 2535
+    process.send_signal(signal.SIGINT)
+    assert await asyncio.wait_for(process.wait(), HANG) == 0
+    out, _ = await process.communicate()
+    assert out.decode().endswith("The sandbox was told 2,535 people, each once.\n")
+
+
 # --- send: the exit codes -----------------------------------------------------------------
 
 
@@ -580,7 +597,7 @@ async def test_the_sandbox_command_serves_until_ctrl_c() -> None:
     args = ("sandbox", "--fault", "server-500-json=0.5", "--fault", "half-answer=0.5")
     process = await start(*args, env=environment())
     assert process.stdout is not None
-    lines = [(await process.stdout.readline()).decode().strip() for _ in range(6)]
+    lines = [(await process.stdout.readline()).decode().strip() for _ in range(5)]
     variables = dict(word.split("=", 1) for word in " ".join(lines[1:3]).split() if "=" in word)
     event = lines[3].removeprefix("event id: ")
     sent = await run(
@@ -589,10 +606,13 @@ async def test_the_sandbox_command_serves_until_ctrl_c() -> None:
     )  # fmt: skip
     assert sent.code == 4
     async with aiohttp.ClientSession() as http:
-        async with http.get(lines[4].removeprefix("messages:").strip()) as answer:
+        address = lines[4].removeprefix("inbox: ")
+        async with http.get(address) as answer:
+            assert "Sandbox inbox" in await answer.text()
+        async with http.get(address + "_sandbox/api/messages") as answer:
             (message,) = (await answer.json())["messages"]
             assert (message["route"], message["message"]) == ("events.send", "Hi")
-        async with http.get(lines[5].removeprefix("stats:").strip()) as answer:
+        async with http.get(address + "_sandbox/api/stats") as answer:
             stats = await answer.json()
             assert (stats["requests"], sum(stats["faults"].values())) == (2, 1)
     taken = await run("sandbox", "--port", variables["SHIFT_BASE_URL"][-5:], env=environment())

@@ -14,7 +14,15 @@ from moveworks_shift_async.sandbox.decisions import Answer, Decision
 from moveworks_shift_async.sandbox.kept import Contents, Recipients, count_people, pack, unpack
 from moveworks_shift_async.sandbox.ledger import Ledger
 from moveworks_shift_async.sandbox.rules import Asked, Told, glimpse
-from moveworks_shift_async.sandbox.search import Wanted, find, outcome, page, repeats, told_before
+from moveworks_shift_async.sandbox.search import (
+    Wanted,
+    count_repeated,
+    find,
+    outcome,
+    page,
+    repeats,
+    told_before,
+)
 
 ADDRESSES = st.lists(st.from_regex(r"[a-cA-C]@[xy]\.io", fullmatch=True), min_size=1, max_size=9)
 
@@ -45,7 +53,7 @@ def test_a_fingerprint_in_common_is_no_person_in_common(monkeypatch: pytest.Monk
 def test_people_are_counted(lists: list[list[str]]) -> None:
     """As counting them one by one gives."""
     times = Counter(address.lower() for addresses in lists for address in addresses)
-    found = count_people(Recipients.of("\n".join(addresses)) for addresses in lists)
+    found = count_people((Recipients.of("\n".join(addresses)), 0) for addresses in lists)
     assert found == (len(times), sum(count > 1 for count in times.values()))
 
 
@@ -133,6 +141,7 @@ def test_told_twice_is_told_the_same() -> None:
     records = LEDGER.records()
     assert repeats(find(records, Wanted(to="bob@x.io"))) == {8, 3}
     assert told_before(records[0], records) == {"bob@x.io": 3, "eve@x.io": 3}
+    assert count_repeated(records) == 2
     by_number = {record.number: record for record in records}
     assert told_before(by_number[3], records) == {"Bob@x.io": 1}
     assert [told_before(by_number[n], records) for n in (1, 2, 4, 6)] == [{}, {}, {}, {}]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import json
 import os
@@ -9,6 +10,8 @@ import shutil
 import sys
 import tempfile
 from collections import Counter
+from collections.abc import Callable
+from functools import partial
 from importlib.resources import files
 from pathlib import Path
 
@@ -28,8 +31,8 @@ from .foreground import RunResult, run_in_foreground
 from .jobs import account_text, plain_account
 from .plan import show_plan
 from .preview import rate
-from .shared_options import json_option
-from .signals import run_loop
+from .shared_options import json_option, option
+from .signals import given_back, on_signal, run_loop
 from .terminal import note, say
 
 # The vendor's 120 requests a minute, scaled so that six requests show the waiting in 5 seconds.
@@ -70,15 +73,20 @@ class _Check:
 
 @click.command()
 @json_option("DEMO")
-def demo(as_json: bool) -> int:
+@option("--inbox", is_flag=True, help="Leave the sandbox and its page open until Ctrl-C.")
+def demo(as_json: bool, inbox: bool) -> int:
     """Plan and run a job against a sandbox on this machine.
 
     Nothing leaves the machine, and nothing stays on it.
     """
+    show = partial(_show, as_json=as_json)
     sample = files("moveworks_shift_async.sandbox").joinpath(_SAMPLE).read_bytes()
     with tempfile.TemporaryDirectory() as directory, _inside(directory):
         Path(_SAMPLE).write_bytes(sample)
-        ended, check = run_loop(_demo(Job("demo.journal")))
+        return run_loop(_demo(Job("demo.journal"), show, inbox=inbox))
+
+
+def _show(ended: RunResult, check: _Check, *, as_json: bool) -> None:
     if as_json:
         record = {"people": check.told, "told_again": check.told_again}
         say(json.dumps(plain_account(ended.account) | {"sandbox": record}))
@@ -87,7 +95,6 @@ def demo(as_json: bool) -> int:
     (note if as_json else say)(check.line())
     if not as_json:
         note(_next_steps())
-    return _exit_code(ended, check)
 
 
 def _next_steps() -> str:
@@ -105,7 +112,7 @@ def _inside(directory: str) -> contextlib.AbstractContextManager[None]:
     return contextlib.chdir(directory)
 
 
-async def _demo(job: Job) -> tuple[RunResult, _Check]:
+async def _demo(job: Job, show: Callable[[RunResult, _Check], None], *, inbox: bool) -> ExitCode:
     async with Sandbox(limit=_LIMIT.requests, window=_LIMIT.per, latency=_LATENCY) as sandbox:
         note(f"demo: {sandbox.url} stands in for Moveworks: {rate(_LIMIT)}")
         plan = await Job.plan(
@@ -117,8 +124,20 @@ async def _demo(job: Job) -> tuple[RunResult, _Check]:
             base_url=sandbox.url,
             rate_limit=_LIMIT,
         )
-        ended = await run_in_foreground(job, settings, job.run, as_json=False)
-        return ended, await _compare(job, ended.account, sandbox)
+        with given_back():
+            ended = await run_in_foreground(job, settings, job.run, as_json=False)
+        check = await _compare(job, ended.account, sandbox)
+        show(ended, check)
+        if inbox and not ended.interrupted:
+            await _leave_open(sandbox)
+    return _exit_code(ended, check)
+
+
+async def _leave_open(sandbox: Sandbox) -> None:
+    pressed = asyncio.Event()
+    with on_signal(asyncio.get_running_loop(), pressed.set):
+        note(f"The sandbox stays open until Ctrl-C. What people see: {sandbox.url}/")
+        await pressed.wait()
 
 
 async def _compare(job: Job, account: JobAccount, sandbox: Sandbox) -> _Check:

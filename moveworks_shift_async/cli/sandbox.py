@@ -88,5 +88,4 @@ def _announce(server: Sandbox) -> None:
         f" SHIFT_CLIENT_SECRET={server.shift_client_secret}"
     )
     say(f"event id: {server.event_id}")
-    say(f"messages: {server.url}/_sandbox/api/messages")
-    say(f"stats:    {server.url}/_sandbox/api/stats")
+    say(f"inbox: {server.url}/")

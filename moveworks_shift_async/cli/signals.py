@@ -89,6 +89,17 @@ def on_signal(
 
 
 @contextmanager
+def given_back() -> Iterator[None]:
+    """What is inside may leave signals ignored; afterwards they are heard again as before."""
+    before = {number: signal.getsignal(number) for number in _not_ignored()}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+@contextmanager
 def _woken(loop: asyncio.AbstractEventLoop) -> Iterator[None]:
     """Let a signal wake the loop: one that another thread hears, or that comes just before the loop
     goes to sleep, would wait until something else does.

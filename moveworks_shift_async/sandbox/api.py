@@ -237,7 +237,12 @@ async def _stats(sandbox: Server, orders: Orders) -> str:
 
 async def _faults(sandbox: Server, orders: Orders) -> str:
     sandbox.faults.load({name: value for name, value in orders.items() if name != "name"})
-    return json.dumps({"pending": sandbox.faults.pending(), "kinds": list(FAULTS)})
+    return json.dumps(
+        {
+            "pending": sandbox.faults.pending(),
+            "kinds": {kind: fault.sentence for kind, fault in FAULTS.items()},
+        }
+    )
 
 
 def _doing(do: Callable[[Server, Orders], None]) -> Callable[[Server, Orders], Awaitable[str]]:

@@ -65,6 +65,26 @@ class Fault:
     #: `json`, `html` or `empty`.
     form: str = ""
 
+    @property
+    def sentence(self) -> str:
+        """What happens, in words."""
+        told = "is processed" if self.processed else "is not processed"
+        return f"The request {told}; {_ENDINGS[self.ending].format(self=self)}."
+
+
+_ENDINGS = {
+    Ending.CANNED: "the answer is {self.status}, its body {self.form}",
+    Ending.THROTTLED: "the answer is 429",
+    Ending.EXPIRED: "every token ends, and the answer is 401",
+    Ending.FORBIDDEN: "the answer is 403",
+    Ending.REDIRECT: "the answer is {self.status}, to another host",
+    Ending.RESET: "the connection is reset without an answer",
+    Ending.SILENCE: "no answer comes, and no end",
+    Ending.HALF: "half of the answer comes",
+    Ending.SLOW: "the answer comes late",
+    Ending.MALFORMED: "the answer is 200 and no JSON",
+}
+
 
 def _server_errors() -> Iterable[Fault]:
     for status in (500, 502, 503):

@@ -85,15 +85,17 @@ class Recipients:
         return False
 
 
-def count_people(told: Iterable[Recipients]) -> tuple[int, int]:
+def count_people(told: Iterable[tuple[Recipients, int]]) -> tuple[int, int]:
     """Different people, and those of them who are there more than once.
 
-    People are told apart by 64 bits of their address: of five million people two are taken for one
-    with a chance of one in a million. In parts, so that not all are in memory at the same time.
+    Recipients with another number beside them are other people. They are told apart by 64 bits: of
+    five million people two are taken for one with a chance of one in a million. In parts, so that
+    not all are in memory at the same time.
     """
     parts = [array("q") for _ in range(_PARTS)]
-    for recipients in told:
-        for one in map(hash, person("\n".join(recipients.addresses())).split("\n")):
+    for recipients, apart in told:
+        for address in person("\n".join(recipients.addresses())).split("\n"):
+            one = hash(address) ^ apart
             parts[one % _PARTS].append(one)
     people = again = 0
     for part in parts:

@@ -67,6 +67,8 @@ class Ledger:
     _admitted: Peak = field(init=False)
     #: Answers with status 429.
     throttled: int = field(default=0, init=False)
+    #: People told, each as often as it happened, by requests that are dropped as well.
+    deliveries: int = field(default=0, init=False)
     _open: int = field(default=0, init=False)
     _most_open: int = field(default=0, init=False)
 
@@ -121,6 +123,7 @@ class Ledger:
             content = self._contents.take(told.message, told.context)
             to = Recipients.of(told.addresses)
             entry.note(content=content, told=to, people=to.count)
+            self.deliveries += to.count
         elif asked is not None:
             content = self._contents.take(asked.message, asked.context)
             entry.note(content=content, people=asked.people)
@@ -142,7 +145,7 @@ class Ledger:
             entry.kept = False
         self._entries, self._size, self._contents = deque(), 0, Contents()
         self._forgotten, self._admitted = Sums(self.window), Peak(self.window)
-        self._most_open, self.throttled = self._open, 0
+        self._most_open, self.throttled, self.deliveries = self._open, 0, 0
 
     def received(self, after: int = 0, limit: int | None = None) -> Received:
         """What is kept, as values: requests with a number above `after`, at most `limit`."""

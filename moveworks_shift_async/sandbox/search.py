@@ -9,7 +9,7 @@ from typing import Literal
 from attrs import frozen
 
 from .entry import RequestRecord
-from .kept import Content, person, print_of
+from .kept import Content, count_people, person, print_of
 
 Outcome = Literal["told", "fault", "refused", "open"]
 Said = tuple[str, str | None, Content | None]
@@ -95,6 +95,12 @@ def repeats(records: Iterable[RequestRecord]) -> set[int]:
             again.add(record.number)
         seen.add(said(record))
     return again
+
+
+def count_repeated(records: Iterable[RequestRecord]) -> int:
+    """How many people were told the same more than once; for each text that this is true of."""
+    told = ((record.told, hash(said(record))) for record in records if record.told is not None)
+    return count_people(told)[1]
 
 
 def told_before(record: RequestRecord, records: Iterable[RequestRecord]) -> dict[str, int]:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
-from typing import Self
+from collections.abc import Callable, Mapping
+from typing import Any, Self
 
 from aiohttp import web
 from attrs import define, field
@@ -14,11 +14,15 @@ from . import api
 from .app import App, new_limiter
 from .entry import RequestRecord
 from .faults import FaultPlan
+from .inbox import page
 from .ledger import Received
 from .listener import Listener
 from .options import Options
 from .search import Wanted
 from .sums import Stats
+
+# The sandbox's own addresses, beside `/`: no vendor has them.
+_OWN = "/_sandbox/"
 
 
 @define(eq=False, kw_only=True)
@@ -33,6 +37,7 @@ class Sandbox(Options):
     faults: FaultPlan = field(init=False, repr=False)
     _app: App = field(init=False, repr=False)
     _listener: Listener = field(init=False, repr=False)
+    _inbox: page.Inbox = field(init=False, repr=False)
     #: Who waits for a message.
     _waiting: dict[asyncio.Future[RequestRecord], Wanted] = field(
         factory=dict, init=False, repr=False
@@ -48,6 +53,7 @@ class Sandbox(Options):
     # Open and close
 
     async def __aenter__(self) -> Self:
+        self._inbox = page.Inbox(self)
         await self._listener.open()
         self.port: int = self._listener.port
         return self
@@ -128,6 +134,19 @@ class Sandbox(Options):
         """Requests whose records were dropped, the oldest, because `keep` bytes were full."""
         return self._app.ledger.forgotten
 
+    def numbers(self) -> Mapping[str, Any]:
+        """What is quickly said, for a page that lives: how the limit and the records stand."""
+        ledger = self._app.ledger
+        return {
+            "newest": ledger.newest,
+            "dropped": ledger.forgotten,
+            "deliveries": ledger.deliveries,
+            "in_window": ledger.in_window(self.clock.now()),
+            "limit": self.limit,
+            "window": self.window,
+            "throttled": ledger.throttled,
+        }
+
     def next_told(self, wanted: Wanted) -> asyncio.Future[RequestRecord]:
         """The next request that tells somebody and is wanted; cancel it if you wait no longer."""
         coming: asyncio.Future[RequestRecord] = asyncio.get_running_loop().create_future()
@@ -146,14 +165,20 @@ class Sandbox(Options):
         self._app.limiter = new_limiter(self)
 
     async def _serve(self, request: web.BaseRequest) -> web.StreamResponse:
-        if not request.path.startswith(api.PREFIX):
+        if request.path != "/" and not request.path.startswith(_OWN):
             return await self._app.serve(request)
         if why := foreign(request, self.host):
             return web.json_response({"error": why}, status=403, headers=headers())
-        return await api.answer(self, request)
+        if not request.path.startswith(api.PREFIX):
+            return await self._inbox.answer(request)
+        answer = await api.answer(self, request)
+        if request.method != "GET":
+            self._inbox.changed()
+        return answer
 
     def _noted(self, record: RequestRecord) -> None:
-        """Tell those who wait for it."""
+        """Tell those who wait for it, and those who look."""
+        self._inbox.changed()
         for coming, wanted in list(self._waiting.items()):
             if not coming.done() and wanted.fits(record):
                 coming.set_result(record)

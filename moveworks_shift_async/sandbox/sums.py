@@ -102,7 +102,7 @@ class Sums:
             self.add(entry)
             if entry.record.told is not None and not entry.record.route.startswith("shift."):
                 told.append(entry.record.told)
-        people, told_again = count_people(told)
+        people, told_again = count_people((recipients, 0) for recipients in told)
         return Stats(
             requests=self.requests,
             accepted=self.accepted,
