@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import csv
 import os
+import sqlite3
 import tempfile
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
@@ -240,8 +241,6 @@ async def test_a_list_is_a_file_of_any_form(tmp_path: Path, kind: str) -> None:
 
 async def test_a_list_is_a_query(tmp_path: Path) -> None:
     """With what it needs; the plan shows no password of it."""
-    import sqlite3  # noqa: PLC0415
-
     with sqlite3.connect(tmp_path / "staff.db") as database:
         database.execute("CREATE TABLE gone (mail TEXT, boss TEXT)")
         database.execute("INSERT INTO gone VALUES (?, ?)", (STAFF[2], STAFF[3]))
@@ -581,6 +580,14 @@ async def test_a_file_is_what_its_name_says(
     assert "four" not in files(tmp_path)
 
 
+async def test_an_account_names_a_few_of_many_lists(tmp_path: Path) -> None:
+    """The others are counted."""
+    await planned(tmp_path / "job", STAFF, *[[STAFF[0]]] * 20)
+    lines = account_lines(await Job(tmp_path / "job").account())
+    (line,) = [line for line in lines if line.strip().startswith("excluded")]
+    assert line.endswith("; nobody by list 8 to exclude; and 12 more lists")
+
+
 @pytest.mark.parametrize("name", ["=cmd()", "a\nb.csv", "\udcff.csv", "<b>.csv"])
 async def test_a_name_of_a_file_does_no_harm(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
@@ -618,6 +625,12 @@ async def test_a_journal_that_cannot_be_used_is_no_list(tmp_path: Path) -> None:
     path.write_bytes(whole[:60] + (99).to_bytes(4, "big") + whole[64:])
     with pytest.raises(JournalError, match="another release"):
         await planned(tmp_path / "job", STAFF, path)
+    path.write_bytes(whole)
+    with sqlite3.connect(path) as database:
+        database.execute("DELETE FROM address")
+    database.close()
+    with pytest.raises(JournalError, match="or has lost people"):
+        await planned(tmp_path / "job", STAFF, f"{path}:not_sent")
     path.write_bytes(whole[:-4096])
     with pytest.raises(JournalError):
         await planned(tmp_path / "job", STAFF, path)

@@ -21,6 +21,8 @@ from attrs import evolve, field, frozen
 
 from ...errors import InvalidInput, JournalError, Outcome
 from ...sources import Block
+from ...sources.files import STDIN
+from ...sources.refusals import quoted
 from ...storage.database_url import is_other_url, is_url
 from ...text import people
 from ..records import State
@@ -74,7 +76,7 @@ class JobPart:
 
 async def find_job(place: str) -> JobPart | None:
     """The job that is meant; None where it is a file, a query, or nothing at all."""
-    if is_other_url(place) or (is_url(place) and not _names_job(place)):
+    if place == STDIN or is_other_url(place) or (is_url(place) and not _names_job(place)):
         return None
     base, colon, words = place.rpartition(":")
     whole, part = await _job_at(place), None
@@ -136,7 +138,7 @@ def _outcomes(words: str) -> tuple[Outcome, ...]:
     found = [*dict.fromkeys(map(str.strip, words.split(",")))]
     for word in found:
         if word not in {*Outcome}:
-            raise InvalidInput(f"{word!r} is no outcome; a job's people are {_NAMES}")
+            raise InvalidInput(f"{quoted(word)} is no outcome; a job's people are {_NAMES}")
     return tuple(map(Outcome, found))
 
 
@@ -147,31 +149,35 @@ class JobPeople:
     part: JobPart
     #: They are to be told; else they are not to be.
     _wanted: bool
-    _state: JobState = field(repr=False)
-    #: The outcome of each chunk's people.
-    _found: Mapping[int, Outcome] = field(repr=False)
+    #: Of the whole job.
+    _count: int
+    #: Outcome of each chunk, and how many people it has.
+    _found: Mapping[int, tuple[Outcome, int]] = field(repr=False)
     _chunks: Iterator[Sequence[tuple[int, tuple[str, ...]]]] = field(repr=False)
 
     @property
     def rows(self) -> Iterator[Block]:
         """Whom it is about; the line of a person is her place among them, 1 for the first."""
-        taken = 0
+        taken, left = 0, dict(self._found)
         for some in self._chunks:
             for number, addresses in some:
-                if number not in self._found:  # divided since
+                outcome, count = left.pop(number, (None, 0))
+                if outcome is None or len(addresses) != count:
                     raise _moved(self.part)
-                if self._found[number] in (self.part.outcomes or ()):
-                    lines = range(taken + 1, taken + 1 + len(addresses))
-                    taken += len(addresses)
+                if outcome in (self.part.outcomes or ()):
+                    lines = range(taken + 1, taken + 1 + count)
+                    taken += count
                     yield Block(lines=lines, entries=addresses, values={})
+        if left:
+            raise _moved(self.part)
 
     def read_as(self) -> str:
         """How many of the job's people it is, and who is left to be told by it."""
         counts = dict.fromkeys(Outcome, 0)
-        for record in self._state.records:
-            counts[self._found[record.id]] += record.people
+        for outcome, count in self._found.values():
+            counts[outcome] += count
         taken = sum(counts[outcome] for outcome in self.part.outcomes or ())
-        said = f"a job, {taken:,} of its {people(self._state.header.people)}"
+        said = f"a job, {taken:,} of its {people(self._count)}"
         left = counts[Outcome.NOT_SENT]
         if not self._wanted:
             return f"{said}, with {people(left)} left to tell" if left else said
@@ -189,11 +195,11 @@ async def people_of(part: JobPart, loop: FromThread, *, wanted: bool) -> AsyncGe
     """
     async with part.store.reading() as store:
         state = await _state(store, part, wanted)
-        found = {record.id: _OUTCOME[record.state] for record in standing(state)}
-        recipients = store.recipients()
+        found = {one.id: (_OUTCOME[one.state], one.people) for one in standing(state)}
+        recipients, count = store.recipients(), state.header.people
         try:
             chunks = loop.each(recipients)
-            yield JobPeople(part=part, wanted=wanted, state=state, found=found, chunks=chunks)
+            yield JobPeople(part=part, wanted=wanted, count=count, found=found, chunks=chunks)
         finally:
             if isinstance(recipients, AsyncGenerator):
                 await recipients.aclose()
@@ -219,5 +225,9 @@ def _runs(part: JobPart, wanted: bool) -> InvalidInput:
     return InvalidInput(f"{wait}; or exclude whom it will tell, too: {name}:{everybody}")
 
 
-def _moved(part: JobPart) -> InvalidInput:
-    return InvalidInput(f"{part.store.name} has changed while it was read; try again")
+def _moved(part: JobPart) -> JournalError:
+    """Chunks were divided since, or their people are not what its plan says."""
+    return JournalError(
+        f"{part.store.name} has changed while it was read, or has lost people; try again, and if"
+        " that does not help, restore a copy of it"
+    )

@@ -58,7 +58,7 @@ def _not_sent(account: JobAccount) -> str:
 
 
 def _excluded(account: JobAccount) -> str:
-    return f"not to be told: {'; '.join(map(say.excluding, account.exclusions))}"
+    return f"not to be told: {say.excluded_by(account)}"
 
 
 def _differing(account: JobAccount) -> str:

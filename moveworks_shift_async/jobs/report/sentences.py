@@ -33,6 +33,8 @@ class Way:
 
 _PLAN_AGAIN = "Correct that, and plan a new job for these people alone"
 _RESUME = "Resume the job"
+# Lists of people who are not to be told, that are named.
+_LISTS = 8
 # For those whose error nobody knows: a process that died left none.
 _NOTHING_KNOWN = {
     State.REJECTED: "The request was refused",
@@ -127,8 +129,14 @@ def others(account: JobAccount) -> str:
     return f"The others: {'; '.join(said)}." if said else ""
 
 
-def excluding(one: Exclusion) -> str:
-    """Whom a list keeps from being told."""
+def excluded_by(account: JobAccount) -> str:
+    """Who is not to be told, by the lists that say so."""
+    rest = len(account.exclusions) - _LISTS
+    said = [*map(_excluding, account.exclusions[:_LISTS])]
+    return "; ".join([*said, f"and {plural(rest, 'more list')}"] if rest > 0 else said)
+
+
+def _excluding(one: Exclusion) -> str:
     count = f"{one.people:,}" if one.people else "nobody"
     broken = f" ({plural(one.invalid, 'entry', 'entries')} of it no address)" if one.invalid else ""
     return f"{count} by {covered(one.source)}{broken}"
