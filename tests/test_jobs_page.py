@@ -6,9 +6,7 @@ import base64
 import contextlib
 import html
 import json
-import os
 import re
-import shutil
 import stat
 import subprocess
 import sys
@@ -36,42 +34,9 @@ from moveworks_shift_async.jobs.store.rows import pack
 from moveworks_shift_async.jobs.store.sqlite.journal import Journal
 from moveworks_shift_async.wire.moveworks import Content
 
-from . import journals
+from . import browsers, journals
+from .browsers import CONTRAST, CONTRASTS, logged, look_as
 from .journals import BEGAN, begin, planned, read_account, send, write_report
-
-BROWSER, DRIVER = shutil.which("chromium"), shutil.which("chromedriver")
-#: What WCAG 2 asks of text, level AA.
-CONTRAST = 4.5
-#: Every text that is shown, with the contrast of its colour to what is painted beneath it.
-CONTRASTS = """
-const parts = color => color.match(/[\\d.]+/g).map(Number);
-const light = color => {
-  const [r, g, b] = parts(color).slice(0, 3).map(v => v / 255)
-    .map(v => v <= .04045 ? v / 12.92 : ((v + .055) / 1.055) ** 2.4);
-  return .2126 * r + .7152 * g + .0722 * b;
-};
-const beneath = node => {
-  for (; node; node = node.parentElement) {
-    const color = getComputedStyle(node).backgroundColor;
-    const [, , , alpha = 1] = parts(color);
-    if (alpha > 0) return color;
-  }
-  return 'rgb(255, 255, 255)';
-};
-document.querySelectorAll('details').forEach(node => { node.open = true; });
-const found = [], walker = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
-while (walker.nextNode()) {
-  const node = walker.currentNode.parentElement, style = getComputedStyle(node);
-  if (!walker.currentNode.data.trim() || !node.getClientRects().length) continue;
-  if (['STYLE', 'title', 'desc'].includes(node.nodeName)) continue;
-  const svg = node instanceof SVGElement;
-  const pair = [light(svg ? style.fill : style.color), light(beneath(node))];
-  const ratio = (Math.max(...pair) + .05) / (Math.min(...pair) + .05);
-  const size = parseFloat(style.fontSize) * (svg ? node.getScreenCTM().a : 1);
-  found.push([ratio, size, walker.currentNode.data.trim()]);
-}
-return found;
-"""
 
 
 def begun_only(path: Path) -> Journal:
@@ -453,22 +418,8 @@ def test_another_missing_module_is_no_matter_of_the_extra(
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[webdriver.Chrome]:
-    """A headless Chromium that keeps a record of its requests and complaints."""
-    if (BROWSER is None or DRIVER is None) and not os.environ.get("CI"):
-        pytest.skip("needs Debian's packages chromium and chromium-driver")
-    options = webdriver.ChromeOptions()
-    options.binary_location = BROWSER or ""
-    for argument in (
-        "--headless=new",
-        "--no-sandbox",
-        "--disable-dev-shm-usage",
-        "--hide-scrollbars",
-    ):
-        options.add_argument(argument)
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
-    driver = webdriver.Chrome(options=options, service=webdriver.ChromeService(DRIVER))
-    yield driver
-    driver.quit()
+    """A headless Chromium."""
+    yield from browsers.started()
 
 
 def shown(
@@ -476,22 +427,9 @@ def shown(
     media: str = "",
 ) -> webdriver.Chrome:  # fmt: skip
     """The page in a window of this width, for somebody who prefers this scheme."""
-    preference = {"name": "prefers-color-scheme", "value": scheme}
-    browser.execute_cdp_cmd(
-        "Emulation.setEmulatedMedia", {"media": media, "features": [preference]}
-    )
-    browser.execute_cdp_cmd(
-        "Emulation.setDeviceMetricsOverride",
-        {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": False},
-    )
+    look_as(browser, width=width, scheme=scheme, media=media)
     browser.get(page.as_uri())
     return browser
-
-
-def logged(browser: webdriver.Chrome, kind: str) -> list[dict[str, Any]]:
-    """What the browser has put down since the last question."""
-    entries: list[dict[str, Any]] = browser.get_log(kind)  # type: ignore[no-untyped-call]
-    return entries
 
 
 @pytest.fixture(scope="module")

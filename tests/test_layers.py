@@ -45,7 +45,7 @@ INNER_ROW_OF = {
 #: Who may import what of the outside. A name with a slash is a folder and all that is in it.
 OWNERS = {
     # The client's one way out; what is served on this machine needs a server of the same kind.
-    "aiohttp": ("transport/", "client.py", "sandbox/", "local_page.py"),
+    "aiohttp": ("transport/", "client.py", "sandbox/", "local_page.py", "watch/"),
     "cattrs": ("wire/",),
     "tenacity": ("retry.py",),
     "random": ("retry.py", "sandbox/", "storage/postgres.py"),

@@ -8,6 +8,7 @@
     doctor           why does a tenant not work? settings, network, credential, gate, database
     run              run and resume: a job is sent
     job_list         the jobs of a database
+    watch            a job as a page that lives
     jobs             status, pause, stop, report: a job is looked at, or told to wait
     message_options  the options that say what is sent and to whom; `send` and `plan` share them
     preview          what is shown and asked before anything goes out

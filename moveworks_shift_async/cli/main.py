@@ -37,6 +37,7 @@ _COMMANDS: Mapping[str, tuple[str, str]] = {
     "shift": ("shift", "The SHIFT messages API."),
     "status": ("jobs", "Show how a job stands, also while it runs."),
     "stop": ("jobs", "Let the process that runs a job end; `resume` goes on."),
+    "watch": ("watch", "Show a job as a page that lives, until Ctrl-C."),
 }
 
 

@@ -6,6 +6,7 @@ browser to fetch any. It holds no addresses; what looks like one in a server's w
 
 from __future__ import annotations
 
+import contextlib
 import json
 import unicodedata
 from collections.abc import Iterator, Mapping
@@ -19,6 +20,7 @@ from ...text import covered, duration, hide_addresses, install, people, plural, 
 from ..records import Incident, State
 from . import sentences as say
 from .account import JobAccount, Text
+from .live import Live
 from .plot import NARROW, WIDE, draw
 from .timeline import TimelineEvent, ending_of
 
@@ -36,16 +38,34 @@ _EXTRA = ("jinja2", "markupsafe", "matplotlib", "numpy")
 _TURNING = "\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
 
 
-def render_page(account: JobAccount) -> str:
-    """The page. Raises `ConfigurationError` where the extra `report` is not installed."""
-    try:
+def render_page(
+    account: JobAccount, *, live: Live | None = None, drawn: Mapping[str, str] | None = None
+) -> str:
+    """The page; with what only a live page has, if it is one.
+
+    `drawn` are its drawings, which else are made. Raises `ConfigurationError` where the extra
+    `report` is not installed.
+    """
+    with _installed():
         frame = _frame()
-        drawn = {shape.name: draw(account, shape) for shape in (WIDE, NARROW) if account.runs}
+        drawn = drawings(account) if drawn is None else drawn
+    return frame.render(account=account, live=live, drawn=drawn, **_words(account))
+
+
+def drawings(account: JobAccount) -> Mapping[str, str]:
+    """The plot in each shape; none of a job that has not begun. Raises as `render_page`."""
+    with _installed():
+        return {shape.name: draw(account, shape) for shape in (WIDE, NARROW) if account.runs}
+
+
+@contextlib.contextmanager
+def _installed() -> Iterator[None]:
+    try:
+        yield
     except ModuleNotFoundError as error:
         if (error.name or "").partition(".")[0] not in _EXTRA:
             raise
         raise _missing(error.name) from None
-    return frame.render(account=account, drawn=drawn, **_words(account))
 
 
 @cache

@@ -269,8 +269,8 @@ def waits_for(account: JobAccount) -> tuple[str, ...]:
 
 
 def _held(run: Run) -> str:
-    since = "" if run.held_since is None else f" since {_at(run.held_since)}"
-    until = "" if run.held_until is None else f", until {_at(run.held_until)}"
+    since = "" if run.held_since is None else f" since {moment_of(run.held_since)}"
+    until = "" if run.held_until is None else f", until {moment_of(run.held_until)}"
     why = f": {covered(run.held_why).rstrip('. ')}" if run.held_why else ""
     what = "Paused" if run.held_by is Incident.PAUSED else "Waiting for the server"
     return f"{what}{since}{until}{why}."
@@ -278,10 +278,6 @@ def _held(run: Run) -> str:
 
 def _until(event: TimelineEvent) -> float:
     return event.after + event.seconds
-
-
-def _at(seconds: float) -> str:
-    return moment(datetime.fromtimestamp(seconds, UTC))
 
 
 def limit_of(account: JobAccount) -> tuple[int, float]:
@@ -320,3 +316,8 @@ def ended_word(account: JobAccount) -> str:
 def moment(at: datetime) -> str:
     """`2026-05-14 09:03:12 UTC`."""
     return at.strftime("%Y-%m-%d %H:%M:%S UTC")
+
+
+def moment_of(seconds: float) -> str:
+    """The same of seconds since 1970."""
+    return moment(datetime.fromtimestamp(seconds, UTC))
