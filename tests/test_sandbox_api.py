@@ -139,6 +139,20 @@ async def test_it_does_not_wait_for_ever(http: aiohttp.ClientSession) -> None:
         await asking
 
 
+async def test_it_closes_although_a_page_is_open(http: aiohttp.ClientSession) -> None:
+    """And is live again when it is entered again."""
+    sandbox = Sandbox()
+    for _ in range(2):
+        async with sandbox:
+            answer = await http.get(f"{sandbox.url}/_sandbox/inbox/feed")
+            assert (await answer.content.readline()).startswith(b"data: {")
+            await send(http, sandbox)
+            assert await answer.content.readline() == b"\n"
+            assert b'"deliveries": ' in await answer.content.readline()
+        with pytest.raises(aiohttp.ClientError):
+            await answer.read()
+
+
 async def test_the_records_can_be_forgotten(http: aiohttp.ClientSession) -> None:
     """Faults and used quota stay; what was dropped by itself is said."""
     async with Sandbox(keep=0) as sandbox:

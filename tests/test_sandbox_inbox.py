@@ -226,7 +226,7 @@ def test_who_was_told_the_same_twice_is_marked(
     until(lambda: "Told the same twice 1" in seen(page, ".numbers"))
     at(page, "#messages?number=3")
     until(lambda: seen(page, "#detail-people-name") == "2 people, 1 told the same before")
-    assert seen(page, "#detail-people") == f"{ANN} told the same in 1 eve@example.com"
+    assert seen(page, "#detail-people") == f"{ANN} told the same in message 1 eve@example.com"
     at(page, f"#people?address={ANN}")
     until(lambda: "Told 3 times. Told the same again: 1" in seen(page, "#person-words"))
     with frame(page, "person-frame"):

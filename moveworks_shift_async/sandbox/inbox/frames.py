@@ -57,7 +57,7 @@ def thread_document(records: Sequence[RequestRecord], again: set[int]) -> str:
             day = today
             parts.append(f"<h2>{day}</h2>")
         parts.append(_bubble(record, again=record.number in again))
-    return _document("".join(parts) or "<p class=none>No message yet.</p>")
+    return _document("".join(parts) + "<span id=newest></span>")
 
 
 def _document(body: str) -> str:

@@ -186,7 +186,7 @@ function names(message, most) {
 function name(address, before) {
   const link = element("a", { href: `#people?${new URLSearchParams({ address })}` }, address);
   if (!before) return element("li", {}, link);
-  const mark = element("strong", { class: "twice" }, ` told the same in ${count(before)}`);
+  const mark = element("strong", { class: "twice" }, ` told the same in message ${count(before)}`);
   return element("li", {}, link, mark);
 }
 

@@ -35,7 +35,9 @@ async function load() {
   const thread = `${asked} ${found.told} ${found.dropped}`;
   if (found.told && thread !== seen) {
     seen = thread;
-    showIn(by("person-frame"), `/_sandbox/inbox/person/${encodeURIComponent(address)}?before=${before}`);
+    // At its end, as a chat is shown; only another address makes a frame load what is new.
+    const frame = `/_sandbox/inbox/person/${encodeURIComponent(address)}`;
+    showIn(by("person-frame"), `${frame}?before=${before}&told=${found.told}#newest`);
   }
 }
 
