@@ -53,7 +53,7 @@ async def test_the_first_hundred_then_the_others(sandbox: Sandbox, journal: str)
     ended = await command("run", journal, "--first", "100", env=env, code=3)
     assert told(sandbox) == [f"p{number}@example.com" for number in range(100)]
     first, begins, ends = ended.err.splitlines()
-    assert first.startswith("1,200 people in 3 requests, to the legacy endpoint")
+    assert first.startswith("100 of 1,200 people, to the legacy endpoint at http")
     assert begins == "sending to exactly 100 of 1,200 people in this run"
     assert ends.startswith(
         "This run has ended: it was for 100 people only. 1,100 people were not sent to; go on with:"
@@ -67,8 +67,11 @@ async def test_the_first_hundred_then_the_others(sandbox: Sandbox, journal: str)
     assert {line["progress"]["goal"] for line in progress} == {150}
     assert (account["accepted"], account["stopped"]) == (150, "it was for 50 people only")
     assert "sending to exactly 50 of 1,200 people in this run" in again.err
-    rest = await command("resume", journal, env=env, code=0)
-    assert rest.err == ""
+    unasked = await command("resume", journal, env=env, code=2)
+    assert "1,050 people are more than 500" in unasked.last
+    rest = await command("resume", journal, "--yes", env=env, code=0)
+    assert rest.err.startswith("1,050 of 1,200 people in 3 requests, to the legacy endpoint")
+    assert rest.err.count("\n") == 1
     assert "ended early" not in rest.out
     assert len(told(sandbox)) == len({*told(sandbox)}) == PEOPLE
 

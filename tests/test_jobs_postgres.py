@@ -21,6 +21,7 @@ from moveworks_shift_async.jobs.job import Job
 from moveworks_shift_async.jobs.records import State
 from moveworks_shift_async.jobs.run import runner
 from moveworks_shift_async.jobs.run.progress import JobProgress
+from moveworks_shift_async.jobs.store.first import First
 from moveworks_shift_async.jobs.store.names import store_of, with_lease
 from moveworks_shift_async.jobs.store.ports import Store
 from moveworks_shift_async.jobs.store.postgres.run_store import PostgresRunStore
@@ -461,6 +462,23 @@ async def role(url: str, rights: str | None) -> str:
             await admin.execute(f"GRANT USAGE ON {schema} TO {name}".encode())
             await admin.execute(f"GRANT {rights} ON ALL TABLES IN {schema} TO {name}".encode())
     return name
+
+
+async def test_a_run_for_the_first_ones_can_have_sent_to_no_others(postgres: str) -> None:
+    """So where another server takes over, they alone are unknown, and none of those after them."""
+    name = await planned(postgres, 9, 3)
+    store, lost = store_of(name), str(uuid4())
+    moved = "UPDATE moveworks_shift.run SET server = 'elsewhere' WHERE id = %s"
+    async with store.running() as one, store.running() as other:
+        await begin(one, lost, first=First(people=4))
+        async with await psycopg.AsyncConnection.connect(postgres, autocommit=True) as admin:
+            await admin.execute(moved, (lost,))
+        await begin(other, "second")
+        found = (await other.account.state()).totals
+    assert {total.state: total.people for total in found if total.state is not State.SPLIT} == {
+        State.UNKNOWN: 4,
+        State.PLANNED: 23,
+    }
 
 
 async def test_a_standby_that_takes_over_without_the_last_commits(

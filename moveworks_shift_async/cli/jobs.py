@@ -39,7 +39,7 @@ def pause(journal: str) -> int:
     That process waits meanwhile. Exit code 2 if there is none.
     """
     run_loop(Job(journal).pause())
-    note(f"pausing: requests in flight end, no others begin; {_goes_on(journal)}")
+    note(f"pausing: requests in flight end, no others begin; {goes_on(journal)}")
     return ExitCode.OK
 
 
@@ -51,7 +51,7 @@ def stop(journal: str) -> int:
     It ends as it does after Ctrl-C. Exit code 2 if there is none.
     """
     run_loop(Job(journal).stop())
-    note(f"stopping: requests in flight end, and then that process; {_goes_on(journal)}")
+    note(f"stopping: requests in flight end, and then that process; {goes_on(journal)}")
     return ExitCode.OK
 
 
@@ -94,7 +94,8 @@ def account_text(account: JobAccount, *, as_json: bool = False) -> str:
     return json.dumps(plain_account(account)) if as_json else "\n".join(account_lines(account))
 
 
-def _goes_on(journal: str) -> str:
+def goes_on(journal: str) -> str:
+    """What goes on with a job that has begun."""
     return f"this goes on: moveworks-shift resume {shell_word(Job(journal).name)}"
 
 

@@ -17,7 +17,7 @@ from ..text import people, plural
 from .failures import ExitCode, error_line, exit_code, stopped_line, what_happened
 from .foreground import Runnable, run_in_foreground
 from .in_time import InTime, end_line, in_time_options
-from .jobs import account_text, plain_account
+from .jobs import account_text, goes_on, plain_account
 from .plan import sent_by
 from .preflight import check_server
 from .preview import confirm, destination
@@ -112,8 +112,9 @@ def resume(
 ) -> int:  # fmt: skip
     """Go on with a job that was interrupted, paused or stopped.
 
-    Whoever was accepted is not told again. If the job is paused in a process that still runs, it
-    goes on there, and this command ends. Exit codes: as `run`.
+    Whoever was accepted is not told again. After runs for the first ones (--first) alone it asks
+    before more than 500 people. If the job is paused in a process that still runs, it goes on
+    there, and this command ends. Exit codes: as `run`.
     """
     in_time, job = picked(InTime, more), Job(journal)
     if run_loop(job.go_on()):
@@ -147,14 +148,21 @@ def _run(
 def _agreed(
     account: JobAccount, settings: MoveworksSettings, journal: str, in_time: InTime, *, yes: bool
 ) -> bool:
-    """Say what the first run is about to send, and where, and ask before a large send."""
-    if account.runs or not account.complete:  # an unfinished plan: the run says what to do
+    """Say what is about to be sent, and where, and ask before a large send.
+
+    Once a run was for everybody, whoever goes on with it has been asked; an unfinished plan, and
+    one with nobody left, need no question: the run says what to do.
+    """
+    agreed = any(run.first is None for run in account.runs)
+    if agreed or not (account.complete and account.not_sent):
         return True
-    count, requests = people(account.people), plural(account.chunks_left, "request")
-    note(f"{count} in {requests}, {destination(account.event_id, settings)}")
-    if confirm(in_time.most(account.people), yes=yes, source=None):
+    count, where = in_time.most(account.not_sent), destination(account.event_id, settings)
+    requests = f" in {plural(account.chunks_left, 'request')}"
+    who = people(count) if count == account.people else f"{count:,} of {people(account.people)}"
+    note(f"{who}{requests if count == account.not_sent else ''}, {where}")
+    if confirm(count, yes=yes, source=None):
         return True
-    note(f"Nothing was sent; {sent_by(journal)}")
+    note(f"Nothing was sent; {goes_on(journal) if account.runs else sent_by(journal)}")
     return False
 
 
