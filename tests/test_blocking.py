@@ -21,6 +21,7 @@ from typing import Any
 
 import pytest
 from attrs import define, field
+from celery import signals  # type: ignore[import-untyped]
 
 import moveworks_shift_async as aio
 from moveworks_shift_async import blocking
@@ -39,6 +40,7 @@ from moveworks_shift_async.models import Attempt
 from moveworks_shift_async.sandbox import FaultOptions
 from moveworks_shift_async.sending import coalesce
 from moveworks_shift_async.sending.stream import BulkSend
+from moveworks_shift_async.testing.outbox import Outbox
 from moveworks_shift_async.testing.running import RunningSandbox
 from moveworks_shift_async.wire.http import Request, Response
 
@@ -685,3 +687,43 @@ def test_the_loop_of_the_tests_is_not_the_loop_of_the_clients() -> None:
     """Nothing of it is bound to the thread that made it."""
     with pytest.raises(RuntimeError):
         asyncio.get_running_loop()
+
+
+def the_guides_task() -> Any:
+    """The Celery task of the guide, without the line that runs it."""
+    (program,) = [block for block, _ in BLOCKS if "celery" in block]
+    names: dict[str, Any] = {}
+    exec(program.partition("print(")[0], names)  # noqa: S102 - the guide's own
+    return names["remind"]
+
+
+@pytest.mark.parametrize(
+    ("fault", "ended"),
+    [("processed-then-reset", "unknown"), ("forbidden", "NotAllowed"), ("none", "accepted")],
+)
+def test_the_guides_celery_task_says_what_is_known(
+    fault: str,
+    ended: str,
+    moveworks_env: None,
+    moveworks_sandbox: RunningSandbox,
+    moveworks_outbox: Outbox,
+) -> None:
+    """Nobody who may have been told is told again; who was refused is not called unknown."""
+    moveworks_sandbox.faults.script("send", fault)
+    result = the_guides_task().delay("ann@example.com")
+    assert (result.result if result.successful() else type(result.result).__name__) == ended
+    assert len(moveworks_outbox) == (ended != "NotAllowed")
+
+
+def test_the_guides_celery_task_tries_again(
+    moveworks_env: None, moveworks_sandbox: RunningSandbox
+) -> None:
+    """Where no connection came about, three times."""
+    retries: list[object] = []
+    signals.task_retry.connect(lambda **more: retries.append(more), weak=False, dispatch_uid="here")
+    moveworks_sandbox.stop_listening()
+    result = the_guides_task().delay("ann@example.com")
+    moveworks_sandbox.start_listening()
+    signals.task_retry.disconnect(dispatch_uid="here")
+    assert type(result.result).__name__ == "ConnectionFailed"
+    assert len(retries) == 3
