@@ -45,6 +45,7 @@ from moveworks_shift_async.telemetry.choice import telemetry_of
 from moveworks_shift_async.telemetry.silence import others_silenced
 
 from .fakes import FakeTransport, answer
+from .journals import BEGAN, begin, paced, planned, send
 
 #: What must not leave: in words that are nowhere else.
 SECRET_WORDS = ["ann.canary@example.com", "bob.canary@example.com", "canary in the message"]
@@ -307,6 +308,24 @@ async def test_a_job_counts_each_person_once(sandbox: Sandbox, seen: Seen, tmp_p
     assert {link.context.span_id for one in chunks for link in one.links} == {
         run.context.span_id if run.context else 0
     }
+
+
+async def test_people_whom_a_dead_run_left_unknown_are_counted(
+    sandbox: Sandbox, seen: Seen, tmp_path: Path
+) -> None:
+    """By the run that finds them: the one that may have told them cannot."""
+    journal = planned(tmp_path / "job", 3, size=10)
+    with journal.transaction():
+        run = begin(journal, BEGAN)
+        send(journal, [0], paced)
+        for chunk in (1, 2):
+            journal.sending(chunk, BEGAN + 1, run)
+    journal.close()
+    async with client_of(sandbox) as client:
+        account = await Job(tmp_path / "job").resume(client, moved=True)
+        assert counted(seen) == {"unknown": account.unknown} == {"unknown": 20}
+        await Job(tmp_path / "job").resume(client)
+    assert counted(seen) == {"unknown": 20}
 
 
 async def test_waits_429s_and_tokens_are_measured(seen: Seen) -> None:

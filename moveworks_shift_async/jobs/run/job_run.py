@@ -7,15 +7,15 @@ import logging
 import os
 import secrets
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 
 from attrs import define, field
 
 from ...client import MoveworksClient
 from ...clock import Clock
-from ...errors import JobStopped, JournalError
-from ..records import Run, State, Stray
+from ...errors import JobStopped, JournalError, Outcome
+from ..records import Run, State, Stray, Total
 from ..report.account import JobAccount, read_account
 from ..report.sentences import moment
 from ..store.ports import Beginning, Begun, Found, OnLeftUnknown, RunStore, Store
@@ -67,12 +67,16 @@ class JobRun:
     async def all(self) -> JobAccount:
         """Take the journal, send what is planned, and let go of it."""
         async with self.store.running() as store:
-            beginning = self._beginning(await store.found())
+            found = await store.found()
+            beginning = self._beginning(found)
             try:
                 begun = await store.begin(beginning)
             except asyncio.CancelledError:  # it may have begun although we were cancelled
                 store.finish(beginning.run.id, self.clock.utcnow().timestamp(), "cut")
                 raise
+            if (telemetry := self.client.sender.telemetry) is not None:
+                left = _unknown(begun.totals) - _unknown(found.totals)
+                telemetry.count(Outcome.UNKNOWN, max(0, left))  # by a run that has died
             tally = Tally.of(begun.totals, self.clock.now())
             if tally.to_send:
                 await self._run(store, beginning.run, begun, tally)
@@ -222,3 +226,8 @@ def _stopped(runner: Runner) -> str:
     lost = runner.tally.unwritten
     unwritten = f"; the ends of {lost} requests could not be written down" if lost else ""
     return f"the job stopped: {runner.ending}{unwritten}"
+
+
+def _unknown(totals: Iterable[Total]) -> int:
+    """People."""
+    return sum(total.people for total in totals if total.state is State.UNKNOWN)
