@@ -95,7 +95,7 @@ async def elsewhere() -> AsyncIterator[Sandbox]:
 
 async def test_all_well(sandbox: Sandbox, tmp_path: Path) -> None:
     """In a process of its own, with a message to oneself; the last line names the variant."""
-    ended = await run("doctor", "--to", ME, env=environment(sandbox))
+    ended = await run("doctor", "--to", f" {ME} ", env=environment(sandbox))
     assert (ended.code, ended.err) == (0, "")
     assert statuses(ended) == {
         "versions": "ok",
