@@ -83,8 +83,9 @@ def ending_of_task(
 
     `sent` says whether a request has gone out by now.
     """
-    if task.cancelled():  # before its first step, so it never ran at all
-        return None, never_sent()
+    if task.cancelled():  # before its first step, or within its last one, by a callback
+        told = "cancelled by a callback when the answer was there; told or not told"
+        return None, OutcomeUnknown(told) if sent else never_sent()
     raised = raised_in(task)
     return task.result() if raised is None else (None, _broken_off(raised, sent=sent))
 

@@ -22,14 +22,16 @@ def people(count: int) -> str:
 
 
 def duration(seconds: float) -> str:
-    """Seconds for a reader: `4.3 s`, `12 s`, `2 min 05 s`, `1 h 02 min`."""
+    """Seconds for a reader: `4.3 s`, `12 s`, `2 min 05 s`, `1 h 02 min`, `58 days`."""
     whole = round(seconds)
     if seconds < 10 and seconds != whole:
-        return f"{seconds:.1f} s"
+        return f"{max(seconds, 0.1):.1f} s"  # 0.0 would say that it takes no time
     minutes, rest = divmod(whole, 60)
     if not minutes:
         return f"{whole} s"
     hours, minutes_left = divmod(minutes, 60)
+    if hours >= 96:
+        return f"{hours // 24:,} days"
     if hours:
         return f"{hours:,} h {minutes_left:02} min"
     return f"{minutes} min {rest:02} s" if rest else f"{minutes} min"

@@ -21,6 +21,7 @@ from typing import Any
 
 import pytest
 from attrs import define, field
+from celery import signals  # type: ignore[import-untyped]
 
 import moveworks_shift_async as aio
 from moveworks_shift_async import blocking
@@ -39,6 +40,7 @@ from moveworks_shift_async.models import Attempt
 from moveworks_shift_async.sandbox import FaultOptions
 from moveworks_shift_async.sending import coalesce
 from moveworks_shift_async.sending.stream import BulkSend
+from moveworks_shift_async.testing.outbox import Outbox
 from moveworks_shift_async.testing.running import RunningSandbox
 from moveworks_shift_async.wire.http import Request, Response
 
@@ -542,6 +544,56 @@ def test_an_interrupted_bulk_send_accounts_for_everybody(iterated: bool) -> None
     assert report.accepted + report.not_sent == 50_000
 
 
+@pytest.mark.parametrize("kind", ["job", "bulk"])
+def test_a_second_interrupt_accounts_for_everybody(kind: str, tmp_path: Path) -> None:
+    """Those whose request was cut are unknown, and nothing says that they were not told."""
+    people = [f"p{number}@example.com" for number in range(700)]
+    blocking.Job.plan(tmp_path / "job", people, message="Hi", legacy=True)
+    with holding(answers=False) as held:
+        send = held.client.messages.send_bulk("Hi", people)
+        thread = interrupt(lambda: held.out == 2, held.withdrawn)
+        with pytest.raises(Interrupted) as raised:
+            blocking.Job(tmp_path / "job").run(held.client) if kind == "job" else send.result()
+        thread.join()
+        send.stop()
+    assert (raised.value.result.unknown, raised.value.error) == (700, None)
+    assert "700 unknown, 0 not sent" in str(raised.value)
+
+
+def test_a_bulk_send_that_is_begun_twice_is_left_alone(client: blocking.MoveworksClient) -> None:
+    """Another thread that begins it too does not take the first one's outcomes."""
+    send = client.messages.send_bulk("Hi", [f"p{number}@example.com" for number in range(1200)])
+    outcomes = iter(send)
+    next(outcomes)
+    for again in (send.result, lambda: list(send)):
+        with ThreadPoolExecutor(1) as pool, pytest.raises(InvalidInput, match="runs once"):
+            pool.submit(again).result()
+    assert len(list(outcomes)) == 2
+    assert send.report.accepted == 1200
+
+
+def test_a_batcher_that_is_open_at_exit_does_not_hold_the_process(
+    moveworks_sandbox: RunningSandbox,
+) -> None:
+    """Whoever lingers is a daemon thread, which ends with the process: nobody is told."""
+    ended = program(LINGERS, moveworks_sandbox)
+    assert (ended.returncode, ended.stderr) == (0, "")
+    assert len(moveworks_sandbox.outbox) == 0
+
+
+LINGERS = f"""
+import threading, time
+from moveworks_shift_async.blocking import MoveworksClient
+
+batcher = MoveworksClient.from_env().events.batcher(linger=3600.0)
+threading.Thread(
+    target=lambda: batcher.send("{EVENT}", "Hi", "ann@example.com"), daemon=True
+).start()
+while not batcher._batcher._waiting:
+    time.sleep(0.001)
+"""
+
+
 def test_a_time_limit_of_the_callers_ends_a_call() -> None:
     """What a signal handler raises, as Celery's and RQ's do, is raised when all is known."""
 
@@ -685,3 +737,43 @@ def test_the_loop_of_the_tests_is_not_the_loop_of_the_clients() -> None:
     """Nothing of it is bound to the thread that made it."""
     with pytest.raises(RuntimeError):
         asyncio.get_running_loop()
+
+
+def the_guides_task() -> Any:
+    """The Celery task of the guide, without the line that runs it."""
+    (program,) = [block for block, _ in BLOCKS if "celery" in block]
+    names: dict[str, Any] = {}
+    exec(program.partition("print(")[0], names)  # noqa: S102 - the guide's own
+    return names["remind"]
+
+
+@pytest.mark.parametrize(
+    ("fault", "ended"),
+    [("processed-then-reset", "unknown"), ("forbidden", "NotAllowed"), ("none", "accepted")],
+)
+def test_the_guides_celery_task_says_what_is_known(
+    fault: str,
+    ended: str,
+    moveworks_env: None,
+    moveworks_sandbox: RunningSandbox,
+    moveworks_outbox: Outbox,
+) -> None:
+    """Nobody who may have been told is told again; who was refused is not called unknown."""
+    moveworks_sandbox.faults.script("send", fault)
+    result = the_guides_task().delay("ann@example.com")
+    assert (result.result if result.successful() else type(result.result).__name__) == ended
+    assert len(moveworks_outbox) == (ended != "NotAllowed")
+
+
+def test_the_guides_celery_task_tries_again(
+    moveworks_env: None, moveworks_sandbox: RunningSandbox
+) -> None:
+    """Where no connection came about, three times."""
+    retries: list[object] = []
+    signals.task_retry.connect(lambda **more: retries.append(more), weak=False, dispatch_uid="here")
+    moveworks_sandbox.stop_listening()
+    result = the_guides_task().delay("ann@example.com")
+    moveworks_sandbox.start_listening()
+    signals.task_retry.disconnect(dispatch_uid="here")
+    assert type(result.result).__name__ == "ConnectionFailed"
+    assert len(retries) == 3

@@ -6,11 +6,14 @@ import asyncio
 import errno
 import json
 import os
+import re
 import signal
+import socket
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
+from importlib.resources import files
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -92,7 +95,7 @@ async def elsewhere() -> AsyncIterator[Sandbox]:
 
 async def test_all_well(sandbox: Sandbox, tmp_path: Path) -> None:
     """In a process of its own, with a message to oneself; the last line names the variant."""
-    ended = await run("doctor", "--to", ME, env=environment(sandbox))
+    ended = await run("doctor", "--to", f" {ME} ", env=environment(sandbox))
     assert (ended.code, ended.err) == (0, "")
     assert statuses(ended) == {
         "versions": "ok",
@@ -221,6 +224,35 @@ async def test_no_network(sandbox: Sandbox, doctor: Doctor) -> None:
     assert gone.out.endswith("variant: not known: the server has said nothing\n")
 
 
+def screen(title: str) -> set[str]:
+    """The lines of one of the guide's screens, without those of this machine."""
+    page = files("moveworks_shift_async").joinpath("guide", "doctor.md").read_text("utf-8")
+    (shown,) = re.findall(rf"^{title}.*?```text\n(.*?)```", page, re.DOTALL | re.MULTILINE)
+    return set(shown.splitlines())
+
+
+async def test_the_guide_shows_what_it_says(
+    sandbox: Sandbox, elsewhere: Sandbox, doctor: Doctor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each line of its screens of a tenant that does not work is one that was printed."""
+    monkeypatch.setattr(regions, "REGIONS", {"US": sandbox.url, "EU": elsewhere.url})
+    wrong_region = await doctor("--all-regions", env=key(sandbox.url))
+    assert screen("The wrong region") - {*wrong_region.out.splitlines()} == set()
+    dead = await doctor(env=oauth(sandbox, MOVEWORKS_CLIENT_SECRET=SECRET))
+    assert screen("A dead credential") - {*dead.out.splitlines()} == set()
+    monkeypatch.setattr("socket.getaddrinfo", unresolved)
+    for name in ("HTTPS_PROXY", "https_proxy"):
+        monkeypatch.delenv(name, raising=False)
+    away = {"MOVEWORKS_API_KEY": SECRET, "MOVEWORKS_REGION": "EU"}
+    no_network = await doctor(env=away | {"MOVEWORKS_CLIENT_ID": "", "MOVEWORKS_BASE_URL": ""})
+    assert screen("No network") - {*no_network.out.splitlines()} == set()
+
+
+def unresolved(*_: object) -> None:
+    """No network."""
+    raise socket.gaierror(socket.EAI_AGAIN, "Temporary failure in name resolution")
+
+
 async def test_no_region_can_be_reached(sandbox: Sandbox, doctor: Doctor) -> None:
     """That says nothing of the credential, so what is to be looked at is the network."""
     ended = await doctor("--all-regions", env=key(sandbox.url))
@@ -235,7 +267,7 @@ def http(status: bytes, body: bytes, **headers: str) -> bytes:
 
 
 @pytest.mark.parametrize(
-    ("ahead", "told"), [(7230, "2 h 00 min ahead of the server's"), (-90, "s behind the server's")]
+    ("ahead", "told"), [(10830, "3 h 00 min ahead of the server's"), (-90, "s behind the server's")]
 )
 async def test_the_wrong_clock(doctor: Doctor, ahead: float, told: str) -> None:
     """By the date of the server's answer; it ends nothing, for no send goes by it."""
@@ -252,6 +284,11 @@ async def test_the_wrong_clock(doctor: Doctor, ahead: float, told: str) -> None:
     assert told in line
     assert line.endswith("See that the clock of this machine is right.")
     assert ended.code == 0
+    if ahead > 0:
+        assert screen("A wrong clock") - {"variant: API key; auth text under Message"} == {
+            "ok       auth test      the server says: Auth tested successfully.",
+            line,
+        }
 
 
 def tls(authority: trustme.CA, *names: str, **more: Any) -> ssl.SSLContext:

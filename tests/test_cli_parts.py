@@ -12,11 +12,13 @@ import re
 import signal
 import socket
 import sys
+import threading
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
 import click
 import openpyxl
@@ -896,3 +898,37 @@ def test_failures_are_found_again_by_their_lines(tmp_path: Path) -> None:
     assert lines_of(file, chunks(0)) == ""
     path.write_bytes(b"\0")
     assert lines_of(file, chunks(0)) == ""
+
+
+def test_a_resolver_without_an_answer_holds_up_no_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing can stop it, so a command ends while it still looks."""
+    looking, answered = threading.Event(), threading.Event()
+
+    def hangs(*_: object, **__: object) -> list[object]:
+        looking.set()
+        answered.wait()
+        return []
+
+    async def connects() -> str:
+        lookup = asyncio.create_task(asyncio.get_running_loop().getaddrinfo("a.example.com", 443))
+        await asyncio.to_thread(looking.wait)
+        lookup.cancel()
+        return "given up"
+
+    monkeypatch.setattr("socket.getaddrinfo", hangs)
+    assert signals.run_loop(connects()) == "given up"
+    assert not answered.is_set()
+    answered.set()
+
+
+def test_names_are_found_and_not_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As by any other loop."""
+
+    async def looks(host: str) -> Any:
+        return await asyncio.get_running_loop().getaddrinfo(host, 80, type=socket.SOCK_STREAM)
+
+    assert signals.run_loop(looks("127.0.0.1"))[0][4] == ("127.0.0.1", 80)
+    refused = Mock(side_effect=socket.gaierror(socket.EAI_NONAME, "not known"))
+    monkeypatch.setattr("socket.getaddrinfo", refused)
+    with pytest.raises(socket.gaierror):
+        signals.run_loop(looks("nowhere.example.com"))

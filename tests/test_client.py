@@ -44,8 +44,7 @@ from moveworks_shift_async.limits.priority import Priority
 from moveworks_shift_async.limits.window import GateSnapshot, Slot
 from moveworks_shift_async.sandbox import Sandbox, Variants
 
-from .commands import until
-from .fakes import FakeTransport, answer
+from .fakes import FakeTransport, answer, until
 
 
 def client_of(sandbox: Sandbox, **options: object) -> MoveworksClient:

@@ -102,7 +102,7 @@ def client_of(
         base_url=sandbox.url,
         rate_limit=limit,
         max_in_flight=max_in_flight,
-        timeout=Timeouts(total=5.0, close=5.0),
+        timeout=Timeouts(total=30.0),
     )
 
 

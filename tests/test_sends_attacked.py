@@ -13,11 +13,12 @@ from collections.abc import AsyncIterator, Coroutine, Iterator
 from contextlib import aclosing, suppress
 from typing import Any
 
+import pytest
 from attrs import define, field, frozen
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from moveworks_shift_async import ApiKey, MoveworksClient, Outcome, RateLimit, RetryPolicy
+from moveworks_shift_async import ApiKey, Attempt, MoveworksClient, Outcome, RateLimit, RetryPolicy
 from moveworks_shift_async.addresses import address_fault
 from moveworks_shift_async.endpoints.sending import Sender
 from moveworks_shift_async.errors import ClientClosed, OutcomeUnknown
@@ -51,6 +52,29 @@ EAGER = hasattr(asyncio, "eager_task_factory")
 
 class Unseen(BaseException):
     """No `except Exception` sees it."""
+
+
+@pytest.mark.parametrize("way", ["bulk", "batcher"])
+async def test_who_watches_and_cancels_what_has_ended_denies_nothing(
+    sandbox: Sandbox, way: str
+) -> None:
+    """The answer is there, and a callback cancels the task that has it: nobody is "not sent"."""
+
+    def cancel(_: Attempt) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        task.cancel()
+
+    key = ApiKey(sandbox.api_key)
+    async with MoveworksClient(key, base_url=sandbox.url, on_attempt=cancel) as client:
+        if way == "bulk":
+            report = await client.messages.send_bulk("hi", ["a@x.test"])
+            assert (report.unknown, report.not_sent) == (1, 0)
+        else:
+            async with client.events.batcher() as batcher:
+                outcome = await batcher.send(sandbox.event_id, "hi", "a@x.test")
+            assert outcome.outcome is Outcome.UNKNOWN
+    assert sandbox.stats().people == 1
 
 
 @frozen

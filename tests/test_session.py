@@ -34,7 +34,6 @@ from moveworks_shift_async.wire.http import Effect, Request, Response
 from moveworks_shift_async.wire.moveworks import parse_receipt
 from moveworks_shift_async.wire.token import Token
 
-from .commands import HANG
 from .fakes import (
     Answer,
     FakeAuthorizer,
@@ -45,6 +44,9 @@ from .fakes import (
     settle,
     until,
 )
+
+# Seconds. A hang is a failure; a machine that is busy with something else is not.
+HANG = 120.0
 
 REQUEST = request_of("POST", "/x", body=b"{}")
 QUESTION = request_of("GET", "/y", effect=Effect.NONE)

@@ -101,8 +101,31 @@ async def test_an_outage_is_one_warning(clock: FakeClock, caplog: pytest.LogCapt
         " (ServerFailed)"
     ]
     await send(clock, parts, 2)
+    assert lines(caplog, logging.INFO) == []
+    await clock.advance(60.0)
+    parts.transport.answers = [OK]
+    await send(clock, parts)
     (over,) = lines(caplog, logging.INFO)
     assert over.startswith("the server answers again, after 7 attempts in ")
+
+
+async def test_what_comes_and_goes_is_one_episode(
+    clock: FakeClock, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A server that answers one request in four; one that refuses the first after each pause."""
+    caplog.set_level(logging.INFO, LOGGER)
+    parts = logged(clock, *[LOST, LOST, LOST, OK] * 10, attempts=1)
+    await send(clock, parts, 40)
+    assert len(caplog.records) == 1
+    caplog.clear()
+    parts = logged(clock, *[THROTTLED, OK] * 20)
+    await send(clock, parts, 20)
+    assert len(caplog.records) == 1
+    await clock.advance(60.0)
+    parts.transport.answers = [OK]
+    await send(clock, parts)
+    (over,) = lines(caplog, logging.INFO)
+    assert over.startswith("the HTTP 429s are over: 20 attempts in ")
 
 
 async def test_who_raises_is_logged_once(

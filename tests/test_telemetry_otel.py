@@ -45,6 +45,7 @@ from moveworks_shift_async.telemetry.choice import telemetry_of
 from moveworks_shift_async.telemetry.silence import others_silenced
 
 from .fakes import FakeTransport, answer
+from .journals import BEGAN, begin, paced, planned, send
 
 #: What must not leave: in words that are nowhere else.
 SECRET_WORDS = ["ann.canary@example.com", "bob.canary@example.com", "canary in the message"]
@@ -309,6 +310,24 @@ async def test_a_job_counts_each_person_once(sandbox: Sandbox, seen: Seen, tmp_p
     }
 
 
+async def test_people_whom_a_dead_run_left_unknown_are_counted(
+    sandbox: Sandbox, seen: Seen, tmp_path: Path
+) -> None:
+    """By the run that finds them: the one that may have told them cannot."""
+    journal = planned(tmp_path / "job", 3, size=10)
+    with journal.transaction():
+        run = begin(journal, BEGAN)
+        send(journal, [0], paced)
+        for chunk in (1, 2):
+            journal.sending(chunk, BEGAN + 1, run)
+    journal.close()
+    async with client_of(sandbox) as client:
+        account = await Job(tmp_path / "job").resume(client, moved=True)
+        assert counted(seen) == {"unknown": account.unknown} == {"unknown": 20}
+        await Job(tmp_path / "job").resume(client)
+    assert counted(seen) == {"unknown": 20}
+
+
 async def test_waits_429s_and_tokens_are_measured(seen: Seen) -> None:
     """And what the gate knows, for as long as somebody has it."""
     async with Sandbox(limit=1, window=0.3) as sandbox:
@@ -366,18 +385,21 @@ FAULTS = (
 )
 
 
-async def test_nothing_personal_or_secret_is_exported(
-    sandbox: Sandbox, seen: Seen, tmp_path: Path
+async def test_nothing_personal_or_secret_is_exported_or_logged(
+    sandbox: Sandbox, seen: Seen, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Of sends with every kind of fault, by both vendors, a stream and a job, and with the
-    instrumentation of aiohttp loaded."""
+    """Of sends with every kind of fault, by both vendors, a stream, a batcher and a job, and with
+    the instrumentation of aiohttp loaded; the fields of structured logs included."""
+    caplog.set_level(1)
     instrumentor = AioHttpClientInstrumentor()
     instrumentor.instrument(tracer_provider=seen.provider)
     try:
         await send_all_kinds(sandbox, tmp_path)
     finally:
         instrumentor.uninstrument()
-    text = seen.text()
+    logged = [(caplog.handler.format(one), sorted(vars(one).items())) for one in caplog.records]
+    assert len(logged) > 30
+    text = seen.text() + str(logged)
     secrets = [
         *SECRET_WORDS,
         "canary",
@@ -405,6 +427,9 @@ async def send_all_kinds(sandbox: Sandbox, tmp_path: Path) -> None:
             await swallowed(client.events.send(sandbox.event_id, message, people))
             sandbox.faults.script("send", fault)
             await client.messages.send_bulk(message, people, {"slots": {"who": "canary"}})
+            sandbox.faults.script("send", fault)
+            async with client.events.batcher(linger=0.0) as batcher:
+                await batcher.send(sandbox.event_id, message, people[0])
             sandbox.faults.script("send", fault)
             journal = tmp_path / f"canary-{fault}"
             await Job.plan(journal, people, legacy=True, message=message)
@@ -471,6 +496,21 @@ def test_where_opentelemetry_is_not_loaded_nothing_of_it_is(
     monkeypatch.delitem(sys.modules, "opentelemetry.context")
     with others_silenced():
         assert "opentelemetry.context" not in sys.modules
+
+
+@pytest.mark.parametrize("broken", ["get_tracer", "get_meter_provider"])
+async def test_a_provider_that_raises_takes_no_client_away(
+    sandbox: Sandbox, seen: Seen, broken: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is logged, and the client sends without being traced."""
+
+    def refuse(*_: object) -> None:
+        raise RuntimeError("no provider")
+
+    monkeypatch.setattr(trace if broken == "get_tracer" else metrics, broken, refuse)
+    async with client_of(sandbox) as client:
+        assert (await client.messages.send("hi", ["a@x.test"])).attempts == 1
+    assert seen.spans() == []
 
 
 class Broken(SpanProcessor):

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from moveworks_shift_async.text import covered, one_line, shell_word
+from moveworks_shift_async.text import covered, duration, one_line, shell_word
 
 
 @pytest.mark.parametrize(
@@ -26,6 +26,24 @@ from moveworks_shift_async.text import covered, one_line, shell_word
 def test_what_looks_like_an_address_is_hidden(text: str, shown: str) -> None:
     """And all of it is one line."""
     assert covered(text) == shown
+
+
+@pytest.mark.parametrize(
+    ("seconds", "shown"),
+    [
+        (0, "0 s"),
+        (0.001, "0.1 s"),
+        (4.26, "4.3 s"),
+        (59.6, "1 min"),
+        (3720, "1 h 02 min"),
+        (95 * 3600, "95 h 00 min"),
+        (100 * 3600, "4 days"),
+        (250_000_000, "2,893 days"),
+    ],
+)
+def test_a_time_is_told_as_people_count_it(seconds: float, shown: str) -> None:
+    """What takes a moment takes some time, and nobody counts the hours of a year."""
+    assert duration(seconds) == shown
 
 
 @pytest.mark.parametrize("text", ["a" * 500_000, "a@" * 250_000, "@" * 500_000, "a " * 250_000])

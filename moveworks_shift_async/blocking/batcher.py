@@ -24,6 +24,9 @@ class LingeringBatcher:
     _portal: Portal
     _batcher: AsyncBatcher
 
+    def __attrs_post_init__(self) -> None:
+        self._portal.batchers.add(self)
+
     def send(
         self,
         event_id: str | uuid.UUID,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import AsyncIterator, Callable, Coroutine, Generator, Iterable, Iterator
 from functools import partial
 from queue import SimpleQueue
@@ -10,6 +11,7 @@ from typing import Any, Self, TypeVar
 
 from attrs import define, field
 
+from ..errors import InvalidInput
 from ..models import BulkReport, ChunkOutcome
 from ..sending.stream import BulkSend as AsyncBulkSend
 from ..sending.stream import Recipients
@@ -30,6 +32,8 @@ class BulkSend:
     _portal: Portal
     _bulk: AsyncBulkSend
     _errands: Errands
+    #: Held by who has begun it: two that wait would take each other's errands.
+    _begun: threading.Lock = field(factory=threading.Lock, init=False)
 
     @classmethod
     def of(
@@ -47,13 +51,19 @@ class BulkSend:
 
     def result(self) -> BulkReport:
         """Send to everybody, and return the account of it."""
+        self._begin()
         try:
             return self._wait(self._finished, self._stop)
         except Interrupted as stopped:
-            stopped.result = self.report
+            stopped.account_for(self.report)
             raise
 
+    def _begin(self) -> None:
+        if not self._begun.acquire(blocking=False):
+            raise InvalidInput("a bulk send runs once; call send_bulk again for another")
+
     def __iter__(self) -> Generator[ChunkOutcome]:
+        self._begin()
         stream = aiter(self._bulk)
         try:
             while (outcome := self._step(stream)) is not None:
@@ -80,7 +90,7 @@ class BulkSend:
         except BaseException as raised:
             self._wait(lambda: _rest(stream))
             if isinstance(raised, Interrupted):
-                raised.result = self.report
+                raised.account_for(self.report)
             raise
 
     def _wait(

@@ -20,7 +20,7 @@ from ..models import Receipt
 from ..settings import RateLimit
 from ..wire.moveworks import Context
 from .clients import MoveworksClient
-from .portal import Calling, Withdraw, portal
+from .portal import Calling, Interrupted, Withdraw, portal
 
 T = TypeVar("T")
 
@@ -217,4 +217,9 @@ class Job:
         self._job.remove()
 
     def _send(self, run: Callable[[], Coroutine[Any, Any, JobAccount]]) -> JobAccount:
-        return _wait(run, lambda _: self._job.drain("interrupted"))
+        try:
+            return _wait(run, lambda _: self._job.drain("interrupted"))
+        except Interrupted as stopped:
+            if stopped.result is None:
+                stopped.account_for(self.account())
+            raise

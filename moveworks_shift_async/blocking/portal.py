@@ -57,6 +57,12 @@ class Interrupted(KeyboardInterrupt):
         #: What the call raised; its `outcome` says what is known of the recipients.
         self.error = error
 
+    def account_for(self, account: Any) -> None:
+        """Say what is known of many: that their task was cut does not mean that nobody was told."""
+        self.result = account
+        if type(self.error) is NotSent:
+            self.error = None
+
     def __str__(self) -> str:
         if self.error is not None:
             return f"interrupted; {self.error}"
@@ -75,6 +81,12 @@ class Closes(Protocol):
     def close(self) -> None: ...
 
 
+class Stops(Protocol):
+    """What sends nothing more before the clients are closed."""
+
+    def stop(self) -> None: ...
+
+
 @define(eq=False, repr=False)
 class Portal:
     """The loop's thread, and who uses it."""
@@ -82,8 +94,9 @@ class Portal:
     _portal: BlockingPortal
     _thread: threading.Thread
     _process: int = field(factory=os.getpid)
-    #: Clients that are not closed yet.
+    #: Clients that are not closed yet, and batchers.
     clients: weakref.WeakSet[Closes] = field(factory=weakref.WeakSet)
+    batchers: weakref.WeakSet[Stops] = field(factory=weakref.WeakSet)
     _ended: bool = False
 
     @property
@@ -118,6 +131,8 @@ class Portal:
         """Close the clients, then the loop; in a fork of the process neither is there."""
         if not self.is_here:
             return
+        for batcher in [*self.batchers]:
+            batcher.stop()
         for client in [*self.clients]:
             client.close()
         self._ended = True

@@ -18,6 +18,7 @@
     preflight        is the server there, and does it take the credential?
     signals          Ctrl-C, SIGTERM and SIGHUP, from the making of the event loop on
     pages            a page of the guide as a terminal shows it
+    resolver         names of hosts, looked up so that no command waits for them at its end
     views            where progress is shown: the bar on a terminal, plain lines without one
     send_account     the end of a send without a journal: the table and the JSON object
     line_numbers     where the people of a failed chunk stand in their file

@@ -23,13 +23,13 @@ from .preflight import check_server
 from .preview import confirm, destination
 from .shared_options import (
     MOVEWORKS_EPILOG,
-    check_own_address,
     journal_argument,
     json_option,
     lease_option,
     moveworks_settings,
     option,
     options,
+    own_address,
     picked,
     rate_options,
     server_options,
@@ -77,7 +77,7 @@ def run(
     interrupted.
     """
     if test_to is not None:
-        check_own_address(test_to, "--test-to")  # a bad address comes before anything else
+        test_to = own_address(test_to, "--test-to")  # a bad address comes before anything else
     in_time = picked(InTime, more)
     settings, job = moveworks_settings(context), Job(journal)
     if test_to is not None:

@@ -27,10 +27,10 @@ from .run import run_job
 from .send_account import SendAccount, conclude, invalid_rows, read_send
 from .shared_options import (
     MOVEWORKS_EPILOG,
-    check_own_address,
     json_option,
     moveworks_settings,
     option,
+    own_address,
     picked,
     rate_options,
     server_options,
@@ -87,7 +87,7 @@ def send(context: click.Context, /, *, journal: str | None, **given: Any) -> int
     """
     options = picked(_SendOptions, given, plan=PlanArguments.of(given))
     if options.test_to is not None:
-        check_own_address(options.test_to, "--test-to")
+        own_address(options.test_to, "--test-to")
     if journal is None:
         return _send_now(context, options)
     return _send_job(context, options, journal)

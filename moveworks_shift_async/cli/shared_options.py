@@ -115,10 +115,11 @@ rate_options: Decorator = options(
 )  # fmt: skip
 
 
-def check_own_address(address: str, name: str) -> None:
-    """Raise `InvalidInput` for a value of that option that is no address."""
+def own_address(address: str, name: str) -> str:
+    """The address that this option has, without spaces around it; `InvalidInput` for none."""
     if (fault := address_fault(address.strip())) is not None:
         raise InvalidInput(f"{name} is no address: {fault}")
+    return address.strip()
 
 
 def json_option(command: str, *, lines: bool = False) -> Decorator:

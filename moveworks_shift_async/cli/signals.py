@@ -19,6 +19,7 @@ from attrs import define, field
 from ..limits.gate import Gate
 from ..text import plural
 from .failures import INTERRUPTED, ExitCode
+from .resolver import resolve_in_daemons
 from .terminal import note
 
 if TYPE_CHECKING:
@@ -128,7 +129,7 @@ def run_loop(main: Coroutine[Any, Any, _T]) -> _T:
     """
     with closing(main), closing(asyncio.Runner()) as runner:
         with _put_off():
-            runner.get_loop()
+            resolve_in_daemons(runner.get_loop())
         return runner.run(main)
 
 

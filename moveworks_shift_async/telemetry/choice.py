@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from typing import TYPE_CHECKING, Literal
 
 from ..clock import Clock
@@ -9,6 +10,8 @@ from ..errors import ConfigurationError
 
 if TYPE_CHECKING:
     from .otel import OpenTelemetry
+
+logger: logging.Logger = logging.getLogger(__name__)
 
 #: None: by OpenTelemetry, if the extra `otel` is installed. False: not at all.
 Telemetry = Literal[False] | None
@@ -27,4 +30,7 @@ def telemetry_of(wanted: Telemetry, clock: Clock) -> OpenTelemetry | None:
 
         return OpenTelemetry.found(clock)
     except (ImportError, TypeError):  # not installed, or older than the extra asks for
+        return None
+    except Exception:  # of the program's own providers: who measures changes nothing
+        logger.exception("OpenTelemetry's provider raised; nothing is traced or measured")
         return None

@@ -2,7 +2,9 @@
 
 Each attempt is a line at DEBUG. What goes on for a while, 429s or an outage, is one line at
 WARNING when it begins and one at INFO when it is over, however many requests meet it: a program
-that logs warnings would else get a line for each 429, twenty a minute and more.
+that logs warnings would else get a line for each 429, twenty a minute and more. What comes and goes
+is one episode as well: it is over when a while has passed in which there were answers and nothing
+else. The silence of a pause after a 429 is no such while.
 """
 
 from __future__ import annotations
@@ -16,7 +18,7 @@ from ..clock import SYSTEM_CLOCK, Clock
 from ..errors import NotSent, Outcome
 from ..limits.window import GateSnapshot
 from ..models import Attempt
-from ..text import duration
+from ..text import duration, plural
 from ..wire.http import Request
 
 logger: logging.Logger = logging.getLogger("moveworks_shift_async")
@@ -32,13 +34,20 @@ class Episode:
     began: float
     last: float
     attempts: int = 1
+    #: Since when there are answers that are well; None: since it was met last there was none.
+    calm: float | None = None
 
     def met(self, now: float) -> None:
         """One more attempt."""
-        self.last, self.attempts = now, self.attempts + 1
+        self.last, self.attempts, self.calm = now, self.attempts + 1, None
+
+    def over(self, now: float, quiet: float) -> bool:
+        """One more answer that is well; whether there were no others for so many seconds."""
+        self.calm = now if self.calm is None else self.calm
+        return now - self.calm >= quiet
 
     def __str__(self) -> str:
-        return f"{self.attempts} attempts in {duration(self.last - self.began)}"
+        return f"{plural(self.attempts, 'attempt')} in {duration(self.last - self.began)}"
 
 
 @define(eq=False, repr=False)
@@ -47,7 +56,7 @@ class AttemptLog:
 
     #: What the gate knows, for the line that says that there are 429s.
     snapshot: Callable[[], GateSnapshot]
-    #: Seconds without a 429 after which an answer ends an episode of them: the rate window.
+    #: Seconds of good answers after which an episode is over: the rate window.
     quiet: float
     clock: Clock = SYSTEM_CLOCK
     _throttled: Episode | None = field(default=None, init=False)
@@ -63,7 +72,7 @@ class AttemptLog:
         elif attempt.status is not None:
             self._calm(attempt, now)
         if attempt.outcome in (Outcome.ACCEPTED, Outcome.REJECTED):
-            self._answer(attempt)
+            self._answer(attempt, now)
         elif not attempt.cancelled and attempt.error != NotSent.__name__:
             self._miss(attempt, now)
 
@@ -81,7 +90,7 @@ class AttemptLog:
 
     def _calm(self, attempt: Attempt, now: float) -> None:
         over = self._throttled
-        if over is not None and now - over.last >= self.quiet:
+        if over is not None and over.over(now, self.quiet):
             self._throttled = None
             logger.info("the HTTP 429s are over: %s", over, extra=_fields(attempt))
 
@@ -99,9 +108,12 @@ class AttemptLog:
                 extra=_fields(attempt),
             )
 
-    def _answer(self, attempt: Attempt) -> None:
-        over, self._unanswered = self._unanswered, None
-        if over is not None and over.attempts >= _OUTAGE:
+    def _answer(self, attempt: Attempt, now: float) -> None:
+        over = self._unanswered
+        if over is None or over.attempts < _OUTAGE:
+            self._unanswered = None
+        elif over.over(now, self.quiet):
+            self._unanswered = None
             logger.info("the server answers again, after %s", over, extra=_fields(attempt))
 
 

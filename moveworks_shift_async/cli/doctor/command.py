@@ -9,7 +9,7 @@ from attrs import asdict
 
 from ...wire.moveworks import send_path
 from ..failures import INTERRUPTED, ExitCode
-from ..shared_options import MOVEWORKS_EPILOG, check_own_address, json_option, option, options
+from ..shared_options import MOVEWORKS_EPILOG, json_option, option, options, own_address
 from ..signals import cancel_on_signal, run_loop
 from ..terminal import note, show
 from .examination import Examination
@@ -46,7 +46,7 @@ def doctor(to: str | None, event: str | None, all_regions: bool, as_json: bool) 
     databases, and with 5 for the network, the server and the credential.
     """
     if to is not None:
-        check_own_address(to, "--to")
+        to = own_address(to, "--to")
     if event is not None:
         send_path(event)  # raises for what is none
     if all_regions:

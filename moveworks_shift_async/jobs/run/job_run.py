@@ -7,16 +7,16 @@ import logging
 import os
 import secrets
 import socket
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime
 
 from attrs import define, evolve, field
 
 from ...client import MoveworksClient
 from ...clock import Clock
-from ...errors import JobStopped, JournalError
+from ...errors import JobStopped, JournalError, Outcome
 from ...text import people
-from ..records import DONE, Run, State, Stray
+from ..records import DONE, Run, State, Stray, Total
 from ..report.account import JobAccount, read_account
 from ..report.sentences import moment
 from ..store.first import First
@@ -75,12 +75,16 @@ class JobRun:
     async def all(self) -> JobAccount:
         """Take the journal, send what is planned, and let go of it."""
         async with self.store.running() as store:
-            beginning = self._beginning(await store.found())
+            found = await store.found()
+            beginning = self._beginning(found)
             try:
                 begun = await store.begin(beginning)
             except asyncio.CancelledError:  # it may have begun although we were cancelled
                 store.finish(beginning.run.id, self.clock.utcnow().timestamp(), "cut")
                 raise
+            if (telemetry := self.client.sender.telemetry) is not None:
+                left = _unknown(begun.totals) - _unknown(found.totals)
+                telemetry.count(Outcome.UNKNOWN, max(0, left))  # by a run that has died
             tally = Tally.of(begun.totals, self.clock.now())
             if tally.to_send:
                 await self._run(store, beginning.run, begun, tally)
@@ -246,3 +250,8 @@ def _stopped(runner: Runner) -> str:
     lost = runner.tally.unwritten
     unwritten = f"; the ends of {lost} requests could not be written down" if lost else ""
     return f"the job stopped: {runner.ending}{unwritten}"
+
+
+def _unknown(totals: Iterable[Total]) -> int:
+    """People."""
+    return sum(total.people for total in totals if total.state is State.UNKNOWN)
