@@ -86,6 +86,14 @@ async def test_messages_are_looked_for(http: aiohttp.ClientSession) -> None:
             await get(http, sandbox, "messages", 400, **query)
 
 
+async def test_what_is_looked_for_is_text(http: aiohttp.ClientSession) -> None:
+    """It may come in a body as well, and there it can be anything."""
+    async with Sandbox() as sandbox:
+        url = f"{sandbox.url}/_sandbox/api/messages"
+        async with http.get(url, json={"to": 7}) as answer:
+            assert (answer.status, "texts" in (await answer.json())["error"]) == (400, True)
+
+
 async def test_one_person_and_what_she_was_told_twice(http: aiohttp.ClientSession) -> None:
     """Her messages, and which of them says what an older one has said."""
     async with Sandbox() as sandbox:

@@ -213,8 +213,9 @@ def test_a_reset_ledger_knows_what_is_in_hand() -> None:
     ledger.reset()
     assert ledger.received().requests == ()
     assert ledger.stats().max_concurrent == 1
+    ledger.settle(second, told("a@x.io"))
     ledger.close(second)
-    assert (ledger.received().requests, ledger.stats().requests) == ((), 0)
+    assert (ledger.received().requests, ledger.stats().requests, ledger.size) == ((), 0, 0)
 
 
 REQUESTS = st.lists(

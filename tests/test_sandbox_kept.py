@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections import Counter
 from typing import Any
 
@@ -47,6 +48,14 @@ def test_a_fingerprint_in_common_is_no_person_in_common(monkeypatch: pytest.Monk
     monkeypatch.setattr(kept, "_MASK", 0)
     assert not Recipients.of("a@x.io\nb@x.io").tells("c@x.io")
     assert Recipients.of("a@x.io\nb@x.io").tells("b@x.io")
+
+
+def test_halves_of_two_fingerprints_are_none() -> None:
+    """Four bytes that lie across two of them mean nobody."""
+    wanted = kept.print_of("a@x.io").to_bytes(4, sys.byteorder)
+    other = bytes(byte ^ 1 for byte in wanted[:2])
+    across = Recipients(2, pack("a@x.io\nb@x.io"), other + wanted + other)
+    assert not across.tells("a@x.io")
 
 
 @given(st.lists(ADDRESSES, max_size=9))
@@ -145,6 +154,9 @@ def test_told_twice_is_told_the_same() -> None:
     by_number = {record.number: record for record in records}
     assert told_before(by_number[3], records) == {"Bob@x.io": 1}
     assert [told_before(by_number[n], records) for n in (1, 2, 4, 6)] == [{}, {}, {}, {}]
+    hi = [("events.send", EVENT, "Hi", to, {"status": 200}) for to in ("a@x.io", "b@x.io")]
+    others = ledger_of(*hi).records()
+    assert told_before(others[0], others) == {}
 
 
 @pytest.mark.parametrize(

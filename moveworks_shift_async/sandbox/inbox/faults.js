@@ -9,7 +9,7 @@ let kinds = null, pending = { script: {}, rates: {} };
 export function changed(now) {
   pending = now;
   const on = [...scripts(), ...rates()];
-  by("faults-button").textContent = on.length ? `Faults (${on.length} on)` : "Faults";
+  by("faults-button").textContent = on.length ? `Faults: ${on.length}` : "Faults";
   by("faults-button").classList.toggle("on", on.length > 0);
   by("faults-on").replaceChildren(...on);
 }
