@@ -33,6 +33,7 @@ if _typing.TYPE_CHECKING:
     from .jobs.job import Job
     from .jobs.plan.plan import ExcludeList, Plan
     from .jobs.plan.template import escape_html
+    from .jobs.preview.survey import JobPreview
     from .jobs.report.account import JobAccount
     from .jobs.run.progress import JobProgress
     from .limits.shared.file_gate import FileGate
@@ -84,6 +85,7 @@ __all__ = [
     "InvalidRecipient",
     "Job",
     "JobAccount",
+    "JobPreview",
     "JobProgress",
     "JobRunning",
     "JobStopped",
@@ -127,6 +129,7 @@ if not _typing.TYPE_CHECKING:  # else every misspelt name would have a type
         "jobs.job": "Job",
         "jobs.plan.plan": "ExcludeList Plan",
         "jobs.plan.template": "escape_html",
+        "jobs.preview.survey": "JobPreview",
         "jobs.report.account": "JobAccount",
         "jobs.run.progress": "JobProgress",
         "limits.shared.file_gate": "FileGate",

@@ -39,6 +39,7 @@ from moveworks_shift_async.cli import (
     signals,
     terminal,
 )
+from moveworks_shift_async.cli.confirmation import rate
 from moveworks_shift_async.cli.failures import (
     INTERRUPTED,
     ExitCode,
@@ -48,7 +49,6 @@ from moveworks_shift_async.cli.failures import (
 )
 from moveworks_shift_async.cli.foreground import RunResult, run_in_foreground
 from moveworks_shift_async.cli.line_numbers import lines_of
-from moveworks_shift_async.cli.preview import rate
 from moveworks_shift_async.cli.send_account import Failure, SendAccount, conclude, read_send
 from moveworks_shift_async.cli.temporary import temporary_journal
 from moveworks_shift_async.client import MoveworksClient

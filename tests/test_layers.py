@@ -55,7 +55,7 @@ OWNERS = {
     "charset_normalizer": ("sources/",),
     "csv": ("sources/", "jobs/plan/rejects.py", "jobs/report/csv_export.py"),
     "sqlite3": ("storage/sqlite.py",),
-    "jinja2": ("jobs/report/page.py",),
+    "jinja2": ("jobs/pages.py",),
     "matplotlib": ("jobs/report/plot.py",),
     "nh3": ("markup/sanitizer.py",),
     "emoji": ("markup/sanitizer.py",),

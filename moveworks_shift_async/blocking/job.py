@@ -13,6 +13,7 @@ from attrs import define, field
 from ..jobs.job import Job as AsyncJob
 from ..jobs.job import JobAccount, Plan
 from ..jobs.plan.plan import ExcludeList, Recipients
+from ..jobs.preview.survey import JobPreview
 from ..jobs.records import ChunkRecord, InvalidLine
 from ..jobs.run.job_run import OnProgress
 from ..jobs.store.ports import OnLeftUnknown
@@ -206,6 +207,10 @@ class Job:
     ) -> JobAccount:
         """Write the account to new files for their owner alone, all or none, and return it."""
         return _wait(lambda: self._job.write(csv=csv, page=page))
+
+    def preview(self, page: str | os.PathLike[str] | None = None) -> JobPreview:
+        """Look at every text of the plan; as the async `preview`."""
+        return _wait(lambda: self._job.preview(page))
 
     def test(self, client: MoveworksClient, address: str) -> list[Receipt]:
         """Send the first three texts to one address; the journal stays as it is."""

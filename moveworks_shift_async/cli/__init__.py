@@ -11,7 +11,8 @@
     watch            a job as a page that lives
     jobs             status, pause, stop, report: a job is looked at, or told to wait
     message_options  the options that say what is sent and to whom; `send` and `plan` share them
-    preview          what is shown and asked before anything goes out
+    confirmation     what is shown and asked before anything goes out
+    preview          what people will get: findings, and a page; of `plan` as well
     temporary        the journal of a send without one
     in_time          --first and --stop-if: what is said before a run and after it
     foreground       a run of a job with progress and Ctrl-C; its exit code

@@ -26,11 +26,11 @@ from ..sandbox import Sandbox
 from ..settings import ClientCredentials, MoveworksSettings, RateLimit
 from ..storage.system import NO_DIRECTORY
 from ..text import people
+from .confirmation import rate
 from .failures import ExitCode
 from .foreground import RunResult, run_in_foreground
 from .jobs import account_text, plain_account
 from .plan import show_plan
-from .preview import rate
 from .shared_options import json_option, option
 from .signals import given_back, on_signal, run_loop
 from .terminal import note, say

@@ -29,6 +29,7 @@ _COMMANDS: Mapping[str, tuple[str, str]] = {
     "jobs": ("job_list", "List the jobs in a database with their state, oldest first."),
     "pause": ("jobs", "Let the process that runs a job send nothing more until `resume`."),
     "plan": ("plan", "Write a job to the new file JOURNAL."),
+    "preview": ("preview", "Look at every text of a job before it is sent."),
     "report": ("jobs", "Print what has become of everybody in a job."),
     "resume": ("run", "Go on with a job that was interrupted, paused or stopped."),
     "run": ("run", "Send a job that was planned."),

@@ -9,16 +9,19 @@ from typing import Any
 import click
 from attrs import asdict, field, frozen
 
-from ..errors import InvalidInput, NotAddresses
+from ..errors import InvalidInput, MoveworksError, NotAddresses
 from ..jobs.job import Job
 from ..jobs.plan.plan import ExcludeList, Plan
+from ..jobs.preview.preview import check_page
+from ..jobs.preview.survey import JobPreview
 from ..settings import RateLimit
 from ..text import one_line, shell_word
 from ..wire.moveworks import Content
+from .confirmation import broken_rows, examples
 from .failures import ExitCode
 from .message_options import MessageOptions, message_options, template_options
-from .preview import broken_rows, examples
-from .shared_options import journal_argument, json_option, picked, rate_options
+from .preview import looked_at, plain_preview, preview_lines
+from .shared_options import journal_argument, json_option, option, picked, rate_options
 from .signals import cancel_on_signal, run_loop
 from .terminal import note, say
 
@@ -74,23 +77,56 @@ class PlanArguments:
 @journal_argument
 @message_options
 @template_options
+@option(
+    "--preview",
+    metavar="FILE",
+    help="Look at every text, and write a page that shows some of them to a new HTML file, as"
+    " `preview` does. With --strict, findings mean that nothing is planned.",
+)
 @json_option("PLAN")
 @rate_options
-def plan(journal: str, as_json: bool, **given: Any) -> int:
+def plan(journal: str, preview: str | None, as_json: bool, **given: Any) -> int:
     """Write a job to the new file JOURNAL. Nothing is sent.
 
     It prints whom it is for, who was left out, and how long it will take; `run` sends it. Exit
     codes: 0 planned; 2 usage, file or journal; 3 not planned, for --strict; 130 interrupted.
     """
     arguments = PlanArguments.of(given)
+    if preview is not None:
+        check_page(preview)
     made = make_plan(journal, arguments)
-    say(json.dumps(_plain(made)) if as_json else _shown(made))
+    looked = None if preview is None else _looked(journal, preview)
+    if looked is not None and arguments.strict and looked.with_findings:
+        return _refused(journal, looked, as_json=as_json)
+    say(json.dumps(_plain(made, looked)) if as_json else _shown(made))
+    for line in () if looked is None else preview_lines(looked):
+        note(line)
     for line in broken_rows(made):
         note(line)
     if arguments.invalid_file is not None:
         note(f"{one_line(arguments.invalid_file)}: written, a row for each invalid one")
     note(f"nothing was sent yet; {sent_by(journal)}")
     return ExitCode.OK
+
+
+def _looked(journal: str, page: str) -> JobPreview:
+    """Look at a plan that has just been made; it stays, whatever becomes of the page."""
+    try:
+        return looked_at(journal, page)
+    except MoveworksError:
+        note(f"the plan is there, the page is not; {sent_by(journal)}")
+        raise
+
+
+def _refused(journal: str, looked: JobPreview, *, as_json: bool) -> int:
+    """Take the plan back."""
+    Job(journal).remove()
+    if as_json:
+        say(json.dumps({"preview": plain_preview(looked)}))
+    for line in preview_lines(looked):
+        note(line)
+    note("Error: findings, and --strict. Nothing was planned. The page shows them.")
+    return ExitCode.REJECTED
 
 
 def show_plan(made: Plan) -> None:
@@ -151,7 +187,7 @@ async def _plan(
         )
 
 
-def _plain(made: Plan) -> dict[str, Any]:
+def _plain(made: Plan, looked: JobPreview | None) -> dict[str, Any]:
     names = (
         "journal",
         "people",
@@ -162,8 +198,13 @@ def _plain(made: Plan) -> dict[str, Any]:
         "chunks",
         "texts",
     )
-    return {name: getattr(made, name) for name in names} | {
-        "least_seconds": made.least_time,
-        "invalid_examples": [asdict(found) for found in made.invalid_examples],
-        "exclusions": [asdict(one) for one in made.exclusions],
-    }
+    shown = {} if looked is None else {"preview": plain_preview(looked)}
+    return (
+        {name: getattr(made, name) for name in names}
+        | {
+            "least_seconds": made.least_time,
+            "invalid_examples": [asdict(found) for found in made.invalid_examples],
+            "exclusions": [asdict(one) for one in made.exclusions],
+        }
+        | shown
+    )

@@ -1,75 +1,80 @@
-"""What is shown and asked before anything goes out."""
+"""`moveworks-shift preview`, and `plan --preview`: what people will get, before they do."""
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Sequence
+import json
+from typing import Any
 
-from ..errors import InvalidInput
-from ..jobs.plan.cost import excluding
-from ..jobs.plan.plan import Plan
-from ..jobs.records import InvalidLine
-from ..settings import MoveworksSettings, RateLimit
-from ..sources.files import STDIN
-from ..text import at_least, one_line, people, plural
-from .terminal import ask
+import click
 
-# Invalid rows that are listed before the rest is only counted.
-_LISTED = 10
-# One request of the vendor's. More people than this are asked about first.
-_ASK_ABOVE = 500
+from ..errors import MoveworksError
+from ..jobs.job import Job
+from ..jobs.preview.survey import JobPreview
+from ..markup.values import MEANINGS, Fault
+from ..text import one_line, people, plural
+from .failures import ExitCode, error_line, exit_code
+from .shared_options import journal_argument, json_option, option
+from .signals import cancel_on_signal, run_loop
+from .terminal import note, show
 
 
-def preview(plan: Plan) -> list[str]:
-    """What to show before a send, line by line."""
-    source = f"{plan.source}: {plan.read_as}" if plan.read_as else "the address of --test-to"
-    least, limit = at_least(plan.least_time), rate(plan.rate_limit)
+@click.command()
+@journal_argument
+@option(
+    "--html",
+    metavar="FILE",
+    help="Write a page that shows some of the texts, as rendered and as source, to a new HTML"
+    " file. It holds the first of those whom each is for.",
+)
+@option("--strict", is_flag=True, help="Exit with code 3 if there are findings.")
+@json_option("PREVIEW")
+def preview(journal: str, html: str | None, strict: bool, as_json: bool) -> int:
+    """Look at every text of a job before it is sent. Nothing is changed.
+
+    It counts the texts with findings: what the vendor's samples do not show, what is unfilled or
+    odd, what is close to 20,000 characters. Exit codes: 0, also with findings; 2 journal or file;
+    3 findings, with --strict.
+    """
+    try:
+        found = looked_at(journal, html)
+    except MoveworksError as error:
+        note(error_line(error, went_out="Nothing was written" if html else None))
+        return exit_code(error)
+    show(json.dumps(plain_preview(found)) if as_json else "\n".join(preview_lines(found)))
+    return ExitCode.REJECTED if strict and found.with_findings else ExitCode.OK
+
+
+def looked_at(journal: str, html: str | None) -> JobPreview:
+    """Look, and write the page."""
+    found = run_loop(_looked_at(Job(journal), html))
+    if html is not None:
+        note(f"{one_line(html)}: written, one page, with addresses of recipients")
+    return found
+
+
+async def _looked_at(job: Job, html: str | None) -> JobPreview:
+    with cancel_on_signal("the disk"):
+        return await job.preview(html)
+
+
+def preview_lines(found: JobPreview) -> list[str]:
+    """The preview for a terminal; it quotes no text."""
+    lengths = f"{found.shortest:,} to {found.longest:,} characters"
+    told = f"{plural(found.texts, 'text')} for {people(found.people)}, of {lengths}"
+    if not found.with_findings:
+        return [f"{told}; nothing was found"]
+    have = "has" if found.with_findings == 1 else "have"
     return [
-        one_line(source),
-        f"{people(plan.people)}; left out: {plural(plan.duplicates, 'duplicate')},"
-        f" {plural(plan.invalid, 'invalid row')}"
-        + (f", {plan.excluded:,} excluded" if plan.exclusions else ""),
-        *(f"  excluded: {one_line(excluding(one))}" for one in plan.exclusions),
-        *broken_rows(plan),
-        f"{plural(plan.chunks, 'request')}; least time {least} at {limit}",
+        told,
+        f"{plural(found.with_findings, 'text')} {have} findings:",
+        *(
+            f"  {kind}: {plural(count, 'text')}, {MEANINGS[Fault(kind)]}"
+            for kind, count in found.findings.items()
+        ),
     ]
 
 
-def broken_rows(plan: Plan) -> list[str]:
-    """The first rows that are no address, of the recipients and of each list to exclude."""
-    lines = examples(plan.invalid_examples, plan.invalid)
-    for one in plan.exclusions:
-        found = examples(one.invalid_examples, one.invalid)
-        lines += [f"  {one_line(one.source)}:{line[1:]}" for line in found]
-    return lines
-
-
-def examples(rows: Sequence[InvalidLine], count: int) -> list[str]:
-    """The first of so many invalid rows, with the reasons."""
-    shown = [f"  line {row.line}: {one_line(row.reason)}" for row in rows[:_LISTED]]
-    more = count - len(shown)
-    return [*shown, *([f"  and {more:,} more"] if more else [])]
-
-
-def rate(limit: RateLimit) -> str:
-    """The rate in words."""
-    per = "a minute" if limit.per == 60 else f"every {limit.per:g} s"
-    return f"{plural(limit.budget, 'request')} {per}"
-
-
-def destination(event: str | None, settings: MoveworksSettings) -> str:
-    """Where messages go: `to event 7d9f... at https://api.moveworks.ai`."""
-    where = "the legacy endpoint" if event is None else f"event {one_line(event)}"
-    return f"to {where} at {settings.base_url}"
-
-
-def confirm(count: int, *, yes: bool, source: object) -> bool:
-    """Ask before a large send; say whether to go on. `InvalidInput` if nobody can be asked."""
-    if yes or count <= _ASK_ABOVE:
-        return True
-    if source == STDIN or not sys.stdin or not sys.stdin.isatty():
-        raise InvalidInput(
-            f"{count:,} people are more than {_ASK_ABOVE}, and standard input is no"
-            " terminal to confirm from; add --yes"
-        )
-    return ask(f"Tell {people(count)}?")
+def plain_preview(found: JobPreview) -> dict[str, Any]:
+    """The preview as plain values: people, texts, characters."""
+    names = ("people", "texts", "with_findings", "findings", "shortest", "longest")
+    return {name: getattr(found, name) for name in names}

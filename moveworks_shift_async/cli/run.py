@@ -14,13 +14,13 @@ from ..jobs.job import Job
 from ..jobs.report.account import JobAccount
 from ..settings import MoveworksSettings
 from ..text import people, plural
+from .confirmation import confirm, destination
 from .failures import ExitCode, error_line, exit_code, stopped_line, what_happened
 from .foreground import Runnable, run_in_foreground
 from .in_time import InTime, end_line, in_time_options
 from .jobs import account_text, goes_on, plain_account
 from .plan import sent_by
 from .preflight import check_server
-from .preview import confirm, destination
 from .shared_options import (
     MOVEWORKS_EPILOG,
     journal_argument,

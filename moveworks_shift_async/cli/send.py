@@ -17,12 +17,12 @@ from ..jobs.plan.rejects import not_addresses
 from ..jobs.records import Exclusion
 from ..settings import MoveworksSettings
 from ..sources import open_recipients
+from .confirmation import confirm, destination, summary
 from .failures import ExitCode
 from .foreground import run_in_foreground
 from .line_numbers import Reopen
 from .message_options import message_options
 from .plan import PlanArguments, make_plan, sent_by, show_plan
-from .preview import confirm, destination, preview
 from .run import run_job
 from .send_account import SendAccount, conclude, invalid_rows, read_send
 from .shared_options import (
@@ -114,7 +114,7 @@ def _preview(journal: str, options: _SendOptions) -> Plan:
     """Plan it, and say whom it is for before anything goes out."""
     alone = options.plan.recipients is None and options.test_to is not None
     plan = make_plan(journal, evolve(options.test() if alone else options.plan, strict=False))
-    for line in preview(plan):
+    for line in summary(plan):
         note(line)
     lists: list[Plan | Exclusion] = [plan, *plan.exclusions]
     for one in lists:

@@ -26,6 +26,7 @@ from .store.standing import standing
 
 if TYPE_CHECKING:
     from ..client import MoveworksClient
+    from .preview.survey import JobPreview
     from .run.job_run import JobRun, OnProgress
 
 __all__ = ["Job", "JobAccount", "Plan"]
@@ -224,6 +225,20 @@ class Job:
         paths = [None if path is None else os.fspath(path) for path in (csv, page)]
         async with self._store.reading(addresses=csv is not None) as store:
             return await write_report(store, *paths)
+
+    async def preview(self, page: str | os.PathLike[str] | None = None) -> JobPreview:
+        """Look at every text of the plan: what is in it that the vendor may not know, or is odd.
+
+        `page` is a new file of HTML, for its owner alone, on which some of the texts are shown with
+        the first of those whom they are for. Raises `JournalError` if the plan is not whole, and
+        `ConfigurationError` where nh3, emoji or what the page needs is not installed; else as
+        `write` does.
+        """
+        from .preview.preview import make_preview  # noqa: PLC0415 - a run does not need it
+
+        path = None if page is None else os.fspath(page)
+        async with self._store.reading() as store:
+            return await make_preview(store, self.name, path)
 
     async def test(self, client: MoveworksClient, address: str) -> list[Receipt]:
         """Send the first three texts to one address; the journal stays as it is."""

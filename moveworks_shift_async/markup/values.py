@@ -29,6 +29,22 @@ class Fault(Enum):
     UNFILLED = "unfilled"
     CHARACTER = "character"
     LENGTH = "length"
+    VALUE = "value"
+
+
+#: What each means.
+MEANINGS = {
+    Fault.TAG: "a tag that is in no sample of the vendor's; it is shown as text",
+    Fault.ATTRIBUTE: "an attribute that is in no sample of the vendor's",
+    Fault.BROKEN: "a tag that is broken, has no end, or ends nothing",
+    Fault.NESTED: "a list in a list",
+    Fault.LINK: "a link to no absolute http, https or mailto address",
+    Fault.EMOJI: "a code of no emoji that is known",
+    Fault.UNFILLED: "a slot or a column without a value",
+    Fault.CHARACTER: "a character that is lost, not to be seen, or turns the order around",
+    Fault.LENGTH: f"close to {LIMIT:,} characters or bytes, or beyond",
+    Fault.VALUE: "a value of a column that looks empty or odd",
+}
 
 
 @frozen

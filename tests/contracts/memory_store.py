@@ -28,12 +28,14 @@ from moveworks_shift_async.jobs.records import (
 )
 from moveworks_shift_async.jobs.store.first import Chosen, First, choose
 from moveworks_shift_async.jobs.store.ports import (
+    Audience,
     Beginning,
     Begun,
     Found,
     JobState,
     Parts,
     PlanBatch,
+    PlannedText,
 )
 from moveworks_shift_async.jobs.store.rows import held_of
 from moveworks_shift_async.wire.moveworks import Content
@@ -59,6 +61,7 @@ class Kept:
     header: Header
     planning: bool = True
     texts: dict[int, Content] = field(factory=dict)
+    odd: dict[int, str] = field(factory=dict)
     rows: list[Row] = field(factory=list)
     left_out: list[LeftOut] = field(factory=list)
     runs: dict[str, Run] = field(factory=dict)
@@ -214,6 +217,7 @@ class MemoryPlan:
         """Keep it."""
         job = self.store.job()
         job.texts |= dict(batch.texts)
+        job.odd |= batch.odd
         job.left_out += batch.left_out
         for text, people in batch.chunks:
             job.add(text, people)
@@ -255,6 +259,28 @@ class MemoryAccount:
         for row in job.rows:
             people[row.text] += len(row.people) * (row.record.state is not State.SPLIT)
         return [(job.texts[number], people[number]) for number in sorted(people)[:count]]
+
+    async def whole_header(self) -> Header:
+        """The header."""
+        self.store.job().verify()
+        return self.store.job().header
+
+    async def planned_texts(self) -> AsyncIterator[Sequence[PlannedText]]:
+        """One at a time."""
+        job = self.store.job()
+        for number, text in sorted(job.texts.items(), key=lambda item: item[0]):
+            yield [PlannedText(number=number, content=text, odd=job.odd.get(number))]
+
+    async def audiences(self, texts: Sequence[int]) -> dict[int, Audience]:
+        """Those of its chunks."""
+        found: dict[int, list[tuple[str, ...]]] = {}
+        for row in self.store.job().rows:
+            if row.text in texts and row.record.state is not State.SPLIT:
+                found.setdefault(row.text, []).append(row.people)
+        return {
+            text: Audience(people=sum(map(len, parts)), first=parts[0])
+            for text, parts in found.items()
+        }
 
     async def verify(self) -> None:
         """It is whole."""

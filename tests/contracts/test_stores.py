@@ -47,11 +47,13 @@ from moveworks_shift_async.jobs.store.first import Chosen, First
 from moveworks_shift_async.jobs.store.names import store_of
 from moveworks_shift_async.jobs.store.ports import (
     TEXTS,
+    Audience,
     Beginning,
     Begun,
     JobState,
     OnLeftUnknown,
     PlanBatch,
+    PlannedText,
     RunStore,
     Store,
 )
@@ -230,6 +232,7 @@ async def test_what_is_planned_is_what_is_read_back(store: Store) -> None:
     await plan.write(
         PlanBatch(
             texts=[(n, text_of(n)) for n in range(2)],
+            odd={1: "a name looks empty"},
             chunks=[(n % 2, people_of(n)) for n in range(3)],
         )
     )
@@ -250,6 +253,13 @@ async def test_what_is_planned_is_what_is_read_back(store: Store) -> None:
         assert [block async for block in account.left_out()] == [left, out, again]
         assert await account.texts(9) == [(text_of(0), 6), (text_of(1), 6)]
         assert await account.texts(1) == [(text_of(0), 6)]
+        assert await account.whole_header() == header
+        texts = [text async for some in account.planned_texts() for text in some]
+        assert texts == [
+            PlannedText(number=0, content=text_of(0)),
+            PlannedText(number=1, content=text_of(1), odd="a name looks empty"),
+        ]
+        assert await account.audiences([1, 7]) == {1: Audience(people=6, first=people_of(1))}
     async with running(store) as run:
         chunks = await run.claim("first", 9)
     assert [chunk.content for chunk in chunks] == [text_of(n % 2) for n in (0, 1, 0, 1)]
@@ -322,6 +332,8 @@ async def test_a_plan_that_broke_off_is_not_run_and_is_replaced(store: Store) ->
     async with store.reading() as account:
         with pytest.raises(JournalError, match="interrupted; nothing was sent"):
             await account.verify()
+        with pytest.raises(JournalError, match="interrupted; nothing was sent"):
+            await account.whole_header()
     await planned(store, 2)
     assert len(await records_of(store)) == 2
 

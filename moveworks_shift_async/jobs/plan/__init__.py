@@ -14,6 +14,7 @@
     unique      who came before, exactly
     excluded    who is not to be told, and by which list
     texts       the different texts, numbered
+    odd_values  values that nobody would write to a person
     groups      people and texts -> chunks
     writer      chunks, and what is for nobody -> the journal
 """

@@ -105,7 +105,7 @@ class Planner:
             self._spool, self._unique = Spool(self._file()), Unique(self._file(), self.excluded)
             if template is not None:
                 self._texts = Texts(template, self._header.event_id, self.source, self._file())
-        self._writer = Writer(self._store, self._loop, self._content)
+        self._writer = Writer(self._store, self._loop, self._text)
 
     def exclude(self, block: Block) -> None:
         """Take the next rows of a list of people who are not to be told."""
@@ -258,8 +258,8 @@ class Planner:
     def _file(self) -> IO[bytes]:
         return self._files.enter_context(nameless(self._job.scratch))
 
-    def _content(self, text: int) -> Content:
-        return self.options.content if self._texts is None else self._texts.content(text)
+    def _text(self, text: int) -> tuple[Content, str | None]:
+        return (self.options.content, None) if self._texts is None else self._texts.read(text)
 
     def _go_on(self) -> None:
         go_on(self.stop, self._job.name)

@@ -18,6 +18,7 @@ from attrs import define, field
 from ...errors import InvalidInput
 from ...sources.refusals import quoted, refuse
 from ...wire.moveworks import Content, check_message
+from .odd_values import odd_values
 from .spool import NUMBERS
 from .template import Template, missing
 
@@ -62,18 +63,19 @@ class Texts:
                 )
         return array(NUMBERS, found)  # type: ignore[arg-type]  # no None is left
 
-    def content(self, number: int) -> Content:
-        """The text of a number."""
+    def read(self, number: int) -> tuple[Content, str | None]:
+        """The text of a number, and what is odd about a value in it."""
         self._file.seek(self._ends[number])
         stored = self._file.read(self._ends[number + 1] - self._ends[number])
-        message, context = json.loads(stored)
-        return Content(event_id=self._event_id, message=message, context=context)
+        message, context, odd = json.loads(stored)
+        return Content(event_id=self._event_id, message=message, context=context), odd
 
     def _render(self, row: Row, line: int) -> int:
         for name in missing(self._template.columns, row):
             raise refuse(self._source, line, f"no value in column {quoted(name)}")
+        values = [value or "" for value in row]
         try:
-            message, context = self._template.render([value or "" for value in row])
+            message, context = self._template.render(values)
             check_message(message, context)
         except InvalidInput as error:
             raise refuse(self._source, line, str(error)) from None
@@ -82,7 +84,9 @@ class Texts:
         digest = hashlib.blake2b(stored, digest_size=16).digest()
         number = self._numbers.setdefault(digest, len(self._numbers))
         if number == len(self._ends) - 1:
+            odd = odd_values(self._template.columns, values)
+            whole = json.dumps([message, context, odd]).encode()
             self._file.seek(self._ends[-1])
-            self._file.write(stored)
-            self._ends.append(self._ends[-1] + len(stored))
+            self._file.write(whole)
+            self._ends.append(self._ends[-1] + len(whole))
         return number

@@ -29,8 +29,8 @@ class Writer:
 
     _store: PlanStore
     _loop: FromThread
-    #: The text of a number.
-    _content: Callable[[int], Content]
+    #: The text of a number, and what is odd about a value in it.
+    _text: Callable[[int], tuple[Content, str | None]]
     people: int = 0
     chunks: int = 0
     #: Different texts that are sent to anybody.
@@ -72,8 +72,10 @@ class Writer:
         cuts, self._waiting = self._waiting, []
         if not cuts:
             return
-        texts = [(text, self._content(text)) for text, _ in cuts if self._is_new(text)]
-        self._write(PlanBatch(texts=texts, first=self.chunks, chunks=cuts))
+        new = {text: self._text(text) for text, _ in cuts if self._is_new(text)}
+        texts = [(text, content) for text, (content, _) in new.items()]
+        odd = {text: odd for text, (_, odd) in new.items() if odd is not None}
+        self._write(PlanBatch(texts=texts, odd=odd, first=self.chunks, chunks=cuts))
         self.texts += len(texts)
         self.chunks += len(cuts)
         self.people += self._coming

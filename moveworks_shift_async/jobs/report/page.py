@@ -1,22 +1,17 @@
-"""The account as one page of HTML for people who run no commands. The only importer of jinja2.
+"""The account as one page of HTML for people who run no commands.
 
-The page is one file: no script, no font, no picture from elsewhere, and its own policy forbids the
-browser to fetch any. It holds no addresses; what looks like one in a server's words is covered.
+It holds no addresses; what looks like one in a server's words is covered.
 """
 
 from __future__ import annotations
 
-import contextlib
 import json
-import unicodedata
 from collections.abc import Iterator, Mapping
 from datetime import datetime
-from functools import cache
-from importlib.resources import files
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from ...errors import ConfigurationError
-from ...text import covered, duration, hide_addresses, install, people, plural, rate
+from ...text import covered, duration, hide_addresses, rate
+from ..pages import legible, missing, template
 from ..records import Incident, State
 from . import sentences as say
 from .account import JobAccount, Text
@@ -24,18 +19,10 @@ from .live import Live
 from .plot import NARROW, WIDE, draw
 from .timeline import TimelineEvent, ending_of
 
-if TYPE_CHECKING:
-    from jinja2 import Template
-
 # Rows of a table; a page of thousands of lines is read by nobody.
 ROWS = 40
 # Moments of the plot that are told in numbers as well.
 _MOMENTS = 12
-# Characters of a message or a context; the page is for looking at, the journal keeps all.
-_TEXT = 4_000
-_EXTRA = ("jinja2", "markupsafe", "matplotlib", "numpy")
-# These turn the order of what is read around, or are no character at all.
-_TURNING = "\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
 
 
 def render_page(
@@ -46,43 +33,17 @@ def render_page(
     `drawn` are its drawings, which else are made. Raises `ConfigurationError` where the extra
     `report` is not installed.
     """
-    with _installed():
-        frame = _frame()
-        drawn = drawings(account) if drawn is None else drawn
-    return frame.render(account=account, live=live, drawn=drawn, **_words(account))
+    page = template("report/page.html", moment=moment)
+    drawn = drawings(account) if drawn is None else drawn
+    return page.render(account=account, live=live, drawn=drawn, **_words(account))
 
 
 def drawings(account: JobAccount) -> Mapping[str, str]:
     """The plot in each shape; none of a job that has not begun. Raises as `render_page`."""
-    with _installed():
-        return {shape.name: draw(account, shape) for shape in (WIDE, NARROW) if account.runs}
-
-
-@contextlib.contextmanager
-def _installed() -> Iterator[None]:
     try:
-        yield
+        return {shape.name: draw(account, shape) for shape in (WIDE, NARROW) if account.runs}
     except ModuleNotFoundError as error:
-        if (error.name or "").partition(".")[0] not in _EXTRA:
-            raise
-        raise _missing(error.name) from None
-
-
-@cache
-def _frame() -> Template:
-    """`page.html` and what it includes, in memory: a live page is made every second."""
-    from jinja2 import Environment, FunctionLoader, StrictUndefined  # noqa: PLC0415 - see `_EXTRA`
-
-    parts = files(__package__)
-    house = Environment(
-        loader=FunctionLoader(lambda name: parts.joinpath(name).read_text("utf-8")),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    house.filters |= {"people": people, "plural": plural, "moment": moment, "covered": covered}
-    return house.get_template("page.html")
+        raise missing(error) from None
 
 
 def moment(at: datetime) -> str:
@@ -92,12 +53,6 @@ def moment(at: datetime) -> str:
         return say.moment(at)
     day = "" if here.date() == at.date() else f"{here:%Y-%m-%d} "
     return f"{say.moment(at)} ({day}{here:%H:%M:%S %Z})"
-
-
-def _missing(name: str | None) -> ConfigurationError:
-    return ConfigurationError(
-        f"the page needs {name}, which is not installed; run: {install('jinja2', 'matplotlib')}"
-    )
 
 
 def _words(account: JobAccount) -> Mapping[str, Any]:
@@ -190,16 +145,4 @@ def _text(text: Text, account: JobAccount) -> dict[str, Any]:
     parts = {"message": text.message, "context": "" if text.context is None else context}
     if account.texts > 1:
         parts = {name: hide_addresses(part) for name, part in parts.items()}
-    return {"people": text.people} | {name: _legible(part) for name, part in parts.items()}
-
-
-def _legible(text: str) -> str:
-    """A foreign text as it is, but for its end and for what is no character to be seen."""
-    shown = "".join("?" if _unseen(character) else character for character in text[:_TEXT])
-    rest = len(text) - _TEXT
-    return shown if rest <= 0 else f"{shown}... and {rest:,} more characters"
-
-
-def _unseen(character: str) -> bool:
-    kind = unicodedata.category(character)
-    return character in _TURNING or (kind in ("Cc", "Cs") and character not in "\n\t")
+    return {"people": text.people} | {name: legible(part) for name, part in parts.items()}

@@ -20,7 +20,7 @@ What is true of every kind stands in `tests/contracts/test_stores.py`.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import Literal, Protocol
 
@@ -56,11 +56,32 @@ class PlanBatch:
 
     #: Texts that come for the first time, by their numbers.
     texts: Sequence[tuple[int, Content]] = field(default=(), repr=False)
+    #: Of these texts, what is odd about a column's value in them.
+    odd: Mapping[int, str] = field(factory=dict, repr=False)
     #: Number of the first of these chunks; the others follow it.
     first: int = 0
     #: Text's number and addresses of each chunk.
     chunks: Sequence[tuple[int, Sequence[str]]] = field(default=(), repr=False)
     left_out: Sequence[LeftOut] = field(default=(), repr=False)
+
+
+@frozen(kw_only=True)
+class PlannedText:
+    """What some people are to be told."""
+
+    number: int
+    content: Content = field(repr=False)
+    #: What is odd about a column's value in it; None: nothing.
+    odd: str | None = field(default=None, repr=False)
+
+
+@frozen(kw_only=True)
+class Audience:
+    """Whom a text is for."""
+
+    people: int
+    #: Those of its first chunk.
+    first: Sequence[str] = field(repr=False)
 
 
 @frozen(kw_only=True)
@@ -153,6 +174,15 @@ class AccountStore(Protocol):
 
     async def texts(self, count: int) -> list[tuple[Content, int]]:
         """The first texts of the job, each with how many people it is for."""
+
+    async def whole_header(self) -> Header:
+        """The header; `JournalError` if the plan is not whole, or its texts were removed."""
+
+    def planned_texts(self) -> AsyncIterator[Sequence[PlannedText]]:
+        """Every text in the order of their numbers, some at a time."""
+
+    async def audiences(self, texts: Sequence[int]) -> Mapping[int, Audience]:
+        """Whom each of these texts is for; not among them: one for nobody."""
 
     async def verify(self) -> None:
         """Raise `JournalError` if the plan is not whole, or not what was planned."""

@@ -15,6 +15,7 @@ from attrs import astuple, fields
 from ...wire.moveworks import Content
 from ...wire.recipients import CheckedRecipients
 from ..records import Chunk, Exclusion, Header, Held, Incident, InvalidLine, Left, LeftOut, State
+from .ports import Audience, PlannedText
 
 T = TypeVar("T")
 Row = tuple[Any, ...]
@@ -123,6 +124,20 @@ def held_of(held: Held | None) -> dict[str, Any]:
     """The columns of a run that say what holds it."""
     columns = {"by": None, "since": None, "until": None, "why": None}
     return {f"held_{name}": getattr(held, name, none) for name, none in columns.items()}
+
+
+def planned_text_of(event_id: str | None, row: Row) -> PlannedText:
+    """A text with its number."""
+    number, message, context, odd = row
+    if not isinstance(message, str) or not isinstance(odd, str | None):
+        raise TypeError("text")
+    return PlannedText(number=number, content=content_of(event_id, message, context), odd=odd)
+
+
+def audience_of(row: Row) -> tuple[int, Audience]:
+    """A text's number, and whom it is for."""
+    number, people, packed = row
+    return number, Audience(people=int(people), first=unpack(packed))
 
 
 def ages_of(rows: Iterable[Row], now: float, window: float) -> list[float]:

@@ -14,7 +14,7 @@ from ....storage.postgres import Connection, Work, connected, read_surely, snaps
 from ....wire.moveworks import Content
 from ...records import ChunkRecord, Command, Event, Header, LeftOut, Run, Total
 from .. import rows as made
-from ..ports import JobState
+from ..ports import Audience, JobState, PlannedText
 from .lease import alive
 from .statements import row, rows, sql, value, values
 
@@ -22,6 +22,8 @@ T = TypeVar("T")
 
 # Chunks read in one go: 32,000 addresses at most, some MB.
 _CHUNKS = 64
+# Texts read in one go: 10 MB at most, for a message has 20,000 characters.
+_TEXTS = 128
 
 
 @frozen(eq=False, repr=False)
@@ -70,6 +72,27 @@ class PostgresAccountStore:
             return await read_surely(self._url, read)
         async with connected(self._url) as connection, snapshot(connection):
             return await read(connection)
+
+    async def whole_header(self) -> Header:
+        """The header of a whole plan."""
+        async with connected(self._url) as connection, snapshot(connection):
+            return await verify(connection, self._job, self._name)
+
+    async def planned_texts(self) -> AsyncGenerator[Sequence[PlannedText]]:
+        """Every text."""
+        last = -1
+        async with connected(self._url) as connection, snapshot(connection):
+            event_id = (await header_of(connection, self._job)).event_id
+            await self._check_kept(connection)
+            while found := await rows(connection, "planned_texts", (self._job, last, _TEXTS)):
+                last = found[-1][0]
+                yield [made.planned_text_of(event_id, text) for text in found]
+
+    async def audiences(self, texts: Sequence[int]) -> dict[int, Audience]:
+        """Whom these texts are for."""
+        async with connected(self._url) as connection:
+            found = await rows(connection, "audiences", (self._job, [*texts]))
+        return dict(map(made.audience_of, found))
 
     async def verify(self) -> None:
         """It is whole: the database itself sees to it that nothing changes unseen."""

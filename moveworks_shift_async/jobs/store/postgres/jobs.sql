@@ -29,6 +29,7 @@ CREATE TABLE content (
     id bigint NOT NULL,
     message text NOT NULL,
     context text,
+    odd text,
     PRIMARY KEY (job, id)
 );
 -- Half of each page is left free, and no index is on what changes: a change writes one row in place.
@@ -141,7 +142,7 @@ COPY chunk (job, id, content, people) FROM STDIN;
 COPY address (job, chunk, packed) FROM STDIN;
 
 -- name: add_content
-INSERT INTO content (job, id, message, context) VALUES (%s, %s, %s, %s);
+INSERT INTO content (job, id, message, context, odd) VALUES (%s, %s, %s, %s, %s);
 
 -- name: add_left_out
 INSERT INTO left_out (job, why, packed) VALUES (%s, %s, %s);
@@ -158,7 +159,7 @@ WHERE id = %(job)s;
 DELETE FROM job WHERE name = %s;
 
 -- name: forget
-WITH texts AS (UPDATE content SET message = '', context = NULL WHERE job = %(job)s),
+WITH texts AS (UPDATE content SET message = '', context = NULL, odd = NULL WHERE job = %(job)s),
      left_out AS (DELETE FROM left_out WHERE job = %(job)s),
      addresses AS (DELETE FROM address WHERE job = %(job)s)
 UPDATE job SET forgotten_at = %(at)s WHERE id = %(job)s AND forgotten_at IS NULL;
@@ -208,6 +209,15 @@ SELECT message, context,
        (SELECT coalesce(sum(people), 0) FROM chunk
         WHERE chunk.job = content.job AND chunk.content = content.id AND state <> 'split')
 FROM content WHERE job = %s ORDER BY id LIMIT %s;
+
+-- name: planned_texts
+SELECT id, message, context, odd FROM content WHERE job = %s AND id > %s ORDER BY id LIMIT %s;
+
+-- name: audiences
+SELECT content, told, packed FROM (
+    SELECT job, content, sum(people) AS told, min(id) AS first FROM chunk
+    WHERE job = %s AND content = ANY(%s) AND state <> 'split' GROUP BY job, content
+) AS found JOIN address ON address.job = found.job AND address.chunk = first;
 
 -- name: recipients
 SELECT chunk.id, packed FROM chunk

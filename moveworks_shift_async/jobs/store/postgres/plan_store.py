@@ -85,7 +85,8 @@ class PostgresPlanStore:
                     raise InvalidInput("a message holds a NUL, which PostgreSQL cannot keep")
                 context = None if content.context is None else json.dumps(dict(content.context))
                 text = (number, content.message, context)
-                await run(self._connection, "add_content", (self._job, *text))
+                odd = batch.odd.get(number)
+                await run(self._connection, "add_content", (self._job, *text, odd))
                 self._digest.update(json.dumps(text).encode())
             await self._copy(batch, packed)
             for some in batch.left_out:

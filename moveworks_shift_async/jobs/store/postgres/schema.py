@@ -8,7 +8,7 @@ from ....storage.postgres import Connection, connected
 from .statements import sql
 
 #: Of the tables. A release that needs others takes another number.
-VERSION = 2
+VERSION = 3
 
 
 async def make_tables(url: str) -> bool:

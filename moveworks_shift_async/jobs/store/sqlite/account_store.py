@@ -9,8 +9,8 @@ from typing import Any, Protocol, TypeVar
 from attrs import define
 
 from ....wire.moveworks import Content
-from ...records import LeftOut
-from ..ports import JobState
+from ...records import Header, LeftOut
+from ..ports import Audience, JobState, PlannedText
 from .journal import Journal
 from .lock import is_free
 
@@ -18,6 +18,8 @@ T = TypeVar("T")
 
 # Chunks read in one go: 32,000 addresses at most, some MB.
 _CHUNKS = 64
+# Texts read in one go: 10 MB at most, for a message has 20,000 characters.
+_TEXTS = 128
 
 
 class Ask(Protocol):
@@ -40,6 +42,19 @@ class SqliteAccountStore:
     async def texts(self, count: int) -> list[tuple[Content, int]]:
         """The first texts."""
         return await self._ask(lambda journal: journal.reads.texts(count))
+
+    async def whole_header(self) -> Header:
+        """The header of a whole plan."""
+        return await self._ask(lambda journal: journal.reads.whole_header())
+
+    async def planned_texts(self) -> AsyncGenerator[Sequence[PlannedText]]:
+        """Every text."""
+        async for some in self._some(lambda journal: journal.reads.planned_texts(), _TEXTS):
+            yield some
+
+    async def audiences(self, texts: Sequence[int]) -> dict[int, Audience]:
+        """Whom these texts are for."""
+        return await self._ask(lambda journal: journal.reads.audiences(texts))
 
     async def verify(self) -> None:
         """Read all of it."""

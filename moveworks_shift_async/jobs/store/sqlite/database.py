@@ -32,7 +32,7 @@ APPLICATION_ID = 0x6D77736A
 # How a file of SQLite's begins, and where the mark stands (https://sqlite.org/fileformat2.html).
 _SQLITE, _MARK = b"SQLite format 3\0", slice(68, 72)
 # Of the tables in it. A release that writes others takes another number.
-FORMAT = 4
+FORMAT = 5
 # Seconds to wait for another process, which has the file for a few milliseconds.
 BUSY_SECONDS = 10.0
 

@@ -154,10 +154,10 @@ class Journal:
 
     # --- planning -------------------------------------------------------------------------
 
-    def add_content(self, number: int, content: Content) -> None:
-        """A message with its context."""
+    def add_content(self, number: int, content: Content, odd: str | None = None) -> None:
+        """A message with its context, and what is odd about a value in it."""
         context = None if content.context is None else json.dumps(dict(content.context))
-        self.write("add_content", (number, content.message, context))
+        self.write("add_content", (number, content.message, context, odd))
 
     def add_chunks(self, chunks: Iterable[tuple[int, int, int, bytes]]) -> None:
         """Chunks as (id, content, people, packed addresses)."""

@@ -28,7 +28,8 @@ CREATE TABLE job (
 CREATE TABLE content (
     id INTEGER PRIMARY KEY,
     message TEXT NOT NULL,
-    context TEXT
+    context TEXT,
+    odd TEXT
 );
 CREATE TABLE chunk (
     id INTEGER PRIMARY KEY,
@@ -107,7 +108,7 @@ INSERT INTO job (id, source, event_id, planned_at, complete, people, excluded, e
 VALUES (1, :source, :event_id, :planned_at, 0, 0, 0, '[]', 0, 0, 0, 0, 0, '', :key);
 
 -- name: add_content
-INSERT INTO content (id, message, context) VALUES (?, ?, ?);
+INSERT INTO content (id, message, context, odd) VALUES (?, ?, ?, ?);
 
 -- name: add_chunk
 INSERT INTO chunk (id, content, people) VALUES (?, ?, ?);
@@ -260,6 +261,15 @@ ORDER BY CASE why WHEN 'invalid' THEN 0 WHEN 'excluded' THEN 1 ELSE 2 END, id;
 SELECT message, context, (SELECT coalesce(sum(people), 0) FROM chunk
                           WHERE chunk.content = content.id AND state <> 'split')
 FROM content ORDER BY id LIMIT ?;
+
+-- name: planned_texts
+SELECT id, message, context, odd FROM content ORDER BY id;
+
+-- name: audiences
+SELECT content, told, packed FROM (
+    SELECT content, sum(people) AS told, min(id) AS first FROM chunk
+    WHERE content IN (SELECT value FROM json_each(?)) AND state <> 'split' GROUP BY content
+) JOIN address ON address.chunk = first;
 
 -- name: begin_run
 INSERT INTO run (id, pid, host, began_at, budget, per, first)

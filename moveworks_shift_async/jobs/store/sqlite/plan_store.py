@@ -76,7 +76,7 @@ class SqlitePlanStore:
         left_out = [(some.why, pack_left_out(some.entries)) for some in batch.left_out]
         with self._journal.transaction():
             for number, content in batch.texts:
-                self._journal.add_content(number, content)
+                self._journal.add_content(number, content, batch.odd.get(number))
             self._journal.add_chunks(
                 (number, text, len(people), data)
                 for number, ((text, people), data) in enumerate(

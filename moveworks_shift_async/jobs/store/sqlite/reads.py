@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from typing import Any, TypeVar
 
@@ -15,6 +15,7 @@ from ....wire.moveworks import Content
 from ...records import Chunk, ChunkRecord, Command, Event, Header, LeftOut, Run, Total
 from .. import rows
 from ..first import Free
+from ..ports import Audience, PlannedText
 from .database import Database, damaged, reading
 
 T = TypeVar("T")
@@ -32,6 +33,15 @@ class Reads:
         with reading(self._db.path):
             return rows.value_of(Header, row)
 
+    def whole_header(self) -> Header:
+        """The same of a whole plan; nothing else is looked at."""
+        header = self.header()
+        if not header.complete:
+            raise JournalError(
+                f"the planning of {self._db.path} was interrupted; nothing was sent: plan it again"
+            )
+        return header
+
     def digest(self, header: Header) -> str:
         """Of what is sent to whom, as it is in the file."""
         digest = hashlib.sha256(f"{header.event_id}\0".encode())
@@ -44,11 +54,7 @@ class Reads:
 
     def verify(self) -> Header:
         """The header, once nothing in the file is found damaged or changed."""
-        header = self.header()
-        if not header.complete:
-            raise JournalError(
-                f"the planning of {self._db.path} was interrupted; nothing was sent: plan it again"
-            )
+        header = self.whole_header()
         found = [*self._db.rows("quick_check")]
         people = self.value("people")
         with reading(self._db.path):
@@ -80,6 +86,15 @@ class Reads:
         event_id = self.header().event_id
         make = partial(rows.content_of, event_id)
         return [*self._each(lambda row: (make(*row[:2]), row[2]), "texts", (count,))]
+
+    def planned_texts(self) -> Iterator[PlannedText]:
+        """Every text."""
+        make = partial(rows.planned_text_of, self.header().event_id)
+        return self._each(make, "planned_texts")
+
+    def audiences(self, texts: Sequence[int]) -> dict[int, Audience]:
+        """Whom these texts are for."""
+        return dict(self._each(rows.audience_of, "audiences", (json.dumps(texts),)))
 
     def runs(self) -> list[Run]:
         """The processes that worked on it."""
