@@ -8,6 +8,7 @@ itself alone (`local_page`), and is not there at all where the page is for readi
 from __future__ import annotations
 
 import asyncio
+import logging
 import secrets
 from collections.abc import Awaitable, Callable
 from importlib.resources import files
@@ -20,6 +21,7 @@ from ..jobs.records import Command
 from ..local_page import Feed, foreign, headers
 from .look import Watched
 
+logger: logging.Logger = logging.getLogger(__name__)
 HOST = "127.0.0.1"
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -137,5 +139,8 @@ class PageServer:
         while not self.watched.finished:
             await self._listened.wait()
             await self._clock.sleep(self.watched.wait)
-            await self.watched.look()
+            try:
+                await self.watched.look()
+            except Exception:  # a defect of ours must not end the looking for good
+                logger.exception("the job could not be looked at")
             self._feed.changed()
