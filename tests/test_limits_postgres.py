@@ -377,12 +377,13 @@ async def test_a_gate_that_was_forgotten_ends_by_itself(postgres: str, acme: str
 
 # It takes three slots and says so; then it does what its last argument says.
 PROGRAM = """
-import asyncio, os, sys
+import asyncio, logging, os, sys
 from math import inf
 from moveworks_shift_async import ConfigurationError, PostgresGate, RateLimit
 from moveworks_shift_async.limits.shared import row
 
 row.LEASE, LIMIT = 1.5, RateLimit(requests=4, per=1.0)
+logging.getLogger("asyncio").setLevel("ERROR")  # its debug mode tells of a busy machine
 class User: pass
 
 async def hold():
