@@ -16,6 +16,7 @@ import tempfile
 import textwrap
 import threading
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
+from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -578,7 +579,7 @@ async def test_rows_from_anywhere(tmp_path: Path, kind: Callable[[list[Row]], An
     assert made == Plan(
         journal=str(tmp_path / "job"), source="recipients", people=1, duplicates=1, differing=0,
         invalid=1, invalid_examples=(InvalidLine(3, "no @"),), chunks=1, texts=1,
-        rate_limit=RateLimit(),
+        rate_limit=RateLimit(), planned_at=made.planned_at,
     )  # fmt: skip
     assert sent(tmp_path / "job") == [("1", ("a@b.c",))]
     Lock.take(str(tmp_path / "job")).release()
@@ -931,7 +932,8 @@ def test_no_file_is_left_open(tmp_path: Path) -> None:
 def a_plan(**values: Any) -> Plan:
     """A plan with these numbers."""
     numbers = {"people": 1, "duplicates": 0, "differing": 0, "invalid": 0, "chunks": 1, "texts": 1}
-    common = {"journal": "job.mws", "source": "people.csv", "rate_limit": RateLimit()}
+    common = {"journal": "job.mws", "source": "people.csv", "rate_limit": RateLimit(),
+              "planned_at": datetime(2026, 11, 29, 20, 40, tzinfo=UTC)}  # fmt: skip
     return Plan(**{**common, **numbers, **values})
 
 

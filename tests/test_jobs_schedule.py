@@ -279,9 +279,7 @@ def test_opens(schedule: Schedule, at: datetime, data: st.DataObject) -> None:
 @given(schedules)
 def test_a_schedule_is_read_as_it_is_kept(schedule: Schedule) -> None:
     """What a job keeps of it is all of it."""
-    times = [None if at is None else at.timestamp()
-             for at in (schedule.not_before, schedule.not_after)]  # fmt: skip
-    assert Schedule.kept(schedule.windows_text, *times) == schedule
+    assert Schedule.kept(*schedule.columns) == schedule
     assert bool(schedule) is (schedule != Schedule())
 
 

@@ -16,6 +16,7 @@ from ..jobs.plan.plan import ExcludeList, Recipients
 from ..jobs.preview.survey import JobPreview
 from ..jobs.records import ChunkRecord, InvalidLine
 from ..jobs.run.job_run import OnProgress
+from ..jobs.schedule.change import When, Windows
 from ..jobs.store.ports import OnLeftUnknown
 from ..models import Receipt
 from ..settings import RateLimit
@@ -71,6 +72,9 @@ class Job:
         invalid_csv: str | os.PathLike[str] | None = None,
         strict: bool = False,
         rate_limit: RateLimit = RateLimit(),  # noqa: B008 - frozen
+        window: Windows | None = None,
+        at: When | None = None,
+        not_after: When | None = None,
     ) -> Plan:
         """Write a job to a journal; nothing is sent. As the async `Job.plan`.
 
@@ -93,6 +97,9 @@ class Job:
                 invalid_csv=invalid_csv,
                 strict=strict,
                 rate_limit=rate_limit,
+                window=window,
+                at=at,
+                not_after=not_after,
             )
         )
 
@@ -108,6 +115,9 @@ class Job:
         first: int | None = None,
         sample: bool = False,
         stop_if: str | Iterable[str] = (),
+        window: Windows | None = None,
+        at: When | None = None,
+        not_after: When | None = None,
     ) -> JobAccount:
         """Send what was planned, and return the account. As the async `run`.
 
@@ -125,6 +135,9 @@ class Job:
                 first=first,
                 sample=sample,
                 stop_if=stop_if,
+                window=window,
+                at=at,
+                not_after=not_after,
             )
         )
 
@@ -141,6 +154,10 @@ class Job:
         first: int | None = None,
         sample: bool = False,
         stop_if: str | Iterable[str] = (),
+        window: Windows | None = None,
+        at: When | None = None,
+        not_after: When | None = None,
+        stays: bool = True,
     ) -> JobAccount:
         """Go on with a job that has begun; as the async `resume`."""
         sender = client.of_loop
@@ -152,10 +169,14 @@ class Job:
                 isolate=isolate,
                 moved=moved,
                 other_credential=other_credential,
+                stays=stays,
                 lease=lease,
                 first=first,
                 sample=sample,
                 stop_if=stop_if,
+                window=window,
+                at=at,
+                not_after=not_after,
             )
         )
 

@@ -21,8 +21,8 @@ from .signals import Stopper
 from .terminal import say
 from .views import View, make_view
 
-# Seconds between two lines of JSON.
-_EVERY = 1.0
+# Seconds between two lines of JSON, and the same while it waits for a window.
+_EVERY, _EVERY_WAITING = 1.0, 60.0
 
 
 @frozen(kw_only=True)
@@ -146,9 +146,12 @@ class JsonLines(View):
     """One line of JSON a second on stdout."""
 
     _next: float = field(default=0.0, init=False)
+    _waits: float | None = field(default=None, init=False)
 
     def show(self, progress: JobProgress) -> None:
         """Write a line, if the last one is old or this is the end."""
-        if progress.elapsed >= self._next or progress.finished:
-            self._next = progress.elapsed + _EVERY
+        same, self._waits = progress.waits_until == self._waits, progress.waits_until
+        if not same or progress.elapsed >= self._next or progress.finished:
+            pause = _EVERY if progress.waits_until is None else _EVERY_WAITING
+            self._next = progress.elapsed + pause
             say(json.dumps({"progress": asdict(progress)}))

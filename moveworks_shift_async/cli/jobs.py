@@ -14,6 +14,7 @@ from ..jobs.report.account import JobAccount
 from ..jobs.report.lines import account_lines
 from ..text import one_line, shell_word
 from .failures import ExitCode, error_line, exit_code
+from .schedule_options import plain_schedule, plain_time
 from .shared_options import journal_argument, json_option, option
 from .signals import cancel_on_signal, run_loop
 from .terminal import note, show
@@ -108,6 +109,9 @@ def plain_account(account: JobAccount) -> dict[str, Any]:
         **{name: getattr(account, name) for name in counts},
         "exclusions": [asdict(one) for one in account.exclusions],
         "seconds": round(account.elapsed, 3),
+        **plain_schedule(account.schedule),
+        "closed": account.closed,
+        "opens_at": plain_time(account.opens_at),
         "errors": [
             {
                 "outcome": "not_sent" if kind.state == "planned" else kind.state.value,

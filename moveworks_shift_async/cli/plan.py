@@ -21,6 +21,12 @@ from .confirmation import broken_rows, examples
 from .failures import ExitCode
 from .message_options import MessageOptions, message_options, template_options
 from .preview import looked_at, plain_preview, preview_lines
+from .schedule_options import (
+    ScheduleArguments,
+    plain_schedule,
+    plain_time,
+    schedule_options,
+)
 from .shared_options import journal_argument, json_option, option, picked, rate_options
 from .signals import cancel_on_signal, run_loop
 from .terminal import note, say
@@ -46,11 +52,17 @@ class PlanArguments:
     strict: bool = False
     requests_per_minute: int = 120
     share: float = 1.0
+    schedule: ScheduleArguments = field(factory=ScheduleArguments)
 
     @classmethod
     def of(cls, given: Mapping[str, Any]) -> PlanArguments:
         """From the options of a command that has them."""
-        return picked(cls, given, message=MessageOptions.of(given))
+        return picked(
+            cls,
+            given,
+            message=MessageOptions.of(given),
+            schedule=ScheduleArguments.of(given),
+        )
 
     @property
     def lists(self) -> list[ExcludeList]:
@@ -83,6 +95,7 @@ class PlanArguments:
     help="Look at every text, and write a page that shows some of them to a new HTML file, as"
     " `preview` does. With --strict, findings mean that nothing is planned.",
 )
+@schedule_options
 @json_option("PLAN")
 @rate_options
 def plan(journal: str, preview: str | None, as_json: bool, **given: Any) -> int:
@@ -151,6 +164,7 @@ def make_plan(journal: str, arguments: PlanArguments) -> Plan:
     # What is wrong with the files comes before anything is touched.
     message = arguments.message
     text, context = message.text, message.context
+    arguments.schedule.change()
     if not message.templated:
         Content(event_id=message.event, message=text, context=context).check()
     try:
@@ -184,6 +198,7 @@ async def _plan(
             invalid_csv=arguments.invalid_file,
             strict=arguments.strict,
             rate_limit=arguments.limit,
+            **arguments.schedule.given,
         )
 
 
@@ -203,8 +218,20 @@ def _plain(made: Plan, looked: JobPreview | None) -> dict[str, Any]:
         {name: getattr(made, name) for name in names}
         | {
             "least_seconds": made.least_time,
+            **_plain_hours(made),
             "invalid_examples": [asdict(found) for found in made.invalid_examples],
             "exclusions": [asdict(one) for one in made.exclusions],
         }
         | shown
     )
+
+
+def _plain_hours(made: Plan) -> dict[str, Any]:
+    """When it may send, and when it will; times in UTC."""
+    found = made.forecast
+    return plain_schedule(made.schedule) | {
+        "begins": plain_time(found.begins),
+        "ends": plain_time(found.ends),
+        "late_requests": found.late,
+        "shown": {name: plain_time(at) for name, at in made.shown_at.items()},
+    }

@@ -9,6 +9,7 @@ from typing import Any
 import click
 
 from ..client import MoveworksClient
+from ..clock import SYSTEM_CLOCK
 from ..errors import MoveworksError
 from ..jobs.job import Job
 from ..jobs.report.account import JobAccount
@@ -21,6 +22,7 @@ from .in_time import InTime, end_line, in_time_options
 from .jobs import account_text, goes_on, plain_account
 from .plan import sent_by
 from .preflight import check_server
+from .schedule_options import ScheduleArguments, ends_at, schedule_options
 from .shared_options import (
     MOVEWORKS_EPILOG,
     journal_argument,
@@ -48,6 +50,7 @@ _run_options = options(
                 " must not have gone on in another file since: whoever was told there is told"
                 " again."),
     in_time_options,
+    schedule_options,
     lease_option,
     yes_option,
 )  # fmt: skip
@@ -82,8 +85,10 @@ def run(
     settings, job = moveworks_settings(context), Job(journal)
     if test_to is not None:
         return _test(job, settings, test_to, as_json=as_json)
-    go = partial(job.run, isolate=isolate, moved=moved, lease=lease, **in_time.arguments())
-    return _run(job, settings, go, in_time, begins=True, yes=yes, as_json=as_json)
+    when = ScheduleArguments.of(more)
+    go = partial(job.run, isolate=isolate, moved=moved, lease=lease, **in_time.arguments(),
+                 **when.given)  # fmt: skip
+    return _run(job, settings, go, in_time, when, begins=True, yes=yes, as_json=as_json)
 
 
 @click.command(epilog=MOVEWORKS_EPILOG)
@@ -120,11 +125,11 @@ def resume(
     if run_loop(job.go_on()):
         note("the pause has ended; the process that runs the job goes on, with its own options")
         return ExitCode.OK
-    settings = moveworks_settings(context)
+    settings, when = moveworks_settings(context), ScheduleArguments.of(more)
     go = partial(job.resume, unknown=unknown, isolate=isolate, moved=moved,
                  other_credential=other_credential, lease=lease,
-                 **in_time.arguments())  # fmt: skip
-    return _run(job, settings, go, in_time, begins=False, yes=yes, as_json=as_json)
+                 **in_time.arguments(), **when.given)  # fmt: skip
+    return _run(job, settings, go, in_time, when, begins=False, yes=yes, as_json=as_json)
 
 
 def _run(
@@ -132,34 +137,49 @@ def _run(
     settings: MoveworksSettings,
     go: Runnable,
     in_time: InTime,
+    when: ScheduleArguments,
     *,
     begins: bool,
     yes: bool,
     as_json: bool,
 ) -> int:
     account = run_loop(job.account())
-    if not _agreed(account, settings, job.name, in_time, yes=yes):
+    schedule = when.change().applied(account.schedule)
+    requests = in_time.most(account.chunks_left)
+    ends = ends_at(schedule, requests, settings.rate_limit)
+    if not _agreed(account, settings, job.name, in_time, ends, yes=yes):
         return ExitCode.INTERRUPTED
     # `run` refuses a job that has begun, so the server need not be asked.
-    requests = 0 if begins and account.runs else in_time.most(account.chunks_left)
+    if (begins and account.runs) or schedule.is_over(SYSTEM_CLOCK.utcnow()):
+        requests = 0
     return run_job(job, settings, go, as_json=as_json, requests=requests)
 
 
 def _agreed(
-    account: JobAccount, settings: MoveworksSettings, journal: str, in_time: InTime, *, yes: bool
+    account: JobAccount,
+    settings: MoveworksSettings,
+    journal: str,
+    in_time: InTime,
+    ends: str,
+    *,
+    yes: bool,
 ) -> bool:
-    """Say what is about to be sent, and where, and ask before a large send.
+    """Say what is about to be sent, where and until when, and ask before a large send.
 
     Once a run was for everybody, whoever goes on with it has been asked; an unfinished plan, and
     one with nobody left, need no question: the run says what to do.
     """
-    agreed = any(run.first is None for run in account.runs)
-    if agreed or not (account.complete and account.not_sent):
+    if not (account.complete and account.not_sent):
         return True
     count, where = in_time.most(account.not_sent), destination(account.event_id, settings)
-    requests = f" in {plural(account.chunks_left, 'request')}"
+    requests = plural(account.chunks_left, "request")
+    if any(run.first is None for run in account.runs):
+        if ends:
+            note(f"{requests} left; {ends}")
+        return True
     who = people(count) if count == account.people else f"{count:,} of {people(account.people)}"
-    note(f"{who}{requests if count == account.not_sent else ''}, {where}")
+    sends = f"{who}{f' in {requests}' if count == account.not_sent else ''}, {where}"
+    note("; ".join(filter(None, (sends, ends))))
     if confirm(count, yes=yes, source=None):
         return True
     note(f"Nothing was sent; {goes_on(journal) if account.runs else sent_by(journal)}")

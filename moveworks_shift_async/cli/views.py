@@ -17,6 +17,8 @@ from .terminal import note
 
 # Seconds between two plain lines: often at first, then so that the log of a long send stays short.
 _PLAIN_FIRST, _PLAIN_LAST = 2.0, 10.0
+# The same while it waits for a window, perhaps all night.
+_PLAIN_WAITING = 1800.0
 
 
 class View:
@@ -45,12 +47,17 @@ class Lines(View):
     """A line every few seconds."""
 
     _next: float = field(default=_PLAIN_FIRST, init=False)
+    #: Until when it waited as the last line was written.
+    _waits: float | None = field(default=None, init=False)
 
     def show(self, progress: JobProgress) -> None:
-        """Write a line, if the last one is old."""
-        if progress.elapsed < self._next or progress.finished:
+        """Write a line, if the last one is old, or it begins or ends to wait for a window."""
+        same, self._waits = progress.waits_until == self._waits, progress.waits_until
+        if (same and progress.elapsed < self._next) or progress.finished:
             return
         pause = min(max(_PLAIN_FIRST, progress.elapsed / 10), _PLAIN_LAST)
+        if progress.waits_until is not None:
+            pause = _PLAIN_WAITING
         self._next = progress.elapsed + pause
         parts = (
             f"{progress.done:,} of {people(progress.until)}",

@@ -19,6 +19,7 @@ from .records import ChunkRecord, Command, InvalidLine, Left
 from .report.account import JobAccount, read_account
 from .report.report_files import write_report
 from .run.stop_if import parse_stop_rules
+from .schedule.change import ScheduleChange, When, Windows
 from .store.first import first_of
 from .store.names import name_of, store_of, with_lease
 from .store.ports import OnLeftUnknown, Store
@@ -77,6 +78,9 @@ class Job:
         first: int | None = None,
         sample: bool = False,
         stop_if: str | Iterable[str] = (),
+        window: Windows | None = None,
+        at: When | None = None,
+        not_after: When | None = None,
     ) -> JobAccount:
         """Send what was planned, and return the account.
 
@@ -99,6 +103,14 @@ class Job:
         cross it, or where it will surely be crossed; that of requests from a whole window of the
         rate limit on. Raises `InvalidInput` for what says no limit.
 
+        `window` (one or several, as `"Mon-Fri 08:00-18:00 Europe/Berlin"`), `at` and `not_after`
+        say when it may send, in the place of what the job keeps, and are kept in it; `"always"`,
+        `"now"` and `"never"` take it away. Nothing new leaves outside of its windows or before
+        `at`: the run waits. What is in flight ends. From `not_after` on nothing is sent, and the
+        run ends. A moment is a datetime or a text (`"2026-12-01T09:00+01:00"`); without an offset
+        it is by this machine's zone. Of a job in PostgreSQL the time is the database's, for all
+        runs.
+
         Raises `JobStopped` where going on makes no sense: a refused credential, an unknown event, a
         full disk, no server for two hours. Cancelled, it cuts what is in flight, and those people
         are unknown. Whatever happens, the journal is right, and `resume` goes on.
@@ -109,9 +121,16 @@ class Job:
         unknown. A job that nobody was told by may be run anew, with another client as well.
         """
         return await self._send(
-            client, lease, on_progress=on_progress, isolate=isolate, moved=moved, waits=waits,
-            first=first_of(first, sample=sample), stop_if=parse_stop_rules(stop_if),
-        )  # fmt: skip
+            client,
+            lease,
+            self._change(window, at, not_after),
+            on_progress=on_progress,
+            isolate=isolate,
+            moved=moved,
+            waits=waits,
+            first=first_of(first, sample=sample),
+            stop_if=parse_stop_rules(stop_if),
+        )
 
     async def resume(
         self,
@@ -126,6 +145,10 @@ class Job:
         first: int | None = None,
         sample: bool = False,
         stop_if: str | Iterable[str] = (),
+        window: Windows | None = None,
+        at: When | None = None,
+        not_after: When | None = None,
+        stays: bool = True,
     ) -> JobAccount:
         """Go on with a job that has begun; everything that was accepted stays so. As `run`.
 
@@ -137,12 +160,15 @@ class Job:
         The client must be for the server and with the credential (client id or API key) that the
         job was begun with; `other_credential=True` goes on with another credential. The others are
         as in `run`; limits of `stop_if` count what this run meets, and nothing that was met before.
+        Whoever has other jobs to do gives `stays=False`: the run ends where it would wait for a
+        window, but for one within a minute.
         """
         if unknown not in get_args(OnLeftUnknown):
             raise InvalidInput(f"unknown must be one of {', '.join(get_args(OnLeftUnknown))}")
         return await self._send(
             client,
             lease,
+            self._change(window, at, not_after),
             unknown=unknown,
             on_progress=on_progress,
             isolate=isolate,
@@ -150,6 +176,7 @@ class Job:
             other_credential=other_credential,
             first=first_of(first, sample=sample),
             stop_if=parse_stop_rules(stop_if),
+            stays=stays,
         )
 
     def drain(self, why: str = "stopped") -> None:
@@ -179,7 +206,7 @@ class Job:
     async def account(self) -> JobAccount:
         """What became of everybody, also while it runs."""
         async with self._store.reading(addresses=False) as store:
-            return await read_account(store)
+            return await read_account(store, clock=self._clock)
 
     async def chunks(self) -> list[tuple[ChunkRecord, tuple[str, ...]]]:
         """Each chunk as it stands, with whom it is for. All are in memory: for small jobs."""
@@ -259,15 +286,24 @@ class Job:
         """
         self._store.remove()
 
+    def _change(
+        self, window: Windows | None, at: When | None, not_after: When | None
+    ) -> ScheduleChange:
+        return ScheduleChange.of(self._clock.utcnow(), window, at, not_after)
+
     async def _send(
-        self, client: MoveworksClient, lease: float | None, **options: Any
+        self,
+        client: MoveworksClient,
+        lease: float | None,
+        change: ScheduleChange,
+        **options: Any,
     ) -> JobAccount:
         from .run.job_run import JobRun  # noqa: PLC0415 - to look at a job takes no client and no aiohttp
 
         if self._run is not None:
             raise JobRunning(f"this job is run already: {self.name}")
         store = self._store if lease is None else with_lease(self._store, lease)
-        self._run = JobRun(store, client, self._clock, **options)
+        self._run = JobRun(store, client, self._clock, change=change, **options)
         try:
             return await self._run.all()
         finally:

@@ -11,6 +11,7 @@ from attrs import field, frozen
 
 from ..wire.moveworks import Content
 from ..wire.recipients import CheckedRecipients
+from .schedule.schedule import Schedule
 
 
 class State(enum.StrEnum):
@@ -101,6 +102,15 @@ class Header:
     marked: bool = False
     #: When its texts and addresses were removed; None: they are there.
     forgotten_at: float | None = None
+    #: When it may send, as `Schedule` is kept.
+    windows: str = ""
+    not_before: float | None = None
+    not_after: float | None = None
+
+    @property
+    def schedule(self) -> Schedule:
+        """When it may send; `InvalidInput` where this machine does not know a zone of it."""
+        return Schedule.kept(self.windows, self.not_before, self.not_after)
 
 
 @frozen(kw_only=True)
@@ -213,6 +223,8 @@ class Incident(enum.StrEnum):
     OUTAGE = "outage"
     #: Somebody paused it for so many seconds.
     PAUSED = "paused"
+    #: It was not to send for so many seconds: outside of its windows, or before its first moment.
+    CLOSED = "closed"
 
 
 @frozen(kw_only=True)
@@ -283,3 +295,11 @@ class Command(enum.StrEnum):
     RUN = "run"
     PAUSE = "pause"
     STOP = "stop"
+
+
+@frozen(kw_only=True)
+class Wanted:
+    """What is wanted of a run just now, wherever it was said."""
+
+    command: Command = Command.RUN
+    schedule: Schedule = field(factory=Schedule)

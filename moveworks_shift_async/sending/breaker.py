@@ -146,6 +146,11 @@ class Breaker:
             self._health_checks += 1
             self.reason = str(error)
 
+    def rested(self, seconds: float) -> None:
+        """Nothing was to be sent for so long, which says nothing about the server."""
+        if self.since is not None:
+            self.since += seconds
+
     def _go(self, event: _Event) -> None:
         self.circuit = _NEXT.get((self.circuit, event), self.circuit)
         if self.circuit is Circuit.CLOSED:

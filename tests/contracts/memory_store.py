@@ -25,6 +25,7 @@ from moveworks_shift_async.jobs.records import (
     Settlement,
     State,
     Total,
+    Wanted,
 )
 from moveworks_shift_async.jobs.store.first import Chosen, First, choose
 from moveworks_shift_async.jobs.store.ports import (
@@ -350,6 +351,9 @@ class MemoryRun:
         job.header = evolve(job.header, base_url=beginning.base_url, identity=beginning.identity)
         if not job.alive:
             job.command = Command.RUN
+        if beginning.schedule is not None:
+            windows, first, last = beginning.schedule.columns
+            job.header = evolve(job.header, windows=windows, not_before=first, not_after=last)
         if any(record.state is State.PLANNED for record in job.records()):
             job.runs[run.id] = run
         chosen = None
@@ -358,7 +362,7 @@ class MemoryRun:
             chosen = job.choose(beginning.first, run.id)
         ages = [run.began_at - (r.ended_at or r.sent_at) for r in job.records() if r.sent_at]
         return Begun(
-            totals=job.totals(), command=job.command, chosen=chosen,
+            totals=job.totals(), wanted=await self.wanted(), chosen=chosen,
             isolated=2 * sum(
                 row.record.state is State.SPLIT and row.record.error is not None
                 for row in job.rows
@@ -435,9 +439,13 @@ class MemoryRun:
         runs = self.store.job().runs
         runs[owner] = evolve(runs[owner], **held_of(held))
 
-    async def command(self) -> Command:
+    async def wanted(self) -> Wanted:
         """What is wanted."""
-        return self.store.job().command
+        job = self.store.job()
+        return Wanted(command=job.command, schedule=job.header.schedule)
+
+    def time(self) -> None:
+        """This machine's."""
 
     def finish(self, owner: str, at: float, how: str) -> None:
         """It ends."""

@@ -275,7 +275,7 @@ async def test_a_look_without_addresses_says_the_same(store: Store) -> None:
         assert await run.settle(step)
         run.note(Event(at=NOW, incident=Incident.OUTAGE, seconds=4.5, reason="no network"))
         run.hold("first", Held(by=Incident.OUTAGE, since=NOW + 5, until=NOW + 9, why="no server"))
-        assert await run.command() is Command.RUN  # by then the note is kept
+        assert (await run.wanted()).command is Command.RUN  # by then the note is kept
         looks = []
         for addresses in (True, False):
             async with store.reading(addresses=addresses) as account:
@@ -285,7 +285,7 @@ async def test_a_look_without_addresses_says_the_same(store: Store) -> None:
         assert [event.reason for event in looks[0][0].events] == ["no network"]
         assert held_in(looks[1][0]) == (Incident.OUTAGE, NOW + 5, NOW + 9, "no server")
         run.hold("first", None)
-        assert await run.command() is Command.RUN
+        assert (await run.wanted()).command is Command.RUN
         assert held_in(await state_of(store)) == (None, None, None, None)
 
 
@@ -671,7 +671,7 @@ async def test_what_is_found_is_what_there_is(store: Store) -> None:
         assert (found.may_have_told, found.left_at, found.stray) == (False, None, None)
         assert [(total.state, total.chunks) for total in found.totals] == [(State.PLANNED, 4)]
         begun = await begin(run, "first", None)
-        assert (begun.isolated, begun.recent, begun.command) == (0, [], Command.RUN)
+        assert (begun.isolated, begun.recent, begun.wanted.command) == (0, [], Command.RUN)
         await sent(run)
         assert (await run.found()).may_have_told
         header = (await run.found()).header
@@ -738,16 +738,18 @@ async def test_commands_reach_the_run_that_is_at_work(store: Store) -> None:
     for command in Command:
         assert not await store.ask(command, NOW)
     async with running(store) as run:
-        assert await run.command() is Command.RUN
+        assert (await run.wanted()).command is Command.RUN
         assert not await store.ask(Command.RUN, NOW)
         assert await store.ask(Command.PAUSE, NOW)
-        assert (await run.command(), (await state_of(store)).command) == (Command.PAUSE,) * 2
+        assert ((await run.wanted()).command, (await state_of(store)).command) == (
+            Command.PAUSE,
+        ) * 2
         assert await store.ask(Command.RUN, NOW + 1)
-        assert await run.command() is Command.RUN
+        assert (await run.wanted()).command is Command.RUN
         assert await store.ask(Command.STOP, NOW + 2)
-        assert await run.command() is Command.STOP
+        assert (await run.wanted()).command is Command.STOP
     async with running(store, "second") as run:
-        assert await run.command() is Command.RUN
+        assert (await run.wanted()).command is Command.RUN
 
 
 async def test_the_counts_add_up_whatever_happens(store: Store) -> None:

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 
-from attrs import frozen
+from attrs import field, frozen
 
 from ...limits.window import least_time
 from ...sending.batcher import CHUNK_SIZE
 from ...settings import RateLimit
 from ...text import at_least, duration, one_line, plural, rate
 from ..records import Exclusion, InvalidLine
+from ..schedule.forecast import Forecast, forecast, said
+from ..schedule.schedule import Schedule
 
 #: Messages a minute that each chat platform takes, once a thread with the person exists; the first
 #: message to a person takes longer. Source: help.moveworks.com, "Moveworks product rate limits".
@@ -54,11 +57,30 @@ class Plan:
     #: Different messages with their contexts.
     texts: int
     rate_limit: RateLimit
+    #: When the job may send.
+    schedule: Schedule = field(factory=Schedule)
+    planned_at: datetime
 
     @property
     def least_time(self) -> float:
         """Seconds until the last request may start, from an empty window."""
         return least_time(self.chunks, self.rate_limit.budget, self.rate_limit.per)
+
+    @property
+    def forecast(self) -> Forecast:
+        """When it sends, if it is run at once: at the earliest, by its schedule and the rate."""
+        budget, per = self.rate_limit.budget, self.rate_limit.per
+        return forecast(self.schedule, self.planned_at, self.chunks, budget, per)
+
+    @property
+    def shown_at(self) -> Mapping[str, datetime]:
+        """When each chat platform has shown the messages, if all people used it. See `delivery`.
+
+        The vendor delivers what it has been given, also outside of the schedule.
+        """
+        found = self.forecast
+        in_time = 1 - found.late / self.chunks if self.chunks else 0.0
+        return found.shown(self.people * in_time, PACE)
 
     @property
     def delivery(self) -> Mapping[str, float]:
@@ -80,6 +102,7 @@ class Plan:
             ("Requests", f"{self.chunks:,}, {plural(self.texts, 'text')}"),
             ("", self._price_of_texts()),
             ("Least time", f"{at_least(self.least_time)} at {rate(limit.budget, limit.per)}"),
+            *self._hours(),
             ("Delivery", self._delivery()),
         ]
         rows = [f"  {name:<12}{text}" for name, text in lines if text]
@@ -92,6 +115,13 @@ class Plan:
             ("Excluded", f"{self.excluded:,}"),
             *(("", excluding(one)) for one in self.exclusions),
         ]
+
+    def _hours(self) -> list[tuple[str, str]]:
+        """When it may send, and when it will have; nothing if it always may."""
+        if not self.schedule:
+            return []
+        lines = [(name.capitalize(), text) for name, text in self.schedule.lines()]
+        return [*lines, ("Ends", said(self.forecast, self.schedule, self.planned_at))]
 
     def _duplicates(self) -> str:
         if not self.differing:
@@ -119,7 +149,10 @@ class Plan:
         return "; ".join(part for part in (whose, rule, instead) if part)
 
     def _delivery(self) -> str:
-        """The platforms, fastest first."""
+        """The platforms, fastest first: how long they take, or, with a schedule, until when."""
+        if self.schedule:
+            until = sorted(self.shown_at.items(), key=lambda item: item[1])
+            return ", ".join(f"{name} until {self.schedule.shown(at)}" for name, at in until)
         ordered = sorted(self.delivery.items(), key=lambda item: item[1])
         return ", ".join(f"{platform} {duration(60 * took)}" for platform, took in ordered)
 

@@ -9,6 +9,7 @@ from attrs import field, frozen
 
 from ...settings import RateLimit
 from ...wire.moveworks import Content, send_path
+from ..schedule.schedule import Schedule
 from .template import Template
 
 
@@ -24,6 +25,8 @@ class PlanOptions:
     strict: bool = False
     #: What the plan counts with.
     rate_limit: RateLimit = field(factory=RateLimit)
+    #: When the job may send.
+    schedule: Schedule = field(factory=Schedule)
 
     @classmethod
     def of(

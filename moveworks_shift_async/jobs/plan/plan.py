@@ -14,10 +14,12 @@ from typing import Any, TypeVar
 
 from attrs import define, field
 
+from ...clock import SYSTEM_CLOCK
 from ...errors import InvalidInput
 from ...settings import RateLimit
 from ...sources import Block
 from ...wire.moveworks import Content, Context
+from ..schedule.change import ScheduleChange, When, Windows
 from ..store.names import store_of
 from ..store.ports import Store
 from ..threads import FromThread, in_thread
@@ -50,6 +52,9 @@ def plan(
     invalid_csv: str | os.PathLike[str] | None = None,
     strict: bool = False,
     rate_limit: RateLimit = RateLimit(),  # noqa: B008 - frozen
+    window: Windows | None = None,
+    at: When | None = None,
+    not_after: When | None = None,
 ) -> Coroutine[Any, Any, Plan]:
     """Read, check and de-duplicate the recipients, cut the chunks, and write them to a journal.
 
@@ -77,12 +82,15 @@ def plan(
     give different texts gets the first of them, and the plan names the others. `invalid_csv` names
     a new file for the entries that are no address: line, reason, entry. `strict` raises
     `NotAddresses` if there is one; then `invalid_csv` is left, and no journal. It does so for the
-    lists to exclude as well. `rate_limit` is what the plan counts with.
+    lists to exclude as well. `rate_limit` is what the plan counts with. `window`, `at` and
+    `not_after` say when the job may send, and are kept in it; see `Job.run`. `InvalidInput` if
+    nothing could ever be sent.
     """
     if (event_id is None) is not legacy:
         raise InvalidInput("give either event_id, or legacy=True for the endpoint without an event")
     if (message is None) == (template is None):
         raise InvalidInput("give either message or template")
+    now = SYSTEM_CLOCK.utcnow()
     wanted = PlanOptions.of(
         Content(event_id=event_id, message=template or message or "", context=context),
         template=template is not None,
@@ -90,6 +98,7 @@ def plan(
         invalid_csv=None if invalid_csv is None else os.fspath(invalid_csv),
         strict=strict,
         rate_limit=rate_limit,
+        schedule=ScheduleChange.of(now, window, at, not_after).new(now),
     )
     given, lists = Given.of(source, column, query, encoding), exclude_lists(exclude)
     check_standard_input([given, *lists])

@@ -15,6 +15,7 @@ import contextlib
 import threading
 from array import array
 from collections.abc import Callable, Iterator, Sequence
+from datetime import UTC, datetime
 from itertools import compress
 from typing import IO
 
@@ -152,6 +153,8 @@ class Planner:
             differing_lines=tuple(lines),
             invalid_examples=tuple(self._rejects.examples),
             rate_limit=self.options.rate_limit,
+            schedule=header.schedule,
+            planned_at=datetime.fromtimestamp(header.planned_at, UTC),
             **{name: getattr(header, name) for name in _NUMBERS},
         )
 
@@ -273,11 +276,15 @@ def go_on(stop: threading.Event, name: str) -> None:
 
 def _header(options: PlanOptions, source: str) -> Header:
     event_id = options.content.event_id
+    windows, not_before, not_after = options.schedule.columns
     return Header(
         # The name of a file need not be text.
         source=source.encode(errors="backslashreplace").decode(),
         event_id=None if event_id is None else str(event_id),
         planned_at=SYSTEM_CLOCK.utcnow().timestamp(),
+        windows=windows,
+        not_before=not_before,
+        not_after=not_after,
     )
 
 

@@ -18,6 +18,7 @@ from ...clock import SYSTEM_CLOCK, Clock
 from ...errors import JournalError
 from ...wire.moveworks import Content
 from ..records import ChunkRecord, Command, Exclusion, Header, Run, State, Stray
+from ..schedule.schedule import Schedule
 from ..store.ports import TEXTS, AccountStore, JobState
 from ..store.standing import standing
 from ..threads import in_thread
@@ -126,6 +127,12 @@ class JobAccount:
     ending: str | None = None
     #: Those of them that may be at work now.
     at_work: tuple[Run, ...] = field(repr=False)
+    #: When it may send.
+    schedule: Schedule = field(factory=Schedule, repr=False)
+    #: Why nothing of what is left may be sent now, and until when; None: it may, or none is left.
+    closed: str | None = None
+    #: When it may; None: it may now, nothing is left, or it may not any more.
+    opens_at: datetime | None = None
     #: All texts of a job that has few, else the first of them.
     examples: tuple[Text, ...] = field(repr=False)
 
@@ -179,9 +186,10 @@ def account_of(
 ) -> JobAccount:
     """The account of this state, with some texts as examples; raises as `read_account`."""
     header, records, left = state.header, [*standing(state)], _chunks_left(state)
+    read_at = clock.utcnow()
     return JobAccount(
         journal=state.name,
-        read_at=clock.utcnow(),
+        read_at=read_at,
         planned_at=_moment(header.planned_at),
         forgotten_at=None if header.forgotten_at is None else _moment(header.forgotten_at),
         **{name: getattr(header, name) for name in _OF_HEADER},
@@ -192,6 +200,7 @@ def account_of(
         requests=sum(total.requests for total in state.totals),
         throttled=sum(total.throttled for total in state.totals),
         finished=header.complete and not left,
+        **_hours(header.schedule, read_at, left),
         stray=state.stray if left else None,
         errors=_errors(records),
         failures=tuple(filter(_failed, records)),
@@ -205,6 +214,12 @@ def account_of(
 def _chunks_left(state: JobState) -> int:
     waiting = (State.PLANNED, State.SENDING) if state.alive else (State.PLANNED,)
     return sum(total.chunks for total in state.totals if total.state in waiting)
+
+
+def _hours(schedule: Schedule, now: datetime, left: int) -> dict[str, Any]:
+    closed = schedule.why_closed(now) if left else None
+    opens = None if closed is None else schedule.opens(now)
+    return {"schedule": schedule, "closed": closed, "opens_at": opens}
 
 
 def _times(state: JobState, records: Sequence[ChunkRecord]) -> dict[str, Any]:

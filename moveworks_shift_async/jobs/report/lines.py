@@ -83,8 +83,10 @@ def _facts(account: JobAccount) -> Iterator[str]:
         yield f"The last run ended early: {covered(account.ending)}."
     requests = f"{plural(account.requests, 'request')}, {account.throttled:,} answered 429"
     yield f"{requests}. {say.time_words(account)}".rstrip()
+    yield from say.hours(account)
     yield from say.waits_for(account)
-    for incident, word in ((Incident.PAUSED, "Paused"), (Incident.OUTAGE, "Outages")):
+    waits = ((Incident.PAUSED, "Paused"), (Incident.OUTAGE, "Outages"), (Incident.CLOSED, "Closed"))
+    for incident, word in waits:
         if words := say.waited(account, incident):
             yield f"{word}: {words}."
 

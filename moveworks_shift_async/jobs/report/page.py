@@ -77,7 +77,7 @@ def _words(account: JobAccount) -> Mapping[str, Any]:
 def _leads(account: JobAccount) -> list[str]:
     """Sentences below the headline; some may be empty."""
     parts = (say.others(account), say.told_twice(account), say.forgotten(account))
-    return [*parts, *say.waits_for(account), say.time_words(account)]
+    return [*parts, *say.hours(account), *say.waits_for(account), say.time_words(account)]
 
 
 def _totals(account: JobAccount) -> list[tuple[str, str, int, str]]:
@@ -128,6 +128,7 @@ def _row(events: list[TimelineEvent]) -> dict[str, str]:
         Incident.THROTTLED: "answer 429: the limit was met",
         Incident.OUTAGE: "outage",
         Incident.PAUSED: "paused",
+        Incident.CLOSED: "not to send then",
     }
     first, last = duration(events[0].after), duration(events[-1].after)
     return {

@@ -38,6 +38,7 @@ _COLOURS = {
     Incident.THROTTLED: _UNKNOWN,
     Incident.OUTAGE: _REJECTED,
     Incident.PAUSED: _LIMIT,
+    Incident.CLOSED: _IDLE,
 }
 # Moments that are tried for a tick: a few dozen, but where clocks were set far back and forth.
 _TRIED = 10_000

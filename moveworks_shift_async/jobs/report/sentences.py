@@ -55,6 +55,7 @@ INCIDENTS = {
     Incident.THROTTLED: "429",
     Incident.OUTAGE: "outage",
     Incident.PAUSED: "paused",
+    Incident.CLOSED: "not to send",
 }
 
 
@@ -217,6 +218,10 @@ def ways_on(account: JobAccount) -> tuple[Way, ...]:
     if account.running or not account.not_sent:
         return ()
     verb = "resume" if account.runs else "run"
+    if account.closed is not None and account.opens_at is None:
+        count = people(account.not_sent)
+        command = f"{_command(account, verb)} --not-after TIME"
+        return (Way(command=command, means=f"Sends to {count} until then; or never, to the end."),)
     spared = " and to nobody who was accepted" if account.accepted else ""
     return (
         Way(
@@ -256,6 +261,21 @@ def time_words(account: JobAccount) -> str:
     return f"It has taken {worked}; what is left takes {ahead} at {limit}."
 
 
+def hours(account: JobAccount) -> tuple[str, ...]:
+    """When it may send, and whether it may now; empty if it always may."""
+    schedule = account.schedule
+    if not schedule:
+        return ()
+    windows = " or ".join(map(str, schedule.windows))
+    others = [f"{name} {text}" for name, text in schedule.lines() if name != "window"]
+    when = ", ".join(filter(None, (windows, *others)))
+    waits = (
+        account.running and account.opens_at is not None
+    )  # the run itself says what it waits for
+    now = "" if account.closed is None or waits else f" Now: {account.closed}."
+    return (f"To be sent {when}.{now}",)
+
+
 def waits_for(account: JobAccount) -> tuple[str, ...]:
     """What those who are at work wait for now, beside the rate limit: a sentence for each."""
     held = {(run.held_by, run.held_why): run for run in account.at_work if run.held_by}
@@ -270,8 +290,10 @@ def waits_for(account: JobAccount) -> tuple[str, ...]:
 
 def _held(run: Run) -> str:
     since = "" if run.held_since is None else f" since {moment_of(run.held_since)}"
-    until = "" if run.held_until is None else f", until {moment_of(run.held_until)}"
     why = f": {covered(run.held_why).rstrip('. ')}" if run.held_why else ""
+    if run.held_by is Incident.CLOSED:  # which says until when, as clocks show it there
+        return f"Not to send{since}{why}."
+    until = "" if run.held_until is None else f", until {moment_of(run.held_until)}"
     what = "Paused" if run.held_by is Incident.PAUSED else "Waiting for the server"
     return f"{what}{since}{until}{why}."
 

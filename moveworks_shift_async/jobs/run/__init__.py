@@ -6,6 +6,8 @@
     runner      from the journal through a client, and every outcome back
     claims      the chunks that it has claimed and not begun
     holds       why it starts nothing now
+    hours       the time by which a job keeps its schedule
+    telling     what holds a run, for whoever looks at the job
     health      whether a server that was away is there again
     marker      `sending` is on the disk before the first byte leaves
     ends        the ends of requests, written down

@@ -19,6 +19,7 @@ from ...text import people
 from ..records import DONE, Run, State, Stray, Total
 from ..report.account import JobAccount, read_account
 from ..report.sentences import moment
+from ..schedule.change import ScheduleChange
 from ..store.first import First
 from ..store.ports import Beginning, Begun, Found, OnLeftUnknown, RunStore, Store
 from .progress import JobProgress, Tally
@@ -30,6 +31,8 @@ OnProgress = Callable[[JobProgress], object]
 
 # Seconds between two calls of `on_progress`. A bar that moves less often looks stuck.
 _TICK = 0.2
+# The same while it waits for a window: nothing moves but the time.
+_SLOW_TICK = 1.0
 
 _STRAYS = {
     Stray.COPY: "{path} is not the file that the job was last run from: it is a copy, or was moved"
@@ -66,6 +69,10 @@ class JobRun:
     #: Whom it is for; None: for all who are planned.
     first: First | None = None
     stop_if: Sequence[StopRule] = ()
+    #: For a window of its schedule; without it the run ends where one closes.
+    stays: bool = True
+    #: What replaces the schedule that is kept.
+    change: ScheduleChange = field(factory=ScheduleChange)
     _runner: Runner | None = field(default=None, init=False)
     #: Why it shall end; it may be asked for while the journal is still being read.
     _stopping: str | None = field(default=None, init=False)
@@ -89,7 +96,8 @@ class JobRun:
             if tally.to_send:
                 await self._run(store, beginning.run, begun, tally)
             # The last run may be another's by now.
-            return evolve(await read_account(store.account), ending=self._ending)
+            account = await read_account(store.account, clock=self.clock)
+            return evolve(account, ending=self._ending)
 
     def stop(self, why: str) -> None:
         """Send nothing more; requests in flight end."""
@@ -113,6 +121,7 @@ class JobRun:
             stray=found.stray,
             unknown=self.unknown,
             first=self.first,
+            schedule=self.change.applied(found.header.schedule) if self.change else None,
         )
 
     def _check_file(self, found: Found) -> None:
@@ -172,13 +181,14 @@ class JobRun:
             tally,
             isolate=self.isolate - begun.isolated,
             waits=self.waits,
+            stays=self.stays,
             max_in_flight=self.client.sender.max_in_flight,
             clock=self.clock,
             traced=traced,
             confined=begun.chosen is not None,
             stop_if=self.stop_if,
         )
-        runner.follow(begun.command)
+        runner.follow(begun.wanted)
         if self._stopping is not None:
             runner.stop(self._stopping)
         how = "cut"
@@ -222,18 +232,20 @@ class JobRun:
     async def _watch(self, runner: Runner) -> None:
         while True:
             self._tell(runner)
-            await self.clock.sleep(_TICK)
+            await self.clock.sleep(_TICK if runner.holds.closed is None else _SLOW_TICK)
 
     def _tell(self, runner: Runner) -> None:
         """A display that breaks must not end a job in its middle."""
         if self.on_progress is None:
             return
         gate, limit = self.client.gate.snapshot(), self.client.rate_limit
-        now, under_way = self.clock.now(), runner.under_way
+        now, under_way, hold = self.clock.now(), runner.under_way, runner.holds.first
+        until = None if hold is None or runner.ending is not None else hold.until
         try:
-            self.on_progress(
-                runner.tally.progress(gate, limit, now, runner.waits_for, under_way=under_way)
+            progress = runner.tally.progress(
+                gate, limit, now, runner.waits_for, under_way=under_way, until=until
             )
+            self.on_progress(progress)
         except Exception:
             logger.exception("on_progress raised")
 

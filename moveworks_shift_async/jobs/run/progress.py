@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections import Counter, deque
 from collections.abc import Sequence
+from datetime import datetime
 
 from attrs import define, field, frozen
 
@@ -45,6 +46,8 @@ class JobProgress:
     why: str
     #: Of a run for the first ones: how many people will be `done` when it ends; None: `total`.
     goal: int | None = None
+    #: Until when, where that is known, in seconds since 1970: a window opens then.
+    waits_until: float | None = None
 
     @property
     def done(self) -> int:
@@ -184,6 +187,7 @@ class Tally:
         waits_for: str | None,
         *,
         under_way: int = 0,
+        until: datetime | None = None,
     ) -> JobProgress:
         """This moment; `waits_for` wins over what the gate says.
 
@@ -206,6 +210,7 @@ class Tally:
             left=left,
             why="" if self.to_send <= 0 else waits_for or why(gate, self._tries),
             goal=None if self._mine is None else self.done + self._mine,
+            waits_until=None if until is None else until.timestamp(),
         )
 
     def _pace(self, gate: GateSnapshot, now: float) -> float | None:

@@ -3,7 +3,8 @@
 For each chunk: a slot and a token; `sending` on the disk; the request; its end on the disk. The
 requests of different chunks overlap, their steps share commits. A request is tried once: what was
 not told goes back among the planned chunks, so a crash between two tries loses nothing and makes
-nobody unknown. The circuit breaker says when to go on, wait or stop. A run that does not wait is
+nobody unknown. The circuit breaker says when to go on, wait or stop; the schedule says when
+something may leave, by a clock that is read anew before each start. A run that does not wait is
 for a journal that nobody resumes: a call repeats its request, and an open breaker is the end.
 
 What comes next is said by `claims`, why nothing starts now by `holds`; what has ended is counted in
@@ -24,22 +25,25 @@ from ...clock import SYSTEM_CLOCK, Clock
 from ...errors import JournalError, MoveworksError, NotSent
 from ...tasks import ending_of, is_cancelled
 from ...text import plural
-from ..records import Chunk, Command, Event, Incident, Settlement, State
+from ..records import Chunk, Command, Event, Incident, Settlement, State, Wanted
 from ..store.ports import RunStore
 from .claims import Claims
 from .counting import Counting
 from .ends import Ends
-from .health import health_of
-from .holds import Hold, Holds
+from .health import check_health
+from .holds import Holds
+from .hours import Hours
 from .marker import Marker
 from .progress import Tally
-from .settlement import ENDED, settlement_of
+from .settlement import ENDED
 from .stop_if import StopRule, crossed
+from .telling import Telling
 
 if TYPE_CHECKING:
     from ...telemetry.otel import Run
 
-# Seconds between two looks at what another terminal asks for.
+# Seconds between two looks at what another terminal asks for, and at the time. Where it waits for a
+# window, perhaps all night, it looks half as often.
 _LOOK = 0.5
 # Chunks that start in one turn of the event loop: to write the request of one takes up to half a
 # millisecond, and whoever else is in the loop has a turn between them.
@@ -59,6 +63,8 @@ class Runner:
     _isolate: int = 0
     #: For a server that is away; without it an open breaker is the end.
     _waits: bool = True
+    #: For a window; without it a closed one is the end.
+    _stays: bool = True
     _max_in_flight: int = 32
     _clock: Clock = SYSTEM_CLOCK
     #: The run as others see it; None: nobody does.
@@ -73,20 +79,22 @@ class Runner:
     error: MoveworksError | None = field(default=None, init=False)
     _claims: Claims = field(init=False)
     _counting: Counting = field(init=False)
+    _ends: Ends = field(init=False)
+    _hours: Hours = field(init=False)
+    _telling: Telling = field(init=False)
     _running: set[asyncio.Task[None]] = field(factory=set, init=False)
     #: The calls whose outcome is not known yet, with their tasks: they may still be taken back.
     #: None until the task is made.
     _calls: dict[Call, asyncio.Task[None] | None] = field(factory=dict, init=False)
-    #: What the store was told last to hold this run.
-    _told_hold: Hold | None = field(default=None, init=False)
     _wake: asyncio.Event = field(factory=asyncio.Event, init=False)
-    _ends: Ends = field(init=False)
 
     def __attrs_post_init__(self) -> None:
         ahead, alone = self._max_in_flight, self._confined
         self._claims = Claims(self._store, self._owner, ahead, self._clock, alone)
-        self._ends = Ends(self._store)
         self._counting = Counting(self._store, self.tally, self._clock)
+        self._ends = Ends(self._store, self._clock, self._isolate)
+        self._hours = Hours(self._store, self._clock, self.holds, self._stays)
+        self._telling = Telling(self._store, self._owner, self._clock, self.holds)
 
     @property
     def under_way(self) -> int:
@@ -101,8 +109,8 @@ class Runner:
         if self.ending is not None:
             in_flight = self._client.gate.snapshot().in_flight
             return f"stopping: {plural(in_flight, 'request')} in flight"
-        for hold in self.holds.all:
-            return hold.said(self._clock.now())
+        if (hold := self.holds.first) is not None:
+            return hold.said(self._clock.now(), self._hours.now())
         idle = self._claims.others_hold and not (self._running or self._claims)
         return "waiting for what other runs of the job have" if idle else None
 
@@ -110,10 +118,8 @@ class Runner:
         """Until no chunk is planned any more, or it was told to end."""
         try:
             async with asyncio.TaskGroup() as tasks:
-                others = [
-                    tasks.create_task(self._listen()),
-                    tasks.create_task(self._check_health()),
-                ]
+                health = check_health(self._client, self._clock, self.holds, _LOOK, self._wake.set)
+                others = [tasks.create_task(self._listen()), tasks.create_task(health)]
                 while self._fill(tasks):
                     await self._wake.wait()
                     self._wake.clear()  # not later: with eager tasks a store answers in `_fill`
@@ -121,13 +127,14 @@ class Runner:
                     other.cancel()
         finally:
             for hold in self.holds.all:
-                self._note(hold)
+                self._telling.note(hold)
             self.tally.unwritten = await asyncio.shield(self._ends.write_rest())
 
     def stop(self, why: str, error: MoveworksError | None = None) -> None:
         """Send nothing more. Requests in flight end; all others stay planned."""
         if self.ending is None:
             self.ending, self.error = why, error
+            self.holds.over = True
         self._withdraw(self.ending)
 
     def _withdraw(self, why: str) -> None:
@@ -157,8 +164,21 @@ class Runner:
             bool(self._claims)
             and self.under_way < self._max_in_flight
             and self.ending is None
+            and self._keeps_hours()
             and self.holds.may_start(self.under_way)
         )
+
+    def _keeps_hours(self) -> bool:
+        """Read the time anew; whether something may leave."""
+        look = self._hours.look()
+        if look.opens is not None:
+            self._telling.note(look.opens)
+            self._wake.set()
+        if look.over is not None:
+            self.stop(look.over)
+        elif look.closes is not None:
+            self._withdraw(look.closes)
+        return look.over is None and self.holds.closed is None
 
     async def _claim(self) -> None:
         """Read the next chunks before they are needed."""
@@ -188,7 +208,7 @@ class Runner:
 
     async def _send(self, chunk: Chunk, call: Call) -> None:
         """One request of a chunk, and what comes of it."""
-        marker = Marker(self._store, self._clock, chunk, call)
+        marker = Marker(self._store, self._clock, chunk, call, self._hours.why_not)
         call.before = marker.mark
         delivery = self._client.sender.deliver(chunk.content, chunk.recipients, call)
         _, error = await ending_of(delivery, lambda: NotSent("taken back"))
@@ -210,7 +230,7 @@ class Runner:
         self.holds.breaker.met(error, self._clock.now())
         after = self.holds.outage
         if before is not None and after is None:
-            self._note(before)
+            self._telling.note(before)
         self._end_if_given_up()
         if before is not None or after is None:
             return
@@ -228,21 +248,11 @@ class Runner:
         self, chunk: Chunk, call: Call, error: MoveworksError | None, *, met_nothing: bool
     ) -> None:
         """The end of a request is on the disk when this returns."""
-        step, parts = settlement_of(
-            chunk,
-            error,
-            self._clock.utcnow().timestamp(),
-            met_nothing=met_nothing,
-            requests=call.requests,
-            throttled=call.throttled,
-            isolate=self._isolate,
-        )
-        self._isolate -= len(parts)
         try:
-            settled = await self._ends.settle(step, parts)
+            step = await self._ends.settle(chunk, call, error, met_nothing=met_nothing)
         except JournalError as full:
             return self.stop(str(full), full)
-        if not settled:
+        if step is None:
             return self.tally.lose(len(chunk.recipients))
         return self._settled(chunk, step)
 
@@ -260,47 +270,26 @@ class Runner:
         if step.state is State.SPLIT:
             self._claims.divided()
 
-    async def _check_health(self) -> None:
-        """While the server is away: ask whether it is there again."""
-        while True:
-            wait = self.holds.breaker.health_check_in()
-            await self._clock.sleep(_LOOK if wait is None else wait)
-            if wait is not None and self.ending is None:
-                health = await health_of(self._client)
-                self.holds.breaker.health_checked(health, self._clock.now())
-                self._wake.set()
-
-    def _note(self, ended: Hold) -> None:
-        wall = self._clock.utcnow().timestamp()
-        self._store.note(ended.event(self._clock.now(), wall))
-
     async def _listen(self) -> None:
         """Hear what another terminal asks for."""
         while True:
-            await self._clock.sleep(_LOOK)
-            self._tell_hold()
+            await self._clock.sleep(self._hours.next_look(_LOOK))
+            self._telling.tell()
             try:
-                self.follow(await self._store.command())
+                self.follow(await self._store.wanted())
                 if self._counting.is_due:
                     await self._counting.count()
             except JournalError as error:
                 self.stop(str(error), error)
 
-    def _tell_hold(self) -> None:
-        """Let whoever looks at the job see what holds this run."""
-        hold = next(iter(self.holds.all), None)
-        if hold != self._told_hold:
-            self._told_hold = hold
-            wall = self._clock.utcnow().timestamp()
-            held = None if hold is None else hold.held(self._clock.now(), wall)
-            self._store.hold(self._owner, held)
-
-    def follow(self, command: Command) -> None:
-        """Pause, go on or stop, unless it does so already."""
+    def follow(self, wanted: Wanted) -> None:
+        """Pause, go on or stop, unless it does so already, and keep to the schedule."""
+        self.holds.schedule, command = wanted.schedule, wanted.command
+        self._keeps_hours()
         if command is Command.STOP:
             self.stop("stopped from another terminal")
         elif command is Command.PAUSE and self.holds.paused(self._clock.now()):
             self._withdraw("paused")
         elif command is Command.RUN and (pause := self.holds.goes_on()) is not None:
-            self._note(pause)
+            self._telling.note(pause)
             self._wake.set()

@@ -59,6 +59,14 @@ class ScheduleChange:
             )
         return schedule
 
+    def new(self, now: datetime) -> Schedule:
+        """The schedule of a new job; `InvalidInput` if nothing of it could be sent any more."""
+        schedule = self.applied(Schedule())
+        if schedule.opens(now) is None:
+            why = schedule.why_closed(now)
+            raise InvalidInput(f"nothing could be sent: {why}")
+        return schedule
+
 
 def _moment(given: When, now: datetime, local: list[datetime]) -> datetime:
     if isinstance(given, datetime):

@@ -12,9 +12,10 @@ from datetime import datetime, timedelta
 
 from attrs import frozen
 
+from ...text import plural
 from .schedule import Schedule
 
-# What lies further ahead is nobody's plan.
+# A job that takes longer is nobody's plan.
 _LONGEST = timedelta(days=730)
 
 
@@ -70,7 +71,9 @@ class Forecast:
 def forecast(schedule: Schedule, now: datetime, requests: int, budget: int, per: float) -> Forecast:
     """Of so many requests from `now` on, `budget` in `per` seconds."""
     at, left, spells = now, -(-requests // budget), list[Spell]()
-    while left and (opens := schedule.opens(at)) is not None and opens - now < _LONGEST:
+    while left and (opens := schedule.opens(at)) is not None:
+        if spells and opens - spells[0].first > _LONGEST:
+            break
         closes = schedule.closes(opens)
         fit = left
         if closes is not None:
@@ -79,3 +82,12 @@ def forecast(schedule: Schedule, now: datetime, requests: int, budget: int, per:
         left, at = left - fit, opens + timedelta(seconds=fit * per)
     sent = (-(-requests // budget) - left) * budget
     return Forecast(spells=tuple(spells), late=max(0, requests - sent))
+
+
+def said(found: Forecast, schedule: Schedule, now: datetime) -> str:
+    """A forecast in words: when it begins, when it ends, and what is not done in time."""
+    if found.begins is None or found.ends is None:
+        return f"nothing can be sent: {schedule.why_closed(now)}"
+    begins = "" if found.begins == now else f"begins {schedule.shown(found.begins)}, "
+    late = f"; {plural(found.late, 'request')} not in time" if found.late else ""
+    return f"{begins}ends at the earliest {schedule.shown(found.ends)}{late}"

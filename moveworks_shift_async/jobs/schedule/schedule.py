@@ -29,9 +29,11 @@ class Schedule:
         return _kept(windows, not_before, not_after)
 
     @property
-    def windows_text(self) -> str:
-        """For `kept`; empty without windows."""
-        return _BETWEEN.join(map(str, self.windows))
+    def columns(self) -> tuple[str, float | None, float | None]:
+        """For `kept`; the text is empty without windows."""
+        times = (self.not_before, self.not_after)
+        first, last = (None if at is None else at.timestamp() for at in times)
+        return _BETWEEN.join(map(str, self.windows)), first, last
 
     def __bool__(self) -> bool:
         """Whether it says anything."""
@@ -71,7 +73,7 @@ class Schedule:
         if opens is None:
             return "no window opens any more"
         early = self.not_before is not None and at < self.not_before
-        why = "as it is not to begin before" if early else f"outside of {self.windows_text}"
+        why = "as it is not to begin before" if early else f"outside of {self.columns[0]}"
         return f"waiting until {self.shown(opens)}, {why}"
 
     def shown(self, at: datetime) -> str:

@@ -39,7 +39,9 @@ from ..records import (
     Settlement,
     Stray,
     Total,
+    Wanted,
 )
+from ..schedule.schedule import Schedule
 from .first import Chosen, First
 
 #: What to do with those whose outcome is not known.
@@ -114,6 +116,8 @@ class Beginning:
     unknown: OnLeftUnknown | None
     #: Whom it is for; None: for all who are planned.
     first: First | None = None
+    #: When it may send from now on; None: as it is kept.
+    schedule: Schedule | None = None
 
 
 @frozen(kw_only=True)
@@ -125,7 +129,7 @@ class Begun:
     isolated: int
     #: Ages in seconds of the requests that the server may still count.
     recent: Sequence[float]
-    command: Command
+    wanted: Wanted
     #: Of a run for the first ones; None: it is for all who are planned.
     chosen: Chosen | None = None
 
@@ -244,8 +248,14 @@ class RunStore(Protocol):
     def hold(self, owner: str, held: Held | None) -> None:
         """What holds this run from now on, for whoever looks; None: nothing. As `note`."""
 
-    async def command(self) -> Command:
+    async def wanted(self) -> Wanted:
         """What somebody elsewhere wants of this run."""
+
+    def time(self) -> float | None:
+        """The time by which its schedule is, in seconds since 1970; None: this machine's.
+
+        Where a job has workers on many machines, it is one for all of them.
+        """
 
     def finish(self, owner: str, at: float, how: str) -> None:
         """The run ends. As `note`; all is kept when the store is let go of."""

@@ -77,12 +77,14 @@ class Batch:
     again: bool = False
     #: When its last try began, by the clock that goes on while the machine sleeps.
     began: float = field(default=0.0, init=False)
+    #: The database's, in it; None: no lease was renewed.
+    time: float | None = field(default=None, init=False)
 
     async def write(self, connection: Connection) -> list[Any]:
         """What each step comes to."""
         again, self.again = self.again, True
         if self.runs:
-            living = await renew(connection, self.job, [*self.runs], self.lease)
+            living, self.time = await renew(connection, self.job, [*self.runs], self.lease)
             self.lost |= frozenset(self.runs) - living
         settled = await self._settle(connection, again)
         sending = await self._sending(connection)

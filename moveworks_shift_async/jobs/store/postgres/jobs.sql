@@ -22,7 +22,10 @@ CREATE TABLE job (
     identity text,
     command text NOT NULL DEFAULT 'run',
     next_chunk bigint NOT NULL DEFAULT 0,
-    forgotten_at float8
+    forgotten_at float8,
+    windows text NOT NULL DEFAULT '',
+    not_before float8,
+    not_after float8
 );
 CREATE TABLE content (
     job bigint NOT NULL REFERENCES job ON DELETE CASCADE,
@@ -126,8 +129,10 @@ CREATE TABLE version (number integer NOT NULL);
 DELETE FROM job WHERE name = %s AND NOT complete;
 
 -- name: add_job
-INSERT INTO job (name, source, event_id, planned_at, key)
-VALUES (%(name)s, %(source)s, %(event_id)s, %(planned_at)s, %(key)s) RETURNING id;
+INSERT INTO job (name, source, event_id, planned_at, key, windows, not_before, not_after)
+VALUES (%(name)s, %(source)s, %(event_id)s, %(planned_at)s, %(key)s, %(windows)s, %(not_before)s,
+        %(not_after)s)
+RETURNING id;
 
 -- name: job
 SELECT id FROM job WHERE name = %s;
@@ -166,7 +171,8 @@ UPDATE job SET forgotten_at = %(at)s WHERE id = %(job)s AND forgotten_at IS NULL
 
 -- name: header
 SELECT source, event_id, planned_at, complete, people, excluded, exclusions, duplicates, differing,
-       invalid, chunks, texts, digest, key, base_url, identity, NULL, false, forgotten_at
+       invalid, chunks, texts, digest, key, base_url, identity, NULL, false, forgotten_at,
+       windows, not_before, not_after
 FROM job WHERE id = %s;
 
 -- name: planned_people
@@ -203,6 +209,12 @@ SELECT at, incident, seconds, reason FROM event WHERE job = %s ORDER BY at, id;
 
 -- name: command
 SELECT command FROM job WHERE id = %s;
+
+-- name: wanted
+SELECT command, windows, not_before, not_after FROM job WHERE id = %s;
+
+-- name: now
+SELECT extract(epoch FROM clock_timestamp())::float8;
 
 -- name: texts
 SELECT message, context,
@@ -250,6 +262,9 @@ SELECT base_url, identity FROM job WHERE id = %s FOR NO KEY UPDATE;
 
 -- name: bind
 UPDATE job SET base_url = %s, identity = %s WHERE id = %s;
+
+-- name: set_schedule
+UPDATE job SET windows = %s, not_before = %s, not_after = %s WHERE id = %s;
 
 -- name: forget_command
 -- The pause of a job that a fleet has stays while its workers change.
@@ -322,9 +337,10 @@ UPDATE chunk SET state = 'split', error = NULL, reason = NULL, claimed_by = NULL
 WHERE job = %(job)s AND id = %(chunk)s;
 
 -- name: beat
+-- The runs that live, and the time.
 UPDATE run SET lease_until = clock_timestamp() + make_interval(secs => %(lease)s)
 WHERE job = %(job)s AND id = ANY(%(runs)s) AND ended_at IS NULL AND NOT given_up
-  AND server = server() RETURNING id;
+  AND server = server() RETURNING id, extract(epoch FROM clock_timestamp())::float8;
 
 -- name: let_go
 UPDATE run SET lease_until = clock_timestamp()

@@ -16,10 +16,13 @@ async def alive(connection: Connection, job: int) -> frozenset[str]:
     return frozenset(found[0] for found in await rows(connection, "alive", (job,)))
 
 
-async def renew(connection: Connection, job: int, runs: list[str], lease: float) -> frozenset[str]:
-    """Renew the leases of these; those that are among the living still."""
+async def renew(
+    connection: Connection, job: int, runs: list[str], lease: float
+) -> tuple[frozenset[str], float | None]:
+    """Renew the leases of these; those that are among the living still, and the database's time."""
     values = {"job": job, "runs": runs, "lease": lease}
-    return frozenset(found[0] for found in await rows(connection, "beat", values))
+    found = await rows(connection, "beat", values)
+    return frozenset(one for one, _ in found), found[0][1] if found else None
 
 
 async def give_up_dead(connection: Connection, job: int) -> None:

@@ -7,16 +7,18 @@ from typing import TypeVar
 
 from attrs import asdict, define, field
 
+from ....clock import awake
 from ....errors import JournalError
 from ....storage.postgres import Connection, Session
-from ...records import Chunk, Command, Event, Held, Settlement, State, Total
+from ...records import Chunk, Command, Event, Held, Settlement, State, Total, Wanted
+from ...schedule.schedule import Schedule
 from ..ports import Beginning, Begun, Found, Parts
 from ..rows import ages_of, chunk_of, held_of
 from .account_store import PostgresAccountStore, check_kept, header_of, verify
 from .batch import Sending, Settling
 from .lease import give_up_dead, others_hold
 from .parts import choose_first, chosen_by
-from .statements import row, rows, run, value, values
+from .statements import row, rows, run, set_schedule, value, values
 from .writer import Writer
 
 T = TypeVar("T")
@@ -104,6 +106,8 @@ class PostgresRunStore:
 
     async def _begin(self, beginning: Beginning, connection: Connection) -> Begun:
         run_, job = beginning.run, (self._job,)
+        asked = awake()
+        self._writer.told(await value(connection, "now"), asked)
         if not await value(connection, "has_begun", {"job": self._job, "id": run_.id}):
             await self._begin_anew(beginning, connection)
         found = await rows(connection, "recent", (self._job, run_.budget))
@@ -113,7 +117,7 @@ class PostgresRunStore:
             chosen=await chosen_by(connection, self._job, run_.id) if confined else None,
             isolated=await value(connection, "isolated", job),
             recent=ages_of(found, run_.began_at, run_.per),
-            command=Command(await value(connection, "command", job)),
+            wanted=await self._wanted(connection),
         )
 
     async def _begin_anew(self, beginning: Beginning, connection: Connection) -> None:
@@ -124,6 +128,8 @@ class PostgresRunStore:
         elif beginning.unknown == "skip":
             await run(connection, "leave_unknown", (run_.began_at, self._job))
         await self._bind(beginning, connection)  # from here on no other run begins
+        if beginning.schedule is not None:
+            await set_schedule(connection, self._job, beginning.schedule)
         await run(connection, "forget_command", job)
         if await value(connection, "has_planned", job):
             await run(connection, "begin_run", asdict(run_) | job | {"lease": self._lease})
@@ -217,9 +223,20 @@ class PostgresRunStore:
         values = held_of(held) | {"job": self._job, "owner": owner}
         self._writer.note(lambda one: run(one, "hold", values))
 
-    async def command(self) -> Command:
+    async def wanted(self) -> Wanted:
         """What is wanted."""
-        return Command(await self._writer.do(lambda one: value(one, "command", (self._job,))))
+        return await self._writer.do(self._wanted)
+
+    async def _wanted(self, connection: Connection) -> Wanted:
+        found = await row(connection, "wanted", (self._job,))
+        if found is None:
+            raise JournalError("the job was removed")
+        command, *schedule = found
+        return Wanted(command=Command(command), schedule=Schedule.kept(*schedule))
+
+    def time(self) -> float | None:
+        """The database's, for every worker; this machine's before it was asked."""
+        return self._writer.time()
 
     def finish(self, owner: str, at: float, how: str) -> None:
         """The run ends."""

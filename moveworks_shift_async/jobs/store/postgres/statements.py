@@ -6,6 +6,7 @@ from typing import Any, TypeVar
 
 from ....storage.postgres import Connection
 from ....storage.statements import named_statements
+from ...schedule.schedule import Schedule
 from ..rows import value_of
 
 T = TypeVar("T")
@@ -42,3 +43,8 @@ async def value(connection: Connection, name: str, values: Any = ()) -> Any:
     found = await row(connection, name, values)
     assert found is not None  # noqa: S101 - for the type checker
     return found[0]
+
+
+async def set_schedule(connection: Connection, job: int, schedule: Schedule) -> None:
+    """When the job may send from now on."""
+    await run(connection, "set_schedule", (*schedule.columns, job))

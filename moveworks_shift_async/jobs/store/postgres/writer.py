@@ -46,6 +46,8 @@ class Writer:
     # renewed the leases; when dead runs are looked for again, and are not given up before.
     _leased_at: float = field(factory=awake, init=False)
     _looks_at: float = field(default=0.0, init=False)
+    #: How far the database's time is ahead of that clock; None: it was not asked yet.
+    _ahead: float | None = field(default=None, init=False)
     _judges_from: float = field(default=0.0, init=False)
     _asked: deque[tuple[Step, asyncio.Future[Any]]] = field(factory=deque, init=False)
     _wake: asyncio.Event = field(factory=asyncio.Event, init=False)
@@ -74,6 +76,17 @@ class Writer:
     def left(self) -> float:
         """The part of the lease that is left."""
         return 1 - (awake() - self._leased_at) / self.lease
+
+    def told(self, time: float, asked: float) -> None:
+        """The database's time, which was asked for at that moment of the clock.
+
+        Its way there and back counts as time that has passed, so that nothing leaves late.
+        """
+        self._ahead = time - asked
+
+    def time(self) -> float | None:
+        """The database's time by now; it goes on while the database is away."""
+        return None if self._ahead is None else self._ahead + awake()
 
     def ask(self, step: Step) -> asyncio.Future[Any]:
         """Have it done; abandoning the future does not take it back."""
@@ -127,6 +140,8 @@ class Writer:
                     done.set_exception(failure)
             return
         self._leased_at = batch.began
+        if batch.time is not None:
+            self.told(batch.time, batch.began)
         for (_, done), result in zip(taken, results, strict=True):
             if not done.done():  # else it was cancelled
                 done.set_result(result)

@@ -23,7 +23,10 @@ CREATE TABLE job (
     marked INTEGER NOT NULL DEFAULT 0,
     steps INTEGER NOT NULL DEFAULT 0,
     command TEXT NOT NULL DEFAULT 'run',
-    commanded_at REAL NOT NULL DEFAULT 0
+    commanded_at REAL NOT NULL DEFAULT 0,
+    windows TEXT NOT NULL DEFAULT '',
+    not_before REAL,
+    not_after REAL
 );
 CREATE TABLE content (
     id INTEGER PRIMARY KEY,
@@ -104,8 +107,9 @@ CREATE TABLE event AS SELECT * FROM source.event
 
 -- name: add_job
 INSERT INTO job (id, source, event_id, planned_at, complete, people, excluded, exclusions, duplicates,
-                 differing, invalid, chunks, texts, digest, key)
-VALUES (1, :source, :event_id, :planned_at, 0, 0, 0, '[]', 0, 0, 0, 0, 0, '', :key);
+                 differing, invalid, chunks, texts, digest, key, windows, not_before, not_after)
+VALUES (1, :source, :event_id, :planned_at, 0, 0, 0, '[]', 0, 0, 0, 0, 0, '', :key, :windows,
+        :not_before, :not_after);
 
 -- name: add_content
 INSERT INTO content (id, message, context, odd) VALUES (?, ?, ?, ?);
@@ -130,11 +134,15 @@ UPDATE job SET complete = 1, people = :people, excluded = :excluded, exclusions 
 
 -- name: header
 SELECT source, event_id, planned_at, complete, people, excluded, exclusions, duplicates, differing,
-       invalid, chunks, texts, digest, key, base_url, identity, place, marked, NULL
+       invalid, chunks, texts, digest, key, base_url, identity, place, marked, NULL,
+       windows, not_before, not_after
 FROM job;
 
 -- name: bind
 UPDATE job SET base_url = ?, identity = ?;
+
+-- name: set_schedule
+UPDATE job SET windows = ?, not_before = ?, not_after = ?;
 
 -- name: set_place
 UPDATE job SET place = ?, marked = ?;

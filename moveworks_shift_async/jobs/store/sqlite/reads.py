@@ -12,7 +12,7 @@ from attrs import frozen
 
 from ....errors import JournalError
 from ....wire.moveworks import Content
-from ...records import Chunk, ChunkRecord, Command, Event, Header, LeftOut, Run, Total
+from ...records import Chunk, ChunkRecord, Command, Event, Header, LeftOut, Run, Total, Wanted
 from .. import rows
 from ..first import Free
 from ..ports import Audience, PlannedText
@@ -133,6 +133,10 @@ class Reads:
         """What is wanted of the process that runs the job."""
         with reading(self._db.path):
             return Command(self.value("command"))
+
+    def wanted(self) -> Wanted:
+        """The same, and when it may send."""
+        return Wanted(command=self.command(), schedule=self.header().schedule)
 
     def _each(
         self, make: Callable[[tuple[Any, ...]], T], name: str, values: Any = ()

@@ -6,7 +6,7 @@ from functools import partial
 
 from attrs import define, field
 
-from ...records import Chunk, Command, Event, Held, Settlement, State, Stray
+from ...records import Chunk, Event, Held, Settlement, State, Stray, Wanted
 from ..first import Chosen, First, Share, choose
 from ..ports import Beginning, Begun, Found, Parts
 from ..rows import held_of
@@ -78,9 +78,12 @@ class SqliteRunStore:
         values = held_of(held) | {"owner": owner}
         self._thread.note(lambda journal: journal.write("hold", values))
 
-    async def command(self) -> Command:
+    async def wanted(self) -> Wanted:
         """What another terminal wants."""
-        return await self._thread.do(lambda journal: journal.reads.command())
+        return await self._thread.do(lambda journal: journal.reads.wanted())
+
+    def time(self) -> None:
+        """This machine's: nobody else runs it."""
 
     def finish(self, owner: str, at: float, how: str) -> None:
         """The run ends."""
@@ -113,6 +116,8 @@ def _begin(beginning: Beginning, journal: Journal) -> Begun:
     recent = journal.reads.recent(run.began_at, run.per, run.budget)
     chosen = None if first is None else _choose(first, run.id, journal)
     totals = journal.reads.totals()
+    if beginning.schedule is not None:
+        journal.write("set_schedule", beginning.schedule.columns)
     if any(total.state is State.PLANNED for total in totals):
         journal.begin_run(run)
     return Begun(
@@ -120,7 +125,7 @@ def _begin(beginning: Beginning, journal: Journal) -> Begun:
         chosen=chosen,
         isolated=journal.reads.value("isolated"),
         recent=recent,
-        command=journal.reads.command(),
+        wanted=journal.reads.wanted(),
     )
 
 
