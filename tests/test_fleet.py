@@ -22,6 +22,7 @@ from moveworks_shift_async import (
     MoveworksClient,
     RateLimit,
 )
+from moveworks_shift_async.errors import InvalidInput
 from moveworks_shift_async.fleet import engine, make_blueprint
 from moveworks_shift_async.fleet.engine import CARE_QUEUE, QUEUE, make_app
 from moveworks_shift_async.fleet.policy import Again, GivenBack
@@ -190,7 +191,7 @@ async def test_a_time_that_is_none_is_refused(fleet: str, at: str) -> None:
     """In one line that shows how one looks."""
     ended = await run("fleet", "submit", f"{fleet}#tonight", "--at", at, env=environment())
     assert ended.code == 2
-    assert "a time is 22:30, 2026-05-14T22:30 or 2026-05-14T22:30+02:00" in ended.err
+    assert "one is 22:30, or 2026-12-01T09:00" in ended.err or "2026-12-01T09:00, with" in ended.err
 
 
 async def test_an_hour_is_the_next_one(fleet: str) -> None:
@@ -201,6 +202,52 @@ async def test_an_hour_is_the_next_one(fleet: str) -> None:
     await run("fleet", "submit", f"{fleet}#tonight", "--at", hour, env=environment())
     ((found,),) = await ask(fleet, "SELECT not_before FROM submission")
     assert found == before + timedelta(days=1)
+
+
+async def test_a_worker_waits_for_no_window(sandbox: Sandbox, fleet: str) -> None:
+    """It gives the job back until the window opens, and works on the next one."""
+    now = datetime.now(UTC) + timedelta(hours=12)
+    window = f"{now:%H}:00-{now:%H}:59 UTC"
+    await a_job(fleet)
+    await submit(store_of(fleet))
+    # As it would be if it had closed since.
+    await ask(fleet, "UPDATE job SET windows = %s", f"Mon-Sun {window}")
+    worker = await Worker.started(fleet, free(sandbox))
+    line = await worker.says("tonight: waiting until ")
+    assert f"outside of Mon-Sun {window}, 0 of 6 people accepted so far" in line
+    await a_job(fleet, "next")
+    await submit(store_of(fleet, "next"))
+    await worker.says("next: finished, 6 of 6 people accepted")
+    ((status, at),) = await ask(
+        fleet,
+        "SELECT status, scheduled_at FROM procrastinate_jobs WHERE args->>'job' = %s",
+        "tonight",
+    )
+    assert (status, at.hour, at.minute, at > datetime.now(UTC)) == ("todo", now.hour, 0, True)
+    assert len(sandbox.received().people) == 6
+    job = Job(f"{fleet}#tonight")
+    assert (await job.account()).closed is not None
+    await job.stop()
+    assert await ask(fleet, OPEN) == []
+
+
+async def test_hours_are_kept_by_a_submission(sandbox: Sandbox, fleet: str) -> None:
+    """For when the window opens; past its last moment nothing is sent, and the log says so."""
+    now = datetime.now(UTC) + timedelta(hours=12)
+    await a_job(fleet)
+    made = await submit(store_of(fleet), window=f"{now:%H}:00-{now:%H}:59 UTC", not_after="never")
+    assert (made.not_before.hour, made.not_before.minute) == (now.hour, 0)
+    account = await Job(f"{fleet}#tonight").account()
+    assert account.opens_at == made.not_before
+    await a_job(fleet, "late")
+    with pytest.raises(InvalidInput, match="nothing could be sent"):
+        await submit(store_of(fleet, "late"), not_after="2020-01-01T00:00Z")
+    await submit(store_of(fleet, "late"))
+    await ask(fleet, "UPDATE job SET not_after = 1577836800 WHERE name = 'late'")
+    worker = await Worker.started(fleet, free(sandbox))
+    line = await worker.says("late: nothing is sent after Wed 2020-01-01 00:00 UTC")
+    assert "0 of 6 people accepted, 6 people not sent" in line
+    assert not sandbox.received().people
 
 
 # --- worked on ------------------------------------------------------------------------------

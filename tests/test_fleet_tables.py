@@ -135,7 +135,9 @@ async def test_least_privileges_suffice(sandbox: Sandbox, roles: list[str], tmp_
         assert (await run(command, journal, env=environment())).code == 0
     assert "no process runs" in (await run("stop", journal, env=environment())).err
     await a_job(planning, "later")
-    await run("fleet", "submit", f"{submitting}#later", "--at", "2999-01-01", env=environment())
+    await run(
+        "fleet", "submit", f"{submitting}#later", "--at", "2999-01-01T00:00Z", env=environment()
+    )
     assert (await run("stop", f"{planning}#later", env=environment())).code == 0
     for name in ("tonight", "later"):
         assert (await run("jobs", planning, "--forget", name, env=environment())).code == 0

@@ -7,14 +7,13 @@ import logging
 import os
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime, timedelta
+from datetime import UTC
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from ..client import MoveworksClient
-from ..clock import SYSTEM_CLOCK
 from ..errors import ConfigurationError
 from ..jobs.report.sentences import moment
 from ..jobs.store.names import check_lease
@@ -22,6 +21,7 @@ from ..jobs.store.postgres.run_store import LEASE_SECONDS
 from ..jobs.store.postgres.store import PostgresStore
 from ..text import install, one_line, plural
 from .failures import ExitCode
+from .schedule_options import ScheduleArguments, schedule_options
 from .shared_options import (
     MOVEWORKS_EPILOG,
     database_argument,
@@ -74,42 +74,21 @@ def _say_made(made: Made) -> None:
         note(f"{engine}: there already")
 
 
-class _Time(click.ParamType):  # type: ignore[type-arg]  # click 8.2 knows no argument
-    name = "time"
-
-    def convert(
-        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
-    ) -> datetime:
-        now = SYSTEM_CLOCK.utcnow().astimezone()
-        try:
-            if len(value) == 5:  # the next time that a clock here shows it
-                days = (now.date() + timedelta(days=later) for later in range(2))
-                times = [datetime.fromisoformat(f"{day}T{value}").astimezone() for day in days]
-                return times[0] if times[0] > now else times[1]
-            return datetime.fromisoformat(value).astimezone()
-        except ValueError:
-            self.fail("a time is 22:30, 2026-05-14T22:30 or 2026-05-14T22:30+02:00", param, ctx)
-
-
 @fleet.command()
 @journal_argument
-@option(
-    "--at",
-    metavar="TIME",
-    type=_Time(),
-    help="Not before this time: 22:30, or 2026-05-14T22:30, with +02:00 where it is not local.",
-)
+@schedule_options
 @option("--workers", metavar="N", type=click.IntRange(min=1), default=1, show_default=True,
         help="How many workers may work on it at once.")  # fmt: skip
-def submit(journal: str, at: datetime | None, workers: int) -> int:
-    """Hand a planned job to the workers of its database, now or at a time.
+def submit(journal: str, workers: int, **given: Any) -> int:
+    """Hand a planned job to the workers of its database, for when it may be sent.
 
     To submit it twice is one submission. `status` shows how it stands, `stop` takes it back.
     """
     from ..fleet.submission import submit  # noqa: PLC0415 - see `fleet`
 
-    store = PostgresStore.at(journal)
-    made = run_loop(submit(store, at=at, workers=workers))
+    store, when = PostgresStore.at(journal), ScheduleArguments.of(given)
+    when.change()
+    made = run_loop(submit(store, workers=workers, **when.given))
     what = "submitted" if made.new else "it was submitted before, and nothing was changed:"
     who = plural(made.workers, "worker")
     note(f"{one_line(store.name)}: {what} to {who}, from {moment(made.not_before.astimezone(UTC))}")

@@ -109,7 +109,7 @@ class _Fleet:
         job = Job(f"{self._url}#{name}")
         async with self._client() as client:
             with _draining(job, stopping):
-                return await job.resume(client, lease=self._lease)
+                return await job.resume(client, lease=self._lease, stays=False)
 
     async def _ended(
         self, account: JobAccount, stopping: asyncio.Event, name: str, number: int | None
@@ -123,6 +123,12 @@ class _Fleet:
         elif number is None or not await is_open(self._url, name, number):
             logger.info("%s: stopped by command, %s so far", shown, told)
             return
+        elif account.opens_at is not None:
+            logger.info("%s: %s, %s so far", shown, account.closed, told)
+            raise GivenBack(account.opens_at)
+        elif account.closed is not None:
+            left = f"{people(account.not_sent)} not sent"
+            logger.warning("%s: %s; %s, %s", shown, account.closed, told, left)
         else:  # something was planned again as this run ended
             raise GivenBack
         if number is not None:

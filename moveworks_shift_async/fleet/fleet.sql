@@ -34,7 +34,7 @@ WHERE job.id = submission.job AND job.name = %(job)s AND number = %(number)s
 -- name: without_task
 SELECT job.name, number, workers
 FROM submission JOIN job ON job.id = submission.job
-WHERE ended_at IS NULL AND not_before <= clock_timestamp() AND NOT EXISTS (
+WHERE ended_at IS NULL AND submission.not_before <= clock_timestamp() AND NOT EXISTS (
     SELECT 1 FROM procrastinate_jobs
     WHERE queue_name = %(queue)s AND status IN ('todo', 'doing')
       AND args @> jsonb_build_object('job', job.name, 'submission', number))

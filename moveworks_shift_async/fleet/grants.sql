@@ -15,7 +15,7 @@ GRANT USAGE ON SCHEMA moveworks_shift, moveworks_shift_queue TO moveworks_submit
 GRANT SELECT ON moveworks_shift.version, moveworks_shift.engine, moveworks_shift.job,
     moveworks_shift.chunk, moveworks_shift.run, moveworks_shift.submission TO moveworks_submitter;
 GRANT INSERT, UPDATE ON moveworks_shift.submission TO moveworks_submitter;
-GRANT UPDATE (command) ON moveworks_shift.job TO moveworks_submitter;
+GRANT UPDATE (command, windows, not_before, not_after) ON moveworks_shift.job TO moveworks_submitter;
 GRANT SELECT, INSERT ON moveworks_shift_queue.procrastinate_jobs TO moveworks_submitter;
 GRANT INSERT ON moveworks_shift_queue.procrastinate_events TO moveworks_submitter;
 GRANT USAGE ON ALL SEQUENCES IN SCHEMA moveworks_shift_queue TO moveworks_submitter;

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from datetime import datetime
 
 from procrastinate import BaseRetryStrategy, RetryDecision
 from procrastinate.jobs import Job
@@ -11,7 +12,12 @@ from ..errors import JobStopped, JournalError
 
 
 class GivenBack(Exception):
-    """The worker stops: another goes on with the job."""
+    """The worker stops, or has other jobs: another goes on with this one."""
+
+    def __init__(self, at: datetime | None = None) -> None:
+        """At this moment; None: at once."""
+        super().__init__()
+        self.at = at
 
 
 def may_pass(error: BaseException) -> bool:
@@ -24,10 +30,13 @@ def may_pass(error: BaseException) -> bool:
 class Again(BaseRetryStrategy):
     """Whatever is only of the moment is tried again, however often.
 
-    At once: a time would be this machine's, and the one who reads it is the database.
+    At once, but for a job that waits for its window, which is a moment by the database's own time;
+    any other time would be this machine's.
     """
 
     def get_retry_decision(self, *, exception: BaseException, job: Job) -> RetryDecision | None:
         """As the engine asks for it."""
-        again = isinstance(exception, (GivenBack, asyncio.CancelledError)) or may_pass(exception)
+        if isinstance(exception, GivenBack):
+            return RetryDecision(retry_at=exception.at)
+        again = isinstance(exception, asyncio.CancelledError) or may_pass(exception)
         return RetryDecision(retry_at=None) if again else None

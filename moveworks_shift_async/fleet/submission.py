@@ -7,8 +7,12 @@ from datetime import datetime
 import procrastinate
 from attrs import frozen
 
-from ..errors import JournalError
-from ..jobs.store.postgres.statements import run
+from ..clock import SYSTEM_CLOCK
+from ..errors import InvalidInput, JournalError
+from ..jobs.schedule.change import ScheduleChange, When, Windows
+from ..jobs.schedule.schedule import Schedule
+from ..jobs.store.postgres.account_store import header_of
+from ..jobs.store.postgres.statements import run, set_schedule
 from ..jobs.store.postgres.store import PostgresStore
 from ..storage.postgres import Connection
 from .engine import NAMESPACE, QUEUE, both, row, sql
@@ -30,22 +34,42 @@ class Submission:
 
 
 async def submit(
-    store: PostgresStore, *, at: datetime | None = None, workers: int = 1
+    store: PostgresStore,
+    *,
+    window: Windows | None = None,
+    at: When | None = None,
+    not_after: When | None = None,
+    workers: int = 1,
 ) -> Submission:
-    """Hand a planned job to the workers, now or at this time; once, however often it is asked for.
+    """Hand a planned job to the workers; once, however often it is asked for.
 
-    Raises `JournalError` for a job of which nothing can be sent.
+    They begin when it may be sent: `window`, `at` and `not_after` are as in `Job.run`, and kept in
+    the job. Raises `JournalError` for a job of which nothing can be sent.
     """
+    change = ScheduleChange.of(SYSTEM_CLOCK.utcnow(), window, at, not_after)
     async with both(store.url) as connection, connection.transaction():
         await check_engine(connection, store.url)
         job = await _sendable(connection, store)
+        schedule = change.applied((await header_of(connection, job)).schedule)
+        opens = await _opens(connection, schedule)
         # A pause or a stop was for those who had it before.
         await run(connection, "forget_command", {"job": job})
-        number = await row(connection, "submit", {"job": job, "at": at, "workers": workers})
-        not_before, allowed = await row(connection, "submitted", (job,)) or (at, workers)
+        number = await row(connection, "submit", {"job": job, "at": opens, "workers": workers})
+        not_before, allowed = await row(connection, "submitted", (job,)) or (opens, workers)
         if number is not None:
+            if change:
+                await set_schedule(connection, job, schedule)
             await _defer(connection, store.job, number[0], not_before, workers)
     return Submission(new=number is not None, not_before=not_before, workers=allowed)
+
+
+async def _opens(connection: Connection, schedule: Schedule) -> datetime | None:
+    """From when the workers may have it, by the database's time; None: nothing says so."""
+    now = await _now(connection)
+    opens = schedule.opens(now)
+    if opens is None:
+        raise InvalidInput(f"nothing could be sent: {schedule.why_closed(now)}")
+    return opens if opens > now else schedule.not_before
 
 
 async def _sendable(connection: Connection, store: PostgresStore) -> int:

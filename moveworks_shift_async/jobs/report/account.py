@@ -186,7 +186,7 @@ def account_of(
 ) -> JobAccount:
     """The account of this state, with some texts as examples; raises as `read_account`."""
     header, records, left = state.header, [*standing(state)], _chunks_left(state)
-    read_at = clock.utcnow()
+    read_at = clock.utcnow() if state.now is None else _moment(state.now)
     return JobAccount(
         journal=state.name,
         read_at=read_at,

@@ -16,11 +16,12 @@ from ...text import install, one_line
 EXAMPLE = "2026-12-01T09:00, with +01:00 or Europe/Berlin behind it where it is not local"
 # A day and an hour, with an offset or a zone behind it; or the hour alone.
 _MOMENT = re.compile(
-    r"(?:(?P<day>\d{4}-\d\d-\d\d)[T ])?(?P<time>\d\d:\d\d(?::\d\d)?)"
+    r"(?:(?P<day>\d{4}-\d\d-\d\d)[T ])?(?P<time>\d\d:\d\d(?::\d\d(?:\.\d+)?)?)"
     r"(?:(?P<offset>Z|[+-]\d\d:?\d\d)|\s*\[?(?P<zone>[A-Za-z][\w+\-/]*)\]?)?"
 )
-# Years that a schedule is good for; what is outside is a slip of the finger.
-_FIRST_YEAR, _LAST_YEAR = 2000, 2200
+# Years that a schedule is good for: a moment before them is a slip of the finger, and behind them
+# Python's calendar ends.
+_FIRST_YEAR, _LAST_YEAR = 2000, 9000
 
 
 @lru_cache(maxsize=64)

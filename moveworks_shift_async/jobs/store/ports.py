@@ -152,6 +152,8 @@ class JobState:
     submitted: bool = False
     #: Why it may say less than was done; None while a run is at work.
     stray: Stray | None
+    #: The time by which its schedule is, in seconds since 1970; None: this machine's.
+    now: float | None = None
 
 
 class PlanStore(Protocol):

@@ -54,6 +54,7 @@ class PostgresAccountStore:
             alive=await alive(connection, self._job),
             submitted=bool(await value(connection, "is_submitted", job)),
             stray=None,
+            now=await value(connection, "now"),
         )
 
     async def texts(self, count: int) -> list[tuple[Content, int]]:
