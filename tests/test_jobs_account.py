@@ -26,7 +26,7 @@ from moveworks_shift_async.jobs.report.sentences import (
     time_words,
     ways_for_unknown,
 )
-from moveworks_shift_async.jobs.report.timeline import POINTS
+from moveworks_shift_async.jobs.report.timeline import POINTS, Break, TimelineEvent, gaps
 from moveworks_shift_async.jobs.store.rows import pack
 from moveworks_shift_async.jobs.store.sqlite.journal import Journal
 from moveworks_shift_async.wire.moveworks import Content
@@ -564,3 +564,22 @@ def test_the_halves_of_a_list_that_was_sent_again_stay_marked(tmp_path: Path) ->
         journal.split(0, [("p0@example.com",), ("p1@example.com",)])
     assert [record.resent for record in journal.reads.records()] == [True, True]
     assert read_account(journal).resent == 2
+
+
+def test_a_wait_for_a_window_is_no_work() -> None:
+    """Nor is it counted twice where no process was at work; what lies ahead does not count."""
+    found = [Break(after=10.0, seconds=5.0), Break(after=100.0, seconds=10.0)]
+
+    def wait(after: float, seconds: float, incident: Incident = Incident.CLOSED) -> TimelineEvent:
+        return TimelineEvent(incident=incident, after=after, seconds=seconds)
+
+    events = [
+        wait(12.0, 8.0),
+        wait(50.0, 1.0),
+        wait(60.0, 1.0, Incident.PAUSED),
+        wait(115.0, 900.0),
+    ]
+    assert [(gap.after, gap.seconds) for gap in gaps(found, events, 120.0)] == [
+        (10.0, 10.0), (50.0, 1.0), (100.0, 10.0), (115.0, 5.0),
+    ]  # fmt: skip
+    assert gaps([], [wait(7.0, 0.0)], 120.0) == ()

@@ -22,7 +22,16 @@ from ..schedule.schedule import Schedule
 from ..store.ports import TEXTS, AccountStore, JobState
 from ..store.standing import standing
 from ..threads import in_thread
-from .timeline import Break, TimelineEvent, breaks, ending_of, span, timeline, timeline_event
+from .timeline import (
+    Break,
+    TimelineEvent,
+    breaks,
+    ending_of,
+    gaps,
+    span,
+    timeline,
+    timeline_event,
+)
 
 # Texts that an account shows where there are more than it shows all of: the first, for examples.
 _EXAMPLES = 3
@@ -165,8 +174,13 @@ class JobAccount:
 
     @property
     def working(self) -> float:
-        """Seconds of `elapsed` in which a process was at work."""
-        return max(0.0, self.elapsed - sum(gap.seconds for gap in self.breaks))
+        """Seconds of `elapsed` in which a process was at work, and might send."""
+        return max(0.0, self.elapsed - sum(gap.seconds for gap in self.gaps))
+
+    @property
+    def gaps(self) -> tuple[Break, ...]:
+        """When no process was at work, or nothing was to be sent."""
+        return gaps(self.breaks, self.events, self.elapsed)
 
 
 async def read_account(store: AccountStore, *, clock: Clock = SYSTEM_CLOCK) -> JobAccount:

@@ -58,7 +58,7 @@ def moment(at: datetime) -> str:
 def _words(account: JobAccount) -> Mapping[str, Any]:
     """What the frame says that is not in the account as it is, nor one of its sentences."""
     limits = dict.fromkeys(rate(run.budget, run.per) for run in account.runs)
-    idle = sum(gap.seconds for gap in account.breaks)
+    idle, apart = (sum(gap.seconds for gap in found) for found in (account.gaps, account.breaks))
     return {
         "say": say,
         "leads": _leads(account),
@@ -68,6 +68,7 @@ def _words(account: JobAccount) -> Mapping[str, Any]:
         "totals": _totals(account),
         "limit": ", then ".join(limits),
         "idle": duration(idle) if idle else "",
+        "apart": duration(apart) if apart else "",
         "waits": {kind.value: say.waited(account, kind) for kind in Incident},
         "moments": _moments(account),
         "events": [*_events(account), *_endings(account)],

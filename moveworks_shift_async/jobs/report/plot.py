@@ -121,9 +121,9 @@ class _Time:
 
     def __init__(self, account: JobAccount) -> None:
         self.end = max(account.elapsed, *(after for after, _ in account.timeline or [(0.0, 0)]))
-        worked = max(self.end - sum(gap.seconds for gap in account.breaks), 1e-3)
+        worked = max(self.end - sum(gap.seconds for gap in account.gaps), 1e-3)
         self.width = worked * _GAP
-        self.gaps = [gap for gap in account.breaks if gap.seconds > self.width]
+        self.gaps = [gap for gap in account.gaps if gap.seconds > self.width]
         self.right = max(self(self.end), 1e-3)
 
     def __call__(self, after: float) -> float:

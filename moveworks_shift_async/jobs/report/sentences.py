@@ -250,8 +250,7 @@ def time_words(account: JobAccount) -> str:
     if not account.runs:
         return f"It takes {ahead} at {limit}."
     worked = duration(account.working)
-    idle = sum(gap.seconds for gap in account.breaks)
-    if idle:
+    if account.gaps:
         worked += f" of work within {duration(account.elapsed)}"
     if account.finished:
         return f"It took {worked}."

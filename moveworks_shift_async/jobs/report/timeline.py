@@ -88,6 +88,22 @@ def breaks(runs: Sequence[Run], records: Sequence[ChunkRecord]) -> Iterator[Brea
             yield Break(after=after, seconds=following.began_at - ended)
 
 
+def gaps(
+    found: Sequence[Break], events: Sequence[TimelineEvent], until: float
+) -> tuple[Break, ...]:
+    """When nobody was at work, or nothing was to be sent, up to a moment; none touch each other."""
+    spans = [(one.after, one.seconds) for one in found]
+    spans += [(one.after, one.seconds) for one in events if one.incident is Incident.CLOSED]
+    joined: list[tuple[float, float]] = []
+    for begin, seconds in sorted(spans):
+        end = min(until, begin + seconds)
+        if joined and begin <= joined[-1][1]:
+            joined[-1] = joined[-1][0], max(joined[-1][1], end)
+        elif end > begin:
+            joined.append((begin, end))
+    return tuple(Break(after=begin, seconds=end - begin) for begin, end in joined)
+
+
 def _steps(records: Sequence[ChunkRecord]) -> Iterator[float]:
     for record in records:
         yield from (at for at in (record.sent_at, record.ended_at) if at is not None)
