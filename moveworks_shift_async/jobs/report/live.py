@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from attrs import frozen
 
@@ -25,6 +25,12 @@ _PACE = 300.0
 _WORKERS = 40
 # Steps in which whoever only hears the page is told how far it is.
 _STEPS = 10
+
+# What a run does that is held by this.
+_WAITS: Mapping[Incident | None, str] = {
+    Incident.OUTAGE: "waiting for the server",
+    Incident.CLOSED: "waiting for its window",
+}
 
 
 @frozen(kw_only=True)
@@ -113,8 +119,9 @@ def _standing(account: JobAccount, *, stopping: bool) -> tuple[str, str]:
     standing = standing_of(account)
     if standing != "under way":
         return standing, "held" if account.paused else ""
-    if account.at_work and all(run.held_by is Incident.OUTAGE for run in account.at_work):
-        return "waiting for the server", "away"
+    for incident, kind in ((Incident.OUTAGE, "away"), (Incident.CLOSED, "held")):
+        if account.at_work and all(run.held_by is incident for run in account.at_work):
+            return _WAITS[incident], kind
     return standing, "working"
 
 
@@ -153,4 +160,4 @@ def _state(run: Run, *, lives: bool, paused: bool) -> str:
         return "ended" if run.ended in (None, "done") else f"ended: {covered(run.ended)}"
     if paused or run.held_by is Incident.PAUSED:
         return "paused"
-    return "waiting for the server" if run.held_by is Incident.OUTAGE else "at work"
+    return _WAITS.get(run.held_by, "at work")
