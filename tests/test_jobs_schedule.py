@@ -16,6 +16,7 @@ from moveworks_shift_async.jobs.schedule.forecast import forecast
 from moveworks_shift_async.jobs.schedule.schedule import Schedule
 from moveworks_shift_async.jobs.schedule.window import DAYS, Window, changes_at, open_at
 from moveworks_shift_async.jobs.schedule.zones import moment_of, put_at, zone_of
+from moveworks_shift_async.limits.window import Quota, SlidingWindow
 
 WORK = "Mon-Fri 08:00-18:00 Europe/Berlin"
 MINUTE = timedelta(minutes=1)
@@ -365,6 +366,44 @@ def test_a_forecast_is_what_a_clock_would_do(
     assert planned.late == max(0, requests - len(bursts) * budget)
     assert planned.ends == (bursts[-1] if bursts else None)
     assert planned.begins == (bursts[0] if bursts else None)
+
+
+@given(
+    st.integers(0, 23 * 60),
+    st.integers(10, 50),
+    near_changes,
+    st.integers(1, 80),
+    st.integers(1, 4),
+    st.floats(0.0, 0.9),
+)
+def test_the_end_by_the_very_gate(
+    begins: int, lasts: int, now: datetime, bursts: int, budget: int, latency: float
+) -> None:
+    """The gate's slots outlive their answers: the true end is not before the planned one, and at
+    most in the opening that follows it. Nothing leaves outside."""
+    ends = (begins + lasts) % (24 * 60)
+    schedule = Schedule(windows=(Window(frozenset(range(7)), begins, ends, "Europe/Berlin"),))
+    slots, at = SlidingWindow(Quota(budget, 60.0, budget)), now
+    for _ in range(bursts * budget):
+        while True:
+            wait = timedelta(seconds=slots.wait(at.timestamp()))
+            opens = schedule.opens(at + wait)
+            assert opens is not None
+            if opens == at:
+                break
+            at = opens
+        assert schedule.allows(at)
+        slots.answered(slots.start(at.timestamp()), at.timestamp() + latency)
+    planned = forecast(schedule, now, bursts * budget, budget, 60.0).ends
+    assert planned is not None
+    assert planned <= at
+    closes = schedule.closes(planned)
+    assert closes is not None
+    following = schedule.opens(closes)
+    assert following is not None
+    last = schedule.closes(following)
+    assert last is not None
+    assert at < last
 
 
 def test_a_forecast_with_nights() -> None:
