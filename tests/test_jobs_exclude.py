@@ -427,7 +427,8 @@ async def test_a_job_excludes_whom_it_told_or_may_have_told(place: str, tmp_path
     assert await told(tmp_path / "job") == [STAFF[1], *STAFF[4:]]
     (one,) = made.exclusions
     assert one.source == f"{store_of(place).name}:accepted,unknown"
-    assert one.read_as == "a job, 3 of its 5 people, with 1 person left to tell"
+    twice = "do not resume it, for it would tell 1 more, not excluded"
+    assert one.read_as == f"a job, 3 of its 5 people; {twice}"
 
 
 @pytest.mark.parametrize(
@@ -526,7 +527,8 @@ async def test_a_job_that_told_nobody_is_refused_as_a_list(place: str, tmp_path:
     await planned(place, STAFF[:2])
     with pytest.raises(InvalidInput, match=r":accepted,unknown: nobody is on it"):
         await planned(tmp_path / "job", STAFF, place)
-    await planned(tmp_path / "job", STAFF, f"{place}:not_sent")
+    made = await planned(tmp_path / "job", STAFF, f"{place}:not_sent")
+    assert made.exclusions[0].read_as == "a job, 2 of its 2 people"
     assert await told(tmp_path / "job") == STAFF[2:]
 
 

@@ -172,18 +172,17 @@ class JobPeople:
             raise _moved(self.part)
 
     def read_as(self) -> str:
-        """How many of the job's people it is, and who is left to be told by it."""
+        """How many of the job's people it is, and what its resume would do to them."""
         counts = dict.fromkeys(Outcome, 0)
         for outcome, count in self._found.values():
             counts[outcome] += count
         taken = sum(counts[outcome] for outcome in self.part.outcomes or ())
         said = f"a job, {taken:,} of its {people(self._count)}"
-        left = counts[Outcome.NOT_SENT]
-        if not self._wanted:
-            return f"{said}, with {people(left)} left to tell" if left else said
-        if not left or Outcome.NOT_SENT not in (self.part.outcomes or ()):
+        left, taken_too = counts[Outcome.NOT_SENT], Outcome.NOT_SENT in (self.part.outcomes or ())
+        if not left or taken_too is not self._wanted:
             return said
-        return f"{said}; do not resume it, for it would tell {left:,} of them, too"
+        whom = f"{left:,} of them, too" if taken_too else f"{left:,} more, not excluded"
+        return f"{said}; do not resume it, for it would tell {whom}"
 
 
 @asynccontextmanager
