@@ -29,13 +29,14 @@ from moveworks_shift_async.jobs.report.account import ErrorKind, JobAccount
 from moveworks_shift_async.jobs.report.lines import account_lines
 from moveworks_shift_async.jobs.report.page import ROWS, moment, render_page
 from moveworks_shift_async.jobs.report.plot import NARROW, WIDE, _Time, draw
-from moveworks_shift_async.jobs.report.sentences import waited
+from moveworks_shift_async.jobs.report.sentences import headline, waited
 from moveworks_shift_async.jobs.store.rows import pack
 from moveworks_shift_async.jobs.store.sqlite.journal import Journal
 from moveworks_shift_async.wire.moveworks import Content
 
 from . import browsers, journals
 from .browsers import CONTRAST, CONTRASTS, logged, look_as
+from .hostile import HOSTILE as MESSAGES
 from .journals import BEGAN, begin, planned, read_account, send, write_report
 
 
@@ -440,17 +441,46 @@ def page(account: JobAccount, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-def test_it_loads_with_no_complaint_and_no_request(browser: webdriver.Chrome, page: Path) -> None:
-    """The one request is the file itself; the console stays empty."""
-    logged(browser, "performance")
-    shown(browser, page)
+def asked(browser: webdriver.Chrome) -> list[str]:
+    """What it has asked for since the last question, but for what needs no request."""
     events = [json.loads(entry["message"])["message"] for entry in logged(browser, "performance")]
-    asked = [
+    urls = [
         event["params"]["request"]["url"]
         for event in events
         if event["method"] == "Network.requestWillBeSent"
     ]
-    assert [url for url in asked if not url.startswith("data:")] == [page.as_uri()]
+    return [url for url in urls if not url.startswith(("data:", "about:"))]
+
+
+def test_it_loads_with_no_complaint_and_no_request(browser: webdriver.Chrome, page: Path) -> None:
+    """The one request is the file itself; the console stays empty."""
+    logged(browser, "performance")
+    shown(browser, page)
+    assert asked(browser) == [page.as_uri()]
+    assert logged(browser, "browser") == []
+
+
+def test_hostile_messages_are_harmless_text(browser: webdriver.Chrome, tmp_path: Path) -> None:
+    """No script runs, nothing is asked for, and each stands there as it was written."""
+    journal = Journal.create(str(tmp_path / "job"), journals.HEADER)
+    count = len(MESSAGES)
+    with journal.transaction():
+        for n, message in enumerate(MESSAGES.values()):
+            journal.add_content(n, Content(event_id=None, message=message))
+        journal.add_chunks((n, n, 5, pack(journals.addresses(n, 5))) for n in range(count))
+        journal.complete(evolve(journals.HEADER, people=5 * count, chunks=count, texts=count))
+    page = tmp_path / "page.html"
+    page.write_bytes(render_page(read_account(journal)).encode())
+    logged(browser, "performance")
+    logged(browser, "browser")
+    shown(browser, page)
+    texts = [
+        pre.get_property("textContent")
+        for pre in browser.find_elements("css selector", ".text pre")
+    ]
+    assert texts == [*MESSAGES.values()]
+    assert browser.title == headline(read_account(journal))
+    assert asked(browser) == [page.as_uri()]
     assert logged(browser, "browser") == []
 
 
