@@ -23,6 +23,8 @@ from moveworks_shift_async.jobs.preview.preview_page import FINDINGS
 from moveworks_shift_async.jobs.preview.survey import EACH, Survey, findings
 from moveworks_shift_async.jobs.records import Header
 from moveworks_shift_async.jobs.store.ports import PlannedText
+from moveworks_shift_async.jobs.store.postgres.listing import forget
+from moveworks_shift_async.jobs.store.postgres.store import PostgresStore
 from moveworks_shift_async.markup.values import Fault
 from moveworks_shift_async.wire.moveworks import Content
 
@@ -160,6 +162,15 @@ async def test_what_is_not_whole_or_not_there_is_not_looked_at(tmp_path: Path) -
             await look
     assert page.read_text() == "mine"
     check_page(str(tmp_path / "other.html"))
+
+
+async def test_a_job_whose_texts_were_removed_cannot_be_looked_at(postgres: str) -> None:
+    """It says so; its numbers are all there is."""
+    url = f"{postgres}#{uuid4()}"
+    job = await planned(url)
+    assert await forget(PostgresStore.at(url), 0.0)
+    with pytest.raises(JournalError, match="were removed on"):
+        await job.preview()
 
 
 async def _checked(page: str) -> None:

@@ -26,7 +26,7 @@ _SOURCE = LIMIT
 # Findings that are told of one text.
 FINDINGS = 20
 # Characters of a line in a frame: on a wide screen, and on a narrow one.
-_WIDE, _NARROW = 44, 34
+_WIDE, _NARROW = 40, 30
 # What ends a line, roughly.
 _LINES = re.compile(r"<br>|</?(?:p|li|ul)>")
 _TAG = re.compile(r"<[^>]*>")
