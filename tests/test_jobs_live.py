@@ -21,6 +21,8 @@ from moveworks_shift_async.jobs.records import (
 from moveworks_shift_async.jobs.report.account import JobAccount, account_of
 from moveworks_shift_async.jobs.report.live import Live, live_of
 from moveworks_shift_async.jobs.report.requests_chart import HEIGHT, WIDTH, chart_of
+from moveworks_shift_async.jobs.schedule.schedule import Schedule
+from moveworks_shift_async.jobs.schedule.window import Window
 from moveworks_shift_async.jobs.store.ports import JobState
 
 from .fakes import FakeClock
@@ -84,6 +86,7 @@ def sent(count: int, left: int = 0, every: float = 2.0) -> list[ChunkRecord]:
         ({"command": Command.PAUSE}, "paused", "held"),
         ({"command": Command.STOP}, "stopping", "held"),
         ({"runs": [a_run(held_by=Incident.OUTAGE)]}, "waiting for the server", "away"),
+        ({"runs": [a_run(held_by=Incident.CLOSED)]}, "waiting for its window", "held"),
         ({"alive": frozenset()}, "not finished", ""),
     ],
 )
@@ -108,8 +111,12 @@ def test_what_is_heard_changes_with_each_tenth_only() -> None:
     ("chunks", "more", "left"),
     [
         # 150 in 300 s, and 30 that are left; but for 1,000 the limit is slower than that.
-        (sent(150, 30), {}, "about 1 min left"),
-        (sent(300, 1000, every=0.1), {"runs": [a_run(began_at=NOW - 30)]}, "about 8 min left"),
+        (sent(150, 30), {}, "About 1 min left, at the pace of now."),
+        (
+            sent(300, 1000, every=0.1),
+            {"runs": [a_run(began_at=NOW - 30)]},
+            "About 8 min left, at the pace of now.",
+        ),
         (sent(150, 30), {"command": Command.PAUSE}, ""),
         (sent(150, 30), {"command": Command.STOP}, ""),
         (sent(150, 30), {"runs": [a_run(held_by=Incident.OUTAGE)]}, ""),
@@ -129,6 +136,45 @@ def test_the_time_left_follows_the_pace_and_the_limit(
             for chunk in chunks
         ]
     assert live_in(a_state(*chunks, **more)).left == left
+
+
+HOURS = Schedule(windows=(Window.of("Mon-Fri 08:00-18:00 UTC"),))
+#: So many seconds before the end of a Thursday's window, which is 17:43:20 after `NOW`.
+EVENING = datetime(2026, 1, 1, 18, tzinfo=UTC).timestamp() - NOW
+
+
+@pytest.mark.parametrize(
+    ("before", "held", "left"),
+    [
+        (61.0, None, "About 1 min left, at the pace of now."),
+        # 30 requests at 30 a minute: those of this minute, and the rest in the morning.
+        (30.0, None, "Ends at the earliest Thu 2026-01-01 17:59:30 UTC."),
+        (-60.0, Incident.CLOSED,
+         "Begins Fri 2026-01-02 08:00 UTC, ends at the earliest Fri 2026-01-02 08:00 UTC."),
+    ],
+)  # fmt: skip
+def test_the_time_left_knows_the_hours(before: float, held: Incident | None, left: str) -> None:
+    """What will not be done by the evening is not said to be."""
+    clock = FakeClock(time=1000.0 + EVENING - before)
+    began = BEGAN + EVENING - before
+    chunks = [
+        chunk if chunk.ended_at is None else evolve(chunk, ended_at=chunk.ended_at + began - BEGAN)
+        for chunk in sent(150, 30)
+    ]
+    state = a_state(*chunks, runs=[a_run(began_at=began, held_by=held)])
+    state = evolve(state, header=evolve(state.header, windows=HOURS.columns[0]))
+    assert live_of(state, account_of(state, [], clock), buttons=False).left == left
+
+
+def test_hours_alone_tell_when_nothing_has_ended() -> None:
+    """At the rate of the limit; without hours nothing tells."""
+    early = FakeClock(time=1000.0)
+    state = a_state(*sent(0, 130), runs=[a_run(held_by=Incident.CLOSED)])
+    state = evolve(state, header=evolve(state.header, windows=HOURS.columns[0]))
+    live = live_of(state, account_of(state, [], early), buttons=False)
+    assert live.left == (
+        "Begins Thu 2026-01-01 08:00 UTC, ends at the earliest Thu 2026-01-01 08:01 UTC."
+    )
 
 
 def test_those_at_work_come_first_with_what_they_do() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
 import shutil
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -30,6 +31,7 @@ from moveworks_shift_async.watch.server import PageServer
 from . import journals, proxy
 from .fakes import until
 from .fleet import client_of
+from .test_jobs_page import hostile
 
 
 @define
@@ -338,6 +340,16 @@ async def test_a_command_to_a_job_that_nobody_runs_is_answered(tmp_path: Path) -
     await watched.look()
     assert await watched.ask(Command.STOP) == "No process runs the job now."
     assert await watched.ask(Command.RUN) == "It is not paused."
+
+
+async def test_nothing_foreign_is_more_than_text(tmp_path: Path) -> None:
+    """Message, source, event, path, errors, and why a run has ended: the one script is our own."""
+    watched = Watched(store_of(hostile(tmp_path / "a<b>").path), True)
+    await watched.look()
+    page = watched.page.decode()
+    assert page.count("<script") == page.count('<script src="live.js" defer>') == 1
+    assert "<img" not in page
+    assert "eve@example.org" not in re.sub(r"<pre.*?</pre>", "", page, flags=re.DOTALL)
 
 
 async def test_two_looks_of_an_idle_job_are_one_page(tmp_path: Path) -> None:

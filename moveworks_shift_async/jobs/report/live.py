@@ -14,6 +14,7 @@ from attrs import frozen
 
 from ...text import covered, duration, people
 from ..records import Command, Incident, Run, State
+from ..schedule.forecast import forecast, said
 from ..store.ports import JobState
 from .account import JobAccount
 from .requests_chart import Chart, Ended, chart_of
@@ -61,7 +62,7 @@ class Live:
     #: empty.
     standing: str
     mood: str
-    #: How long it may take yet; empty where nothing tells.
+    #: How long it may take yet, as a sentence; empty where nothing tells.
     left: str
     #: For those who hear the page: changes seldom.
     said: str
@@ -99,18 +100,28 @@ def _ended(state: JobState) -> list[Ended]:
 
 
 def time_left(account: JobAccount, ended: list[Ended]) -> str:
-    """How long what is left may take, at the pace of now but no faster than the limit allows."""
-    if not account.running or account.paused or any(run.held_by for run in account.at_work):
+    """How long what is left may take, at the pace of now but no faster than the limit allows.
+
+    A sentence; where the job's hours end before that, when it will be at its end at the earliest.
+    """
+    held = {run.held_by for run in account.at_work} - {None, Incident.CLOSED}
+    if not account.running or account.paused or held or not account.chunks_left:
         return ""
-    now, began = account.read_at.timestamp(), account.at_work[-1].began_at
-    since = max(began, now - _PACE)
+    now, (budget, per) = account.read_at.timestamp(), limit_of(account)
+    since = max(account.at_work[-1].began_at, now - _PACE)
     count = sum(requests for at, requests in ended if at > since)
-    if not (account.chunks_left and count and now > since):
+    closes = None if account.closed else account.schedule.closes(account.read_at)
+    if count and now > since:
+        least = max(0, math.ceil(account.chunks_left / budget) - 1) * per
+        seconds = max(least, account.chunks_left * (now - since) / count)
+        if not account.closed and (closes is None or now + seconds <= closes.timestamp()):
+            return f"About {duration(math.ceil(seconds))} left, at the pace of now."
+        budget = max(1, min(budget, round(count * per / (now - since))))
+    if not account.closed and closes is None:
         return ""
-    budget, per = limit_of(account)
-    least = max(0, math.ceil(account.chunks_left / budget) - 1) * per
-    seconds = max(least, account.chunks_left * (now - since) / count)
-    return f"about {duration(math.ceil(seconds))} left"
+    found = forecast(account.schedule, account.read_at, account.chunks_left, budget, per)
+    words = said(found, account.schedule, account.read_at)
+    return f"{words[0].upper()}{words[1:]}."
 
 
 def _standing(account: JobAccount, *, stopping: bool) -> tuple[str, str]:
