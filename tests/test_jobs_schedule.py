@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta, timezone
 from zoneinfo import ZoneInfo
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from moveworks_shift_async.errors import InvalidInput
@@ -158,6 +158,25 @@ def test_changes(several: tuple[Window, ...], at: datetime, data: st.DataObject)
     for seconds in data.draw(st.lists(between, max_size=20)):
         assert open_at(several, at + timedelta(seconds=seconds)) is now
     assert open_at(several, last - timedelta(seconds=1)) is now
+
+
+@settings(max_examples=25)
+@given(st.lists(windows, min_size=1, max_size=2).map(tuple), near_changes)
+def test_no_minute_before_a_change_is_another(several: tuple[Window, ...], at: datetime) -> None:
+    """Looked at one by one, over days on which clocks are put forward or back."""
+    until, now = changes_at(several, at), open_at(several, at)
+    for later in range(2 * 24 * 60):
+        minute = at + later * MINUTE
+        assert open_at(several, minute) is (now if until is None or minute < until else not now)
+        if until is not None and minute >= until:
+            break
+
+
+def test_the_day_after_a_late_evening_in_spring() -> None:
+    """24 hours behind it are the day after the next, as clocks there show it."""
+    sunday = Window.of("Sun 08:00-18:00 Europe/Berlin")
+    for evening in (utc(3, 27, 22, 30), utc(3, 28, 22, 30)):
+        assert changes_at((sunday,), evening) == utc(3, 29, 6)
 
 
 def test_it_may_never_change() -> None:

@@ -60,9 +60,11 @@ class Window:
         """Every moment at which it may open or close, from `at` for so many days, and some more."""
         zone = zone_of(self.zone)
         found, minutes = set[datetime](), (self.begins, self.ends)
-        for later in range(-1, days + 1):
+        today = at.astimezone(zone).date()
+        for later in range(-1, days + 2):
+            # By the calendar there: 24 hours behind an evening in spring is the day after the next.
+            found |= edges_of(zone, today + timedelta(days=later), minutes)
             begin = at + timedelta(days=later)
-            found |= edges_of(zone, begin.astimezone(zone).date(), minutes)
             if (put := put_at(zone, begin, begin + timedelta(days=1))) is not None:
                 found.add(put)
         return found
