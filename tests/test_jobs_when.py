@@ -331,7 +331,7 @@ async def test_past_its_last_moment_it_ends(
     over = "nothing is sent after Mon 2099-11-30 10:00 UTC"
     assert (account.closed, account.opens_at) == (over, None)
     lines = "\n".join(account_lines(account))
-    assert "To be sent not after Mon 2099-11-30 10:00 UTC. Now: nothing is sent after" in lines
+    assert "To be sent not after Mon 2099-11-30 10:00 UTC. Now nothing is sent after" in lines
     assert "--not-after TIME" in lines
     assert account.runs[-1].ended == over
     again = await Job(file, clock).resume(client, not_after="never")

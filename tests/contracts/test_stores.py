@@ -26,6 +26,7 @@ from uuid import uuid4
 import pytest
 from attrs import evolve, frozen
 
+from moveworks_shift_async.clock import SYSTEM_CLOCK
 from moveworks_shift_async.errors import JobRunning, JournalError
 from moveworks_shift_async.jobs.records import (
     Chunk,
@@ -43,6 +44,7 @@ from moveworks_shift_async.jobs.records import (
     Settlement,
     State,
 )
+from moveworks_shift_async.jobs.schedule.schedule import Schedule
 from moveworks_shift_async.jobs.store.first import Chosen, First
 from moveworks_shift_async.jobs.store.names import store_of
 from moveworks_shift_async.jobs.store.ports import (
@@ -158,6 +160,7 @@ async def begin(
     unknown: OnLeftUnknown | None = "report",
     at: float = NOW,
     first: First | None = None,
+    schedule: Schedule | None = None,
 ) -> Begun:
     """A run of this name."""
     run = Run(
@@ -168,7 +171,7 @@ async def begin(
     return await store.begin(
         Beginning(
             run=run, base_url="https://a.test", identity="me", stray=found.stray, unknown=unknown,
-            first=first,
+            first=first, schedule=schedule,
         )
     )  # fmt: skip
 
@@ -773,3 +776,25 @@ async def test_the_counts_add_up_whatever_happens(store: Store) -> None:
     assert sorted(person for _, people in found for person in people) == sorted(
         person for chunk in range(7) for person in people_of(chunk)
     )
+
+
+async def test_hours_are_kept_and_reach_the_run_that_is_at_work(store: Store) -> None:
+    """Those of the plan, until a run brings others; each run hears of them, by one time for all."""
+    early = Schedule.kept("Mon-Fri 08:00-18:00 Europe/Berlin", None, NOW + 9000.5)
+    windows, first, last = early.columns
+    plan = await store.plan(header_of(windows=windows, not_before=first, not_after=last))
+    await plan.write(PlanBatch(texts=[(0, text_of(0))], chunks=[(0, people_of(0))]))
+    await plan.complete(header_of(1, windows=windows, not_before=first, not_after=last))
+    plan.close()
+    async with store.running() as run:
+        assert (await run.found()).header.schedule == early
+        assert (await begin(run, "first")).wanted.schedule == early
+        assert (await run.wanted()).schedule == early
+        run.finish("first", NOW, "done")
+    later = Schedule.kept("Sat 10:00-12:00 UTC; 22:00-06:00 UTC", NOW + 60.25, None)
+    async with store.running() as run:
+        assert (await begin(run, "second", schedule=later)).wanted.schedule == later
+        assert (await run.wanted()).schedule == later
+        now = run.time()
+        assert now is None or abs(now - SYSTEM_CLOCK.utcnow().timestamp()) < 600
+    assert (await state_of(store)).header.schedule == later

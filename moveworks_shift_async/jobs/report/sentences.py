@@ -268,10 +268,13 @@ def hours(account: JobAccount) -> tuple[str, ...]:
     windows = " or ".join(map(str, schedule.windows))
     others = [f"{name} {text}" for name, text in schedule.lines() if name != "window"]
     when = ", ".join(filter(None, (windows, *others)))
-    waits = (
-        account.running and account.opens_at is not None
-    )  # the run itself says what it waits for
-    now = "" if account.closed is None or waits else f" Now: {account.closed}."
+    now = ""
+    if account.closed is not None and account.opens_at is None:
+        now = f" Now {account.closed}."
+    elif (
+        account.opens_at is not None and not account.running
+    ):  # else the run says what it waits for
+        now = f" Now it is closed, until {schedule.shown(account.opens_at)}."
     return (f"To be sent {when}.{now}",)
 
 
