@@ -200,7 +200,8 @@ def account_of(
 ) -> JobAccount:
     """The account of this state, with some texts as examples; raises as `read_account`."""
     header, records, left = state.header, [*standing(state)], _chunks_left(state)
-    read_at = clock.utcnow() if state.now is None else _moment(state.now)
+    read_at = clock.utcnow()
+    now = read_at if state.now is None else _moment(state.now)
     return JobAccount(
         journal=state.name,
         read_at=read_at,
@@ -214,7 +215,7 @@ def account_of(
         requests=sum(total.requests for total in state.totals),
         throttled=sum(total.throttled for total in state.totals),
         finished=header.complete and not left,
-        **_hours(header.schedule, read_at, left),
+        **_hours(header.schedule, now, left),
         stray=state.stray if left else None,
         errors=_errors(records),
         failures=tuple(filter(_failed, records)),
