@@ -14,7 +14,7 @@ from __future__ import annotations
 import contextlib
 import threading
 from array import array
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from itertools import compress
 from typing import IO
@@ -38,22 +38,13 @@ from .options import PlanOptions
 from .rejects import EXAMPLES, Rejects, faults
 from .spool import NUMBERS, Spool, nameless
 from .texts import Texts
-from .unique import DIFFERING, EXCLUDED, KEPT, SAME, Unique
+from .unique import DIFFERING, DROP, EXCLUDE, EXCLUDED, KEEP, KEPT, SAME, Unique
 from .writer import Writer
 
 # What a plan says as its journal does.
 _NUMBERS = ("source", "people", "excluded", "exclusions", "duplicates", "differing", "invalid",
             "chunks", "texts")  # fmt: skip
 _REASONS = {SAME: "came before", DIFFERING: "came before with another text"}
-
-
-def _those(wanted: Callable[[int], bool]) -> bytes:
-    """A table for `bytes.translate`: 1 for each answer about an entry of which this is true."""
-    return bytes(map(wanted, range(256)))
-
-
-_KEEP, _DROP = _those(KEPT.__eq__), _those(lambda answer: answer in _REASONS)
-_EXCLUDE = _those(EXCLUDED.__le__)
 
 
 @define(eq=False, repr=False)
@@ -196,7 +187,7 @@ class Planner:
 
     def _write(self, answers: bytes) -> list[int]:
         """Write the chunks; return the lines of the first differing entries."""
-        keep, at, lines = answers.translate(_KEEP), 0, list[int]()
+        keep, at, lines = answers.translate(KEEP), 0, list[int]()
         waiting: list[str] = []
         with nameless(self._job.scratch) as file:
             groups = Groups(file)
@@ -221,7 +212,7 @@ class Planner:
     def _leave_out(self, addresses: Sequence[str], lines: Sequence[int], answers: bytes) -> None:
         """Note the duplicates of a block, and those who are excluded."""
         lists = {EXCLUDED + at: one.source for at, one in enumerate(self.excluded.lists)}
-        kinds = ((Left.DUPLICATE, _DROP, _REASONS), (Left.EXCLUDED, _EXCLUDE, lists))
+        kinds = ((Left.DUPLICATE, DROP, _REASONS), (Left.EXCLUDED, EXCLUDE, lists))
         for why, which, reasons in kinds:
             out = answers.translate(which)
             said = map(reasons.__getitem__, compress(answers, out))

@@ -25,6 +25,10 @@ from .spool import BUCKETS, NUMBERS, Buckets, bucket_of
 
 # The answers for an entry; from `EXCLUDED` on, the number of the list that it is on is added.
 SAME, KEPT, DIFFERING, EXCLUDED = range(4)
+# Tables for `bytes.translate`: 1 for each answer of the kind.
+KEEP = bytes(answer == KEPT for answer in range(256))
+DROP = bytes(answer in (SAME, DIFFERING) for answer in range(256))
+EXCLUDE = bytes(answer >= EXCLUDED for answer in range(256))
 
 
 @define(eq=False, repr=False)
