@@ -12,8 +12,9 @@ export function changed(numbers) {
   if (refused === null || now.throttled < refused) refused = now.throttled;
   const gauge = by("gauge");
   gauge.max = now.limit;
-  gauge.high = 0.9 * now.limit;
   gauge.value = now.in_window;
+  gauge.style.setProperty("--share", now.in_window / now.limit);
+  gauge.classList.toggle("high", now.in_window > 0.9 * now.limit);
   by("limit-words").textContent =
     `${count(now.in_window)} of ${count(now.limit)} in ${now.window} s`;
   by("refused-words").textContent = `429: ${count(now.throttled)}`;
