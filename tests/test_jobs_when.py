@@ -427,6 +427,8 @@ async def test_a_wrong_clock_opens_no_window(
     assert told(sandbox) == 0
     job.drain()
     await running
+    (event,) = (await Job(shared).account()).events
+    assert event.seconds < 3600  # by its own clock from the begin to the end, however wrong
 
 
 async def test_every_run_hears_of_new_hours(

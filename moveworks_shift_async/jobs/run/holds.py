@@ -27,7 +27,7 @@ class Hold:
     reason: str = ""
     #: When it ends by itself; None: that is not known.
     until: datetime | None = None
-    #: When it began, for everybody: a machine may have slept since. None: `since` says it.
+    #: When it began, by the wall clock: a machine may have slept since. None: `since` says it.
     began: datetime | None = None
     #: The run does not wait for its end; another one will, or nobody.
     left: bool = False
@@ -114,9 +114,10 @@ class Holds:
         self.pause = Hold(incident=Incident.PAUSED, since=now)
         return True
 
-    def look(self, now: float, wall: datetime, near: float | None) -> Look:
-        """What the schedule begins or ends at this moment, which is `wall` for everybody.
+    def look(self, now: float, wall: datetime, here: datetime, near: float | None) -> Look:
+        """What the schedule begins or ends at this moment.
 
+        It is `wall` for everybody, and `here` for this machine, by whose clock events are noted.
         Whoever is not to wait does so for `near` seconds at most; None: for as long as it takes.
         """
         was, why = self.closed, self.schedule.why_closed(wall)
@@ -128,7 +129,7 @@ class Holds:
         until = self.schedule.opens(wall)
         if until is None:
             return Look(over=why)
-        since, began = (now, wall) if was is None else (was.since, was.began)
+        since, began = (now, here) if was is None else (was.since, was.began)
         far = near is not None and (until - wall).total_seconds() > near
         self.closed = Hold(
             incident=Incident.CLOSED, since=since, reason=why, until=until, began=began, left=far

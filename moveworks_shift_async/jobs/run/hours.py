@@ -35,7 +35,8 @@ class Hours:
 
     def look(self) -> Look:
         """What begins or ends now."""
-        return self._holds.look(self._clock.now(), self.now(), None if self._stays else _NEAR)
+        near = None if self._stays else _NEAR
+        return self._holds.look(self._clock.now(), self.now(), self._clock.utcnow(), near)
 
     def next_look(self, usual: float) -> float:
         """Seconds until then: it opens to the moment, and is looked at half as often meanwhile."""
