@@ -280,7 +280,7 @@ def test_what_is_in_hand_is_not_forgotten() -> None:
 
 def test_a_part_of_the_ledger() -> None:
     """After a number, and at most so many, also where the oldest are gone."""
-    ledger = Ledger(window=1.0, keep=3 * 900)
+    ledger = Ledger(window=1.0, keep=3 * 600)
     for number in range(5):
         ledger.close(ledger.open("token", None, float(number)))
     assert [r.number for r in ledger.received().requests] == [3, 4, 5]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import tracemalloc
 from collections import Counter
 from typing import Any
 
@@ -174,3 +175,20 @@ def test_told_twice_is_told_the_same() -> None:
 def test_what_a_refused_request_wanted_to_say(body: bytes, asked: Asked | None) -> None:
     """As far as it can be read."""
     assert glimpse(body) == asked
+
+
+def test_the_bytes_that_are_counted_are_those_that_are_taken() -> None:
+    """Nearly, with one person a request and with 500: the bound of the records is one of memory."""
+    for people, requests in ((1, 2000), (500, 200)):
+        tracemalloc.start()
+        ledger = Ledger(1.0)
+        for number in range(requests):
+            to = "\n".join(f"person{number * people + one}@example.com" for one in range(people))
+            entry = ledger.open("events.send", EVENT, float(number), 1.7e9 + number)
+            told = Told(addresses=to, message="Hello")
+            ledger.settle(entry, Decision(answer=Answer(status=200), told=told))
+            entry.note(status=200)
+            ledger.close(entry)
+        taken, _ = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+        assert 0.6 * ledger.size < taken < 1.2 * ledger.size
