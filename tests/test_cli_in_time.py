@@ -47,7 +47,9 @@ def told(sandbox: Sandbox) -> list[str]:
     return [person for request in requests if request.told for person in request.recipients]
 
 
-async def test_the_first_hundred_then_the_others(sandbox: Sandbox, journal: str) -> None:
+async def test_the_first_hundred_then_the_others(
+    sandbox: Sandbox, journal: str, tmp_path: Path
+) -> None:
     """It says how many before and after, ends with 3, and says how to go on; nobody is asked."""
     env, name = free(sandbox), Job(journal).name
     ended = await command("run", journal, "--first", "100", env=env, code=3)
@@ -62,6 +64,9 @@ async def test_the_first_hundred_then_the_others(sandbox: Sandbox, journal: str)
     assert name.rpartition("/")[2] in ends
     status = await command("status", journal, env=env, code=0)
     assert "The last run ended early: it was for 100 people only." in status.out
+    page = tmp_path / "account.html"
+    await command("report", journal, "--html", str(page), env=env, code=0)
+    assert "The last run ended early: it was for 100 people only." in page.read_text()
     again = await command("resume", journal, "--first=50", "--json", env=env, code=3)
     *progress, account = map(json.loads, again.out.splitlines())
     assert {line["progress"]["goal"] for line in progress} == {150}

@@ -34,8 +34,8 @@ DIED = "the process ended while the request was on its way"
 UNWRITTEN = "the journal could not be written when the request had ended"
 
 
-#: How a run ended that sent to everybody whom it could.
-DONE = "done"
+#: How a run ended that sent to everybody whom it could, and how one that did not wait for answers.
+DONE, CUT = "done", "cut"
 
 
 @frozen

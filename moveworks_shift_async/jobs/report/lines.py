@@ -79,8 +79,7 @@ def _facts(account: JobAccount) -> Iterator[str]:
         if at is not None
     ]
     yield ", ".join(times)
-    if account.ending is not None and not account.finished:
-        yield f"The last run ended early: {covered(account.ending)}."
+    yield from filter(None, (say.ended_early(account),))
     requests = f"{plural(account.requests, 'request')}, {account.throttled:,} answered 429"
     yield f"{requests}. {say.time_words(account)}".rstrip()
     yield from say.hours(account)

@@ -77,7 +77,8 @@ def _words(account: JobAccount) -> Mapping[str, Any]:
 
 def _leads(account: JobAccount) -> list[str]:
     """Sentences below the headline; some may be empty."""
-    parts = (say.others(account), say.told_twice(account), say.forgotten(account))
+    parts = (say.others(account), say.ended_early(account), say.told_twice(account),
+             say.forgotten(account))  # fmt: skip
     return [*parts, *say.hours(account), *say.waits_for(account), say.time_words(account)]
 
 

@@ -278,6 +278,13 @@ def hours(account: JobAccount) -> tuple[str, ...]:
     return (f"To be sent {when}.{now}",)
 
 
+def ended_early(account: JobAccount) -> str:
+    """Why the last run left somebody; empty where it did not, or is not over."""
+    if account.ending is None or account.finished:
+        return ""
+    return f"The last run ended early: {covered(account.ending).rstrip('. ')}."
+
+
 def waits_for(account: JobAccount) -> tuple[str, ...]:
     """What those who are at work wait for now, beside the rate limit: a sentence for each."""
     held = {(run.held_by, run.held_why): run for run in account.at_work if run.held_by}

@@ -8,7 +8,7 @@ from itertools import pairwise
 
 from attrs import frozen
 
-from ..records import DONE, ChunkRecord, Event, Incident, Run, State
+from ..records import CUT, DONE, ChunkRecord, Event, Incident, Run, State
 
 # Points of the timeline: more than a plot has pixels' columns for is of no use.
 POINTS = 1_000
@@ -72,6 +72,8 @@ def span(runs: Sequence[Run], records: Sequence[ChunkRecord]) -> tuple[float | N
 
 def ending_of(run: Run) -> str | None:
     """Why it ended before everybody was sent to; None: it did not, or was killed."""
+    if run.ended == CUT:
+        return "it was cut, with what was on its way"
     return None if run.ended == DONE else run.ended
 
 

@@ -16,7 +16,7 @@ from ...client import MoveworksClient
 from ...clock import Clock
 from ...errors import JobStopped, JournalError, Outcome
 from ...text import people
-from ..records import DONE, Run, State, Stray, Total
+from ..records import CUT, DONE, Run, State, Stray, Total
 from ..report.account import JobAccount, read_account
 from ..report.sentences import moment
 from ..schedule.change import ScheduleChange
@@ -87,7 +87,7 @@ class JobRun:
             try:
                 begun = await store.begin(beginning)
             except asyncio.CancelledError:  # it may have begun although we were cancelled
-                store.finish(beginning.run.id, self.clock.utcnow().timestamp(), "cut")
+                store.finish(beginning.run.id, self.clock.utcnow().timestamp(), CUT)
                 raise
             if (telemetry := self.client.sender.telemetry) is not None:
                 left = _unknown(begun.totals) - _unknown(found.totals)
@@ -191,7 +191,7 @@ class JobRun:
         runner.follow(begun.wanted)
         if self._stopping is not None:
             runner.stop(self._stopping)
-        how = "cut"
+        how = CUT
         try:
             await self._watched(runner)
             self._ending = runner.ending or _confined_to(begun)
