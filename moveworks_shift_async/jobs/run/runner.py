@@ -277,7 +277,7 @@ class Runner:
             self._telling.tell()
             try:
                 self.follow(await self._store.wanted())
-                if self._counting.is_due:
+                if self._counting.is_due and self.holds.closed is None:
                     await self._counting.count()
             except JournalError as error:
                 self.stop(str(error), error)
