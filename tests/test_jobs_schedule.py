@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from moveworks_shift_async.errors import InvalidInput
 from moveworks_shift_async.jobs.schedule import zones
 from moveworks_shift_async.jobs.schedule.change import ScheduleChange
-from moveworks_shift_async.jobs.schedule.forecast import forecast
+from moveworks_shift_async.jobs.schedule.forecast import forecast, said
 from moveworks_shift_async.jobs.schedule.schedule import Schedule
 from moveworks_shift_async.jobs.schedule.window import DAYS, Window, changes_at, open_at
 from moveworks_shift_async.jobs.schedule.zones import moment_of, put_at, zone_of
@@ -442,6 +442,20 @@ def test_a_forecast_that_is_not_done() -> None:
     assert (over.opens(NOW), forecast(over, NOW, 5, 120, 60.0).begins) == (None, None)
     weekly = Schedule(windows=(Window.of("Mon 08:00-08:01 UTC"),))
     assert forecast(weekly, NOW, 120 * 200, 120, 60.0).late == 120 * 95
+
+
+def test_a_forecast_in_words() -> None:
+    """When it begins, if not now, when it ends, and what is late; or why nothing is sent."""
+    work = Schedule(windows=(Window.of(WORK),), not_after=utc(11, 30, 7, 1))
+    late = said(forecast(work, NOW, 500, 120, 60.0), work, NOW)
+    at = "Mon 2026-11-30 08:00 CET"
+    assert late == f"begins {at}, ends at the earliest {at}; 380 requests not in time"
+    free = Schedule()
+    now = said(forecast(free, NOW, 500, 120, 60.0), free, NOW)
+    assert now == "ends at the earliest Sun 2026-11-29 20:44 UTC"
+    over = Schedule(not_after=NOW)
+    nothing = said(forecast(over, NOW, 5, 120, 60.0), over, NOW)
+    assert nothing == "nothing can be sent: nothing is sent after Sun 2026-11-29 20:40 UTC"
 
 
 @given(st.integers(1, 40), st.integers(1, 60_000), st.sampled_from([60, 600, 100_000]))

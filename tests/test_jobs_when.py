@@ -373,6 +373,8 @@ async def test_a_resume_stays_inside_of_what_is_kept(
         assert account.closed is not None
         assert account.opens_at is not None
     assert told(sandbox) == 0
+    idle = "\n".join(account_lines(await Job(name).account()))
+    assert f"To be sent Mon-Sun {window}. Now it is closed, until " in idle
     account = await Job(name).resume(client, window="always")
     assert (account.accepted, bool(account.schedule)) == (4, False)
 
