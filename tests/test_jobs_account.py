@@ -24,9 +24,9 @@ from moveworks_shift_async.jobs.report.sentences import (
     meaning,
     standing_of,
     time_words,
-    ways_for_unknown,
 )
 from moveworks_shift_async.jobs.report.timeline import POINTS, Break, TimelineEvent, gaps
+from moveworks_shift_async.jobs.report.ways import ways_for_unknown
 from moveworks_shift_async.jobs.store.rows import pack
 from moveworks_shift_async.jobs.store.sqlite.journal import Journal
 from moveworks_shift_async.wire.moveworks import Content

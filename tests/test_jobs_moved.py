@@ -27,7 +27,7 @@ from moveworks_shift_async.errors import JobRunning, JobStopped, JournalError
 from moveworks_shift_async.jobs.job import Job
 from moveworks_shift_async.jobs.records import State, Stray
 from moveworks_shift_async.jobs.report.lines import account_lines
-from moveworks_shift_async.jobs.report.sentences import ways_for_unknown
+from moveworks_shift_async.jobs.report.ways import ways_for_unknown
 from moveworks_shift_async.jobs.run.progress import JobProgress
 from moveworks_shift_async.jobs.store.sqlite.journal import Journal
 from moveworks_shift_async.jobs.store.sqlite.memory import remember, remembered

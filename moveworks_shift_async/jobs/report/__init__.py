@@ -5,6 +5,7 @@
     account         as values
     timeline        who was told when, and what made it wait
     sentences       in words
+    ways            what can be done about it, as commands
     lines           as lines for a terminal
     csv_export      as CSV, a row for each recipient and each entry left out
     page            as one page of HTML; its frame stands in page.html

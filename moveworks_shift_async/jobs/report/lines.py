@@ -8,6 +8,7 @@ from ...text import covered, people, plural
 from ..records import Incident
 from . import sentences as say
 from .account import ErrorKind, JobAccount
+from .ways import ways_for_unknown, ways_on
 
 # Kinds of errors that are told; the rest is counted.
 KINDS = 12
@@ -113,6 +114,6 @@ def _to_do(account: JobAccount) -> Iterator[str]:
         if account.forgotten_at is not None:
             choose = "It stays so."
         yield f"{people(account.undecided)} may have been told or not. {choose}"
-    for way in (*say.ways_for_unknown(account), *say.ways_on(account)):
+    for way in (*ways_for_unknown(account), *ways_on(account)):
         yield f"  {way.command}"
         yield f"      {way.means}"

@@ -14,6 +14,7 @@ from ...text import covered, duration, hide_addresses, rate
 from ..pages import legible, missing, template
 from ..records import Incident, State
 from . import sentences as say
+from . import ways
 from .account import JobAccount, Text
 from .live import Live
 from .plot import NARROW, WIDE, draw
@@ -61,6 +62,7 @@ def _words(account: JobAccount) -> Mapping[str, Any]:
     idle, apart = (sum(gap.seconds for gap in found) for found in (account.gaps, account.breaks))
     return {
         "say": say,
+        "ways": ways,
         "leads": _leads(account),
         "rows": ROWS,
         "texts": [_text(text, account) for text in account.examples],
