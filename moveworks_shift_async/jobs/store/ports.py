@@ -153,7 +153,7 @@ class JobState:
     #: Why it may say less than was done; None while a run is at work.
     stray: Stray | None
     #: The time by which its schedule is, in seconds since 1970; None: this machine's.
-    now: float | None = None
+    now: float | None = field(default=None, eq=False)
 
 
 class PlanStore(Protocol):
