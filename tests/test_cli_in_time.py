@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from types import SimpleNamespace
+from typing import cast
 from uuid import uuid4
 
 import pytest
 
 from moveworks_shift_async import Job
+from moveworks_shift_async.cli.in_time import end_line
+from moveworks_shift_async.jobs.report.account import JobAccount
 from moveworks_shift_async.sandbox import Sandbox
 
 from .commands import Ended, environment, run
@@ -126,6 +130,27 @@ async def test_one_that_is_refused_ends_it_with_3(
     assert account["not_sent"] > 0
     await command("resume", other, "--stop-if", "rejected>1", env=env, code=3)
     assert {*told(sandbox)} == {*rows}
+
+
+async def test_one_that_may_not_go_on_says_what_lets_it(sandbox: Sandbox, journal: str) -> None:
+    """Past its last moment a mere resume sends nothing."""
+    env = free(sandbox)
+    await command("run", journal, "--first", "9", env=env, code=3)
+    late = ("--yes", "--not-after", "2026-01-01T00:00Z")
+    ended = await command("resume", journal, *late, env=env, code=3)
+    assert "nothing is sent after Thu 2026-01-01 00:00 UTC" in ended.last
+    assert "1,191 people were not sent to; go on with: moveworks-shift resume " in ended.last
+    assert ended.last.endswith(" --not-after TIME")
+
+
+def test_others_at_work_are_no_reason_to_go_on() -> None:
+    """They tell whom this run has left."""
+    account = cast("JobAccount", SimpleNamespace(not_sent=1, running=True))
+    assert end_line(account, "j", "it was for 5 people only") == (
+        "This run has ended: it was for 5 people only. 1 person was not sent to yet; other runs of"
+        " the job are at work on them"
+    )
+    assert end_line(account, "j", None) is None
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ from typing import Any
 from attrs import frozen
 
 from ..jobs.report.account import JobAccount
+from ..jobs.report.ways import ways_on
 from ..jobs.run.stop_if import parse_stop_rules
 from ..jobs.store.first import first_of
 from ..text import people, shell_word
@@ -51,8 +52,16 @@ def end_line(account: JobAccount, journal: str, ending: str | None) -> str | Non
     """Why the run ended, if it left somebody or met a limit, and how to go on."""
     if ending is None:
         return None
-    why = f"This run has ended: {ending}."
-    if not account.not_sent:
+    why, left = f"This run has ended: {ending}.", account.not_sent
+    if not left:
         return why
-    left = f"{people(account.not_sent)} {'was' if account.not_sent == 1 else 'were'} not sent to"
-    return f"{why} {left}; go on with: moveworks-shift resume {shell_word(journal)}"
+    said = f"{people(left)} {'was' if left == 1 else 'were'} not sent to"
+    if account.running:
+        return f"{why} {said} yet; other runs of the job are at work on them"
+    ways = (_named(way.command, shell_word(journal)) for way in ways_on(account))
+    return "; go on with: ".join([f"{why} {said}", *ways])
+
+
+def _named(command: str, journal: str) -> str:
+    """The account is for others as well, and leaves out a name that looks like an address."""
+    return command if journal in command else command.replace(" JOURNAL", f" {journal}", 1)
