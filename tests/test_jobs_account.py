@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from moveworks_shift_async.errors import JournalError
 from moveworks_shift_async.jobs.job import Job
-from moveworks_shift_async.jobs.records import Event, Incident, Settlement, State
+from moveworks_shift_async.jobs.records import Event, Incident, Run, Settlement, State
 from moveworks_shift_async.jobs.report.account import ErrorKind, JobAccount
 from moveworks_shift_async.jobs.report.lines import KINDS, account_lines
 from moveworks_shift_async.jobs.report.page import render_page
@@ -25,7 +25,13 @@ from moveworks_shift_async.jobs.report.sentences import (
     standing_of,
     time_words,
 )
-from moveworks_shift_async.jobs.report.timeline import POINTS, Break, TimelineEvent, gaps
+from moveworks_shift_async.jobs.report.timeline import (
+    POINTS,
+    Break,
+    TimelineEvent,
+    ending_of,
+    gaps,
+)
 from moveworks_shift_async.jobs.report.ways import ways_for_unknown
 from moveworks_shift_async.jobs.store.rows import pack
 from moveworks_shift_async.jobs.store.sqlite.journal import Journal
@@ -524,6 +530,18 @@ def test_the_reason_of_what_is_under_way(tmp_path: Path) -> None:
     row = rows_of(tmp_path / "out.csv")[240 * 500]
     assert (row["outcome"], row["reason"]) == ("not_sent", "its request is on its way")
     assert row["time"] == "2026-05-14T09:02:01Z"
+
+
+def test_why_a_run_ended_early_is_said_in_words() -> None:
+    """Nothing where it sent to everybody, or died; that it was cut, where it was."""
+    run = Run(id="one", pid=1, host="here", began_at=1.0, ended_at=2.0, ended=None, budget=9, per=1)
+    words = {how: ending_of(evolve(run, ended=how)) for how in (None, "done", "cut", "full disk")}
+    assert words == {
+        None: None,
+        "done": None,
+        "cut": "it was cut, with what was on its way",
+        "full disk": "full disk",
+    }
 
 
 def test_the_account_shows_no_chunks_in_its_repr(tmp_path: Path) -> None:

@@ -11,8 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from moveworks_shift_async import GateSnapshot, RateLimit
-from moveworks_shift_async.jobs.records import Settlement, State
+from moveworks_shift_async.jobs.records import Settlement, State, Total
 from moveworks_shift_async.jobs.run.progress import JobProgress, Tally, allowed, time_left, why
+from moveworks_shift_async.jobs.store.first import Chosen
 
 LIMIT = RateLimit(requests=120, per=60.0)
 IDLE = GateSnapshot(budget=120, used=0, in_flight=0, next_in=0.0, paused_for=0.0)
@@ -59,6 +60,30 @@ def test_a_divided_list_is_two_to_send() -> None:
     counts = tally()
     counts.add(step(State.SPLIT), 500, 101.0)
     assert (counts.to_send, counts.ended, progress(counts, 101.0).done) == (11, 0, 0)
+
+
+def test_a_run_for_the_first_ones_ends_with_them() -> None:
+    """Whatever other runs do meanwhile; who was lost to another is not its own any more."""
+    counts = tally()
+    counts.confine(Chosen(chunks=3, people=1200))
+    counts.add(step(State.ACCEPTED), 500, 101.0)
+    seen = progress(counts, 102.0)
+    assert (seen.done, seen.goal, seen.until, seen.finished) == (500, 1200, 1200, False)
+    assert seen.confined() == "sending to exactly 700 of 5,000 people in this run"
+    theirs = Total(state=State.ACCEPTED, left_alone=False, chunks=4, people=2000, requests=4,
+                   throttled=0)  # fmt: skip
+    rest = Total(state=State.PLANNED, left_alone=False, chunks=6, people=3000, requests=0,
+                 throttled=0)  # fmt: skip
+    counts.recount([theirs, rest])
+    assert progress(counts, 103.0).goal == 2700
+    counts.lose(500)
+    counts.add(step(State.UNKNOWN), 200, 104.0)
+    seen = progress(counts, 105.0)
+    assert (seen.goal, seen.done, seen.finished) == (2200, 2200, True)
+    assert seen.confined() == "nobody is left for this run: others have all who are planned"
+    assert (counts.met().accepted, counts.met().unknown, counts.met().left) == (500, 200, 0)
+    everybody = progress(tally(), 100.0)
+    assert (everybody.until, everybody.confined()) == (5000, "")
 
 
 def test_the_end_waits_for_nothing() -> None:
