@@ -12,7 +12,8 @@ import pytest
 from attrs import evolve
 
 from moveworks_shift_async.clock import SYSTEM_CLOCK, Clock
-from moveworks_shift_async.jobs.records import Event, Header, Incident, Left, Run, Settlement, State
+from moveworks_shift_async.jobs.left_out import Left
+from moveworks_shift_async.jobs.records import Event, Header, Incident, Run, Settlement, State
 from moveworks_shift_async.jobs.report import report_files
 from moveworks_shift_async.jobs.report.account import JobAccount, account_of, read_state
 from moveworks_shift_async.jobs.store.rows import pack, pack_left_out

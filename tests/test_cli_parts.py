@@ -55,7 +55,8 @@ from moveworks_shift_async.client import MoveworksClient
 from moveworks_shift_async.endpoints.auth import AuthEndpoint
 from moveworks_shift_async.errors import MoveworksError
 from moveworks_shift_async.jobs.job import Job
-from moveworks_shift_async.jobs.records import InvalidLine, Run
+from moveworks_shift_async.jobs.left_out import InvalidLine
+from moveworks_shift_async.jobs.records import Run
 from moveworks_shift_async.jobs.report.account import JobAccount
 from moveworks_shift_async.jobs.report.sentences import headline, others
 from moveworks_shift_async.jobs.run.job_run import OnProgress

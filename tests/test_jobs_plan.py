@@ -29,13 +29,13 @@ from hypothesis import strategies as st
 from pyarrow import parquet
 
 from moveworks_shift_async.errors import InvalidInput, JobRunning, JournalError, NotSent
+from moveworks_shift_async.jobs.left_out import InvalidLine
 from moveworks_shift_async.jobs.plan import groups, texts, writer
 from moveworks_shift_async.jobs.plan import opened as opening
 from moveworks_shift_async.jobs.plan.options import PlanOptions
 from moveworks_shift_async.jobs.plan.plan import Plan, plan
 from moveworks_shift_async.jobs.plan.planner import Planner
 from moveworks_shift_async.jobs.plan.rejects import faults
-from moveworks_shift_async.jobs.records import InvalidLine
 from moveworks_shift_async.jobs.store.names import store_of
 from moveworks_shift_async.jobs.store.sqlite.journal import Journal
 from moveworks_shift_async.jobs.store.sqlite.lock import Lock

@@ -12,9 +12,10 @@ from attrs import define, field
 
 from ..jobs.job import Job as AsyncJob
 from ..jobs.job import JobAccount, Plan
+from ..jobs.left_out import InvalidLine
 from ..jobs.plan.plan import ExcludeList, Recipients
 from ..jobs.preview.survey import JobPreview
-from ..jobs.records import ChunkRecord, InvalidLine
+from ..jobs.records import ChunkRecord
 from ..jobs.run.job_run import OnProgress
 from ..jobs.schedule.change import When, Windows
 from ..jobs.store.ports import OnLeftUnknown

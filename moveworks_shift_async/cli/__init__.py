@@ -10,6 +10,7 @@
     job_list         the jobs of a database
     watch            a job as a page that lives
     jobs             status, pause, stop, report: a job is looked at, or told to wait
+    schedule_options --window, --at and --not-after, and what is said of them before a run
     message_options  the options that say what is sent and to whom; `send` and `plan` share them
     confirmation     what is shown and asked before anything goes out
     preview          what people will get: findings, and a page; of `plan` as well

@@ -6,9 +6,9 @@ import sys
 from collections.abc import Sequence
 
 from ..errors import InvalidInput
+from ..jobs.left_out import InvalidLine
 from ..jobs.plan.cost import excluding
 from ..jobs.plan.plan import Plan
-from ..jobs.records import InvalidLine
 from ..settings import MoveworksSettings, RateLimit
 from ..sources.files import STDIN
 from ..text import at_least, one_line, people, plural

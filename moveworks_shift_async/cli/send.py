@@ -12,9 +12,9 @@ from attrs import evolve, field, frozen
 
 from ..errors import InvalidInput, JournalError
 from ..jobs.job import Job
+from ..jobs.left_out import Exclusion
 from ..jobs.plan.plan import Plan
 from ..jobs.plan.rejects import not_addresses
-from ..jobs.records import Exclusion
 from ..settings import MoveworksSettings
 from ..sources import open_recipients
 from .confirmation import confirm, destination, summary

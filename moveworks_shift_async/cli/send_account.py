@@ -12,7 +12,8 @@ from rich.table import Table
 
 from ..errors import MoveworksError, NotSent, Outcome, error_class
 from ..jobs.job import Job
-from ..jobs.records import ChunkRecord, InvalidLine, State
+from ..jobs.left_out import InvalidLine
+from ..jobs.records import ChunkRecord, State
 from ..text import duration, people, plural
 from .failures import ExitCode, what_happened
 from .foreground import RunResult

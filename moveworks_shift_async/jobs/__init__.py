@@ -10,6 +10,7 @@
     store/      where a job is kept
     schedule/   when a job may send
     records     what a journal holds, as values
+    left_out    entries of a source that are for nobody, and why, as values
     pages       pages of HTML in one file
     threads     a step in a thread that no cancellation leaves alone, and the way back
     csv_cells   cells of a CSV file that no spreadsheet takes for a formula

@@ -13,9 +13,10 @@ from ..clock import SYSTEM_CLOCK, Clock
 from ..errors import InvalidInput, JobRunning, JournalError
 from ..models import Receipt
 from ..wire.recipients import CheckedRecipients
+from .left_out import InvalidLine, Left
 from .plan.plan import Plan
 from .plan.plan import plan as make_plan
-from .records import ChunkRecord, Command, InvalidLine, Left
+from .records import ChunkRecord, Command
 from .report.account import JobAccount, read_account
 from .report.report_files import write_report
 from .run.stop_if import parse_stop_rules
@@ -34,7 +35,6 @@ __all__ = ["Job", "JobAccount", "Plan"]
 
 # Texts that a test sends at most: enough to see that the columns are the right ones.
 _TESTED = 3
-
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -108,8 +108,7 @@ class Job:
         `"now"` and `"never"` take it away. Nothing new leaves outside of its windows or before
         `at`: the run waits. What is in flight ends. From `not_after` on nothing is sent, and the
         run ends. A moment is a datetime or a text (`"2026-12-01T09:00+01:00"`); without an offset
-        it is by this machine's zone. Of a job in PostgreSQL the time is the database's, for all
-        runs.
+        it is by this machine's zone. Of a job in PostgreSQL the time is the database's.
 
         Raises `JobStopped` where going on makes no sense: a refused credential, an unknown event, a
         full disk, no server for two hours. Cancelled, it cuts what is in flight, and those people
@@ -123,7 +122,7 @@ class Job:
         return await self._send(
             client,
             lease,
-            self._change(window, at, not_after),
+            change=ScheduleChange.of(self._clock.utcnow(), window, at, not_after),
             on_progress=on_progress,
             isolate=isolate,
             moved=moved,
@@ -168,7 +167,7 @@ class Job:
         return await self._send(
             client,
             lease,
-            self._change(window, at, not_after),
+            change=ScheduleChange.of(self._clock.utcnow(), window, at, not_after),
             unknown=unknown,
             on_progress=on_progress,
             isolate=isolate,
@@ -286,24 +285,15 @@ class Job:
         """
         self._store.remove()
 
-    def _change(
-        self, window: Windows | None, at: When | None, not_after: When | None
-    ) -> ScheduleChange:
-        return ScheduleChange.of(self._clock.utcnow(), window, at, not_after)
-
     async def _send(
-        self,
-        client: MoveworksClient,
-        lease: float | None,
-        change: ScheduleChange,
-        **options: Any,
+        self, client: MoveworksClient, lease: float | None, **options: Any
     ) -> JobAccount:
         from .run.job_run import JobRun  # noqa: PLC0415 - to look at a job takes no client and no aiohttp
 
         if self._run is not None:
             raise JobRunning(f"this job is run already: {self.name}")
         store = self._store if lease is None else with_lease(self._store, lease)
-        self._run = JobRun(store, client, self._clock, change=change, **options)
+        self._run = JobRun(store, client, self._clock, **options)
         try:
             return await self._run.all()
         finally:

@@ -12,6 +12,7 @@ from contextlib import asynccontextmanager
 from attrs import define, evolve, field, frozen
 
 from moveworks_shift_async.errors import JobRunning, JournalError
+from moveworks_shift_async.jobs.left_out import Left, LeftOut
 from moveworks_shift_async.jobs.records import (
     Chunk,
     ChunkRecord,
@@ -19,8 +20,6 @@ from moveworks_shift_async.jobs.records import (
     Event,
     Header,
     Held,
-    Left,
-    LeftOut,
     Run,
     Settlement,
     State,

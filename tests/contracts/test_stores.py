@@ -28,18 +28,15 @@ from attrs import evolve, frozen
 
 from moveworks_shift_async.clock import SYSTEM_CLOCK
 from moveworks_shift_async.errors import JobRunning, JournalError
+from moveworks_shift_async.jobs.left_out import Exclusion, InvalidLine, Left, LeftOut
 from moveworks_shift_async.jobs.records import (
     Chunk,
     ChunkRecord,
     Command,
     Event,
-    Exclusion,
     Header,
     Held,
     Incident,
-    InvalidLine,
-    Left,
-    LeftOut,
     Run,
     Settlement,
     State,

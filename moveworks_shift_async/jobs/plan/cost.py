@@ -11,7 +11,7 @@ from ...limits.window import least_time
 from ...sending.batcher import CHUNK_SIZE
 from ...settings import RateLimit
 from ...text import at_least, duration, one_line, plural, rate
-from ..records import Exclusion, InvalidLine
+from ..left_out import Exclusion, InvalidLine
 from ..schedule.forecast import Forecast, forecast, said
 from ..schedule.schedule import Schedule
 

@@ -22,7 +22,7 @@ from ...addresses import person
 from ...errors import InvalidInput
 from ...sources import Block
 from ...text import plural
-from ..records import Exclusion
+from ..left_out import Exclusion
 from .rejects import Rejects, faults, not_addresses
 from .spool import BUCKETS, Buckets, bucket_of
 

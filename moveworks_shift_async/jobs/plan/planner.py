@@ -28,7 +28,8 @@ from ...sources.refusals import refuse
 from ...storage.system import reason
 from ...text import people, plural
 from ...wire.moveworks import Content
-from ..records import Header, Left
+from ..left_out import Left
+from ..records import Header
 from ..store.ports import PlanStore, Store
 from ..threads import FromThread, in_thread
 from .cost import Plan

@@ -16,7 +16,7 @@ from ...errors import NotAddresses
 from ...storage.atomic import NewFile
 from ...text import plural
 from ..csv_cells import text_cell
-from ..records import InvalidLine
+from ..left_out import InvalidLine
 
 # The first ones that a plan names.
 EXAMPLES = 10

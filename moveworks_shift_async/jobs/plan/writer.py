@@ -9,7 +9,7 @@ from attrs import define, field
 
 from ...addresses import MAX_LENGTH
 from ...wire.moveworks import Content
-from ..records import Left, LeftOut
+from ..left_out import Left, LeftOut
 from ..store.ports import PlanBatch, PlanStore
 from ..threads import FromThread
 from .groups import Cut

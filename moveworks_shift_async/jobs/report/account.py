@@ -17,7 +17,8 @@ from attrs import field, frozen
 from ...clock import SYSTEM_CLOCK, Clock
 from ...errors import JournalError
 from ...wire.moveworks import Content
-from ..records import ChunkRecord, Command, Exclusion, Header, Run, State, Stray
+from ..left_out import Exclusion
+from ..records import ChunkRecord, Command, Header, Run, State, Stray
 from ..schedule.schedule import Schedule
 from ..store.ports import TEXTS, AccountStore, JobState
 from ..store.standing import standing

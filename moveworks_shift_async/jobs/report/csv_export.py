@@ -19,7 +19,8 @@ from ...errors import JournalError, Outcome
 from ...storage.atomic import go_on
 from ...text import one_line
 from ..csv_cells import address_cell, need_care, text_cell
-from ..records import ChunkRecord, Left, LeftOut, State
+from ..left_out import Left, LeftOut
+from ..records import ChunkRecord, State
 from ..store.ports import JobState
 from ..store.standing import standing
 

@@ -10,7 +10,8 @@ from typing import Protocol
 from ...errors import NotSent, Outcome, error_class
 from ...settings import RateLimit
 from ...text import covered, duration, people, plural, rate
-from ..records import Exclusion, Incident, Run, State
+from ..left_out import Exclusion
+from ..records import Incident, Run, State
 from .account import ErrorKind, JobAccount
 from .timeline import TimelineEvent
 

@@ -27,6 +27,7 @@ from typing import Literal, Protocol
 from attrs import field, frozen
 
 from ...wire.moveworks import Content
+from ..left_out import LeftOut
 from ..records import (
     Chunk,
     ChunkRecord,
@@ -34,7 +35,6 @@ from ..records import (
     Event,
     Header,
     Held,
-    LeftOut,
     Run,
     Settlement,
     Stray,

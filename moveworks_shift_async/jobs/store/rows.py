@@ -14,7 +14,8 @@ from attrs import astuple, fields
 
 from ...wire.moveworks import Content
 from ...wire.recipients import CheckedRecipients
-from ..records import Chunk, Exclusion, Header, Held, Incident, InvalidLine, Left, LeftOut, State
+from ..left_out import Exclusion, InvalidLine, Left, LeftOut
+from ..records import Chunk, Header, Held, Incident, State
 from .ports import Audience, PlannedText
 
 T = TypeVar("T")

@@ -12,7 +12,8 @@ from attrs import frozen
 from ....errors import JournalError
 from ....storage.postgres import Connection, Work, connected, read_surely, snapshot
 from ....wire.moveworks import Content
-from ...records import ChunkRecord, Command, Event, Header, LeftOut, Run, Total
+from ...left_out import LeftOut
+from ...records import ChunkRecord, Command, Event, Header, Run, Total
 from .. import rows as made
 from ..ports import Audience, JobState, PlannedText
 from .lease import alive

@@ -9,7 +9,8 @@ from typing import Any, Protocol, TypeVar
 from attrs import define
 
 from ....wire.moveworks import Content
-from ...records import Header, LeftOut
+from ...left_out import LeftOut
+from ...records import Header
 from ..ports import Audience, JobState, PlannedText
 from .journal import Journal
 from .lock import is_free

@@ -12,7 +12,8 @@ from attrs import frozen
 
 from ....errors import JournalError
 from ....wire.moveworks import Content
-from ...records import Chunk, ChunkRecord, Command, Event, Header, LeftOut, Run, Total, Wanted
+from ...left_out import LeftOut
+from ...records import Chunk, ChunkRecord, Command, Event, Header, Run, Total, Wanted
 from .. import rows
 from ..first import Free
 from ..ports import Audience, PlannedText
