@@ -270,6 +270,18 @@ def test_two_hours_without_a_server_are_enough() -> None:
     assert breaker.given_up is AWAY
 
 
+def test_time_in_which_nothing_was_to_be_sent_does_not_count() -> None:
+    """A night in which a window is closed, whether the server was lost before it or in it."""
+    for lost in (10.0, 30.0):
+        breaker = opened(now=lost)
+        breaker.rested(20.0, 100.0)
+        waited = 100.0 - (breaker.since or 0.0)
+        assert waited == max(0.0, 20.0 - lost)
+    closed = Breaker()
+    closed.rested(20.0, 100.0)
+    assert closed.since is None
+
+
 def test_two_hours_of_answers_without_a_connection_for_a_message_are_enough() -> None:
     """A health check that is answered does not keep it waiting for ever."""
     breaker = opened()

@@ -146,10 +146,10 @@ class Breaker:
             self._health_checks += 1
             self.reason = str(error)
 
-    def rested(self, seconds: float) -> None:
-        """Nothing was to be sent for so long, which says nothing about the server."""
+    def rested(self, since: float, now: float) -> None:
+        """Nothing was to be sent between these moments, which says nothing about the server."""
         if self.since is not None:
-            self.since += seconds
+            self.since += now - max(since, self.since)  # what was in flight may have opened it
 
     def _go(self, event: _Event) -> None:
         self.circuit = _NEXT.get((self.circuit, event), self.circuit)

@@ -124,7 +124,7 @@ class Holds:
         if why is None:
             self.closed = None
             if was is not None:  # the time does not count as the server's absence
-                self.breaker.rested(now - was.since)
+                self.breaker.rested(was.since, now)
             return Look(opens=was)
         until = self.schedule.opens(wall)
         if until is None:
