@@ -32,6 +32,8 @@ class Claims:
     #: No chunk is left for this run, but what others have may come back.
     others_hold: bool = field(default=False, init=False)
     _claiming: bool = field(default=False, init=False)
+    #: Chunks that have become several.
+    _divided: int = field(default=0, init=False)
 
     def __bool__(self) -> bool:
         """Whether one is in hand."""
@@ -48,6 +50,7 @@ class Claims:
     def divided(self) -> None:
         """A chunk has become several, which stand at the end of the job."""
         self.exhausted = False
+        self._divided += 1
 
     def wants_more(self) -> bool:
         """Whether more are to be claimed; whoever hears True calls `claim`."""
@@ -58,11 +61,13 @@ class Claims:
 
     async def claim(self, found_none: Callable[[], Awaitable[object]]) -> None:
         """Claim the next ones. Raises `JournalError`."""
+        divided = self._divided
         try:
             found = await self._store.claim(self._owner, 2 * self._ahead)
             waits = not (found or self._confined)
             self.others_hold = waits and await self._store.others_hold()
-            self.exhausted = not (found or self.others_hold)
+            # What was divided meanwhile has parts that this claim did not see.
+            self.exhausted = not (found or self.others_hold or self._divided > divided)
             if not found:
                 await found_none()
             if self.others_hold:
