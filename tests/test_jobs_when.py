@@ -7,6 +7,7 @@ import os
 from collections.abc import AsyncIterator, Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import NoReturn
 from uuid import uuid4
 
 import pytest
@@ -14,7 +15,7 @@ from attrs import define
 
 from moveworks_shift_async import ApiKey, MoveworksClient, RateLimit
 from moveworks_shift_async.clock import SystemClock
-from moveworks_shift_async.errors import InvalidInput
+from moveworks_shift_async.errors import InvalidInput, JobStopped
 from moveworks_shift_async.jobs.job import Job
 from moveworks_shift_async.jobs.records import Chunk, Incident
 from moveworks_shift_async.jobs.report.account import JobAccount
@@ -315,6 +316,25 @@ async def test_waiting_is_no_outage(file: str, sandbox: Sandbox, client: Movewor
     assert sandbox.stats() == before
     clock.set(MONDAY + timedelta(days=1))
     assert (await running).accepted == 4
+
+
+async def test_a_zone_that_is_not_known_here_cuts_nothing(
+    file: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A job that runs is given a window in a zone that only the other machine knows: what is in
+    flight gets its answer.
+    """
+
+    async def unknown(_: SqliteRunStore) -> NoReturn:
+        raise InvalidInput("no time zone is called Mars/Olympus")
+
+    await planned(file, 4)
+    monkeypatch.setattr(SqliteRunStore, "wanted", unknown)
+    async with Sandbox(latency=0.3) as slow, client_of(slow, max_in_flight=2) as client:
+        with pytest.raises(JobStopped, match="Mars/Olympus"):
+            await Job(file).run(client)
+    account = await Job(file).account()
+    assert (account.unknown, account.accepted + account.not_sent) == (0, 4)
 
 
 # --- the last moment ------------------------------------------------------------------------------

@@ -279,7 +279,7 @@ class Runner:
                 self.follow(await self._store.wanted())
                 if self._counting.is_due and self.holds.closed is None:
                     await self._counting.count()
-            except JournalError as error:
+            except MoveworksError as error:  # also a time zone that this machine does not know
                 self.stop(str(error), error)
 
     def follow(self, wanted: Wanted) -> None:
