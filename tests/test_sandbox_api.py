@@ -90,8 +90,10 @@ async def test_what_is_looked_for_is_text(http: aiohttp.ClientSession) -> None:
     """It may come in a body as well, and there it can be anything."""
     async with Sandbox() as sandbox:
         url = f"{sandbox.url}/_sandbox/api/messages"
-        async with http.get(url, json={"to": 7}) as answer:
-            assert (answer.status, "texts" in (await answer.json())["error"]) == (400, True)
+        wrong = ('{"to": 7}', "texts"), ('{"after": 1e999}', "whole"), ('{"limit": []}', "whole")
+        for body, why in wrong:
+            async with http.get(url, data=body) as answer:
+                assert (answer.status, why in (await answer.json())["error"]) == (400, True)
 
 
 async def test_one_person_and_what_she_was_told_twice(http: aiohttp.ClientSession) -> None:

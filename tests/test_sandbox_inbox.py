@@ -453,7 +453,9 @@ def test_what_is_served_tells_the_browser_to_let_nothing_in(sandbox: RunningSand
         ("message/1", 200),
         ("message/7", 404),
         ("message/x", 404),
+        (f"message/{'9' * 5000}", 404),
         (f"person/{ANN}?before=x", 200),
+        (f"person/{ANN}?before={'9' * 5000}", 200),
         ("nothing", 404),
     ):
         status, headers = answer(sandbox, f"/_sandbox/inbox/{path}")

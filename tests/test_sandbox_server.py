@@ -287,6 +287,8 @@ async def test_orders_over_http(http: aiohttp.ClientSession) -> None:
         ("refuse", {"seconds": -1}, 400),
         ("refuse", {"seconds": True}, 400),
         ("refuse", {"seconds": 1e999}, 400),
+        ("refuse", {"seconds": 10**400}, 400),
+        ("faults", {"rates": {"send": {"throttle": 10**400}}}, 400),
         ("refuse", {"seconds": 0, "minutes": 1}, 400),
         ("reset", {"all": True}, 400),
         ("faults", {"script": {}, "storm": 3}, 400),

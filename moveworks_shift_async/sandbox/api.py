@@ -209,7 +209,7 @@ def _wanted(orders: Orders, *, told: bool = False) -> Wanted:
 def _whole_number(orders: Orders, name: str, default: int) -> int:
     try:
         number = int(orders.get(name, default))
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         number = -1
     if number < 0:
         raise InvalidInput(f"`{name}` must be a whole number, 0 or more")
@@ -220,7 +220,7 @@ def _seconds(orders: Orders, name: str, default: float | None = None) -> float:
     value: Any = orders.get(name, default)
     try:
         seconds = math.nan if isinstance(value, bool) else float(value)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         seconds = math.nan
     if not 0 <= seconds < math.inf:
         raise InvalidInput(f"`{name}` must be a number, 0 or more")

@@ -184,7 +184,7 @@ class FaultPlan:
             for family, rates in orders.get("rates", {}).items():
                 for kind, probability in rates.items():
                     self.rate(family, kind, float(probability))
-        except (AttributeError, TypeError, ValueError) as error:
+        except (AttributeError, TypeError, ValueError, OverflowError) as error:
             raise InvalidInput(f"fault orders cannot be read: {error}") from None
 
     def pending(self) -> dict[str, Any]:

@@ -78,14 +78,14 @@ class Inbox:
         return web.json_response({"repeated": count}, headers=headers())
 
     async def _message(self, number: str) -> web.Response:
-        wanted = int(number) if number.isdecimal() else 0
+        wanted = _number(number)
         for record in find(self._sandbox.records(), Wanted(after=wanted - 1, before=wanted + 1)):
             return _frame(await asyncio.to_thread(frames.message_document, record))
         return _frame("", 404)
 
     async def _thread(self, address: str, before: str) -> web.Response:
         records = self._sandbox.records()
-        number = int(before) if before.isdecimal() else 0
+        number = _number(before)
 
         def made() -> str:
             theirs = list(find(records, Wanted(to=address)))
@@ -104,6 +104,14 @@ class Inbox:
     def _again(self) -> None:
         self._tick = None
         self._feed.changed()
+
+
+def _number(text: str) -> int:
+    """The number of a message; 0, which none has, for what is no number."""
+    try:
+        return max(0, int(text))
+    except ValueError:
+        return 0
 
 
 @cache
