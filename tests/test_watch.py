@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import re
 import shutil
+import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
@@ -15,6 +17,7 @@ from uuid import uuid4
 import aiohttp
 import pytest
 from attrs import define
+from yarl import URL
 
 from moveworks_shift_async import Job
 from moveworks_shift_async.clock import SYSTEM_CLOCK, SystemClock
@@ -26,7 +29,7 @@ from moveworks_shift_async.jobs.store.names import store_of
 from moveworks_shift_async.sandbox import Sandbox
 from moveworks_shift_async.watch import look
 from moveworks_shift_async.watch.look import Watched
-from moveworks_shift_async.watch.server import PageServer
+from moveworks_shift_async.watch.server import HOST, PageServer
 
 from . import journals, proxy
 from .fakes import until
@@ -292,6 +295,34 @@ async def test_what_cannot_be_read_at_first_is_an_error(tmp_path: Path) -> None:
     """A wrong name is nothing to wait for."""
     with pytest.raises(JournalError, match="there is no journal"):
         await Watched(store_of(str(tmp_path / "job")), True).look()
+
+
+def is_stuck(server: PageServer) -> bool:
+    """An answer waits until somebody takes it."""
+    runner = server._runner
+    assert runner is not None
+    assert runner.server is not None
+    waiting = [one.transport for one in runner.server.connections if one.transport is not None]
+    return any(one.get_write_buffer_size() > 2**16 for one in waiting)
+
+
+async def test_whoever_takes_no_answer_does_not_hold_up_the_end(tmp_path: Path) -> None:
+    """A browser asks and asks and reads nothing, and another never ends what it sends."""
+    name = str(tmp_path / "job")
+    await a_job(name)
+    async with watching(name) as browser:
+        url = URL(browser.server.url)
+        head = f"{url.path} HTTP/1.1\r\nHost: {url.authority}\r\n"
+        port = (HOST, url.port or 0)
+        with socket.create_connection(port) as deaf, socket.create_connection(port) as endless:
+            deaf.setblocking(False)
+            with contextlib.suppress(BlockingIOError):
+                while True:
+                    deaf.send(f"GET {head}\r\n".encode())
+            endless.sendall(f"POST {head}Content-Length: 9\r\n\r\n".encode())
+            await until(lambda: is_stuck(browser.server))
+            async with asyncio.timeout(40):
+                await browser.server.close()
 
 
 # --- what it costs ------------------------------------------------------------------------

@@ -23,6 +23,8 @@ from .look import Watched
 
 logger: logging.Logger = logging.getLogger(__name__)
 HOST = "127.0.0.1"
+# Seconds, twice, that an answer on its way is waited for at the end: who asked may take nothing.
+_GRACE = 0.5
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 #: What a button does.
@@ -72,6 +74,7 @@ class PageServer:
             self._app(),
             access_log=None,
             handler_cancellation=True,  # a browser that goes listens no more
+            shutdown_timeout=_GRACE,
         )
         await self._runner.setup()
         await web.TCPSite(self._runner, HOST, self._port).start()
