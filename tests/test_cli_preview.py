@@ -65,7 +65,7 @@ def test_findings_are_an_error_of_a_strict_plan(capsys: Any) -> None:
     assert json.loads(capsys.readouterr().out)["preview"]["with_findings"] == 1
     Path("people.csv").write_text(GOOD)
     assert planned("--preview", "good.html", "--strict") == 0
-    assert "1 text for 1 person, of 6 to 6 characters; nothing was found" in capsys.readouterr().err
+    assert "1 text for 1 person, of 6 characters; nothing was found" in capsys.readouterr().err
     assert Path("job").exists()
 
 

@@ -59,7 +59,8 @@ async def _looked_at(job: Job, html: str | None) -> JobPreview:
 
 def preview_lines(found: JobPreview) -> list[str]:
     """The preview for a terminal; it quotes no text."""
-    lengths = f"{found.shortest:,} to {found.longest:,} characters"
+    longest = plural(found.longest, "character")
+    lengths = longest if found.shortest == found.longest else f"{found.shortest:,} to {longest}"
     told = f"{plural(found.texts, 'text')} for {people(found.people)}, of {lengths}"
     if not found.with_findings:
         return [f"{told}; nothing was found"]
