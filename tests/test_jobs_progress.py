@@ -68,7 +68,7 @@ def test_a_run_for_the_first_ones_ends_with_them() -> None:
     counts.confine(Chosen(chunks=3, people=1200))
     counts.add(step(State.ACCEPTED), 500, 101.0)
     seen = progress(counts, 102.0)
-    assert (seen.done, seen.goal, seen.until, seen.finished) == (500, 1200, 1200, False)
+    assert (seen.done, seen.goal, seen.expected, seen.finished) == (500, 1200, 1200, False)
     assert seen.confined() == "sending to exactly 700 of 5,000 people in this run"
     theirs = Total(state=State.ACCEPTED, left_alone=False, chunks=4, people=2000, requests=4,
                    throttled=0)  # fmt: skip
@@ -83,7 +83,7 @@ def test_a_run_for_the_first_ones_ends_with_them() -> None:
     assert seen.confined() == "nobody is left for this run: others have all who are planned"
     assert (counts.met().accepted, counts.met().unknown, counts.met().left) == (500, 200, 0)
     everybody = progress(tally(), 100.0)
-    assert (everybody.until, everybody.confined()) == (5000, "")
+    assert (everybody.expected, everybody.confined()) == (5000, "")
 
 
 def test_the_end_waits_for_nothing() -> None:

@@ -60,7 +60,7 @@ class Lines(View):
             pause = _PLAIN_WAITING
         self._next = progress.elapsed + pause
         parts = (
-            f"{progress.done:,} of {people(progress.until)}",
+            f"{progress.done:,} of {people(progress.expected)}",
             progress.counts(),
             progress.time_left(),
             progress.why,
@@ -97,8 +97,8 @@ def _drawing(progress: JobProgress) -> RenderableType:
     line.add_column(ratio=1)
     line.add_column(no_wrap=True)
     line.add_row(
-        ProgressBar(total=progress.until, completed=progress.done),
-        Text(f"{progress.done:,} of {people(progress.until)}"),
+        ProgressBar(total=progress.expected, completed=progress.done),
+        Text(f"{progress.done:,} of {people(progress.expected)}"),
     )
     state = ", ".join(filter(None, (progress.why, progress.time_left())))
     counts = Text(progress.counts())

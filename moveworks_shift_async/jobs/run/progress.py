@@ -55,7 +55,7 @@ class JobProgress:
         return self.told + self.rejected + self.unknown
 
     @property
-    def until(self) -> int:
+    def expected(self) -> int:
         """How many people will be `done` when this run ends."""
         return self.total if self.goal is None else self.goal
 
