@@ -18,8 +18,12 @@ import pytest
 
 from moveworks_shift_async import InvalidInput, Job
 from moveworks_shift_async.jobs.job import JobAccount
+from moveworks_shift_async.jobs.records import State, Total, Wanted
 from moveworks_shift_async.jobs.run import runner
+from moveworks_shift_async.jobs.run.job_run import _confined_to
 from moveworks_shift_async.jobs.run.progress import JobProgress
+from moveworks_shift_async.jobs.store.first import Chosen
+from moveworks_shift_async.jobs.store.ports import Begun
 from moveworks_shift_async.sandbox import Sandbox
 from moveworks_shift_async.sending import breaker
 
@@ -217,6 +221,15 @@ async def test_runs_at_work_together_have_their_own_first_ones(
         )
     assert both[0].finished
     assert await audited(journal, sandbox) == CLEAN
+
+
+def test_one_that_comes_too_late_says_so() -> None:
+    """Other runs have everybody: it was for nobody, which is no number of people."""
+    planned = Total(state=State.PLANNED, left_alone=False, chunks=1, people=5, requests=0,
+                    throttled=0)  # fmt: skip
+    begun = Begun(totals=[planned], chosen=Chosen(chunks=0, people=0), isolated=0, recent=[],
+                  wanted=Wanted())  # fmt: skip
+    assert _confined_to(begun) == "nobody was left for it, for other runs have all who are planned"
 
 
 CHILD = """

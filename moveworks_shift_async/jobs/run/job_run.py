@@ -255,6 +255,8 @@ def _confined_to(begun: Begun) -> str | None:
     planned = sum(total.people for total in begun.totals if total.state is State.PLANNED)
     if begun.chosen is None or begun.chosen.people == planned:
         return None
+    if not begun.chosen.people:
+        return "nobody was left for it, for other runs have all who are planned"
     return f"it was for {people(begun.chosen.people)} only"
 
 
