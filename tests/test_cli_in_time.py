@@ -11,7 +11,7 @@ from uuid import uuid4
 import pytest
 
 from moveworks_shift_async import Job
-from moveworks_shift_async.cli.in_time import end_line
+from moveworks_shift_async.cli.in_time import InTime, end_line
 from moveworks_shift_async.jobs.report.account import JobAccount
 from moveworks_shift_async.sandbox import Sandbox
 
@@ -141,6 +141,27 @@ async def test_one_that_may_not_go_on_says_what_lets_it(sandbox: Sandbox, journa
     assert "nothing is sent after Thu 2026-01-01 00:00 UTC" in ended.last
     assert "1,191 people were not sent to; go on with: moveworks-shift resume " in ended.last
     assert ended.last.endswith(" --not-after TIME")
+
+
+@pytest.mark.parametrize(
+    ("first", "sample", "left", "people", "requests"),
+    [
+        (None, False, 120, 60_000, 120),
+        (100, False, 120, 60_000, 1),
+        (1_000, False, 120, 60_000, 2),
+        (60_000, False, 120, 60_000, 120),
+        (100, False, 60_000, 60_000, 100),
+        (100, True, 120, 60_000, 3),
+        (2, True, 120, 60_000, 2),
+        (5, False, 0, 0, 0),
+    ],
+)
+def test_a_run_for_some_takes_as_many_requests_as_they_are_in(
+    first: int | None, sample: bool, left: int, people: int, requests: int
+) -> None:
+    """So it is not said to end at the earliest an hour from now, where it ends at once."""
+    account = cast("JobAccount", SimpleNamespace(chunks_left=left, not_sent=people, texts=3))
+    assert InTime(first=first, sample=sample, stop_if=()).requests(account) == requests
 
 
 def test_others_at_work_are_no_reason_to_go_on() -> None:

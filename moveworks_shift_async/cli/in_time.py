@@ -47,6 +47,17 @@ class InTime:
         """How many of so many it is for."""
         return count if self.first is None else min(count, self.first)
 
+    def requests(self, account: JobAccount) -> int:
+        """About how many requests it takes: as many as so many people of the job are usually in.
+
+        A sample takes one for each text at least.
+        """
+        left, count = account.chunks_left, account.not_sent
+        if self.first is None or self.first >= count:
+            return left
+        texts = min(self.first, account.texts) if self.sample else 1
+        return min(left, max(texts, -(-self.first * left // count)))
+
 
 def end_line(account: JobAccount, journal: str, ending: str | None) -> str | None:
     """Why the run ended, if it left somebody or met a limit, and how to go on."""

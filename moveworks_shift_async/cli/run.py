@@ -145,7 +145,7 @@ def _run(
 ) -> int:
     account = run_loop(job.account())
     schedule = when.change().applied(account.schedule)
-    requests = in_time.most(account.chunks_left)
+    requests = in_time.requests(account)
     ends = ends_at(schedule, requests, settings.rate_limit)
     if not _agreed(account, settings, job.name, in_time, ends, yes=yes):
         return ExitCode.INTERRUPTED
