@@ -59,8 +59,8 @@ class Claims:
         self._claiming = True
         return True
 
-    async def claim(self, found_none: Callable[[], Awaitable[object]]) -> None:
-        """Claim the next ones. Raises `JournalError`."""
+    async def claim(self, at_end: Callable[[], Awaitable[object]]) -> None:
+        """Claim the next ones; `at_end` is awaited if none is left. Raises `JournalError`."""
         divided = self._divided
         try:
             found = await self._store.claim(self._owner, 2 * self._ahead)
@@ -68,8 +68,8 @@ class Claims:
             self.others_hold = waits and await self._store.others_hold()
             # What was divided meanwhile has parts that this claim did not see.
             self.exhausted = not (found or self.others_hold or self._divided > divided)
-            if not found:
-                await found_none()
+            if self.exhausted:  # a run that waits for what others have asks twice a second
+                await at_end()
             if self.others_hold:
                 await self._clock.sleep(_LOOK)
         finally:
