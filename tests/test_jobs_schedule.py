@@ -249,6 +249,15 @@ def test_moments(text: str, at: datetime) -> None:
     assert moment_of(text, NOW) == (at, False)
 
 
+def test_an_hour_alone_asks_nothing_of_another_day() -> None:
+    """Clocks skip 02:30 in one night: that is no matter to another hour, or to the next day."""
+    evening, morning = utc(3, 28, 21), utc(3, 29, 6)
+    assert moment_of("23:30 Europe/Berlin", evening)[0] == utc(3, 28, 22, 30)
+    assert moment_of("02:30 Europe/Berlin", morning)[0] == utc(3, 30, 0, 30)
+    with pytest.raises(InvalidInput, match="no clock there shows it"):
+        moment_of("02:30 Europe/Berlin", evening)
+
+
 def test_moments_of_this_machine() -> None:
     """Without a zone it is this machine's, and the answer says so."""
     at, here = moment_of("2026-12-01T09:00", NOW)

@@ -60,10 +60,11 @@ def moment_of(text: str, now: datetime) -> tuple[datetime, bool]:
     zone = _zone(found["offset"], found["zone"])
     if found["day"] is not None:
         return _at(_naive(found["day"], found["time"], text), zone, text), zone is None
-    today = now.astimezone(zone).date()
-    days = (today + timedelta(days=later) for later in range(2))
-    moments = [_at(_naive(str(day), found["time"], text), zone, text) for day in days]
-    return next(at for at in (*moments, moments[-1]) if at > now or at is moments[-1]), zone is None
+    clock = _shown(now, zone)
+    shown = _naive(str(clock.date()), found["time"], text)
+    if shown <= clock:
+        shown += timedelta(days=1)
+    return _at(shown, zone, text), zone is None
 
 
 def _zone(offset: str | None, name: str | None) -> tzinfo | None:
