@@ -2,7 +2,7 @@
 
 The index is four bytes a delivery, a fingerprint of the address. A person's requests are found by
 looking for four bytes in each request's fingerprints; what is found is then compared in full. So
-five million deliveries take 60 MB, and no person has a row.
+five million deliveries take 30 to 65 MB, by how alike addresses are, and no person has a row.
 """
 
 from __future__ import annotations
