@@ -100,8 +100,7 @@ class Job:
         `stop_if` are limits at which it ends as `drain` does, with what it met in `ending` of the
         account: `"rejected>2%"` and `"unknown>0"` of the people whose requests have ended in this
         run, `"throttled>10%"` of its requests. A percentage counts once one request alone cannot
-        cross it, or where it will surely be crossed; that of requests from a whole window of the
-        rate limit on. Raises `InvalidInput` for what says no limit.
+        cross it, or where it will surely be crossed; that of requests from a rate window on.
 
         `window` (one or several, as `"Mon-Fri 08:00-18:00 Europe/Berlin"`), `at` and `not_after`
         say when it may send, in the place of what the job keeps, and are kept in it; `"always"`,
@@ -110,9 +109,10 @@ class Job:
         run ends. A moment is a datetime or a text (`"2026-12-01T09:00+01:00"`); without an offset
         it is by this machine's zone. Of a job in PostgreSQL the time is the database's.
 
-        Raises `JobStopped` where going on makes no sense: a refused credential, an unknown event, a
-        full disk, no server for two hours. Cancelled, it cuts what is in flight, and those people
-        are unknown. Whatever happens, the journal is right, and `resume` goes on.
+        Raises `InvalidInput` for what is no number of people, limit, window or moment, before it
+        begins, and `JobStopped` where going on makes no sense: a refused credential, an unknown
+        event, a full disk, no server for two hours. Cancelled, it cuts what is in flight, and those
+        people are unknown. Whatever happens, the journal is right, and `resume` goes on.
 
         A copy of a journal that has begun is refused, for the job may have gone on in another file:
         `moved=True` says that it has not. It is refused, too, where the file surely says less than
