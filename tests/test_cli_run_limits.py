@@ -11,7 +11,7 @@ from uuid import uuid4
 import pytest
 
 from moveworks_shift_async import Job
-from moveworks_shift_async.cli.in_time import InTime, end_line
+from moveworks_shift_async.cli.run_limits import RunLimits, end_line
 from moveworks_shift_async.jobs.report.account import JobAccount
 from moveworks_shift_async.sandbox import Sandbox
 
@@ -161,7 +161,7 @@ def test_a_run_for_some_takes_as_many_requests_as_they_are_in(
 ) -> None:
     """So it is not said to end at the earliest an hour from now, where it ends at once."""
     account = cast("JobAccount", SimpleNamespace(chunks_left=left, not_sent=people, texts=3))
-    assert InTime(first=first, sample=sample, stop_if=()).requests(account) == requests
+    assert RunLimits(first=first, sample=sample, stop_if=()).requests(account) == requests
 
 
 def test_others_at_work_are_no_reason_to_go_on() -> None:

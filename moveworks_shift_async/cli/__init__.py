@@ -15,7 +15,7 @@
     confirmation     what is shown and asked before anything goes out
     preview          what people will get: findings, and a page; of `plan` as well
     temporary        the journal of a send without one
-    in_time          --first and --stop-if: what is said before a run and after it
+    run_limits       --first and --stop-if: what is said before a run and after it
     foreground       a run of a job with progress and Ctrl-C; its exit code
     preflight        is the server there, and does it take the credential?
     signals          Ctrl-C, SIGTERM and SIGHUP, from the making of the event loop on

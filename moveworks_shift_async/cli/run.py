@@ -18,10 +18,10 @@ from ..text import people, plural
 from .confirmation import confirm, destination
 from .failures import ExitCode, error_line, exit_code, stopped_line, what_happened
 from .foreground import Runnable, run_in_foreground
-from .in_time import InTime, end_line, in_time_options
 from .jobs import account_text, goes_on, plain_account
 from .plan import sent_by
 from .preflight import check_server
+from .run_limits import RunLimits, end_line, run_limit_options
 from .schedule_options import ScheduleArguments, ends_at, schedule_options
 from .shared_options import (
     MOVEWORKS_EPILOG,
@@ -49,7 +49,7 @@ _run_options = options(
            help="Go on in a file that was copied, restored or moved to another disk. The job"
                 " must not have gone on in another file since: whoever was told there is told"
                 " again."),
-    in_time_options,
+    run_limit_options,
     schedule_options,
     lease_option,
     yes_option,
@@ -81,14 +81,14 @@ def run(
     """
     if test_to is not None:
         test_to = own_address(test_to, "--test-to")  # a bad address comes before anything else
-    in_time = picked(InTime, more)
+    limits = picked(RunLimits, more)
     settings, job = moveworks_settings(context), Job(journal)
     if test_to is not None:
         return _test(job, settings, test_to, as_json=as_json)
     when = ScheduleArguments.of(more)
-    go = partial(job.run, isolate=isolate, moved=moved, lease=lease, **in_time.arguments(),
+    go = partial(job.run, isolate=isolate, moved=moved, lease=lease, **limits.arguments(),
                  **when.given)  # fmt: skip
-    return _run(job, settings, go, in_time, when, begins=True, yes=yes, as_json=as_json)
+    return _run(job, settings, go, limits, when, begins=True, yes=yes, as_json=as_json)
 
 
 @click.command(epilog=MOVEWORKS_EPILOG)
@@ -121,22 +121,22 @@ def resume(
     before more than 500 people. If the job is paused in a process that still runs, it goes on
     there, and this command ends. Exit codes: as `run`.
     """
-    in_time, job = picked(InTime, more), Job(journal)
+    limits, job = picked(RunLimits, more), Job(journal)
     if run_loop(job.go_on()):
         note("the pause has ended; the process that runs the job goes on, with its own options")
         return ExitCode.OK
     settings, when = moveworks_settings(context), ScheduleArguments.of(more)
     go = partial(job.resume, unknown=unknown, isolate=isolate, moved=moved,
                  other_credential=other_credential, lease=lease,
-                 **in_time.arguments(), **when.given)  # fmt: skip
-    return _run(job, settings, go, in_time, when, begins=False, yes=yes, as_json=as_json)
+                 **limits.arguments(), **when.given)  # fmt: skip
+    return _run(job, settings, go, limits, when, begins=False, yes=yes, as_json=as_json)
 
 
 def _run(
     job: Job,
     settings: MoveworksSettings,
     go: Runnable,
-    in_time: InTime,
+    limits: RunLimits,
     when: ScheduleArguments,
     *,
     begins: bool,
@@ -145,9 +145,9 @@ def _run(
 ) -> int:
     account = run_loop(job.account())
     schedule = when.change().applied(account.schedule)
-    requests = in_time.requests(account)
+    requests = limits.requests(account)
     ends = ends_at(schedule, requests, settings.rate_limit)
-    if not _agreed(account, settings, job.name, in_time, ends, yes=yes):
+    if not _agreed(account, settings, job.name, limits, ends, yes=yes):
         return ExitCode.INTERRUPTED
     # `run` refuses a job that has begun, so the server need not be asked.
     if (begins and account.runs) or schedule.is_over(SYSTEM_CLOCK.utcnow()):
@@ -159,7 +159,7 @@ def _agreed(
     account: JobAccount,
     settings: MoveworksSettings,
     journal: str,
-    in_time: InTime,
+    limits: RunLimits,
     ends: str,
     *,
     yes: bool,
@@ -171,7 +171,7 @@ def _agreed(
     """
     if not (account.complete and account.not_sent):
         return True
-    count, where = in_time.most(account.not_sent), destination(account.event_id, settings)
+    count, where = limits.most(account.not_sent), destination(account.event_id, settings)
     requests = plural(account.chunks_left, "request")
     if any(run.first is None for run in account.runs):
         if ends:

@@ -13,7 +13,7 @@ from ..jobs.store.first import first_of
 from ..text import people, shell_word
 from .shared_options import Decorator, option, options
 
-in_time_options: Decorator = options(
+run_limit_options: Decorator = options(
     option("--first", metavar="N", type=int, default=None, show_default="all",
            help="Send to exactly N people, the next ones in the order of the plan, and end with"
                 " code 3 if others are left. Of several runs at once each has its own."),
@@ -28,7 +28,7 @@ in_time_options: Decorator = options(
 
 
 @frozen(kw_only=True)
-class InTime:
+class RunLimits:
     """What these options say; `InvalidInput` for what says nothing, before anything else."""
 
     first: int | None
