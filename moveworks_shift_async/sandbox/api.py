@@ -20,7 +20,7 @@ from ..local_page import headers
 from .entry import RequestRecord
 from .faults import FAULTS, FaultPlan
 from .rules import read_json
-from .search import Wanted, find, outcome, page, repeats, told_before
+from .search import Wanted, find, numbered, outcome, page, thread_of, told_before
 from .sums import Stats
 
 PREFIX = "/_sandbox/api/"
@@ -142,13 +142,10 @@ async def _person(sandbox: Server, orders: Orders) -> str:
     records, dropped, address = sandbox.records(), sandbox.forgotten, orders["name"]
 
     def made() -> str:
-        theirs = list(find(records, Wanted(to=address)))
-        again = repeats(theirs)
-        older = (record for record in theirs if not before or record.number < before)
-        some, following = page(older, limit)
-        listed = [plain(record) | {"again": record.number in again} for record in some]
-        told = {"address": address, "told": len(theirs), "told_again": len(again)}
-        return json.dumps(told | {"messages": listed, "next": following, "dropped": dropped})
+        thread = thread_of(records, address, before, limit)
+        listed = [plain(one) | {"again": one.number in thread.again} for one in thread.page]
+        told = {"address": address, "told": thread.told, "told_again": len(thread.again)}
+        return json.dumps(told | {"messages": listed, "next": thread.following, "dropped": dropped})
 
     return await asyncio.to_thread(made)
 
@@ -167,14 +164,15 @@ def _first(records: Iterable[RequestRecord], wanted: Wanted) -> str:
 
 async def _wait(sandbox: Server, orders: Orders) -> str:
     """The same, as soon as there is one."""
-    wanted, seconds = _wanted(orders, told=True), _seconds(orders, "timeout", _WAIT)
+    wanted = _wanted(orders, told=True)
+    seconds = min(_seconds(orders, "timeout", _WAIT), _LONGEST)
     # Asked for first, so that nothing comes unseen while the others are looked through.
     coming = sandbox.next_told(wanted)
     try:
         with contextlib.suppress(_NothingThere):
             return await asyncio.to_thread(_first, sandbox.records(), wanted)
         # The loop's own time: whoever waits out there has a clock that nobody puts forward.
-        async with asyncio.timeout(min(seconds, _LONGEST)):
+        async with asyncio.timeout(seconds):
             return json.dumps(_whole(await coming))
     except TimeoutError:
         raise _NothingThere(f"no such message within {seconds:g} s") from None
@@ -185,10 +183,10 @@ async def _wait(sandbox: Server, orders: Orders) -> str:
 async def _one(sandbox: Server, orders: Orders) -> str:
     """One message with its people, and who of them was told the same before."""
     records, number = sandbox.records(), _whole_number(orders, "name", 0)
-    for record in find(records, Wanted(after=number - 1, before=number + 1)):
-        before = await asyncio.to_thread(told_before, record, records)
-        return json.dumps(_whole(record) | {"told_before": before})
-    raise _NothingThere("no such message")
+    if (record := numbered(records, number)) is None:
+        raise _NothingThere("no such message")
+    before = await asyncio.to_thread(told_before, record, records)
+    return json.dumps(_whole(record) | {"told_before": before})
 
 
 def _wanted(orders: Orders, *, told: bool = False) -> Wanted:

@@ -97,6 +97,31 @@ def repeats(records: Iterable[RequestRecord]) -> set[int]:
     return again
 
 
+def numbered(records: Iterable[RequestRecord], number: int) -> RequestRecord | None:
+    """The message of this number; None: it is none, or dropped."""
+    return next(find(records, Wanted(after=number - 1, before=number + 1)), None)
+
+
+@frozen(kw_only=True)
+class Thread:
+    """What one person was told: a page of it, the newest first."""
+
+    page: Sequence[RequestRecord]
+    #: The number before which the next lie; None: there are no more.
+    following: int | None
+    #: Of all pages: how many messages, and the numbers of those that say what an older one says.
+    told: int
+    again: set[int]
+
+
+def thread_of(records: Iterable[RequestRecord], address: str, before: int, limit: int) -> Thread:
+    """So many of a person's messages with a lower number; 0: the newest."""
+    theirs = list(find(records, Wanted(to=address)))
+    older = (record for record in theirs if not before or record.number < before)
+    some, following = page(older, limit)
+    return Thread(page=some, following=following, told=len(theirs), again=repeats(theirs))
+
+
 def count_repeated(records: Iterable[RequestRecord]) -> int:
     """How many people were told the same more than once; for each text that this is true of."""
     told = ((record.told, hash(said(record))) for record in records if record.told is not None)

@@ -15,7 +15,7 @@ from attrs import define, field
 from ...local_page import Feed, headers
 from ..entry import RequestRecord
 from ..faults import FaultPlan
-from ..search import Wanted, count_repeated, find, page, repeats
+from ..search import count_repeated, numbered, thread_of
 from . import frames
 
 #: What the page asks for; what tests ask for as well is under `/_sandbox/api/`.
@@ -78,20 +78,16 @@ class Inbox:
         return web.json_response({"repeated": count}, headers=headers())
 
     async def _message(self, number: str) -> web.Response:
-        wanted = _number(number)
-        for record in find(self._sandbox.records(), Wanted(after=wanted - 1, before=wanted + 1)):
-            return _frame(await asyncio.to_thread(frames.message_document, record))
-        return _frame("", 404)
+        if (record := numbered(self._sandbox.records(), _number(number))) is None:
+            return _frame("", 404)
+        return _frame(await asyncio.to_thread(frames.message_document, record))
 
     async def _thread(self, address: str, before: str) -> web.Response:
         records = self._sandbox.records()
-        number = _number(before)
 
         def made() -> str:
-            theirs = list(find(records, Wanted(to=address)))
-            older = (record for record in theirs if not number or record.number < number)
-            some, _ = page(older, _THREAD)
-            return frames.thread_document(some[::-1], repeats(theirs))
+            thread = thread_of(records, address, _number(before), _THREAD)
+            return frames.thread_document(thread.page[::-1], thread.again)
 
         return _frame(await asyncio.to_thread(made))
 
