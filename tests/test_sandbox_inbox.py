@@ -207,7 +207,7 @@ def test_a_hostile_message_is_harmless_text(
         with frame(page, within):
             until(lambda: page.find_elements(By.CSS_SELECTOR, ".bubble"))
             for element in page.find_elements(By.CSS_SELECTOR, "main *"):
-                allowed = "h2 article span div footer time ul li p b i strong a br mark code"
+                allowed = "h2 article span bdi div footer time ul li p b i strong a br mark code"
                 assert element.tag_name in f"{allowed} details summary pre".split()
                 href = element.get_attribute("href") or "https://x/"
                 assert href.startswith(("https://", "http://"))
@@ -239,6 +239,39 @@ def test_who_was_told_the_same_twice_is_marked(
     page.find_element(By.ID, "person").send_keys(Keys.CONTROL, "a")
     page.find_element(By.ID, "person").send_keys("Nobody@example.com", Keys.ENTER)
     until(lambda: seen(page, "#person-words") == "Was told nothing.")
+
+
+def test_what_is_forgotten_is_not_shown_in_the_place_of_what_comes(
+    page: webdriver.Chrome, sandbox: RunningSandbox
+) -> None:
+    """Numbers begin anew, in the next run of somebody's tests, while the page stays open."""
+    text = "return document.querySelector('.bubble')?.innerText"
+    for place, within in (("#messages?number=1", "detail"), (f"#people?address={ANN}", "person")):
+        send(sandbox, "Old")
+        at(page, place)
+        with frame(page, f"{within}-frame"):
+            until(lambda: page.execute_script(text) == "Old")
+        sandbox.do(lambda server: server.forget())
+        send(sandbox, "New")
+        with frame(page, f"{within}-frame"):
+            until(lambda: page.execute_script(text) == "New")
+        sandbox.do(lambda server: server.reset())
+        until(lambda: not page.find_element(By.ID, f"{within}-frame").is_displayed())
+
+
+def test_a_message_that_is_not_there_is_said(
+    page: webdriver.Chrome, sandbox: RunningSandbox
+) -> None:
+    """Dropped meanwhile, or never sent: not the one that was shown before."""
+    for text in ("First", "Second"):
+        send(sandbox, text)
+    sandbox.do(lambda server: server._app.ledger._forget(server._app.ledger._entries.popleft()))
+    at(page, "#messages?number=2")
+    until(lambda: page.find_element(By.ID, "detail-frame").is_displayed())
+    at(page, "#messages?number=1")
+    until(lambda: seen(page, "#detail-words") == "no such message")
+    assert not page.find_element(By.ID, "detail-frame").is_displayed()
+    logged(page, "browser")  # Chromium's own word about the 404
 
 
 def test_messages_are_looked_for_and_paged(page: webdriver.Chrome, sandbox: RunningSandbox) -> None:

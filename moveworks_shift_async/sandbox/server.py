@@ -46,6 +46,7 @@ class Sandbox(Options):
     def __attrs_post_init__(self) -> None:
         self.faults = FaultPlan(seed=self.seed, storm=self.fault_options.storm)
         self._app = App(self, self.faults, self._noted)
+        self._inbox = page.Inbox(self)
         self._listener = Listener(
             handler=self._serve, host=self.host, port=self.port, clock=self.clock
         )
@@ -53,7 +54,7 @@ class Sandbox(Options):
     # Open and close
 
     async def __aenter__(self) -> Self:
-        self._inbox = page.Inbox(self)
+        self._inbox = page.Inbox(self)  # its parts belong to the event loop of now
         await self._listener.open()
         self.port: int = self._listener.port
         return self
@@ -157,6 +158,7 @@ class Sandbox(Options):
     def forget(self) -> None:
         """Forget the records; faults and used quota stay."""
         self._app.ledger.reset()
+        self._inbox.changed()
 
     def reset(self) -> None:
         """Forget records, faults and used quota; tokens and the address stay."""

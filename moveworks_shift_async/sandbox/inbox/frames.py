@@ -88,7 +88,7 @@ _WAYS = {"messages.send": "no event", "shift.messages": "SHIFT"}
 
 def _about(record: RequestRecord) -> str:
     event = record.event_id
-    where = f"event {html.escape(event[:8])}" if event else _WAYS.get(record.route, "")
+    where = f"event <bdi>{html.escape(event[:8])}</bdi>" if event else _WAYS.get(record.route, "")
     return f"<time>{_time(record, '%H:%M:%S')}</time> <span>{where}</span>"
 
 

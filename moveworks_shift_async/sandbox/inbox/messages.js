@@ -16,7 +16,7 @@ const OUTCOMES = {
 };
 
 const rows = new Map();
-let search = {}, before = 0, chosen = 0, asked = 0, newest = 0, shown = 0;
+let search = {}, before = 0, chosen = 0, opened = "", asked = 0, newest = 0, shown = 0;
 
 /** Go to these messages: text, to, event; before a number; one of them opened. */
 export function show(query) {
@@ -31,6 +31,7 @@ export function show(query) {
 /** The number of the last request is another. */
 export function changed(number) {
   newest = number;
+  if (chosen > newest) by("detail-close").click(); // the records were forgotten
   if (before) words();
   else again();
 }
@@ -82,13 +83,16 @@ function fill(message) {
   const row = rows.get(message.number) ?? element("tr", { "data-number": message.number });
   const said = JSON.stringify(message);
   if (row.dataset.said !== said) {
-    if (row.dataset.said && message.number === chosen) open(chosen); // it was still being answered
     row.dataset.said = said;
     row.replaceChildren(...cells(message));
   }
   row.classList.toggle("chosen", message.number === chosen);
+  // It was still being answered, or it is another since the records were forgotten.
+  if (message.number === chosen && opened && opened !== stand(message)) open(chosen);
   return row;
 }
+
+const stand = message => `${message.time} ${message.outcome} ${message.status}`;
 
 function cells(message) {
   const time = new Date(message.time);
@@ -140,6 +144,7 @@ function address(more) {
 async function open(number) {
   const back = chosen;
   chosen = number;
+  opened = "";
   by("detail").hidden = !number;
   document.body.classList.toggle("opened", number > 0);
   rows.forEach((row, key) => row.classList.toggle("chosen", key === number));
@@ -147,10 +152,13 @@ async function open(number) {
     rows.get(back)?.querySelector("a").focus({ preventScroll: true });
     return;
   }
-  const message = await get(`messages/${number}`);
+  const message = await get(`messages/${number}`).catch(error => ({ why: error.message }));
   if (number !== chosen) return;
   by("detail-name").textContent = `Message ${count(number)}`;
-  by("detail-words").textContent = story(message);
+  by("detail").classList.toggle("missing", "why" in message);
+  by("detail-words").textContent = message.why ?? story(message);
+  if (message.why) return;
+  opened = stand(message);
   showIn(by("detail-frame"), `/_sandbox/inbox/message/${number}`);
   names(message, SHOWN);
   by("detail-all").onclick = () => names(message, Infinity);
@@ -159,7 +167,8 @@ async function open(number) {
 
 function story(message) {
   const at = new Date(message.time).toLocaleString("en-GB");
-  const event = message.event_id ? `event ${message.event_id}` : message.route;
+  // Isolated: an id may hold what turns the order of reading around.
+  const event = message.event_id ? `event \u2068${message.event_id}\u2069` : message.route;
   const done = {
     told: `${people(message.people)} told`,
     refused: "nobody told: refused",
@@ -184,7 +193,7 @@ function names(message, most) {
 }
 
 function name(address, before) {
-  const link = element("a", { href: `#people?${new URLSearchParams({ address })}` }, address);
+  const link = element("a", { href: `#people?${new URLSearchParams({ address })}` }, element("bdi", {}, address));
   if (!before) return element("li", {}, link);
   const mark = element("strong", { class: "twice" }, ` told the same in message ${count(before)}`);
   return element("li", {}, link, mark);

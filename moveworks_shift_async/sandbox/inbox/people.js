@@ -3,7 +3,7 @@
 import { by, calmly, count, element, showIn } from "./dom.js";
 import { get } from "./server.js";
 
-let address = "", before = 0, seen = "";
+let address = "", before = 0, seen = "", shown = 0;
 
 /** Go to this person's messages, older than a number. */
 export function show(query) {
@@ -32,12 +32,12 @@ async function load() {
   by("person-older").hidden = found.next === null;
   by("person-older").dataset.before = found.next ?? "";
   by("person-newer").hidden = !before;
-  const thread = `${asked} ${found.told} ${found.dropped}`;
+  const thread = `${asked} ${JSON.stringify(found)}`;
   if (found.told && thread !== seen) {
     seen = thread;
     // At its end, as a chat is shown; only another address makes a frame load what is new.
     const frame = `/_sandbox/inbox/person/${encodeURIComponent(address)}`;
-    showIn(by("person-frame"), `${frame}?before=${before}&told=${found.told}#newest`);
+    showIn(by("person-frame"), `${frame}?before=${before}&shown=${++shown}#newest`);
   }
 }
 
