@@ -86,6 +86,20 @@ async def test_messages_are_looked_for(http: aiohttp.ClientSession) -> None:
             await get(http, sandbox, "messages", 400, **query)
 
 
+async def test_a_list_need_not_hold_whole_texts(http: aiohttp.ClientSession) -> None:
+    """Fifty of a megabyte each would be slow to look at."""
+    async with Sandbox() as sandbox:
+        await send(http, sandbox, ANN, message="x" * 20_001, context={"slots": {"n": "x" * 999}})
+        await send(http, sandbox, ANN, message="y" * 9, context={"slots": {"n": "Ann"}})
+        first, second = (await get(http, sandbox, "messages", cut=5))["messages"]
+        assert [first["message"], second["message"]] == ["yyyyy", "xxxxx"]
+        assert [first["context"], second["context"]] == [None, None]
+        (hers,) = (await get(http, sandbox, f"people/{ANN}", cut=5))["messages"]
+        assert hers == first | {"again": False}
+        assert (await get(http, sandbox, "messages/2"))["message"] == "y" * 9
+        await get(http, sandbox, "messages", 400, cut=-1)
+
+
 async def test_what_is_looked_for_is_text(http: aiohttp.ClientSession) -> None:
     """It may come in a body as well, and there it can be anything."""
     async with Sandbox() as sandbox:

@@ -16,6 +16,7 @@ from selenium import webdriver
 from selenium.common.exceptions import StaleElementReferenceException
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
+from selenium.webdriver.remote.webelement import WebElement
 
 from moveworks_shift_async.markup import sanitizer
 from moveworks_shift_async.testing.running import RunningSandbox, SandboxThread
@@ -119,6 +120,11 @@ def until_shown(page: webdriver.Chrome, row: int, words: str) -> None:
 def until_seen(page: webdriver.Chrome, words: str) -> None:
     """Wait until a reader sees these words."""
     until(lambda: words in seen(page))
+
+
+def until_hidden(element: WebElement) -> None:
+    """Wait until a reader sees it no more."""
+    until(lambda: not element.is_displayed())
 
 
 def at(page: webdriver.Chrome, place: str) -> None:
@@ -256,7 +262,8 @@ def test_what_is_forgotten_is_not_shown_in_the_place_of_what_comes(
         with frame(page, f"{within}-frame"):
             until(lambda: page.execute_script(text) == "New")
         sandbox.do(lambda server: server.reset())
-        until(lambda: not page.find_element(By.ID, f"{within}-frame").is_displayed())
+        shown = page.find_element(By.ID, f"{within}-frame")
+        until_hidden(shown)
 
 
 def test_a_message_that_is_not_there_is_said(

@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from typing import Any, Protocol
 
 from aiohttp import web
-from attrs import frozen
+from attrs import evolve, frozen
 
 from ..errors import InvalidInput
 from ..local_page import headers
@@ -113,6 +113,14 @@ def plain(record: RequestRecord) -> dict[str, Any]:
     }
 
 
+def _listed(record: RequestRecord, cut: int) -> dict[str, Any]:
+    """For a list; of a long text so many characters, and no context, unless `cut` is 0."""
+    if not cut:
+        return plain(record)
+    said = None if record.content is None else record.content.message()[:cut]
+    return plain(evolve(record, content=None)) | {"message": said}
+
+
 def _whole(record: RequestRecord) -> dict[str, Any]:
     return plain(record) | {"to": record.recipients}
 
@@ -124,11 +132,11 @@ async def _messages(sandbox: Server, orders: Orders) -> str:
 
 async def _page(sandbox: Server, orders: Orders, wanted: Wanted) -> str:
     limit = max(1, min(_whole_number(orders, "limit", _LIMIT), _MOST))
-    records, dropped = sandbox.records(), sandbox.forgotten
+    records, dropped, cut = sandbox.records(), sandbox.forgotten, _whole_number(orders, "cut", 0)
 
     def made() -> str:
         some, following = page(find(records, wanted), limit)
-        listed = [plain(record) for record in some]
+        listed = [_listed(record, cut) for record in some]
         return json.dumps({"messages": listed, "next": following, "dropped": dropped})
 
     # In a thread: there may be millions of people, and the sandbox serves on.
@@ -138,12 +146,12 @@ async def _page(sandbox: Server, orders: Orders, wanted: Wanted) -> str:
 async def _person(sandbox: Server, orders: Orders) -> str:
     """What one person was told, the newest first, and which of it twice."""
     limit = max(1, min(_whole_number(orders, "limit", _LIMIT), _MOST))
-    before = _whole_number(orders, "before", 0)
+    before, cut = (_whole_number(orders, name, 0) for name in ("before", "cut"))
     records, dropped, address = sandbox.records(), sandbox.forgotten, orders["name"]
 
     def made() -> str:
         thread = thread_of(records, address, before, limit)
-        listed = [plain(one) | {"again": one.number in thread.again} for one in thread.page]
+        listed = [_listed(one, cut) | {"again": one.number in thread.again} for one in thread.page]
         told = {"address": address, "told": thread.told, "told_again": len(thread.again)}
         return json.dumps(told | {"messages": listed, "next": thread.following, "dropped": dropped})
 
@@ -263,12 +271,12 @@ class _Call:
 
 _SEARCH = ("to", "text", "event", "after")
 _CALLS: Mapping[tuple[str, str], _Call] = {
-    ("GET", "messages"): _Call(_messages, (*_SEARCH, "before", "limit")),
+    ("GET", "messages"): _Call(_messages, (*_SEARCH, "before", "limit", "cut")),
     ("GET", "messages/latest"): _Call(_latest, _SEARCH),
     ("GET", "messages/wait"): _Call(_wait, (*_SEARCH, "timeout")),
     ("GET", "messages/"): _Call(_one),
     ("DELETE", "messages"): _Call(_doing(lambda sandbox, _: sandbox.forget())),
-    ("GET", "people/"): _Call(_person, ("before", "limit")),
+    ("GET", "people/"): _Call(_person, ("before", "limit", "cut")),
     ("GET", "stats"): _Call(_stats),
     ("GET", "faults"): _Call(_faults),
     ("POST", "faults"): _Call(_faults, ("clear", "script", "rates")),

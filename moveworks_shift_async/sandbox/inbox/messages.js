@@ -40,7 +40,7 @@ const again = calmly(500, () => load());
 
 async function load() {
   const mine = ++asked;
-  const page = await get("messages", { ...search, before, limit: ROWS });
+  const page = await get("messages", { ...search, before, limit: ROWS, cut: 4 * WORDS });
   if (mine !== asked) return; // another was asked for meanwhile
   draw(page.messages);
   by("older").disabled = page.next === null;
@@ -116,7 +116,7 @@ function many(number) {
 
 function firstWords(message) {
   if (message.message === null) return "(not read)";
-  const text = message.message.slice(0, 4 * WORDS).replace(TAGS, " ").replace(/\s+/g, " ").trim();
+  const text = message.message.replace(TAGS, " ").replace(/\s+/g, " ").trim();
   return text.length > WORDS ? `${text.slice(0, WORDS)}…` : text || "(nothing to see)";
 }
 

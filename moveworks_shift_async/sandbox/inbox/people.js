@@ -25,7 +25,7 @@ async function load() {
   }
   const asked = `${address} ${before}`;
   const path = `people/${encodeURIComponent(address)}`;
-  const found = await get(path, { before, limit: 50 });
+  const found = await get(path, { before, limit: 50, cut: 1 });
   if (asked !== `${address} ${before}`) return; // another was asked for meanwhile
   by("person-words").replaceChildren(...words(found));
   by("person-frame").hidden = !found.told;
