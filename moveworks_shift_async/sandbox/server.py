@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import secrets
 from collections.abc import Callable, Mapping
 from typing import Any, Self
 
@@ -25,6 +26,10 @@ from .sums import Stats
 _OWN = "/_sandbox/"
 
 
+def _new_id() -> str:
+    return secrets.token_hex(4)
+
+
 @define(eq=False, kw_only=True)
 class Sandbox(Options):
     """Both vendors over real HTTP, from `async with` to its end.
@@ -38,6 +43,8 @@ class Sandbox(Options):
     _app: App = field(init=False, repr=False)
     _listener: Listener = field(init=False, repr=False)
     _inbox: page.Inbox = field(init=False, repr=False)
+    #: Another one when the records are forgotten: their numbers begin anew.
+    _records_id: str = field(factory=_new_id, init=False, repr=False)
     #: Who waits for a message.
     _waiting: dict[asyncio.Future[RequestRecord], Wanted] = field(
         factory=dict, init=False, repr=False
@@ -139,6 +146,7 @@ class Sandbox(Options):
         """What is quickly said, for a page that lives: how the limit and the records stand."""
         ledger = self._app.ledger
         return {
+            "records": self._records_id,
             "newest": ledger.newest,
             "dropped": ledger.forgotten,
             "deliveries": ledger.deliveries,
@@ -158,6 +166,7 @@ class Sandbox(Options):
     def forget(self) -> None:
         """Forget the records; faults and used quota stay."""
         self._app.ledger.reset()
+        self._records_id = _new_id()
         self._inbox.changed()
 
     def reset(self) -> None:

@@ -15,7 +15,7 @@ let last = "", deliveries = 0;
 
 function route() {
   const [name, query] = location.hash.slice(1).split("?", 2);
-  const shown = name in VIEWS ? name : "messages";
+  const shown = Object.hasOwn(VIEWS, name) ? name : "messages";
   for (const view of Object.keys(VIEWS)) {
     by(view).hidden = view !== shown;
     if (view === shown) by(`to-${view}`).setAttribute("aria-current", "page");
@@ -34,7 +34,7 @@ function heard(numbers) {
   by("dropped").hidden = !numbers.dropped;
   by("dropped").textContent =
     `The records of the ${count(numbers.dropped)} oldest requests were dropped: there is room for so many.`;
-  const said = `${numbers.newest} ${deliveries} ${numbers.throttled}`;
+  const said = `${numbers.records} ${numbers.newest} ${deliveries} ${numbers.throttled}`;
   if (said === last) return;
   last = said;
   messages.changed(numbers.newest);
