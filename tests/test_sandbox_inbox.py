@@ -281,6 +281,39 @@ def test_a_message_that_is_not_there_is_said(
     logged(page, "browser")  # Chromium's own word about the 404
 
 
+@pytest.mark.parametrize(
+    ("place", "shown"),
+    [
+        ("#constructor", "Hello"),
+        ("#messages?number=1e400", "Hello"),
+        ("#messages?before=-5", "Hello"),
+        (f"#people?address={ANN}&before=1e400", "Told once."),
+    ],
+)
+def test_an_odd_place_of_the_page_is_the_nearest_good_one(
+    page: webdriver.Chrome, sandbox: RunningSandbox, place: str, shown: str
+) -> None:
+    """It may come from anywhere, and the console stays empty."""
+    send(sandbox, "Hello")
+    page.get("about:blank")
+    page.get(f"{sandbox.url}/{place}")
+    until_seen(page, shown)
+    until(lambda: seen(page, "#live") == "live")
+    assert not page.find_element(By.ID, "detail").is_displayed()
+
+
+def test_without_scripts_the_page_says_where_else_to_look(
+    page: webdriver.Chrome, sandbox: RunningSandbox
+) -> None:
+    """It is nothing but files of its own, which such a browser does not run."""
+    page.execute_cdp_cmd("Emulation.setScriptExecutionDisabled", {"value": True})
+    try:
+        page.get(sandbox.url)
+        until_seen(page, "This page needs JavaScript. What it shows is also at /_sandbox/api/")
+    finally:
+        page.execute_cdp_cmd("Emulation.setScriptExecutionDisabled", {"value": False})
+
+
 def test_messages_are_looked_for_and_paged(page: webdriver.Chrome, sandbox: RunningSandbox) -> None:
     """By text, person and event; fifty a page; newer ones that come meanwhile are counted."""
     for number in range(110):

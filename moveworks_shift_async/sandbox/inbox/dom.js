@@ -4,6 +4,9 @@ export const by = id => document.getElementById(id);
 
 export const count = number => number.toLocaleString("en");
 
+/** The number of a message; 0, which none has, for any other text. */
+export const numberOf = text => (/^\d{1,15}$/.test(text ?? "") ? Number(text) : 0);
+
 /** An element with attributes and children; a text is a child. */
 export function element(name, attributes = {}, ...children) {
   const made = document.createElement(name);

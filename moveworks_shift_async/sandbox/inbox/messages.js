@@ -1,12 +1,14 @@
 // Messages: a row a request, the newest first, and one of them in full.
 
-import { by, calmly, count, element, people, showIn } from "./dom.js";
+import { by, calmly, count, element, numberOf, people, showIn } from "./dom.js";
 import { get } from "./server.js";
 
 const ROWS = 50;
 // People of a message that are shown at first: a request may have 500.
 const SHOWN = 20;
 const WORDS = 160;
+// Characters of an event's id: a UUID has 36, and a refused request any.
+const EVENT = 64;
 const TAGS = /<\/?(?:a|b|br|i|li|p|strong|ul)\b[^<>]*>/gi;
 const OUTCOMES = {
   told: ["told", "✓"],
@@ -21,9 +23,9 @@ let search = {}, before = 0, chosen = 0, opened = "", asked = 0, newest = 0, sho
 /** Go to these messages: text, to, event; before a number; one of them opened. */
 export function show(query) {
   search = { text: query.get("text"), to: query.get("to"), event: query.get("event") };
-  before = Number(query.get("before")) || 0;
+  before = numberOf(query.get("before"));
   for (const name of ["text", "to", "event"]) by(`search-${name}`).value = search[name] ?? "";
-  const number = Number(query.get("number")) || 0;
+  const number = numberOf(query.get("number"));
   if (number !== chosen) open(number);
   load();
 }
@@ -168,7 +170,8 @@ async function open(number) {
 function story(message) {
   const at = new Date(message.time).toLocaleString("en-GB");
   // Isolated: an id may hold what turns the order of reading around.
-  const event = message.event_id ? `event \u2068${message.event_id}\u2069` : message.route;
+  const id = message.event_id?.slice(0, EVENT);
+  const event = id ? `event \u2068${id}\u2069` : message.route;
   const done = {
     told: `${people(message.people)} told`,
     refused: "nobody told: refused",

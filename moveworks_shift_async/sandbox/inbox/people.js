@@ -1,6 +1,6 @@
 // People: one person's messages as a chat shows them.
 
-import { by, calmly, count, element, showIn } from "./dom.js";
+import { by, calmly, count, element, numberOf, showIn } from "./dom.js";
 import { get } from "./server.js";
 
 let address = "", before = 0, seen = "", shown = 0;
@@ -8,7 +8,7 @@ let address = "", before = 0, seen = "", shown = 0;
 /** Go to this person's messages, older than a number. */
 export function show(query) {
   address = (query.get("address") ?? "").trim();
-  before = Number(query.get("before")) || 0;
+  before = numberOf(query.get("before"));
   seen = "";
   by("person").value = address;
   load();
