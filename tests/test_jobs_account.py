@@ -597,7 +597,9 @@ def test_a_wait_for_a_window_is_no_work() -> None:
         wait(60.0, 1.0, Incident.PAUSED),
         wait(115.0, 900.0),
     ]
-    assert [(gap.after, gap.seconds) for gap in gaps(found, events, 120.0)] == [
+    assert [(gap.after, gap.seconds) for gap in gaps(found, events, [], 120.0)] == [
         (10.0, 10.0), (50.0, 1.0), (100.0, 10.0), (115.0, 5.0),
     ]  # fmt: skip
-    assert gaps([], [wait(7.0, 0.0)], 120.0) == ()
+    assert gaps([], [wait(7.0, 0.0)], [], 120.0) == ()
+    (still,) = gaps([], [], [30.0, 40.0, 130.0], 120.0)
+    assert (still.after, still.seconds) == (30.0, 90.0)

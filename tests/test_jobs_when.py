@@ -149,6 +149,10 @@ async def test_it_waits_for_its_window(
     assert opens in said
     assert f"To be sent {WORK}." in said
     assert told(sandbox) == 0
+    clock.set(SUNDAY + timedelta(hours=3))
+    account = await job.account()
+    assert account.elapsed > 2 * 3600
+    assert account.working < 3600  # to wait is no work, while it lasts as well
     clock.set(MONDAY)
     account = await running
     assert (account.accepted, account.closed) == (4, None)

@@ -27,6 +27,7 @@ from .timeline import (
     Break,
     TimelineEvent,
     breaks,
+    closed_since,
     ending_of,
     gaps,
     span,
@@ -181,7 +182,7 @@ class JobAccount:
     @property
     def gaps(self) -> tuple[Break, ...]:
         """When no process was at work, or nothing was to be sent."""
-        return gaps(self.breaks, self.events, self.elapsed)
+        return gaps(self.breaks, self.events, closed_since(self.runs, self.at_work), self.elapsed)
 
 
 async def read_account(store: AccountStore, *, clock: Clock = SYSTEM_CLOCK) -> JobAccount:

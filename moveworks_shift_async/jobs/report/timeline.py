@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import pairwise
 
 from attrs import frozen
@@ -90,12 +90,22 @@ def breaks(runs: Sequence[Run], records: Sequence[ChunkRecord]) -> Iterator[Brea
             yield Break(after=after, seconds=following.began_at - ended)
 
 
+def closed_since(runs: Sequence[Run], at_work: Iterable[Run]) -> list[float]:
+    """Since when those at work are not to send, in seconds after the begin of the first run."""
+    closed = (run.held_since for run in at_work if run.held_by is Incident.CLOSED)
+    return [since - runs[0].began_at for since in closed if since is not None]
+
+
 def gaps(
-    found: Sequence[Break], events: Sequence[TimelineEvent], until: float
+    found: Sequence[Break], events: Sequence[TimelineEvent], closed: Iterable[float], until: float
 ) -> tuple[Break, ...]:
-    """When nobody was at work, or nothing was to be sent, up to a moment; none touch each other."""
+    """When nobody was at work, or nothing was to be sent, up to a moment; none touch each other.
+
+    Since the moments of `closed` nothing is to be sent.
+    """
     spans = [(one.after, one.seconds) for one in found]
     spans += [(one.after, one.seconds) for one in events if one.incident is Incident.CLOSED]
+    spans += [(since, until - since) for since in closed]
     joined: list[tuple[float, float]] = []
     for begin, seconds in sorted(spans):
         end = min(until, begin + seconds)
