@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import ipaddress
+import logging
 import socket
 from collections.abc import Callable, Mapping
 from urllib.parse import urlsplit
@@ -94,6 +95,20 @@ def _is_ours(host: str, served_as: str) -> bool:
     except ValueError:
         return False
     return True
+
+
+def log_of(module: str) -> logging.Logger:
+    """A log for defects of a server itself, without what came over the wire."""
+    logger = logging.getLogger(module)
+    logger.addFilter(_is_our_own)
+    return logger
+
+
+def _is_our_own(record: logging.LogRecord) -> bool:
+    # aiohttp reports broken HTTP with an excerpt of the bytes, which may be somebody's body. A
+    # browser that tries HTTPS first, as they do, is broken HTTP already.
+    kind = record.exc_info[0] if record.exc_info else None
+    return kind is None or not kind.__module__.startswith("aiohttp.")
 
 
 @define(eq=False, kw_only=True)

@@ -297,6 +297,25 @@ async def test_what_cannot_be_read_at_first_is_an_error(tmp_path: Path) -> None:
         await Watched(store_of(str(tmp_path / "job")), True).look()
 
 
+async def test_what_is_no_http_is_not_written_down(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A browser tries HTTPS first; and its address may stand in what is broken."""
+    name = str(tmp_path / "job")
+    await a_job(name)
+    async with watching(name) as browser:
+        url = URL(browser.server.url)
+        for broken in (
+            b"\x16\x03\x01\x02\x00\x01",
+            f"GET {url.path}\xe4 HTTP/1.1\r\n\r\n".encode(),
+        ):
+            reader, writer = await asyncio.open_connection(HOST, url.port)
+            writer.write(broken)
+            assert (await reader.read()).startswith(b"HTTP/1.0 400 ")
+            writer.close()
+    assert not caplog.records
+
+
 def is_stuck(server: PageServer) -> bool:
     """An answer waits until somebody takes it."""
     runner = server._runner

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 import socket
 from collections.abc import Awaitable, Callable
 from typing import Any
@@ -12,6 +11,7 @@ from aiohttp import web
 from attrs import define, field
 
 from ..clock import Clock
+from ..local_page import log_of
 
 #: Connections that wait to be accepted: a thousand tasks may call at once.
 _BACKLOG = 2048
@@ -50,7 +50,7 @@ class Listener:
             # A client that goes ends its request, or silence would outlive it.
             handler_cancellation=True,
             access_log=None,
-            logger=_quiet_logger(),
+            logger=log_of(__name__),
         )
         self._socket = self._bind()
         await self.start_listening()
@@ -146,19 +146,6 @@ def _make_request(
     return web.BaseRequest(
         message, payload, protocol, writer, task, loop, client_max_size=_BODY_MAX
     )
-
-
-def _quiet_logger() -> logging.Logger:
-    """A log for faults of the sandbox itself, without what came over the wire."""
-    logger = logging.getLogger(__name__)
-    logger.addFilter(_is_our_own)
-    return logger
-
-
-def _is_our_own(record: logging.LogRecord) -> bool:
-    # aiohttp reports broken HTTP with an excerpt of the bytes, which may be somebody's body.
-    kind = record.exc_info[0] if record.exc_info else None
-    return kind is None or not kind.__module__.startswith("aiohttp.")
 
 
 async def _one_turn() -> None:

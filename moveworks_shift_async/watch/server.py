@@ -18,10 +18,10 @@ from attrs import define, field
 
 from ..clock import SYSTEM_CLOCK, Clock
 from ..jobs.records import Command
-from ..local_page import Feed, foreign, headers
+from ..local_page import Feed, foreign, headers, log_of
 from .look import Watched
 
-logger: logging.Logger = logging.getLogger(__name__)
+logger: logging.Logger = log_of(__name__)
 HOST = "127.0.0.1"
 # Seconds, twice, that an answer on its way is waited for at the end: who asked may take nothing.
 _GRACE = 0.5
@@ -73,6 +73,7 @@ class PageServer:
         self._runner = web.AppRunner(
             self._app(),
             access_log=None,
+            logger=logger,
             handler_cancellation=True,  # a browser that goes listens no more
             shutdown_timeout=_GRACE,
         )
