@@ -52,9 +52,10 @@ class Forecast:
         The vendor delivers what it has, whatever the schedule says, so this may lie outside of it.
         """
         bursts = sum(spell.bursts for spell in self.spells)
-        each = messages / bursts if bursts else 0.0
-        return {name: self._shown(each, bursts, 60 / pace) for name, pace in paces.items()
-                if bursts}  # fmt: skip
+        if not bursts:
+            return {}
+        each = messages / bursts
+        return {name: self._shown(each, bursts, 60 / pace) for name, pace in paces.items()}
 
     def _shown(self, each: float, left: int, seconds: float) -> datetime:
         """What comes from a moment on cannot be shown before it: the latest such bound is it."""
