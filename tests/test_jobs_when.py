@@ -160,7 +160,9 @@ async def test_it_waits_for_its_window(
     assert event.incident is Incident.CLOSED
     assert 12 * 3600 < event.seconds < 13 * 3600
     assert event.reason == opens
-    assert "Closed: once, 12 h 2" in await status()
+    done = await status()
+    assert "Closed: once, 12 h 2" in done
+    assert "To be sent" not in done
 
 
 async def test_it_waits_for_its_first_moment(

@@ -192,9 +192,9 @@ def time_words(account: JobAccount) -> str:
 
 
 def hours(account: JobAccount) -> tuple[str, ...]:
-    """When it may send, and whether it may now; empty if it always may."""
+    """When it may send, and whether it may now; empty if it always may, or has nothing to send."""
     schedule = account.schedule
-    if not schedule:
+    if not schedule or account.finished:
         return ()
     windows = " or ".join(map(str, schedule.windows))
     others = [f"{name} {text}" for name, text in schedule.lines() if name != "window"]
