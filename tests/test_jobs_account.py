@@ -156,8 +156,8 @@ def test_an_interrupted_plan_says_that_nothing_was_sent(tmp_path: Path) -> None:
     """Its account is there, too."""
     account = read_account(Journal.create(str(tmp_path / "j"), journals.HEADER))
     lines = account_lines(account)
-    assert lines[0] == "The planning was interrupted. Nothing was sent."
-    assert standing_of(account) == "planning interrupted"
+    assert lines[0] == "It is being planned, or its planning was interrupted. Nothing was sent."
+    assert standing_of(account) == "not planned"
     assert not account.finished
 
 

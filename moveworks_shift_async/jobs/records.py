@@ -47,7 +47,7 @@ class Header:
     #: None: the legacy endpoint.
     event_id: str | None
     planned_at: float
-    #: False: its planning was interrupted, and nothing was ever sent.
+    #: False: it is being planned, or that was interrupted; nothing was ever sent.
     complete: bool = False
     #: Distinct valid addresses that are not excluded.
     people: int = 0

@@ -77,7 +77,7 @@ class JobAccount:
     source: str
     #: None: the legacy endpoint.
     event_id: str | None
-    #: False: its planning was interrupted, and nothing was ever sent.
+    #: False: it is being planned, or that was interrupted; nothing was ever sent.
     complete: bool
     planned_at: datetime
     #: When the journal was read.

@@ -86,7 +86,7 @@ def standing_of(account: Standing) -> str:
     if account.forgotten_at is not None:
         return "forgotten"
     if not account.complete:
-        return "planning interrupted"
+        return "not planned"
     if account.running:
         return "paused" if account.paused else "under way"
     if account.finished:
@@ -97,7 +97,7 @@ def standing_of(account: Standing) -> str:
 def headline(account: JobAccount) -> str:
     """How many were accepted, in one sentence."""
     if not account.complete:
-        return "The planning was interrupted. Nothing was sent."
+        return "It is being planned, or its planning was interrupted. Nothing was sent."
     if not account.runs:
         return f"Nothing was sent yet. The job is for {people(account.people)}."
     if account.accepted == account.people > 1:
