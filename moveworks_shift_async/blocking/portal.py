@@ -53,7 +53,7 @@ class Interrupted(KeyboardInterrupt):
     def __init__(self, result: Any = None, error: MoveworksError | None = None) -> None:
         super().__init__(result, error)
         #: What the call returned, if it came to its end; of a bulk send or a job, its account.
-        self.result = result
+        self.result: Any = result
         #: What the call raised; its `outcome` says what is known of the recipients.
         self.error = error
 
