@@ -83,6 +83,12 @@ def foreign(request: web.BaseRequest, served_as: str = "localhost") -> str | Non
     return None
 
 
+def asked_by_page(request: web.BaseRequest) -> bool:
+    """Whether a page in a browser asks, of whatever origin; not somebody at the address bar."""
+    site = request.headers.get("Sec-Fetch-Site", "none")
+    return "Origin" in request.headers or site != "none"
+
+
 def _is_ours(host: str, served_as: str) -> bool:
     try:
         name = urlsplit(f"//{host}").hostname or ""

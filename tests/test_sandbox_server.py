@@ -304,6 +304,24 @@ async def test_bad_orders(http: aiohttp.ClientSession, name: str, value: Any, st
             assert "JSON" in (await answer.json())["error"]
 
 
+@pytest.mark.parametrize(
+    "sent",
+    [{"Origin": "http://evil.example"}, {"Origin": "null"}, {"Sec-Fetch-Site": "cross-site"}],
+)
+async def test_a_page_in_a_browser_is_no_client(
+    http: aiohttp.ClientSession, sent: dict[str, str]
+) -> None:
+    """It would use up the limit and the faults, and leave rows in the inbox."""
+    async with Sandbox(limit=1) as sandbox:
+        sandbox.faults.script("send", "processed-then-reset")
+        for method, path in (("POST", "/rest/v1/messages/send"), ("GET", "/rest/v1/auth/test")):
+            async with http.request(method, sandbox.url + path, headers=sent, data=b"x") as answer:
+                assert answer.status == 403
+        assert sandbox.stats().requests == 0
+        assert sandbox.faults.pending()["script"]
+        assert await probe(http, sandbox) == 200
+
+
 async def test_reset_gives_the_quota_back(http: aiohttp.ClientSession) -> None:
     """After a reset the records are empty and the limit begins anew; tokens go on."""
     async with Sandbox(limit=1, window=60.0) as sandbox:

@@ -10,7 +10,7 @@ from typing import Any, Self
 from aiohttp import web
 from attrs import define, field
 
-from ..local_page import foreign, headers
+from ..local_page import asked_by_page, foreign, headers
 from . import api
 from .app import App, new_limiter
 from .entry import RequestRecord
@@ -177,6 +177,10 @@ class Sandbox(Options):
 
     async def _serve(self, request: web.BaseRequest) -> web.StreamResponse:
         if request.path != "/" and not request.path.startswith(_OWN):
+            # Or any page of the web could use up the limit and the faults.
+            if asked_by_page(request):
+                text = "this is for servers; a page in a browser cannot ask for it"
+                return web.json_response({"error": text}, status=403, headers=headers())
             return await self._app.serve(request)
         if why := foreign(request, self.host):
             return web.json_response({"error": why}, status=403, headers=headers())
