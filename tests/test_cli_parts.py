@@ -56,9 +56,10 @@ from moveworks_shift_async.endpoints.auth import AuthEndpoint
 from moveworks_shift_async.errors import MoveworksError
 from moveworks_shift_async.jobs.job import Job
 from moveworks_shift_async.jobs.left_out import InvalidLine
-from moveworks_shift_async.jobs.records import Run
+from moveworks_shift_async.jobs.records import Incident, Run
 from moveworks_shift_async.jobs.report.account import JobAccount
-from moveworks_shift_async.jobs.report.sentences import headline, others
+from moveworks_shift_async.jobs.report.sentences import headline, others, waits_for
+from moveworks_shift_async.jobs.report.timeline import TimelineEvent
 from moveworks_shift_async.jobs.run.job_run import OnProgress
 from moveworks_shift_async.jobs.run.progress import JobProgress
 from moveworks_shift_async.sandbox import Sandbox
@@ -732,6 +733,16 @@ def job_account(**people: int) -> JobAccount:
         people=sum(people.get(name, 0) for name in ("accepted", "rejected", "unknown", "not_sent")),
         **counts, **lists,
     )  # fmt: skip
+
+
+def test_a_job_that_waits_after_a_429_says_until_when() -> None:
+    """While it is at work, and until that moment."""
+    throttled = TimelineEvent(incident=Incident.THROTTLED, after=10.0, seconds=60.0)
+    waiting = evolve(job_account(not_sent=1), events=(throttled,), running=True, ended_at=None)
+    (said,) = waits_for(waiting)
+    assert said.endswith("nothing is sent until 2026-05-14 00:01:10 UTC.")
+    later = evolve(waiting, read_at=waiting.read_at + timedelta(seconds=70))
+    assert waits_for(later) == waits_for(evolve(waiting, running=False)) == ()
 
 
 PROGRESS = JobProgress(
