@@ -491,6 +491,7 @@ async def test_who_watches_changes_nothing(
 async def test_closed_while_it_waits_to_send_again_it_is_unknown(clock: FakeClock) -> None:
     """Its first request may have told people, whatever it waits for now."""
     parts = build(clock, OutcomeUnknown("reset"), OK, on_unknown="resend", backoff=1000.0)
+    parts.session.timeouts = Timeouts(close=0.05)
     task = asyncio.create_task(failure_of(parts))
     await settle()
     await parts.session.close()
@@ -503,6 +504,7 @@ async def test_closed_while_it_waits_for_the_first_time_it_was_not_sent(clock: F
     """Nothing has left, so it says so."""
     parts = build(clock, OK)
     with_tokens(clock, parts, 100.0)
+    parts.session.timeouts = Timeouts(close=0.05)
     task = asyncio.create_task(failure_of(parts))
     await settle()
     await parts.session.close()
