@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import sys
 from collections.abc import AsyncIterator, Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -27,12 +28,14 @@ from moveworks_shift_async.sandbox import Sandbox
 from moveworks_shift_async.sending import breaker
 
 from .commands import HANG
+from .conftest import begin_at_once
 
 WORK = "Mon-Fri 08:00-18:00 Europe/Berlin"
 #: A Sunday evening, ten hours and more before that, and a moment within it.
 SUNDAY = datetime(2026, 11, 29, 20, 40, tzinfo=UTC)
 MONDAY = datetime(2026, 11, 30, 9, tzinfo=UTC)
 OPEN = RateLimit(requests=100_000, per=1.0)
+EAGER = pytest.mark.skipif(sys.version_info < (3, 12), reason="Python has no eager tasks yet")
 
 
 @define(eq=False)
@@ -237,7 +240,7 @@ async def test_a_call_that_waited_for_a_slot_is_taken_back(file: str, sandbox: S
     assert (account.accepted, account.unknown, account.not_sent) == (2, 0, 4)
 
 
-@pytest.mark.parametrize("eager", [False, True])
+@pytest.mark.parametrize("eager", [False, pytest.param(True, marks=EAGER)])
 async def test_time_is_read_last_with_everything_in_hand(
     file: str,
     sandbox: Sandbox,
@@ -247,7 +250,7 @@ async def test_time_is_read_last_with_everything_in_hand(
 ) -> None:
     """The window closes while the disk is written to, behind slot and token: nothing leaves."""
     if eager:
-        asyncio.get_running_loop().set_task_factory(getattr(asyncio, "eager_task_factory", None))
+        begin_at_once(asyncio.get_running_loop())
     await planned(file, 3, window=WORK)
     clock, sending, seen = WallClock(MONDAY), SqliteRunStore.sending, list[JobProgress]()
 
