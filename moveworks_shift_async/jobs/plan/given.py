@@ -19,18 +19,18 @@ from .excluded import MOST_LISTS
 Recipients = str | os.PathLike[str] | Iterable[Row] | AsyncIterable[Row]
 
 
-@frozen(kw_only=True)
+@frozen
 class ExcludeList:
     """People who are not to be told, with what their source does not show by itself."""
 
     #: As the recipients of a plan.
-    source: Recipients = field(repr=False, kw_only=False)
+    source: Recipients = field(repr=False)
     #: Of the addresses, where that is not clear.
-    column: str | None = None
+    column: str | None = field(default=None, kw_only=True)
     #: Of a database.
-    query: str | None = field(default=None, repr=False)
+    query: str | None = field(default=None, repr=False, kw_only=True)
     #: Of a text file that is not UTF-8.
-    encoding: str | None = None
+    encoding: str | None = field(default=None, kw_only=True)
 
 
 @frozen(kw_only=True)
