@@ -9,6 +9,7 @@ import secrets
 import socket
 from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime
+from typing import TYPE_CHECKING
 
 from attrs import define, evolve, field
 
@@ -27,6 +28,9 @@ from .runner import Runner
 from .stop_if import StopRule
 
 logger: logging.Logger = logging.getLogger(__name__)
+if TYPE_CHECKING:
+    from ...telemetry.otel import Run as Traced
+
 OnProgress = Callable[[JobProgress], object]
 
 # Seconds between two calls of `on_progress`. A bar that moves less often looks stuck.
@@ -174,20 +178,7 @@ class JobRun:
             self.client.gate.observed(begun.recent)
         telemetry = self.client.sender.telemetry
         traced = None if telemetry is None else telemetry.run("job")
-        self._runner = runner = Runner(
-            self.client,
-            store,
-            run.id,
-            tally,
-            isolate=self.isolate - begun.isolated,
-            waits=self.waits,
-            stays=self.stays,
-            max_in_flight=self.client.sender.max_in_flight,
-            clock=self.clock,
-            traced=traced,
-            confined=begun.chosen is not None,
-            stop_if=self.stop_if,
-        )
+        self._runner = runner = self._runner_of(store, run, begun, tally, traced)
         runner.follow(begun.wanted)
         if self._stopping is not None:
             runner.stop(self._stopping)
@@ -203,6 +194,24 @@ class JobRun:
             store.finish(run.id, at, how)
         if runner.error is not None:
             raise JobStopped(_stopped(runner), cause=runner.error) from runner.error
+
+    def _runner_of(
+        self, store: RunStore, run: Run, begun: Begun, tally: Tally, traced: Traced | None
+    ) -> Runner:
+        return Runner(
+            self.client,
+            store,
+            run.id,
+            tally,
+            isolate=self.isolate - begun.isolated,
+            waits=self.waits,
+            stays=self.stays,
+            max_in_flight=self.client.sender.max_in_flight,
+            clock=self.clock,
+            traced=traced,
+            confined=begun.chosen is not None,
+            stop_if=self.stop_if,
+        )
 
     def _entry(self) -> Run:
         """This process, for the journal."""
