@@ -16,7 +16,7 @@ from attrs import frozen
 from moveworks_shift_async.sandbox import FAULTS, FaultOptions, Sandbox, Variants
 from moveworks_shift_async.sandbox.moveworks import MoveworksVendor
 
-from .fakes import until
+from .fakes import FakeClock, until
 
 TEAM = "8a7644a3-7393-417c-8180-0328749562a0"
 
@@ -192,6 +192,26 @@ async def test_silence_ends_with_the_client() -> None:
         writer.transport.abort()
         await until(lambda: asyncio.all_tasks() == before)
         check(sandbox, "processed-then-silence", status=None, processed=True)
+
+
+async def test_a_refusal_whose_body_is_late_frees_no_slot(clock: FakeClock) -> None:
+    """Refused in a window that is over, it leaves the count of the new one alone."""
+    async with Sandbox(
+        limit=1, limiter="fixed-window", retry_after="seconds", clock=clock
+    ) as sandbox:
+        message = event_message(sandbox)
+        assert (await talk(sandbox, message)).status == 200
+        reader, writer = await asyncio.open_connection(sandbox.host, sandbox.port)
+        writer.write(message[:-1])
+        await until(lambda: sandbox.stats().requests == 2)
+        await clock.advance(30.0)
+        assert (await talk(sandbox, message)).status == 200
+        writer.write(message[-1:])
+        answer = await reader.read()
+        assert answer.startswith(b"HTTP/1.1 429")
+        assert b"Retry-After: 50\r\n" in answer
+        writer.close()
+        assert (await talk(sandbox, message)).status == 429
 
 
 @pytest.mark.parametrize("legacy_status", [200, 204])

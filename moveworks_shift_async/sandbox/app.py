@@ -122,6 +122,8 @@ class App:
             return Decision(answer=self._nowhere(request.path))
         vendor = self.shift if route.family in _SHIFT_FAMILIES else self.moveworks
         if fault is not None and not fault.processed:
+            # The body may have taken its time, and no limiter's clock goes back.
+            now = self.options.clock.now()
             return Decision(answer=self._canned(fault, vendor, request.path, now))
         return vendor.handle(self._incoming(request, route, body, now))
 
