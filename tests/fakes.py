@@ -47,10 +47,13 @@ class FakeClock:
     timers: list[tuple[float, int, FakeTimer]] = field(factory=list)
     slept: list[float] = field(factory=list)
     armed: int = 0
+    #: Seconds that pass with each look at the clock: the process is held up after it.
+    held_up: float = 0.0
 
     def now(self) -> float:
         """The time that was set."""
-        return self.time
+        now, self.time = self.time, self.time + self.held_up
+        return now
 
     def utcnow(self) -> datetime:
         """The same time as a date."""
@@ -80,11 +83,12 @@ class FakeClock:
         target = self.time + seconds
         await settle()
         while self.timers and self.timers[0][0] <= target:
-            self.time, _, timer = heapq.heappop(self.timers)
+            due, _, timer = heapq.heappop(self.timers)
+            self.time = max(self.time, due)
             if not timer.cancelled:
                 timer.callback()
             await settle()
-        self.time = target
+        self.time = max(self.time, target)
         await settle()
 
 

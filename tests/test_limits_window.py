@@ -373,8 +373,20 @@ def test_a_clock_set_back_changes_no_wait(state: tuple[AdaptiveWindow, float], b
     """Every moment moves with the clock; a step within the clocks' slack only holds time still."""
     window, now = state
     before = window.wait(now)
-    assert window.wait(now - window.quota.per * CLOCK_SLACK / 2) == before
+    assert window.follow(now - window.quota.per * CLOCK_SLACK / 2) == 0
+    assert window.wait(now) == before
+    assert window.follow(now - by) in (0, pytest.approx(by))
     assert window.wait(now - by) == pytest.approx(before, abs=1e-6 + 2 * CLOCK_SLACK * 60)
+
+
+@given(windows(), st.floats(0.0, 1e6))
+def test_a_time_that_was_read_before_another_moves_nothing(
+    state: tuple[AdaptiveWindow, float], by: float
+) -> None:
+    """Whoever was held up between reading the clock and asking asks as of the latest time."""
+    window, now = state
+    before = window.wait(now)
+    assert window.wait(now - by) == window.wait(now) == before
 
 
 STEPS = st.lists(
@@ -402,7 +414,7 @@ def test_a_clock_that_was_set_back_changes_nothing_that_follows(
         if number == int(part * len(steps)):  # seen before and after
             plain.wait(now)
             moved.wait(now)
-            back = by
+            back = moved.follow(now - by)
         there = now - back
         assert moved.wait(there) == pytest.approx(plain.wait(now), abs=1e-3)
         if what == "observed":

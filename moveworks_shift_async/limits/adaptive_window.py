@@ -23,7 +23,8 @@ from .window import CLOCK_SLACK, GateSnapshot, Mode, Quota, SlidingWindow, Slot
 class AdaptiveWindow:
     """One budget, and what is known of its server.
 
-    Times are seconds of one clock. A clock that was set back takes every moment with it.
+    Times are seconds of one clock that never goes back: of two that were read in one order and come
+    in the other, the later is meant. A clock that may be set back is heeded by `follow` alone.
     """
 
     quota: Quota
@@ -157,13 +158,16 @@ class AdaptiveWindow:
         return f"{reason}: others spend too, or bursts are refused"
 
     def _see(self, now: float) -> float:
-        """The latest time seen, or `now`; if the clock was set far back, all moments follow it."""
-        self.follow(now)
+        """The latest time seen, or `now`."""
         self.seen = max(self.seen, now)
         return self.seen
 
     def follow(self, now: float) -> float:
-        """Move every moment if the clock was set far back; by how many seconds it was."""
+        """Move every moment if the clock was set far back; by how many seconds it was.
+
+        Only for a time that was read after all others: a process that was held up between reading
+        and asking would let slots end early.
+        """
         back = self.seen - now
         if back <= CLOCK_SLACK * self.quota.per:
             return 0.0

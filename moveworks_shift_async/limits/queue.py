@@ -115,7 +115,7 @@ class WaitQueue:
                 return await waiter.future
         except TimeoutError:
             self._leave(waiter)
-            raise _too_late(self._least_wait(priority)) from None
+            raise _too_late(self._least_wait(priority, self.clock.now())) from None
         except BaseException:
             self._leave(waiter)
             raise
@@ -160,7 +160,7 @@ class WaitQueue:
             wait = self.window.wait(now)
             if not self._waiting and wait <= 0:
                 return self.window.start(now)
-            if now + (wait := self._least_wait(priority)) > deadline:
+            if now + (wait := self._least_wait(priority, now)) > deadline:
                 raise _too_late(wait)
             loop = asyncio.get_running_loop()
             waiter = _Waiter(loop, loop.create_future(), deadline, priority)
@@ -169,10 +169,10 @@ class WaitQueue:
             self._arm(now)
             return waiter
 
-    def _least_wait(self, priority: Priority) -> float:
+    def _least_wait(self, priority: Priority, now: float) -> float:
         """Seconds until one more of this priority may start at the earliest."""
         with self.lock:
-            return self.window.least_wait(self.clock.now(), self._waiting.ahead(priority))
+            return self.window.least_wait(now, self._waiting.ahead(priority))
 
     def _leave(self, waiter: _Waiter) -> None:
         with self.lock:

@@ -117,6 +117,21 @@ async def test_it_lets_the_budget_through_and_then_makes_wait(gate: Gate, clock:
     assert waiting.served == ["next"]
 
 
+async def test_a_process_that_is_held_up_starts_nothing_early(gate: Gate, clock: FakeClock) -> None:
+    """On a busy machine time passes between two looks at the clock, and none of it is lost."""
+    for _ in range(LIMIT.budget):
+        gate.release(await gate.acquire(inf, "normal"), counted=True)
+    released, clock.held_up = clock.time, LIMIT.per / 100
+    waiting = Waiting(gate)
+    tasks = [waiting.call("next") for _ in range(30)]
+    while not waiting.served:
+        await clock.advance(LIMIT.per / 100)
+    assert clock.time - released >= LIMIT.per
+    clock.held_up = 0.0
+    await clock.advance(30 * FULL_WINDOW)
+    await asyncio.gather(*tasks)
+
+
 async def test_a_slot_in_flight_is_held_however_long(gate: Gate, clock: FakeClock) -> None:
     """Its window begins with the answer."""
     slots = [await gate.acquire(inf, "normal") for _ in range(LIMIT.budget)]

@@ -54,11 +54,13 @@ def other_limit(where: str, theirs: Quota, ours: Quota) -> OtherLimit:
 
 
 def read(text: str, place: Place) -> SharedState:
-    """The state that was written as this text."""
+    """The state that was written as this text, which nobody else changes now."""
     try:
-        return SharedState.restored(json.loads(text), place.pace)
+        state = SharedState.restored(json.loads(text), place.pace)
+        state.follow(place.now())
     except (ValueError, TypeError, LookupError, AttributeError):
         raise place.damaged() from None
+    return state
 
 
 def remove_dead(state: SharedState, place: Place) -> None:

@@ -219,7 +219,6 @@ class Pump:
         forgot = self._entered.done() if state is None else state.epoch != held.epoch()
         if state is not None:
             state.epoch = held.epoch()
-            state.follow(held.now())
         number = None if state is None else state.number_of(self._identity)
         if state is None or number is None:  # it is new, or was taken for dead
             state = admit(state, held, self.organisation, self.limit)
