@@ -18,12 +18,12 @@ from attrs import evolve
 from moveworks_shift_async import RateLimit
 from moveworks_shift_async.errors import JobStopped, JournalError
 from moveworks_shift_async.jobs.job import Job
-from moveworks_shift_async.jobs.records import State
+from moveworks_shift_async.jobs.records import Chunk, State
 from moveworks_shift_async.jobs.run import runner
 from moveworks_shift_async.jobs.run.progress import JobProgress
 from moveworks_shift_async.jobs.store.first import First
 from moveworks_shift_async.jobs.store.names import store_of, with_lease
-from moveworks_shift_async.jobs.store.ports import Store
+from moveworks_shift_async.jobs.store.ports import RunStore, Store
 from moveworks_shift_async.jobs.store.postgres.run_store import PostgresRunStore
 from moveworks_shift_async.jobs.store.postgres.schema import make_tables
 from moveworks_shift_async.jobs.store.postgres.writer import Writer
@@ -306,6 +306,28 @@ async def test_progress_counts_what_others_have_sent(postgres: str) -> None:
         assert await audited(name, sandbox) == CLEAN
     assert "waiting for what other runs of the job have" in {now.why for now in seen}
     assert (seen[-1].told, seen[-1].total, seen[-1].finished) == (12, 12, True)
+
+
+async def test_who_counts_is_told_after_those_whom_it_has_counted(postgres: str) -> None:
+    """Else a run would count an end of its own twice: all steps of a commit see one another."""
+    store, order = store_of(await planned(postgres, 2)), list[tuple[str, int]]()
+
+    async def count(running: RunStore) -> None:
+        totals = await running.totals()
+        assert totals is not None
+        ended = (total.people for total in totals if total.state is State.ACCEPTED)
+        order.append(("counted", sum(ended)))
+
+    async def settle(running: RunStore, chunk: Chunk) -> None:
+        assert await running.settle(end_of(chunk))
+        order.append(("settled", len(chunk.recipients)))
+
+    async with store.running() as running:
+        await begin(running, "run")
+        (chunk,) = await running.claim("run", 1)
+        assert await running.sending(chunk, NOW)
+        await asyncio.gather(count(running), settle(running, chunk))
+    assert order == [("settled", 3), ("counted", 3)]
 
 
 # --- who may, and who decides ---------------------------------------------------------------

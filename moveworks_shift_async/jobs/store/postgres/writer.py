@@ -142,7 +142,9 @@ class Writer:
         self._leased_at = batch.began
         if batch.time is not None:
             self.told(batch.time, batch.began)
-        for (_, done), result in zip(taken, results, strict=True):
+        # Who counts all chunks has counted these ends: whoever waits for them is told first.
+        answers = zip(taken, results, strict=True)
+        for (_, done), result in sorted(answers, key=lambda one: isinstance(one[0][0], Other)):
             if not done.done():  # else it was cancelled
                 done.set_result(result)
 
