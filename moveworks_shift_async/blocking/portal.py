@@ -180,10 +180,20 @@ def _started() -> Portal:
     # Not `start_blocking_portal`: collected in a fork, it would wait for the thread that is not
     # there.
     thread = threading.Thread(
-        target=anyio.run, args=(_serve, found), name="moveworks-blocking", daemon=True
+        target=_run, args=(anyio.run, found), name="moveworks-blocking", daemon=True
     )
     thread.start()
     return Portal(found.result(), thread)
+
+
+def _run(run: Callable[..., None], found: Future[BlockingPortal]) -> None:
+    try:
+        run(_serve, found)
+    except RuntimeError as error:
+        # asyncio ends the threads that look up names from one more thread, and Python 3.12 lets
+        # none start while the process ends. The loop is closed all the same.
+        if "interpreter shutdown" not in str(error):
+            raise
 
 
 async def _serve(found: Future[BlockingPortal]) -> None:
