@@ -72,6 +72,14 @@ async def start(*args: str, env: dict[str, str], **more: Any) -> asyncio.subproc
     return await spawn(*COMMAND, *args, env=env, **streams)
 
 
+async def heard(process: asyncio.subprocess.Process) -> None:
+    """Wait until a command says that it has heard a signal: two that are pending are one."""
+    assert process.stderr is not None
+    async with asyncio.timeout(HANG):
+        while not (line := await process.stderr.readline()).startswith(b"stopping"):
+            assert line, "it has ended"
+
+
 async def end(process: asyncio.subprocess.Process, stdin: bytes = b"") -> Ended:
     """Wait for a command; none ever shows a traceback or a secret."""
     out, err = await asyncio.wait_for(process.communicate(stdin), HANG)

@@ -30,6 +30,7 @@ from .commands import (
     Ended,
     end,
     environment,
+    heard,
     on_terminal,
     run,
     run_here,
@@ -273,7 +274,7 @@ async def test_the_second_ctrl_c_cuts_them_and_they_are_unknown(slow: Sandbox) -
     process = await start(*args, env=environment(slow))
     await until(lambda: slow.stats().requests == 2)
     process.send_signal(signal.SIGINT)
-    await asyncio.sleep(0.2)
+    await heard(process)
     process.send_signal(signal.SIGINT)
     ended = await end(process)
     account = ended.json()
@@ -442,9 +443,10 @@ async def test_a_signal_leaves_nothing(
     (folder,) = Path(places["TMPDIR"]).iterdir()  # noqa: ASYNC240
     modes = [stat.S_IMODE(path.stat().st_mode) for path in (folder, folder / "journal")]
     assert modes == [0o700, 0o600]
-    for _ in range(presses):
+    process.send_signal(number)
+    if presses == 2:
+        await heard(process)
         process.send_signal(number)
-        await asyncio.sleep(0.2)
     ended = await end(process)
     assert ended.code == 130
     assert ("unknown: 1,000 people" in ended.err) is (presses == 2)

@@ -31,6 +31,7 @@ from .commands import (
     Ended,
     end,
     environment,
+    heard,
     on_terminal,
     run_here,
     spawn,
@@ -278,9 +279,7 @@ async def test_the_second_signal_cuts_and_those_are_unknown(slow: Sandbox, journ
     process = await start("run", journal, "--yes", env=free(slow))
     await until(lambda: slow.stats().requests >= 1 + 32)
     process.send_signal(signal.SIGINT)
-    assert process.stderr is not None
-    while not (await process.stderr.readline()).startswith(b"stopping"):
-        pass
+    await heard(process)
     process.send_signal(signal.SIGINT)
     ended = told_nothing(await end(process))
     assert ended.code == 130

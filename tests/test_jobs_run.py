@@ -1482,25 +1482,27 @@ async def test_a_call_that_fails_at_once_is_counted_under_eager_tasks(
     assert states_of(path) == [State.PLANNED] * 40
 
 
-async def test_whoever_looks_sees_what_holds_a_run(file: Path, sandbox: Sandbox) -> None:
+async def test_whoever_looks_sees_what_holds_a_run(file: Path) -> None:
     """Since when and why, as long as it does: a pause here, then a server that is away."""
-    path = plan(file, 400, 1)
+    path = plan(file, 120, 1)
     job = Job(path)
 
     async def waits(words: str) -> str:
-        while not any(words in line for line in waits_for(await job.account())):  # noqa: ASYNC110
+        while not any(words in (said := line) for line in waits_for(await job.account())):
+            assert not run.done()
             await asyncio.sleep(0.05)
-        return " ".join(waits_for(await job.account()))
+        return said
 
-    run = asyncio.create_task(go(path, sandbox))
-    await until(lambda: sandbox.stats().accepted > 8)
-    await job.pause()
-    assert "UTC" in await waits("Paused since ")
-    await sandbox.stop_listening()
-    await job.go_on()
-    outage = await waits("Waiting for the server since ")
-    assert "Paused" not in outage
-    assert "connect" in outage
-    await sandbox.start_listening()
-    await run
+    async with Sandbox(limit=100_000, window=1.0, latency=0.1) as sandbox:  # not at its end by then
+        run = asyncio.create_task(go(path, sandbox))
+        await until(lambda: sandbox.stats().accepted > 8)
+        await job.pause()
+        assert "UTC" in await waits("Paused since ")
+        await sandbox.stop_listening()
+        await job.go_on()
+        outage = await waits("Waiting for the server since ")
+        assert "Paused" not in outage
+        assert "connect" in outage
+        await sandbox.start_listening()
+        await run
     assert waits_for(await job.account()) == ()
