@@ -237,6 +237,7 @@ async def test_nothing_is_asked_of_anybody_else(browser: webdriver.Chrome, tmp_p
     """Not a picture, not a font, and no word of complaint."""
     name = str(tmp_path / "job")
     await a_job(name, 3)
+    browser.get("about:blank")  # a page of before still asks for its server
     logged(browser, "performance")
     logged(browser, "browser")
     page = await Page.opened(browser, name)
