@@ -5,8 +5,11 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Callable
+from urllib.parse import urlsplit
 
 from attrs import define, field
+
+from .servers import accepting
 
 Pair = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 # As psycopg ends a transaction: a simple query.
@@ -91,19 +94,9 @@ async def before(url: str) -> AsyncIterator[tuple[Proxy, str]]:
     access, _, database = url.removeprefix("postgresql://").rpartition("/")
     user, _, place = access.rpartition("@")
     host, _, port = place.partition(":")
-    proxy, tasks = Proxy(host, int(port)), set[asyncio.Task[None]]()
-
-    def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        tasks.add(asyncio.ensure_future(proxy.serve(reader, writer)))
-
-    async with await asyncio.start_server(connected, "127.0.0.1", 0) as server:
+    proxy = Proxy(host, int(port))
+    async with accepting(proxy.serve) as ours:
         try:
-            ours = server.sockets[0].getsockname()[1]
-            yield proxy, f"postgresql://{user}@127.0.0.1:{ours}/{database}"
+            yield proxy, f"postgresql://{user}@{urlsplit(ours).netloc}/{database}"
         finally:
             proxy.silent = False
-            for task in tasks:
-                task.cancel()
-            if tasks:
-                await asyncio.wait(tasks)
-            await asyncio.sleep(0)  # what was aborted is closed in the next turn of the loop

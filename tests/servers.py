@@ -25,29 +25,33 @@ OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}"
 @contextlib.asynccontextmanager
 async def accepting(handler: Handler, tls: ssl.SSLContext | None = None) -> AsyncIterator[str]:
     """A bare server that lets `handler` have each connection, with TLS or without; its URL."""
-    connections: set[asyncio.Task[None]] = set()
+    connections: dict[asyncio.Task[None], asyncio.WriteTransport] = {}
+    ending = False
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        try:
-            with contextlib.suppress(OSError, asyncio.IncompleteReadError):
-                await handler(reader, writer)
-            writer.close()
-            with contextlib.suppress(OSError):
-                await writer.wait_closed()
-        finally:
-            writer.transport.abort()
+        with contextlib.suppress(OSError, asyncio.IncompleteReadError):
+            await handler(reader, writer)
+        writer.close()
+        with contextlib.suppress(OSError):
+            await writer.wait_closed()
 
     def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        connections.add(asyncio.create_task(serve(reader, writer)))
+        if ending:
+            return writer.transport.abort()
+        connections[asyncio.create_task(serve(reader, writer))] = writer.transport
+        return None
 
     async with await asyncio.start_server(connected, "127.0.0.1", 0, ssl=tls) as server:
         try:
             yield f"{'http' if tls is None else 'https'}://127.0.0.1:{server.sockets[0].getsockname()[1]}"
         finally:
+            ending = True
             for connection in connections:
                 connection.cancel()
             if connections:
                 await asyncio.wait(connections)
+            for transport in connections.values():  # also where the task never began
+                transport.abort()
 
 
 @contextlib.asynccontextmanager
