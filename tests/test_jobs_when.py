@@ -8,11 +8,11 @@ import sys
 from collections.abc import AsyncIterator, Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import NoReturn
+from typing import NoReturn, cast
 from uuid import uuid4
 
 import pytest
-from attrs import define
+from attrs import define, frozen
 
 from moveworks_shift_async import ApiKey, MoveworksClient, RateLimit
 from moveworks_shift_async.clock import SystemClock
@@ -22,7 +22,11 @@ from moveworks_shift_async.jobs.records import Chunk, Incident
 from moveworks_shift_async.jobs.report.account import JobAccount
 from moveworks_shift_async.jobs.report.lines import account_lines
 from moveworks_shift_async.jobs.run import runner
+from moveworks_shift_async.jobs.run.holds import Holds
+from moveworks_shift_async.jobs.run.hours import Hours
 from moveworks_shift_async.jobs.run.progress import JobProgress
+from moveworks_shift_async.jobs.schedule.schedule import Schedule
+from moveworks_shift_async.jobs.store.ports import RunStore
 from moveworks_shift_async.jobs.store.sqlite.run_store import SqliteRunStore
 from moveworks_shift_async.sandbox import Sandbox
 from moveworks_shift_async.sending import breaker
@@ -178,6 +182,40 @@ async def test_it_waits_for_its_first_moment(
     assert account.accepted == 4
     assert clock.utcnow() >= SUNDAY
     assert [event.incident for event in account.events] == [Incident.CLOSED]
+
+
+@frozen
+class Elsewhere:
+    """A store whose time is only known to lie between two."""
+
+    between: tuple[float, float]
+
+    def time(self) -> tuple[float, float]:
+        """The two."""
+        return self.between
+
+
+@pytest.mark.parametrize(
+    ("hour", "least", "most", "opened"),
+    [
+        (7, -2, -1, False),
+        (7, -1, 1, False),
+        (7, 0, 2, True),
+        (17, -2, -1, True),
+        (17, -1, 1, False),
+    ],
+)
+def test_of_two_times_the_one_counts_at_which_nothing_may_leave(
+    hour: int, least: int, most: int, opened: bool
+) -> None:
+    """A database that answers late makes no run begin before its window, or end behind it."""
+    at = MONDAY.replace(hour=hour).timestamp()
+    holds = Holds()
+    holds.schedule = Schedule.kept(WORK, None, None)
+    store = cast("RunStore", Elsewhere((at + least, at + most)))
+    hours = Hours(store, SystemClock(), holds, True)
+    assert (hours.why_not() is None) is opened
+    assert (hours.look().closes is None) is opened
 
 
 @pytest.mark.parametrize("how", ["stop", "pause", "drain"])

@@ -25,9 +25,15 @@ class Hours:
     _stays: bool
 
     def now(self) -> datetime:
-        """The store's time, which is one for all workers of a job, or this machine's."""
-        found = self._store.time()
-        return self._clock.utcnow() if found is None else datetime.fromtimestamp(found, UTC)
+        """The store's time, which is one for all workers of a job, or this machine's.
+
+        Where it is known to lie between two, the one at which nothing may leave is meant: nothing
+        leaves too early, and nothing too late.
+        """
+        if (found := self._store.time()) is None:
+            return self._clock.utcnow()
+        earliest, latest = (datetime.fromtimestamp(time, UTC) for time in found)
+        return latest if self._holds.schedule.allows(earliest) else earliest
 
     def why_not(self) -> str | None:
         """Why nothing may leave at this moment; None: it may."""

@@ -253,10 +253,11 @@ class RunStore(Protocol):
     async def wanted(self) -> Wanted:
         """What somebody elsewhere wants of this run."""
 
-    def time(self) -> float | None:
+    def time(self) -> tuple[float, float] | None:
         """The time by which its schedule is, in seconds since 1970; None: this machine's.
 
-        Where a job has workers on many machines, it is one for all of them.
+        Where a job has workers on many machines, it is one for all of them. From another machine it
+        is not known better than to lie between two.
         """
 
     def finish(self, owner: str, at: float, how: str) -> None:

@@ -234,7 +234,7 @@ class PostgresRunStore:
         command, *schedule = found
         return Wanted(command=Command(command), schedule=Schedule.kept(*schedule))
 
-    def time(self) -> float | None:
+    def time(self) -> tuple[float, float] | None:
         """The database's, for every worker; this machine's before it was asked."""
         return self._writer.time()
 

@@ -46,8 +46,9 @@ class Writer:
     # renewed the leases; when dead runs are looked for again, and are not given up before.
     _leased_at: float = field(factory=awake, init=False)
     _looks_at: float = field(default=0.0, init=False)
-    #: How far the database's time is ahead of that clock; None: it was not asked yet.
-    _ahead: float | None = field(default=None, init=False)
+    #: How far the database's time is ahead of that clock, at least and at most; None: it was not
+    #: asked yet.
+    _ahead: tuple[float, float] | None = field(default=None, init=False)
     _judges_from: float = field(default=0.0, init=False)
     _asked: deque[tuple[Step, asyncio.Future[Any]]] = field(factory=deque, init=False)
     _wake: asyncio.Event = field(factory=asyncio.Event, init=False)
@@ -80,13 +81,16 @@ class Writer:
     def told(self, time: float, asked: float) -> None:
         """The database's time, which was asked for at that moment of the clock.
 
-        Its way there and back counts as time that has passed, so that nothing leaves late.
+        It was read at some moment since: on the way there or back, or while a lock was waited for.
         """
-        self._ahead = time - asked
+        self._ahead = time - awake(), time - asked
 
-    def time(self) -> float | None:
-        """The database's time by now; it goes on while the database is away."""
-        return None if self._ahead is None else self._ahead + awake()
+    def time(self) -> tuple[float, float] | None:
+        """The database's time by now, at least and at most; it goes on while that is away."""
+        if self._ahead is None:
+            return None
+        least, most = self._ahead
+        return least + awake(), most + awake()
 
     def ask(self, step: Step) -> asyncio.Future[Any]:
         """Have it done; abandoning the future does not take it back."""
