@@ -1488,7 +1488,7 @@ async def test_whoever_looks_sees_what_holds_a_run(file: Path) -> None:
     job = Job(path)
 
     async def waits(words: str) -> str:
-        while not any(words in (said := line) for line in waits_for(await job.account())):
+        while words not in (said := " ".join(waits_for(await job.account()))):
             assert not run.done()
             await asyncio.sleep(0.05)
         return said
